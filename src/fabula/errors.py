@@ -1,0 +1,19 @@
+"""The one exception that is meant for the user's eyes."""
+
+
+class InputError(ValueError):
+    """Something the user gave is wrong. The message is one line: what is wrong, and what to do about it.
+
+    The command line prints it without a traceback and exits with 2. Any other exception is a defect of
+    fabula and keeps its traceback.
+    """
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """`; did you mean "width"?` for the known word closest to `word`, or the list of what there is."""
+    import difflib
+
+    match = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if match:
+        return f'; did you mean "{match[0]}"?'
+    return f"; known: {', '.join(sorted(known))}" if known else ""

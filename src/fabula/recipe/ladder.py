@@ -1,0 +1,100 @@
+"""The plan of a ladder: tiers x phases x seeds, as values. A ladder file is TOML that users write themselves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from fabula.errors import InputError, nearest
+from fabula.recipe.presets import PRESETS, load_tier, with_steps
+from fabula.recipe.schema import Count, Recipe, Section, set_key
+from fabula.recipe.toml import read_toml
+
+
+class Phase(Section):
+    """One change to the recipe of the phase before it (of the tier itself, for the first)."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    change: str
+    """The change in words, for tables."""
+    set: dict[str, Any]
+    """Dotted recipe keys with their new values."""
+
+
+class Ladder(Section):
+    name: str
+    tiers: tuple[str, ...] = Field(strict=False, min_length=1)
+    """Names of presets, or paths of TOML files that hold a tier."""
+    seeds: Count = 3
+    scale: float = Field(default=1.0, gt=0)
+    phases: tuple[Phase, ...] = Field(strict=False, min_length=1)
+    set: dict[str, Any] = {}
+    """Dotted recipe keys that hold for every run of the ladder."""
+
+    def recipe(self, tier: str, phase: str, scale: float = 1.0) -> Recipe:
+        """The recipe TIER/PHASE: the tier with the changes of all phases up to and including `phase`."""
+        names = [each.name for each in self.phases]
+        if phase not in names:
+            raise InputError(f'unknown phase "{phase}" of ladder {self.name}{nearest(phase, names)}')
+        tree = load_tier(tier)
+        tree["name"] = f"{Path(tier).stem}/{phase}"
+        for changes in [self.set, *(each.set for each in self.phases[: names.index(phase) + 1])]:
+            for key, value in changes.items():
+                set_key(tree, key, value)
+        recipe = Recipe.from_tree(tree)
+        return recipe if scale == 1.0 else with_steps(recipe, max(1, round(recipe.steps * scale)))
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    tier: str
+    phase: str
+    seed: int
+    recipe: Recipe
+
+    @property
+    def folder(self) -> Path:
+        """Where the run lives below the ladder's folder."""
+        return Path("runs", self.tier, self.phase, f"seed-{self.seed}")
+
+
+def load_ladder(name: str) -> Ladder:
+    """A built-in ladder by name, or a TOML file.
+
+    Raises InputError for an unknown name or an invalid file.
+    """
+    names = [path.stem for path in sorted(PRESETS.glob("ladders/*.toml"))]
+    path = Path(name) if name.endswith(".toml") else PRESETS / "ladders" / f"{name}.toml"
+    if not path.is_file():
+        raise InputError(f'unknown ladder "{name}"{nearest(name, names)}; or give a .toml file')
+    tree = {"name": path.stem, **read_toml(path)}
+    if isinstance(tree.get("phases"), str):
+        tree["phases"] = load_ladder(tree["phases"]).phases
+    try:
+        return Ladder.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        hint = nearest(key, list(Ladder.model_fields)) if first["type"] == "extra_forbidden" else ""
+        raise InputError(f'{path}: field "{key}": {first["msg"].lower()}{hint}') from error
+
+
+def plan_runs(
+    ladder: Ladder, tiers: Sequence[str], phases: Sequence[str], num_seeds: int, scale: float
+) -> list[PlannedRun]:
+    """Every run of the ladder, tier by tier and seed by seed, so that a ladder that is cut off has whole pairs.
+
+    Raises InputError when two tiers share a name, or a tier or phase is unknown.
+    """
+    names = [Path(tier).stem for tier in tiers]
+    if len(set(names)) < len(names):
+        raise InputError(f"two tiers of this ladder are called alike: {', '.join(names)}; rename one of the files")
+    recipes = {(tier, phase): ladder.recipe(tier, phase, scale) for tier in tiers for phase in phases}
+    return [
+        PlannedRun(name, phase, seed, recipes[tier, phase])
+        for tier, name in zip(tiers, names, strict=True)
+        for seed in range(num_seeds)
+        for phase in phases
+    ]

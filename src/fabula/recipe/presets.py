@@ -1,0 +1,83 @@
+"""Recipes by name: a tier, or TIER/PHASE with a phase of the seeds' ladder, or a TOML file of one's own."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from fabula.errors import InputError, nearest
+from fabula.recipe.schema import Recipe, set_key
+from fabula.recipe.toml import parse_value, read_toml
+
+PRESETS = Path(str(resources.files("fabula.recipe") / "presets"))
+DEFAULT_PHASE = "packed"
+SCALED_WITH_STEPS = ("schedule.warmup", "evaluation.every")
+
+
+def tier_names() -> list[str]:
+    return [path.stem for path in sorted(PRESETS.glob("tiers/*.toml"))]
+
+
+def recipe_names() -> list[str]:
+    """Every name that `load_recipe` knows, a bare tier excepted."""
+    from fabula.recipe.ladder import load_ladder
+
+    return [f"{tier}/{phase.name}" for tier in tier_names() for phase in load_ladder("seeds").phases]
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe called TIER, TIER/PHASE, or stored in a .toml file.
+
+    Raises InputError for an unknown name (naming the nearest) and for an invalid file.
+    """
+    from fabula.recipe.ladder import load_ladder
+
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise InputError(f"{name} does not exist; give a recipe file or one of: {', '.join(tier_names())}")
+        return Recipe.from_tree({"name": path.stem, **read_toml(path)})
+    tier, _, phase = name.partition("/")
+    if tier not in tier_names():
+        raise InputError(f'unknown recipe "{name}"{nearest(name, [*recipe_names(), *tier_names()])}')
+    return load_ladder("seeds").recipe(tier, phase or DEFAULT_PHASE)
+
+
+def load_tier(tier: str) -> dict[str, Any]:
+    """The nested dictionaries of a tier: a preset's name, or a TOML file."""
+    path = Path(tier) if tier.endswith(".toml") else PRESETS / "tiers" / f"{tier}.toml"
+    if not path.is_file():
+        raise InputError(f'unknown tier "{tier}"{nearest(tier, tier_names())}')
+    return read_toml(path)
+
+
+def apply_settings(recipe: Recipe, settings: list[str]) -> Recipe:
+    """Apply `--set key=value` arguments, left to right.
+
+    Raises InputError for a missing "=", an unknown key (naming the nearest), or an impossible value.
+    """
+    tree = recipe.as_tree()
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f'--set {setting}: write it as key=value, for example --set batch.rows=8')
+        set_key(tree, key.strip(), parse_value(value.strip()))
+    return Recipe.from_tree(tree)
+
+
+def with_steps(recipe: Recipe, steps: int, keep: frozenset[str] = frozenset()) -> Recipe:
+    """The same recipe over `steps` steps: what counts in steps shrinks or grows with them.
+
+    Warmup and evaluation interval keep their share of the run, except for the dotted keys in `keep` (those that
+    the user set); checkpoints do not, since they bound the work that a crash can cost. Evaluations stay 20 steps apart or more, so that a short run does not
+    spend its time on them; a run shorter than that is evaluated at its ends.
+    """
+    tree = recipe.as_tree()
+    for key in SCALED_WITH_STEPS:
+        section, name = key.split(".")
+        value = tree[section][name]
+        if key in keep or not value:
+            continue
+        scaled = max(1, round(value * steps / recipe.steps))
+        tree[section][name] = max(20, scaled) if key == "evaluation.every" else scaled
+    tree["steps"] = steps
+    return Recipe.from_tree(tree)

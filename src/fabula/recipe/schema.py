@@ -1,0 +1,267 @@
+"""The recipe: all that determines a run but its seed and its data.
+
+Every section is frozen and strict: an unknown key, a wrong type or a contradiction is an InputError that names
+the nearest known key or the remedy. What is merely unwise (a floor above the peak, a warmup that never ends)
+is valid here and is found by the recipe lint, since the seeds themselves contain it.
+"""
+
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fabula.errors import InputError, nearest
+
+Count = Annotated[int, Field(ge=1)]
+CountOrNone = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+GPT2_VOCABULARY = 50_257
+SEED_PROMPTS = (
+    "A boy told his sister a bedtime story about a flying cat",
+    "The kingdom was at war, and a brave knight",
+    "A pirate ship sailed",
+)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Model(Section):
+    """The shape of a decoder-only transformer. The defaults are the seeds' GPT."""
+
+    layers: Count
+    width: Count
+    heads: Count
+    kv_heads: CountOrNone = 0
+    """Key/value heads shared by groups of query heads; 0: as many as `heads`."""
+    head_width: CountOrNone = 0
+    """Width of one head; 0: width / heads."""
+    context: Count
+    vocabulary: CountOrNone = 0
+    """Rows of the embedding; 0: as many as the tokenizer has."""
+    tied: bool = True
+    """The output head shares the embedding's weight."""
+    head_bias: bool = True
+    """The output head has a bias of its own."""
+    embedding_scale: Literal["sqrt_width", "one"] = "sqrt_width"
+    """What token embeddings are multiplied by (Vaswani et al. 2017, section 3.4)."""
+    positions: Literal["learned", "rope"] = "learned"
+    rope_base: Positive = 10_000.0
+    """RoPE base of global layers."""
+    rope_local_base: Positive = 10_000.0
+    """RoPE base of sliding-window layers."""
+    sliding_window: CountOrNone = 0
+    """Tokens a local layer sees, itself included; 0: every layer is global."""
+    global_every: Count = 6
+    """With a sliding window: each layer whose number (from 1) is a multiple of this one is global."""
+    norm: Literal["layernorm", "rmsnorm", "rmsnorm_plus_one", "rmsnorm_bare"] = "layernorm"
+    """`plus_one` multiplies by 1 + weight (Gemma); `bare` has no weight."""
+    norm_epsilon: Positive = 1e-5
+    post_norm: bool = False
+    """A second norm after each half of a layer, before the residual addition (Gemma 3)."""
+    qk_norm: bool = False
+    """Normalise queries and keys, each head by itself, before positions are applied."""
+    attention_bias: bool = False
+    """Biases on the query, key and value projections."""
+    attention_output_bias: bool = True
+    query_scale: NonNegative = 0.0
+    """Queries are multiplied by this; 0: head_width ** -0.5."""
+    feed_forward: Literal["relu", "gelu", "gelu_tanh", "relu_squared", "swiglu", "geglu_tanh"] = "relu"
+    feed_forward_width: CountOrNone = 0
+    """0: four times the width."""
+    feed_forward_bias: bool = True
+    logit_cap: NonNegative = 0.0
+    """Logits become cap * tanh(logits / cap); 0: no cap."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if not self.head_width and self.width % self.heads:
+            raise ValueError(f"model.width {self.width} is not a multiple of model.heads {self.heads}; set model.head_width")
+        if self.kv_heads and self.heads % self.kv_heads:
+            raise ValueError(f"model.heads {self.heads} is not a multiple of model.kv_heads {self.kv_heads}")
+        if self.positions == "rope" and self.size_of_head % 2:
+            raise ValueError(f"RoPE rotates pairs, so an odd head width ({self.size_of_head}) does not work")
+        return self
+
+    @property
+    def size_of_head(self) -> int:
+        return self.head_width or self.width // self.heads
+
+    @property
+    def num_kv_heads(self) -> int:
+        return self.kv_heads or self.heads
+
+    @property
+    def size_of_feed_forward(self) -> int:
+        return self.feed_forward_width or 4 * self.width
+
+    @property
+    def gated(self) -> bool:
+        return self.feed_forward in ("swiglu", "geglu_tanh")
+
+    def is_local(self, layer: int) -> bool:
+        """Whether layer number `layer`, counted from 0, sees only the sliding window."""
+        return self.sliding_window > 0 and (layer + 1) % self.global_every != 0
+
+
+class Initialization(Section):
+    scheme: Literal["default", "scaled", "scaled_residual", "normal_embedding"] = "scaled"
+    """`default`: what the framework does (embedding N(0, 1), linear uniform by fan-in); `scaled`: linear and
+    embedding N(0, std), biases zero; `scaled_residual`: as scaled, the projections that write into the residual
+    stream divided by sqrt(2 layers) (GPT-2); `normal_embedding`: as scaled, but the embedding N(0, 1)."""
+    std: Positive = 0.02
+
+
+class Schedule(Section):
+    """Learning rate as a function of the step; see fabula.recipe.schedule."""
+
+    kind: Literal["constant", "cosine"] = "cosine"
+    """`constant`: the peak from the first step on, without warmup; `cosine`: warmup, then a cosine to the floor."""
+    peak: Positive
+    floor: NonNegative = 0.0
+    warmup: CountOrNone = 0
+    """Steps of linear rise to the peak."""
+    warmup_start: Share = 0.0
+    """Share of the peak at which the warmup begins."""
+    unit: Literal["step", "micro_step"] = "step"
+    """What the schedule counts. `micro_step` reproduces a scheduler that is stepped once a forward-backward:
+    its warmup is then given in micro-steps and shrinks with the accumulation."""
+
+
+class Optimizer(Section):
+    kind: Literal["adamw"] = "adamw"
+    beta1: Share = 0.9
+    beta2: Share = 0.95
+    epsilon: Positive = 1e-8
+    weight_decay: NonNegative = 0.1
+    """Decoupled, on tensors of two or more dimensions."""
+    clip: NonNegative = 1.0
+    """Largest global gradient norm; 0: no clipping."""
+
+
+class Batches(Section):
+    layout: Literal["packed", "padded"] = "packed"
+    """`packed`: full windows of a stream of stories; `padded`: one story a row, cut or filled up."""
+    rows: Count = 16
+    """Rows of one micro-step."""
+    accumulation: Count = 1
+    """Micro-steps of one step; their losses are averaged over all tokens of the step."""
+
+
+class Compute(Section):
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of activations and matrix products; `auto`: bfloat16 where the processor multiplies it natively."""
+    weights: Literal["float32", "bfloat16"] = "float32"
+    """Type in which weights are stored and updated. bfloat16 loses small updates; the seeds' Gemma did so."""
+    compile: Literal["auto", "on", "off"] = "auto"
+
+
+class Evaluation(Section):
+    every: Count = 500
+    """Steps between evaluations on the fixed subset."""
+    prompts: tuple[str, ...] = Field(default=SEED_PROMPTS, strict=False)
+    """A completion of the first is shown at each evaluation; all of them are completed at the end."""
+    sample_tokens: CountOrNone = 48
+    """Length of the completions while training; 0: none."""
+
+
+class Checkpoints(Section):
+    every: CountOrNone = 1000
+    """Steps between checkpoints; 0: only at the end."""
+    keep: CountOrNone = 2
+    """How many of the latest to keep (the best one is kept too); 0: all."""
+
+
+class Recipe(Section):
+    name: str
+    tokenizer: str = "gpt2"
+    """The tokenization of the data folder that this recipe trains on: gpt2, gpt2-compact, bpe:N, or a hash."""
+    steps: Count
+    model: Model
+    initialization: Initialization = Initialization()
+    schedule: Schedule
+    optimizer: Optimizer = Optimizer()
+    batch: Batches = Batches()
+    compute: Compute = Compute()
+    evaluation: Evaluation = Evaluation()
+    checkpoint: Checkpoints = Checkpoints()
+
+    @property
+    def positions_per_step(self) -> int:
+        return self.batch.rows * self.batch.accumulation * self.model.context
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the embedding; 0 while the tokenizer's size is known only from the data."""
+        if self.model.vocabulary:
+            return self.model.vocabulary
+        if self.tokenizer == "gpt2":
+            return GPT2_VOCABULARY
+        return int(self.tokenizer[4:]) if self.tokenizer.startswith("bpe:") else 0
+
+    @classmethod
+    def from_tree(cls, tree: dict[str, Any]) -> Self:
+        """Validate nested dictionaries (a parsed TOML file).
+
+        Raises InputError, one line, naming the key and the nearest known one.
+        """
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as error:
+            raise InputError(_one_line(error, cls)) from error
+
+    def as_tree(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    def with_values(self, **values: Any) -> "Recipe":
+        """A copy with dotted keys replaced: `recipe.with_values(**{"model.width": 64})`."""
+        tree = self.as_tree()
+        for key, value in values.items():
+            set_key(tree, key, value)
+        return Recipe.from_tree(tree)
+
+
+def set_key(tree: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key in nested dictionaries. Raises InputError if the key is none of the recipe's."""
+    known = known_keys()
+    if key not in known:
+        raise InputError(f'unknown recipe field "{key}"{nearest(key, list(known))}')
+    *sections, last = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+    tree[last] = value
+
+
+def known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> dict[str, Any]:
+    """Every dotted key of a recipe with its annotation."""
+    keys: dict[str, Any] = {}
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            keys.update(known_keys(kind, f"{prefix}{name}."))
+        else:
+            keys[prefix + name] = kind
+    return keys
+
+
+def _one_line(error: ValidationError, root: type[BaseModel]) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    known = known_keys(root)
+    if first["type"] == "extra_forbidden":
+        sections = [name for name, field in root.model_fields.items() if _is_section(field.annotation)]
+        return f'unknown recipe field "{key}"{nearest(key, [*known, *sections])}'
+    if first["type"] == "missing":
+        return f'the recipe lacks "{key}"; add it, or start from a preset (`fabula recipes`)'
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    choices = get_args(known.get(key)) if str(known.get(key, "")).startswith("typing.Literal") else ()
+    hint = nearest(str(first["input"]), [str(choice) for choice in choices]) if choices else ""
+    return f'recipe field "{key}": {first["msg"].lower()}, got {first["input"]!r}{hint}'
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)

@@ -1,0 +1,124 @@
+"""Reading a run folder, without torch and without trusting it."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fabula.errors import InputError
+
+Columns = dict[str, np.ndarray]
+"""Name -> float64 array, one value a line; NaN where a line lacks the field or holds null."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run wrote, as read from its folder (or, with fewer fields, from a foreign log).
+
+    `train` has a line for each optimizer update, `evals` one for each evaluation; both always hold "step".
+    """
+
+    path: Path
+    info: dict[str, Any]
+    train: Columns
+    evals: Columns
+    events: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        return str(self.info.get("status", "unknown"))
+
+    @cached_property
+    def recipe_toml(self) -> str:
+        return _read_text(self.path / "recipe.toml")
+
+    def full_evals(self) -> Columns:
+        """The evaluations over the whole validation split (step 0 and the end)."""
+        if "full" not in self.evals:
+            return {name: values[:0] for name, values in self.evals.items()}
+        chosen = self.evals["full"] == 1.0
+        return {name: values[chosen] for name, values in self.evals.items()}
+
+
+def is_run(folder: Path) -> bool:
+    return (folder / "run.json").is_file()
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Every run folder at or below `folder`, in the order of their names."""
+    if is_run(folder):
+        return [folder]
+    return sorted(path.parent for path in folder.rglob("run.json"))
+
+
+def read_run(folder: Path) -> Run:
+    """Read one run folder.
+
+    Raises InputError when it is missing, is no run, or is damaged. A half-written last line (a crash while
+    writing) is dropped; a damaged line anywhere else is an error.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} does not exist or is no folder; give the folder of a run")
+    if not is_run(folder):
+        raise InputError(f"{folder} holds no run.json, so it is no run folder; `fabula train` writes one")
+    try:
+        info = json.loads(_read_text(folder / "run.json"))
+    except ValueError as error:
+        raise InputError(f"{folder / 'run.json'} is not valid JSON ({error}); the run folder is damaged") from error
+    if not isinstance(info, dict):
+        raise InputError(f"{folder / 'run.json'} holds no JSON object; the run folder is damaged")
+    by_kind: dict[str, list[dict[str, Any]]] = {"train": [], "eval": [], "event": []}
+    for line in _json_lines(folder / "metrics.jsonl"):
+        by_kind.setdefault(str(line.get("kind")), []).append(line)
+    samples = list(_json_lines(folder / "samples.jsonl"))
+    return Run(folder, info, to_columns(by_kind["train"]), to_columns(by_kind["eval"]), by_kind["event"], samples)
+
+
+def to_columns(lines: list[dict[str, Any]]) -> Columns:
+    """Turn lines into arrays; text fields are left out, booleans count as 0 and 1."""
+    names = dict.fromkeys(
+        name for line in lines for name, value in line.items() if value is None or isinstance(value, (int, float))
+    )
+    nan = float("nan")
+    columns = {}
+    for name in names:
+        values = (line.get(name) for line in lines)
+        columns[name] = np.array([nan if value is None else value for value in values], dtype=np.float64)
+    columns.setdefault("step", np.array([], dtype=np.float64))
+    return columns
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a .jsonl file; of NAME.jsonl.gz where only that is there (archived records)."""
+    packed = path.with_name(path.name + ".gz")
+    if not path.is_file() and packed.is_file():
+        with gzip.open(packed, "rb") as file:
+            content = file.read()
+    else:
+        content = path.read_bytes() if path.is_file() else b""
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            if number == len(lines):  # no newline behind it: the writer was cut off in this line
+                return
+            raise InputError(f"{path}, line {number}: not valid JSON ({error}); the record is damaged") from error
+        if not isinstance(value, dict):
+            raise InputError(f"{path}, line {number}: not a JSON object; the record is damaged")
+        yield value
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}); the run folder is damaged") from error

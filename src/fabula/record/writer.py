@@ -1,0 +1,124 @@
+"""Writing a run folder: metrics line by line, everything else in one piece."""
+
+import json
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fabula.errors import InputError
+from fabula.record.files import write_json, write_text
+
+STREAMS = ("metrics", "samples")
+"""The appended files whose offsets a checkpoint remembers, so that a resumed run can cut them back."""
+
+
+def json_line(fields: dict[str, Any]) -> str:
+    """One line of a record. A non-finite number becomes null and is named in "non_finite": hidden never.
+
+    Floats keep seven significant digits, one more than float32 can tell apart.
+    """
+    line: dict[str, Any] = {}
+    non_finite = []
+    for key, value in fields.items():
+        if isinstance(value, float):
+            if math.isfinite(value):
+                value = float(f"{value:.7g}")
+            else:
+                non_finite.append(key)
+                value = None
+        line[key] = value
+    if non_finite:
+        line["non_finite"] = non_finite
+    return json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+class RunWriter:
+    """Appends to RUN/metrics.jsonl and RUN/samples.jsonl, and keeps RUN/run.json true.
+
+    A run folder exists from the first byte on as a valid, unfinished run: `run.json` says "running" until
+    `close` says how it ended.
+    """
+
+    def __init__(self, folder: Path, info: dict[str, Any], append_from: dict[str, int] | None = None) -> None:
+        self.folder = folder
+        self.info = info
+        self._files = {}
+        for stream in STREAMS:
+            path = folder / f"{stream}.jsonl"
+            if append_from is not None:
+                _cut_back(path, append_from[stream])
+            self._files[stream] = open(path, "ab")  # noqa: SIM115 - closed by close()
+        self.set_info(status="running")
+
+    @classmethod
+    def create(cls, folder: Path, recipe_toml: str, tokenizer_json: str, info: dict[str, Any]) -> Self:
+        """Start a new run folder.
+
+        Raises InputError when `folder` already holds anything: a run is resumed, never overwritten.
+        """
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} already exists and is not empty; choose another --out, or continue with --resume")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "tokenizer.json", tokenizer_json)
+        write_text(folder / "recipe.toml", recipe_toml)
+        return cls(folder, info)
+
+    @classmethod
+    def resume(cls, folder: Path, info: dict[str, Any], offsets: dict[str, int]) -> Self:
+        """Continue a run folder from the byte offsets of a checkpoint; what came after moves to
+        metrics.discarded.jsonl (samples.discarded.jsonl) and is not lost."""
+        return cls(folder, info, append_from=offsets)
+
+    def train(self, **fields: Any) -> None:
+        self._append("metrics", {"kind": "train", **fields})
+
+    def evaluation(self, **fields: Any) -> None:
+        self._append("metrics", {"kind": "eval", **fields})
+
+    def event(self, step: int, event: str, **fields: Any) -> None:
+        self._append("metrics", {"kind": "event", "step": step, "event": event, **fields})
+
+    def sample(self, **fields: Any) -> None:
+        self._append("samples", fields)
+
+    def offsets(self) -> dict[str, int]:
+        """Bytes written so far, a stream each: what a checkpoint stores."""
+        return {stream: file.tell() for stream, file in self._files.items()}
+
+    def set_info(self, **fields: Any) -> None:
+        self.info.update(fields)
+        write_json(self.folder / "run.json", self.info)
+
+    def close(self, status: str, **fields: Any) -> None:
+        """End the run as "finished", "interrupted" or "failed"."""
+        assert status in ("finished", "interrupted", "failed"), status
+        for file in self._files.values():
+            file.close()
+        self.set_info(status=status, **fields)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.info["status"] == "running":
+            interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+            self.close("interrupted" if interrupted else "failed", error=repr(error))
+
+    def _append(self, stream: str, fields: dict[str, Any]) -> None:
+        # Flushed line by line: a crash loses at most the line being written, and `tail -f` works.
+        file = self._files[stream]
+        file.write(json_line(fields).encode())
+        file.flush()
+
+
+def _cut_back(path: Path, offset: int) -> None:
+    """Keep the first `offset` bytes of `path`; append the rest to NAME.discarded.jsonl."""
+    content = path.read_bytes() if path.exists() else b""
+    if len(content) < offset:
+        raise InputError(f"{path} is shorter than its checkpoint says ({len(content)} of {offset} bytes); use an earlier checkpoint")
+    if tail := content[offset:]:
+        with open(path.with_name(f"{path.stem}.discarded.jsonl"), "ab") as discarded:
+            discarded.write(tail)
+        with open(path, "rb+") as file:
+            file.truncate(offset)
