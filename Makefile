@@ -1,0 +1,70 @@
+# `make demo` and `make test` need Python 3.11 or later and make, nothing else: each sets everything up first.
+# Another interpreter: make test PYTHON=python3.12. Without make: README.md, "Without make".
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := torch==2.13.0
+READY := $(VENV)/ready
+
+# Two threads are what the smallest machine has, and one number everywhere keeps the tests' sums the same everywhere.
+export OMP_NUM_THREADS ?= 2
+# GPT-2's merges without network, where the folder beside the checkout has them.
+ifneq ($(wildcard ../shared/tiktoken_cache),)
+export TIKTOKEN_CACHE_DIR ?= $(abspath ../shared/tiktoken_cache)
+endif
+
+.PHONY: help setup demo test test-slow lint lock clean
+
+help:
+	@echo "make demo       train a small ladder on the built-in stories and write its report (minutes)"
+	@echo "make test       the tests                        make test-slow  those that train for longer"
+	@echo "make lint       style, types, order of rooms     make lock       renew requirements.lock"
+	@echo "make setup      only the environment ($(VENV))     make clean      remove what make made"
+
+setup: $(READY)
+
+# torch comes first and alone: its wheel is chosen for the machine, so the lock leaves it and what only its CUDA builds need out.
+# The stamp is written last: an interrupted set-up starts again, a finished one is not repeated until the lock changes.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "fabula needs Python 3.11 or later, and '$(PYTHON)' is not; name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo "'$(PYTHON)' cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/fabula demo --out demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# One lock for Linux, macOS and Windows and all Pythons we support, with hashes, and without a registry's address.
+LOCKED_EXTRAS := train hub gguf test dev
+LEFT_OUT := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc \
+  nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
+  nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+
+lock: $(READY)
+	echo "$(TORCH)" | $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --constraint - \
+	  $(LOCKED_EXTRAS:%=--extra %) $(LEFT_OUT:%=--no-emit-package %) --output-file $(VENV)/new.lock
+	sed '/^# The following packages were excluded/,$$d' $(VENV)/new.lock > requirements.lock
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
