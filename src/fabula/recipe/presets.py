@@ -59,7 +59,7 @@ def apply_settings(recipe: Recipe, settings: list[str]) -> Recipe:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise InputError(f'--set {setting}: write it as key=value, for example --set batch.rows=8')
+            raise InputError(f"--set {setting}: write it as key=value, for example --set batch.rows=8")
         set_key(tree, key.strip(), parse_value(value.strip()))
     return Recipe.from_tree(tree)
 

@@ -79,7 +79,9 @@ class Model(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if not self.head_width and self.width % self.heads:
-            raise ValueError(f"model.width {self.width} is not a multiple of model.heads {self.heads}; set model.head_width")
+            raise ValueError(
+                f"model.width {self.width} is not a multiple of model.heads {self.heads}; set model.head_width"
+            )
         if self.kv_heads and self.heads % self.kv_heads:
             raise ValueError(f"model.heads {self.heads} is not a multiple of model.kv_heads {self.kv_heads}")
         if self.positions == "rope" and self.size_of_head % 2:

@@ -78,7 +78,9 @@ def read_checkpoint(run: Path, step: int | None = None, verify: bool = True) -> 
     if verify:
         for name, expected in checksums.items():
             if not (folder / name).is_file() or sha256_of(folder / name) != expected:
-                raise InputError(f"{folder / name} is missing or damaged; remove that folder and use an earlier checkpoint")
+                raise InputError(
+                    f"{folder / name} is missing or damaged; remove that folder and use an earlier checkpoint"
+                )
     return Checkpoint(folder, step, state)
 
 

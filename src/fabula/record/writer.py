@@ -58,7 +58,9 @@ class RunWriter:
         Raises InputError when `folder` already holds anything: a run is resumed, never overwritten.
         """
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"{folder} already exists and is not empty; choose another --out, or continue with --resume")
+            raise InputError(
+                f"{folder} already exists and is not empty; choose another --out, or continue with --resume"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "tokenizer.json", tokenizer_json)
         write_text(folder / "recipe.toml", recipe_toml)
@@ -100,7 +102,9 @@ class RunWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.info["status"] == "running":
             interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
             self.close("interrupted" if interrupted else "failed", error=repr(error))
@@ -116,7 +120,9 @@ def _cut_back(path: Path, offset: int) -> None:
     """Keep the first `offset` bytes of `path`; append the rest to NAME.discarded.jsonl."""
     content = path.read_bytes() if path.exists() else b""
     if len(content) < offset:
-        raise InputError(f"{path} is shorter than its checkpoint says ({len(content)} of {offset} bytes); use an earlier checkpoint")
+        raise InputError(
+            f"{path} is shorter than its checkpoint says ({len(content)} of {offset} bytes); use an earlier checkpoint"
+        )
     if tail := content[offset:]:
         with open(path.with_name(f"{path.stem}.discarded.jsonl"), "ab") as discarded:
             discarded.write(tail)

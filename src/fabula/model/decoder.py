@@ -1,0 +1,110 @@
+"""The decoder: one class for the GPT tiers, Gemma 3 and Llama shapes; the recipe's `model` section is its shape.
+
+Shapes: B batch, T time, D width, V vocabulary.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from fabula.model.layers import Attention, FeedForward, Norm, rope_tables
+from fabula.model.loss import linear_cross_entropy
+from fabula.recipe.schema import Model
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward, each normalised before and added to the residual stream (Gemma: after, too)."""
+
+    def __init__(self, shape: Model, index: int) -> None:
+        super().__init__()
+        self.attention_norm = Norm(shape.norm, shape.width, shape.norm_epsilon)
+        self.attention = Attention(shape, index)
+        self.feed_forward_norm = Norm(shape.norm, shape.width, shape.norm_epsilon)
+        self.feed_forward = FeedForward(shape)
+        self.attention_post_norm: nn.Module = nn.Identity()
+        self.feed_forward_post_norm: nn.Module = nn.Identity()
+        if shape.post_norm:
+            self.attention_post_norm = Norm(shape.norm, shape.width, shape.norm_epsilon)
+            self.feed_forward_post_norm = Norm(shape.norm, shape.width, shape.norm_epsilon)
+
+    def forward(self, x_BTD: Tensor, rope: tuple[Tensor, Tensor] | None, dtype: torch.dtype) -> Tensor:
+        y_BTD = self.attention(self.attention_norm(x_BTD).to(dtype), rope)
+        x_BTD = x_BTD + self.attention_post_norm(y_BTD)
+        y_BTD = self.feed_forward(self.feed_forward_norm(x_BTD).to(dtype))
+        return x_BTD + self.feed_forward_post_norm(y_BTD)
+
+
+class Decoder(nn.Module):
+    """A decoder-only transformer language model.
+
+    `compute_dtype` is the type of matrix products (float32 or bfloat16); parameters keep their own type.
+    """
+
+    def __init__(self, shape: Model, vocabulary: int, compute_dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.shape, self.vocabulary, self.compute_dtype = shape, vocabulary, compute_dtype
+        self.embedding = nn.Embedding(vocabulary, shape.width)
+        self.embedding_scale = math.sqrt(shape.width) if shape.embedding_scale == "sqrt_width" else 1.0
+        self.positions = nn.Embedding(shape.context, shape.width) if shape.positions == "learned" else None
+        self.layers = nn.ModuleList(Layer(shape, index) for index in range(shape.layers))
+        self.final_norm = Norm(shape.norm, shape.width, shape.norm_epsilon)
+        self.head = None if shape.tied else nn.Parameter(torch.empty(vocabulary, shape.width))
+        self.head_bias = nn.Parameter(torch.empty(vocabulary)) if shape.head_bias else None
+
+    @property
+    def head_weight(self) -> Tensor:
+        return self.embedding.weight if self.head is None else self.head
+
+    def hidden(self, tokens_BT: Tensor) -> Tensor:
+        """Final hidden states (B, T, D), float32, of whole rows from position 0."""
+        T = tokens_BT.shape[1]
+        assert T <= self.shape.context, f"{T} tokens do not fit into a context of {self.shape.context}"
+        # Scaled in float32: bfloat16 would round sqrt(D) itself.
+        x_BTD = self.embedding(tokens_BT).float() * self.embedding_scale
+        if self.positions is not None:
+            x_BTD = x_BTD + self.positions.weight[:T].float()
+        rope_global, rope_local = self.rope(T, tokens_BT.device)
+        for layer in self.layers:
+            rope = rope_local if layer.attention.window else rope_global
+            x_BTD = layer(x_BTD, rope, self.compute_dtype)
+        return self.final_norm(x_BTD)
+
+    def rope(
+        self, length: int, device: torch.device
+    ) -> tuple[tuple[Tensor, Tensor] | None, tuple[Tensor, Tensor] | None]:
+        """Rotary tables of the global and of the local layers; None where positions are learned."""
+        if self.positions is not None:
+            return None, None
+        width, shape = self.shape.size_of_head, self.shape
+        tables = rope_tables(length, width, shape.rope_base, device)
+        local = rope_tables(length, width, shape.rope_local_base, device) if shape.sliding_window else None
+        return tables, local
+
+    def logits(self, x_BTD: Tensor) -> Tensor:
+        """Logits (B, T, V), float32, of final hidden states."""
+        dtype = self.compute_dtype
+        logits_BTV = (x_BTD.to(dtype) @ self.head_weight.to(dtype).T).float()
+        if self.head_bias is not None:
+            logits_BTV = logits_BTV + self.head_bias.float()
+        cap = self.shape.logit_cap
+        return cap * torch.tanh(logits_BTV / cap) if cap else logits_BTV
+
+    def forward(self, tokens_BT: Tensor) -> Tensor:
+        """Logits (B, T, V), float32. For losses use `loss`, which never holds them all."""
+        return self.logits(self.hidden(tokens_BT))
+
+    def loss(self, x_BTD: Tensor, targets_BT: Tensor) -> Tensor:
+        """Sum of -log p over the targets that are not IGNORE, in nats, float32, from final hidden states."""
+        return linear_cross_entropy(
+            x_BTD.flatten(0, 1).to(self.compute_dtype),
+            self.head_weight,
+            self.head_bias,
+            targets_BT.flatten(),
+            self.shape.logit_cap,
+        )
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Trainable numbers, a tied head counted once."""
+    return sum(parameter.numel() for parameter in model.parameters())

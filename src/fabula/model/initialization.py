@@ -1,0 +1,58 @@
+"""Initial weights.
+
+| scheme | embedding, positions, untied head | linear weights | biases |
+|---|---|---|---|
+| `default` | N(0, 1); untied head as linear | U(-a, a), a = 1 / sqrt(fan-in) | U(-a, a), a = 1 / sqrt(fan-in) |
+| `scaled` | N(0, std) | N(0, std) | 0 |
+| `scaled_residual` | N(0, std) | N(0, std); the two that write to the residual stream: N(0, std / sqrt(2 layers)) | 0 |
+| `normal_embedding` | N(0, 1); untied head N(0, std) | N(0, std) | 0 |
+
+Norm weights start as the identity in every scheme. `default` is what torch.nn does for Embedding and Linear.
+`scaled_residual` is GPT-2's (Radford et al. 2019, section 2.3).
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from fabula.model.decoder import Decoder
+from fabula.model.layers import Linear
+from fabula.recipe.schema import Initialization
+
+RESIDUAL_WRITERS = ("attention.out", "feed_forward.down")
+
+
+@torch.no_grad()
+def initialize(model: Decoder, initialization: Initialization, seed: int) -> None:
+    """Fill all weights of `model` in place; the same seed gives the same weights on any device.
+
+    Numbers are drawn on the CPU in the order of the modules, from a stream of their own.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(weight: Tensor, std: float) -> None:
+        weight.copy_(torch.empty(weight.shape).normal_(0.0, std, generator=generator))
+
+    def uniform(weight: Tensor, limit: float) -> None:
+        weight.copy_(torch.empty(weight.shape).uniform_(-limit, limit, generator=generator))
+
+    scheme, std = initialization.scheme, initialization.std
+    default = scheme == "default"
+    residual_std = std / math.sqrt(2 * model.shape.layers) if scheme == "scaled_residual" else std
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding):
+            normal(module.weight, 1.0 if default or scheme == "normal_embedding" else std)
+        elif isinstance(module, Linear):
+            limit = 1.0 / math.sqrt(module.in_features)
+            if default:
+                uniform(module.weight, limit)
+            else:
+                normal(module.weight, residual_std if name.endswith(RESIDUAL_WRITERS) else std)
+            if module.bias is not None:
+                uniform(module.bias, limit) if default else module.bias.zero_()
+    limit = 1.0 / math.sqrt(model.shape.width)
+    if model.head is not None:
+        uniform(model.head, limit) if default else normal(model.head, std)
+    if model.head_bias is not None:
+        uniform(model.head_bias, limit) if default else model.head_bias.zero_()
