@@ -7,13 +7,6 @@ BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 READY := $(VENV)/ready
 
-# Two threads are what the smallest machine has, and one number everywhere keeps the tests' sums the same everywhere.
-export OMP_NUM_THREADS ?= 2
-# GPT-2's merges without network, where the folder beside the checkout has them.
-ifneq ($(wildcard ../shared/tiktoken_cache),)
-export TIKTOKEN_CACHE_DIR ?= $(abspath ../shared/tiktoken_cache)
-endif
-
 .PHONY: help setup demo test test-slow lint lock clean
 
 help:

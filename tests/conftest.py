@@ -1,7 +1,8 @@
 """What every room's tests share: where the files beside the checkout are, and a quiet, offline process."""
 
-import importlib.util
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,22 @@ SHARED = REPO.parent / "shared"
 if (SHARED / "tiktoken_cache").is_dir():
     os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(SHARED / "tiktoken_cache"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "2")  # what the smallest machine has; torch reads it when it is imported
 
 
 @pytest.fixture(scope="session", autouse=True)
-def few_threads() -> None:
-    """As many torch threads as OMP_NUM_THREADS says, here and in the sums that tests compare."""
-    if importlib.util.find_spec("torch") is not None:
-        import torch
+def no_network() -> Iterator[None]:
+    """Every machine looks offline to the tests, so that none passes only where there is a network."""
+    connect = socket.socket.connect
 
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    def local_only(self: socket.socket, address: tuple) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise OSError(f"the tests run without network, and this one asks for {address[0]}")
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", local_only)
+        yield
 
 
 @pytest.fixture(scope="session")
