@@ -9,22 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 MAX_LINES = 420
-TEXT_ENDINGS = {
-    ".py",
-    ".md",
-    ".toml",
-    ".lock",
-    ".txt",
-    ".json",
-    ".jsonl",
-    ".html",
-    ".css",
-    ".js",
-    ".jinja",
-    ".yml",
-    ".yaml",
-    "",
-}
+TEXT_ENDINGS = set(" .py .sh .md .toml .lock .txt .csv .json .jsonl .html .css .js .jinja .yml .yaml".split(" "))
 
 
 @pytest.fixture(scope="module")
