@@ -1,11 +1,17 @@
 """The walls of the house, checked on the real import graph, and proof that the check can fail."""
 
+import ast
+import importlib.metadata
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+BASE = ("errors.py", "record", "recipe", "findings", "report", "cli")
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -42,3 +48,39 @@ def test_a_broken_wall_is_seen(file: str, line: str, broken: str, repo: Path, tm
     result = lint_imports(tmp_path)
     assert result.returncode != 0
     assert broken in " ".join(result.stdout.split())
+
+
+def third_party_imports(path: Path) -> set[str]:
+    """The top-level names that a file imports anywhere in it and that neither Python nor fabula provides."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"fabula"}
+
+
+@pytest.mark.parametrize("wing", ["base", "making"])
+def test_what_is_imported_is_declared(wing: str, repo: Path) -> None:
+    """A dependency of a dependency may go away with it, so each package that we import stands in pyproject.toml."""
+    project = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = list(project["dependencies"])
+    if wing == "making":
+        declared += [
+            line for extra in ("train", "hub", "gguf", "judge") for line in project["optional-dependencies"][extra]
+        ]
+    packages = {Requirement(line).name.lower().replace("_", "-") for line in declared}
+    provided_by = importlib.metadata.packages_distributions()
+
+    package = repo / "src" / "fabula"
+    undeclared = {}
+    for path in package.rglob("*.py"):
+        is_base = path.relative_to(package).parts[0] in BASE
+        if is_base != (wing == "base"):
+            continue
+        for name in third_party_imports(path):
+            owners = {owner.lower().replace("_", "-") for owner in provided_by.get(name, [name])}
+            if not owners & packages:
+                undeclared[str(path.relative_to(repo))] = name
+    assert not undeclared

@@ -1,6 +1,7 @@
 """The base package runs where torch is not: proved in an environment with its declared dependencies and no more.
 
-This proves the list of base dependencies complete, too: what it lacks cannot be imported there.
+What the list of base dependencies lacks cannot be imported there, unless another dependency happens to bring it;
+`test_rooms.py` asks for those as well.
 """
 
 import importlib.metadata
