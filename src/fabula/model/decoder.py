@@ -4,11 +4,13 @@ Shapes: B batch, T time, D width, V vocabulary.
 """
 
 import math
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from fabula.model.layers import Attention, FeedForward, Norm, rope_tables
+from fabula.model.layers import Attention, FeedForward, Keep, Norm, rope_tables
 from fabula.model.loss import linear_cross_entropy
 from fabula.recipe.schema import Model
 
@@ -22,17 +24,18 @@ class Layer(nn.Module):
         self.attention = Attention(shape, index)
         self.feed_forward_norm = Norm(shape.norm, shape.width, shape.norm_epsilon)
         self.feed_forward = FeedForward(shape)
-        self.attention_post_norm: nn.Module = nn.Identity()
-        self.feed_forward_post_norm: nn.Module = nn.Identity()
+        self.attention_post_norm = self.feed_forward_post_norm = None
         if shape.post_norm:
             self.attention_post_norm = Norm(shape.norm, shape.width, shape.norm_epsilon)
             self.feed_forward_post_norm = Norm(shape.norm, shape.width, shape.norm_epsilon)
 
-    def forward(self, x_BTD: Tensor, rope: tuple[Tensor, Tensor] | None, dtype: torch.dtype) -> Tensor:
-        y_BTD = self.attention(self.attention_norm(x_BTD).to(dtype), rope)
-        x_BTD = x_BTD + self.attention_post_norm(y_BTD)
+    def forward(
+        self, x_BTD: Tensor, rope: tuple[Tensor, Tensor] | None, dtype: torch.dtype, keep: Keep | None = None
+    ) -> Tensor:
+        y_BTD = self.attention(self.attention_norm(x_BTD).to(dtype), rope, keep)
+        x_BTD = x_BTD + (y_BTD if self.attention_post_norm is None else self.attention_post_norm(y_BTD.float()))
         y_BTD = self.feed_forward(self.feed_forward_norm(x_BTD).to(dtype))
-        return x_BTD + self.feed_forward_post_norm(y_BTD)
+        return x_BTD + (y_BTD if self.feed_forward_post_norm is None else self.feed_forward_post_norm(y_BTD.float()))
 
 
 class Decoder(nn.Module):
@@ -53,11 +56,19 @@ class Decoder(nn.Module):
         self.head_bias = nn.Parameter(torch.empty(vocabulary)) if shape.head_bias else None
 
     @property
+    def stack(self) -> list[Layer]:
+        """The layers, from the embedding up."""
+        return cast("list[Layer]", list(self.layers))
+
+    @property
     def head_weight(self) -> Tensor:
         return self.embedding.weight if self.head is None else self.head
 
-    def hidden(self, tokens_BT: Tensor) -> Tensor:
-        """Final hidden states (B, T, D), float32, of whole rows from position 0."""
+    def hidden(self, tokens_BT: Tensor, keep: Sequence[Keep] | None = None) -> Tensor:
+        """Final hidden states (B, T, D), float32, of whole rows from position 0.
+
+        `keep[i]` is shown the keys and values of layer i.
+        """
         T = tokens_BT.shape[1]
         assert T <= self.shape.context, f"{T} tokens do not fit into a context of {self.shape.context}"
         # Scaled in float32: bfloat16 would round sqrt(D) itself.
@@ -65,9 +76,9 @@ class Decoder(nn.Module):
         if self.positions is not None:
             x_BTD = x_BTD + self.positions.weight[:T].float()
         rope_global, rope_local = self.rope(T, tokens_BT.device)
-        for layer in self.layers:
-            rope = rope_local if layer.attention.window else rope_global
-            x_BTD = layer(x_BTD, rope, self.compute_dtype)
+        for index, layer in enumerate(self.layers):
+            rope = rope_local if self.shape.is_local(index) else rope_global
+            x_BTD = layer(x_BTD, rope, self.compute_dtype, None if keep is None else keep[index])
         return self.final_norm(x_BTD)
 
     def rope(

@@ -6,12 +6,16 @@ stays in float32, so that the only rounding of the bfloat16 path is that of the 
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fabula.recipe.schema import Model
+
+Keep = Callable[[Tensor, Tensor], None]
+"""Takes keys and values (B, K, T, E) of a layer."""
 
 
 class Linear(nn.Linear):
@@ -91,8 +95,11 @@ class Attention(nn.Module):
             q_BHTE, k_BKTE = rotate(q_BHTE, *rope), rotate(k_BKTE, *rope)
         return q_BHTE, k_BKTE, v_BKTE
 
-    def forward(self, x_BTD: Tensor, rope: tuple[Tensor, Tensor] | None) -> Tensor:
+    def forward(self, x_BTD: Tensor, rope: tuple[Tensor, Tensor] | None, keep: Keep | None = None) -> Tensor:
+        """Attention over whole rows; `keep` is shown the keys and values (generation stores them)."""
         q_BHTE, k_BKTE, v_BKTE = self.project(x_BTD, rope)
+        if keep is not None:
+            keep(k_BKTE, v_BKTE)
         y_BHTE = causal_attention(q_BHTE, k_BKTE, v_BKTE, self.scale, self.window)
         return self.out(y_BHTE.transpose(1, 2).flatten(2))
 

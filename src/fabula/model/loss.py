@@ -30,7 +30,9 @@ def chunk_rows(num_rows: int, vocabulary: int) -> int:
     return -(-num_rows // parts)
 
 
-def _chunk(x_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, targets_C: Tensor, cap: float) -> tuple[Tensor, ...]:
+def _chunk(
+    x_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, targets_C: Tensor, cap: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """-log p (C), exp(logits - max) (C, V), its row sums (C), d logits / d raw logits ((C, V), None without a cap)."""
     logits_CV = (x_CD @ weight_VD.T).float()
     if bias_V is not None:

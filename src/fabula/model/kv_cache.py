@@ -1,0 +1,74 @@
+"""Keys and values of the tokens a batch has seen, so that the next token costs one position.
+
+Rows of different lengths end together: row b of a batch of slots S begins at slot `padding_B[b]`, and the next token
+of every row goes to one and the same slot. A sliding-window layer keeps a ring of `window` slots, so its memory and
+work stay the same however long the text grows.
+
+Shapes: B rows, T time, S slots, K key/value heads, E head width.
+"""
+
+import torch
+from torch import Tensor
+
+from fabula.recipe.schema import Model
+
+
+class LayerCache:
+    """Keys and values of one layer: `slots` of them, preallocated, written round and round.
+
+    A layer that sees everything has as many slots as there will be tokens and so never comes round.
+    """
+
+    def __init__(self, rows: int, slots: int, shape: Model, dtype: torch.dtype, device: torch.device) -> None:
+        self.slots = slots
+        size = (rows, shape.num_kv_heads, slots, shape.size_of_head)
+        self.k_BKSE = torch.zeros(size, dtype=dtype, device=device)
+        self.v_BKSE = torch.zeros(size, dtype=dtype, device=device)
+
+    def fill(self, k_BKTE: Tensor, v_BKTE: Tensor, padding_B: Tensor) -> None:
+        """Store whole rows that begin together (their ends padded) so that they end together.
+
+        Row b moves right by `padding_B[b]`; of a ring only the last `slots` tokens matter.
+        """
+        T = k_BKTE.shape[2]
+        time_S = torch.arange(max(0, T - self.slots), T, device=k_BKTE.device)
+        source_BS = (time_S - padding_B[:, None]).clamp(min=0)
+        index = source_BS[:, None, :, None].expand(-1, k_BKTE.shape[1], -1, k_BKTE.shape[3])
+        self.k_BKSE[:, :, time_S % self.slots] = k_BKTE.gather(2, index)
+        self.v_BKSE[:, :, time_S % self.slots] = v_BKTE.gather(2, index)
+
+    def select(self, rows_B: Tensor) -> None:
+        """Go on with these rows only."""
+        self.k_BKSE, self.v_BKSE = self.k_BKSE[rows_B], self.v_BKSE[rows_B]
+
+
+class Visibility:
+    """Which slots of a kind of layer (ring or not) a query sees: a count, and where rows differ, an additive mask."""
+
+    def __init__(self, rows: int, slots: int, dtype: torch.dtype, device: torch.device) -> None:
+        self.slots = slots
+        self.bias_BS = torch.zeros((rows, slots), dtype=dtype, device=device)
+
+    def begin(self, length: int, padding_B: Tensor) -> None:
+        """After `length` slots have been used by rows that begin at `padding_B`."""
+        self.bias_BS.zero_()
+        self.masked = bool(padding_B.any())
+        if self.masked:
+            time_S = torch.arange(max(0, length - self.slots), length, device=padding_B.device)
+            hidden_BS = time_S < padding_B[:, None]
+            self.bias_BS[:, time_S % self.slots] = (
+                hidden_BS.to(self.bias_BS.dtype) * torch.finfo(self.bias_BS.dtype).min
+            )
+
+    def step(self, position: int) -> tuple[int, int, Tensor | None]:
+        """The slot of the token at time `position`, how many slots are in use then, and the mask (B, 1, 1, S)."""
+        slot, used = position % self.slots, min(position + 1, self.slots)
+        if not self.masked:
+            return slot, used, None
+        if position >= self.slots:
+            self.bias_BS[:, slot] = 0.0
+        return slot, used, self.bias_BS[:, None, None, :used]
+
+    def select(self, rows_B: Tensor) -> None:
+        """Go on with these rows only."""
+        self.bias_BS = self.bias_BS[rows_B]

@@ -1,0 +1,94 @@
+import pytest
+import torch
+from tests.model.shapes import ALL, GEMMA, GPT, VOCABULARY, build
+
+from fabula.errors import InputError
+from fabula.model.decoder import Decoder
+from fabula.model.generate import complete
+
+EOT = 0
+PROMPTS = [[1], [5, 6, 7, 8, 9], list(range(40, 57)), list(range(60, 84))]
+
+
+def uncached(model: Decoder, prompt: list[int], num_tokens: int) -> list[int]:
+    """The definition of greedy completion: everything anew for each token, half the context kept when it is full."""
+    window, completion, context = list(prompt), [], model.shape.context
+    while len(completion) < num_tokens:
+        with torch.no_grad():
+            token = int(model(torch.tensor([window]))[0, -1].argmax())
+        if token == EOT:
+            break
+        completion.append(token)
+        window.append(token)
+        if len(window) > context:
+            window = window[-(context // 2) :]
+    return completion
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_cached_tokens_are_the_uncached_ones_in_a_batch_of_any_lengths_and_beyond_the_context(name: str) -> None:
+    model = build(ALL[name])
+    expected = [uncached(model, prompt, 40) for prompt in PROMPTS]
+    assert complete(model, PROMPTS, num_tokens=40, eot=EOT, temperature=0, seed=0) == expected
+    for prompt, completion in zip(PROMPTS, expected, strict=True):
+        assert complete(model, [prompt], num_tokens=40, eot=EOT, temperature=0, seed=0) == [completion]
+
+
+def test_a_row_that_ends_leaves_the_others_as_they_were() -> None:
+    model = build(GEMMA)
+    long = complete(model, PROMPTS, num_tokens=30, eot=-1, temperature=1.0, seed=3)
+    eot = long[1][4]
+    expected = [row[: row.index(eot)] if eot in row else row for row in long]
+    assert complete(model, PROMPTS, num_tokens=30, eot=eot, temperature=1.0, seed=3) == expected
+    assert len(expected[1]) < 30
+
+
+def test_a_seed_decides_the_tokens_and_more_tokens_begin_alike() -> None:
+    model = build(GPT)
+    draw = {"eot": EOT, "temperature": 1.0, "top_p": 0.9}
+    first = complete(model, PROMPTS, num_tokens=20, seed=1, **draw)
+    assert complete(model, PROMPTS, num_tokens=20, seed=1, **draw) == first
+    assert complete(model, PROMPTS, num_tokens=20, seed=2, **draw) != first
+    assert [row[:8] for row in first] == complete(model, PROMPTS, num_tokens=8, seed=1, **draw)
+    alike = complete(model, [PROMPTS[0]] * 3, num_tokens=20, seed=1, **draw)
+    assert alike[0] == first[0] and alike[0] != alike[1] != alike[2]
+
+
+def test_tokens_are_told_as_they_come_and_the_mode_of_the_model_is_kept() -> None:
+    model = build(GPT).train()
+    told: list[list[int]] = [[] for _ in PROMPTS]
+    result = complete(
+        model,
+        PROMPTS,
+        num_tokens=9,
+        eot=EOT,
+        temperature=1.0,
+        seed=0,
+        on_token=lambda row, token: told[row].append(token),
+    )
+    assert told == result and model.training
+
+
+def test_bad_input_is_one_clear_line() -> None:
+    model = build(GPT)
+    with pytest.raises(InputError, match=r"25 tokens.*context is 24"):
+        complete(model, [list(range(25))], num_tokens=1, eot=EOT, temperature=0, seed=0)
+    with pytest.raises(InputError, match="no tokens"):
+        complete(model, [[]], num_tokens=1, eot=EOT, temperature=0, seed=0)
+    assert complete(model, [[1], [2]], num_tokens=0, eot=EOT, temperature=0, seed=0) == [[], []]
+    assert complete(model, [], num_tokens=5, eot=EOT, temperature=0, seed=0) == []
+    with torch.no_grad():
+        model.embedding.weight[VOCABULARY - 1] = torch.nan
+    with pytest.raises(InputError, match="not finite"):
+        complete(model, [[1]], num_tokens=1, eot=EOT, temperature=1.0, seed=0)
+
+
+def test_a_bfloat16_model_completes_as_its_uncached_self() -> None:
+    model = build(GEMMA, std=0.4, dtype=torch.bfloat16)
+    prompt = PROMPTS[1]
+    completion = complete(model, [prompt], num_tokens=12, eot=-1, temperature=0, seed=0)[0]
+    with torch.no_grad():
+        for place, token in enumerate(completion):
+            logits = model(torch.tensor([[*prompt, *completion[:place]]]))[0, -1]
+            # Orders of summation differ, so a near tie in bfloat16 may fall either way.
+            assert logits[token] >= logits.max() - 0.02 * logits.abs().max()
