@@ -1,0 +1,78 @@
+"""All rules over one run, and its verdict."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fabula.findings import events, gradient, instability, loss, schedule, setup
+from fabula.findings.facts import Facts, Flags, facts_of_recipe, facts_of_run
+from fabula.findings.rule import Rule, Silent
+from fabula.recipe import Recipe
+from fabula.record.finding import Finding, verdict
+from fabula.record.reader import Run
+
+RULES: tuple[Rule, ...] = (
+    *instability.RULES,
+    *loss.RULES,
+    *gradient.RULES,
+    *schedule.RULES,
+    *setup.RULES,
+    *events.RULES,
+)
+
+
+@dataclass(frozen=True)
+class SilentRule:
+    """Kinds that could not be looked for, and what the record lacks."""
+
+    kinds: tuple[str, ...]
+    lacks: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    findings: tuple[Finding, ...]
+    silent: tuple[SilentRule, ...]
+
+    @property
+    def verdict(self) -> Literal["failed", "warning", "healthy"]:
+        return verdict(list(self.findings))
+
+    def of(self, *kinds: str) -> list[Finding]:
+        return [finding for finding in self.findings if finding.kind in kinds]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "verdict": self.verdict,
+            "findings": [finding.as_json() for finding in self.findings],
+            "silent": [{"kinds": list(each.kinds), "lacks": each.lacks} for each in self.silent],
+        }
+
+
+def diagnose(run: Run, flags: Flags | None = None) -> Diagnosis:
+    """What the record of `run` says. Raises InputError when its recipe.toml is damaged."""
+    return diagnose_facts(facts_of_run(run, flags))
+
+
+def lint(recipe: Recipe) -> Diagnosis:
+    """The same findings on the plan, before step 0."""
+    return diagnose_facts(facts_of_recipe(recipe))
+
+
+def diagnose_facts(facts: Facts) -> Diagnosis:
+    findings: list[Finding] = []
+    silent: list[SilentRule] = []
+    for rule in RULES:
+        if facts.planned and rule.needs_run:
+            continue
+        outcome = rule.look(facts)
+        if isinstance(outcome, Silent):
+            silent.append(SilentRule(tuple(rule.kinds), outcome.lacks))
+        else:
+            findings.extend(outcome)
+    findings.sort(key=lambda finding: (finding.steps or (-1, -1), finding.kind))
+    return Diagnosis(tuple(findings), tuple(silent))
+
+
+def kinds() -> dict[str, str]:
+    """Every kind that a rule may find, with its defining line."""
+    return {kind: line for rule in RULES for kind, line in rule.kinds.items()}

@@ -1,0 +1,213 @@
+"""Where a loss curve leaves its level, how far, and whether it comes back.
+
+A curve is brought to at most `MAX_BLOCKS` block medians, so that 150,000 noisy steps are judged like 300 evaluations.
+An episode starts where the loss rises from its best level so far by more than noise explains, and is over when most
+of the rise is gone. Short episodes within one block are looked for on the single steps.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from fabula.findings.facts import Curve
+
+MAX_BLOCKS = 300
+"""Points a curve is judged on: fine enough for a third of a per cent of a run, coarse enough to beat the noise."""
+MIN_POINTS = 8
+"""Fewer points give neither a level nor a noise; the rule stays silent."""
+MIN_RISE_NATS = 0.1
+"""A rise of 0.1 nats is 10 % in perplexity. Smaller wiggles of a healthy run at a high fixed rate are common."""
+MIN_RISE_SHARE = 0.03
+"""... and at least 3 % of the level it rises from, so that a loss of 20 on its way down may wiggle by 0.1."""
+NOISE_FACTOR = 6.0
+"""... and six times the noise between neighbouring points. The reference is the best level so far, which lies two
+to three deviations below the mean of a noisy plateau, so three to four of the six are left as the margin."""
+OVER_SHARE = 0.25
+"""An episode is over when three quarters of its rise are gone."""
+SINGLE_STEPS = 3
+"""On curves with a value a step, a spike lasts three steps or more: one bad step is an odd batch, since damaged
+weights show in the steps that follow."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One departure: steps first..last above the level, the worst value, and when it was back (None: never)."""
+
+    curve: str
+    first: int
+    last: int
+    peak_step: int
+    level: float
+    peak: float
+    end: float
+    over_at: int | None
+    recovered_at: int | None
+    noise: float
+
+    @property
+    def rise(self) -> float:
+        return self.peak - self.level
+
+
+def block_medians(curve: Curve, max_blocks: int = MAX_BLOCKS) -> Curve:
+    """Medians of equally many neighbouring finite values; each stands at the last step of its block."""
+    finite = curve.finite
+    size = math.ceil(len(finite) / max_blocks) if len(finite) else 1
+    if size == 1:
+        return finite
+    whole = len(finite) // size * size
+    steps = finite.steps[:whole].reshape(-1, size)[:, -1]
+    values = np.median(finite.values[:whole].reshape(-1, size), axis=1)
+    if whole < len(finite):  # the rest of the run counts too: that is where a divergence may begin
+        steps = np.append(steps, finite.steps[-1])
+        values = np.append(values, np.median(finite.values[whole:]))
+    return Curve(curve.name, steps, values)
+
+
+def noise_of(values: np.ndarray) -> float:
+    """Standard deviation of the noise between neighbours, robust against trend and spikes.
+
+    Second differences cancel a linear trend; for white noise their deviation is sqrt(6) of it. The median absolute
+    deviation (x 1.4826) ignores the few differences that an episode makes.
+    """
+    if len(values) < 4:
+        return 0.0
+    second = np.diff(values, n=2)
+    return float(1.4826 * np.median(np.abs(second)) / math.sqrt(6.0))
+
+
+def local_noise(values: np.ndarray, width: int = 41) -> np.ndarray:
+    """`noise_of` around each point, since the noise of a falling curve shrinks with it."""
+    if len(values) <= width:
+        return np.full(len(values), noise_of(values))
+    centres = np.arange(0, len(values), width // 2)
+    estimates = [noise_of(values[max(0, c - width // 2) : c + width // 2 + 1]) for c in centres]
+    return np.interp(np.arange(len(values)), centres, estimates)
+
+
+def episodes(curve: Curve) -> list[Episode]:
+    """Every departure of `curve` from its level, in order; the shortest ones only where the curve has every step."""
+    points = block_medians(curve)
+    if len(points) < MIN_POINTS:
+        return []
+    found = _episodes_of(points, needs_points=1 if points.spacing >= SINGLE_STEPS else SINGLE_STEPS)
+    if len(points) < len(curve.finite):
+        found = _with_short_ones(curve.finite, points, found)
+    return found
+
+
+def _episodes_of(points: Curve, needs_points: int) -> list[Episode]:
+    values = points.values
+    noise = local_noise(values)
+    found: list[Episode] = []
+    index, floor, floor_at = 1, float(values[0]), 0
+    while index < len(values):
+        rise = values[index] - floor
+        if rise <= 0:
+            floor, floor_at = float(values[index]), index
+        elif rise > _threshold(floor, noise[index]) and _lasts(values, index, floor, noise[index], needs_points):
+            first = _onset(values, floor_at, index, floor, noise[index])
+            over, peak_at = _course(values, first, floor)
+            back = _first(values[over:] <= floor + max(noise[index], 0.0), over) if over is not None else None
+            found.append(_episode(points, first, over, peak_at, back, floor, float(noise[index])))
+            if over is None:
+                break
+            # What it has come back to is the new level; a second rise from there is an episode of its own.
+            index, floor, floor_at = over, float(values[over]), over
+        index += 1
+    return found
+
+
+def _threshold(level: float, noise: float) -> float:
+    return max(MIN_RISE_NATS, MIN_RISE_SHARE * abs(level), NOISE_FACTOR * noise)
+
+
+def _lasts(values: np.ndarray, index: int, floor: float, noise: float, needs_points: int) -> bool:
+    after = values[index : index + needs_points]
+    return bool((after - floor > _threshold(floor, noise)).all())
+
+
+def _onset(values: np.ndarray, floor_at: int, index: int, floor: float, noise: float) -> int:
+    """The first point of the rise that led to `index`: walk back while the curve is above level and noise."""
+    first = index
+    while first - 1 > floor_at and values[first - 1] - floor > max(3.0 * noise, 0.1 * MIN_RISE_NATS):
+        first -= 1
+    return first
+
+
+def _course(values: np.ndarray, first: int, floor: float) -> tuple[int | None, int]:
+    """Where the episode that begins at `first` is over (None: never), and its peak."""
+    excess = values[first:] - floor
+    running_peak = np.maximum.accumulate(excess)
+    done = np.flatnonzero(excess <= OVER_SHARE * running_peak)
+    over = int(done[0]) + first if len(done) else None
+    stop = over if over is not None else len(values)
+    return over, first + int(np.argmax(values[first:stop]))
+
+
+def _first(condition: np.ndarray, offset: int) -> int | None:
+    hits = np.flatnonzero(condition)
+    return int(hits[0]) + offset if len(hits) else None
+
+
+def _episode(
+    points: Curve, first: int, over: int | None, peak_at: int, back: int | None, floor: float, noise: float
+) -> Episode:
+    steps = points.steps
+    last = over - 1 if over is not None else len(steps) - 1
+    return Episode(
+        curve=points.name,
+        first=int(steps[first]),
+        last=int(steps[max(first, last)]),
+        peak_step=int(steps[peak_at]),
+        level=floor,
+        peak=float(points.values[peak_at]),
+        end=float(points.values[-1]),
+        over_at=None if over is None else int(steps[over]),
+        recovered_at=None if back is None else int(steps[back]),
+        noise=noise,
+    )
+
+
+def _with_short_ones(curve: Curve, points: Curve, found: list[Episode]) -> list[Episode]:
+    """Add the spikes that are shorter than a block: single values far above the medians around them."""
+    level = np.interp(curve.steps, points.steps, points.values)
+    spread = np.interp(np.arange(len(curve)), *_spread(curve.values - level))
+    limit = np.maximum.reduce(
+        [np.full(len(curve), MIN_RISE_NATS), MIN_RISE_SHARE * np.abs(level), NOISE_FACTOR * spread]
+    )
+    above = np.concatenate([[0], (curve.values - level > limit).astype(np.int8), [0]])
+    starts, stops = np.flatnonzero(np.diff(above) == 1), np.flatnonzero(np.diff(above) == -1)
+    wanted = max(1, round(SINGLE_STEPS / max(1.0, curve.spacing)))
+    extra = []
+    for start, stop in zip(starts, stops, strict=True):
+        first, last = int(curve.steps[start]), int(curve.steps[stop - 1])
+        if stop - start < wanted or any(each.first <= last and first <= each.last for each in found):
+            continue
+        peak_at = start + int(np.argmax(curve.values[start:stop]))
+        back = int(curve.steps[stop]) if stop < len(curve) else None
+        extra.append(
+            Episode(
+                curve.name,
+                first,
+                last,
+                int(curve.steps[peak_at]),
+                float(level[start]),
+                float(curve.values[peak_at]),
+                float(curve.values[-1]),
+                back,
+                back,
+                float(spread[start]),
+            )
+        )
+    return sorted([*found, *extra], key=lambda each: each.first)
+
+
+def _spread(residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Robust deviation of the residuals around 100 places along the curve."""
+    edges = np.linspace(0, len(residuals), min(100, max(1, len(residuals) // 50)) + 1).astype(int)
+    centres = 0.5 * (edges[:-1] + edges[1:])
+    deviations = [1.4826 * float(np.median(np.abs(residuals[a:b]))) for a, b in pairwise(edges)]
+    return centres, np.array(deviations)

@@ -1,0 +1,80 @@
+"""Rules on what happened to a run from outside, and on what its guards did."""
+
+from fabula.findings.facts import Facts
+from fabula.findings.rule import Outcome, Silent, rule
+from fabula.record.finding import Finding
+
+
+@rule(interrupted="the run did not make the steps it was to make")
+def interrupted(facts: Facts) -> Outcome:
+    status = facts.info.get("status")
+    if status is None:
+        return Silent("how the run ended (run.json)")
+    if status == "finished":
+        return []
+    last, planned = facts.last_step, facts.num_steps
+    told = f"at step {last:,}" + (f" of {planned:,}" if planned else "")
+    if status == "running":
+        sentence = f"The record stands {told}: the run is still going on, or its process was killed."
+    elif status == "failed":
+        sentence = f"The run failed {told}" + (f": {facts.info['error']}." if facts.info.get("error") else ".")
+    else:
+        sentence = f"The run was interrupted {told}."
+    return [
+        Finding(
+            kind="interrupted",
+            scope="run",
+            severity="failure" if status == "failed" else "warning",
+            steps=(last, last),
+            evidence={"status": status, "last_step": last, "planned_steps": planned},
+            sentence=sentence,
+            alternatives=("it was stopped by hand", "the process was killed", "it stopped at an error"),
+            try_="`fabula train ... --resume` goes on from the last checkpoint; an error would come again at the "
+            "same step",
+        )
+    ]
+
+
+@rule(
+    batch_skipped="a guard left out the update of a batch",
+    rolled_back="a guard went back to an earlier checkpoint",
+)
+def guards(facts: Facts) -> Outcome:
+    if not facts.events and facts.recipe is None:
+        return Silent("events")
+    found = []
+    for event in facts.events:
+        step = int(event.get("step", 0))
+        reason = f" ({event['reason']})" if event.get("reason") else ""
+        evidence = {key: value for key, value in event.items() if key not in ("kind", "event")}
+        if event.get("event") == "batch_skipped":
+            found.append(
+                Finding(
+                    kind="batch_skipped",
+                    scope="run",
+                    severity="note",
+                    steps=(step, step),
+                    evidence=evidence,
+                    sentence=f"The update of step {step:,} was left out{reason}.",
+                )
+            )
+        elif event.get("event") == "rolled_back":
+            to = event.get("to_step")
+            found.append(
+                Finding(
+                    kind="rolled_back",
+                    scope="run",
+                    severity="warning",
+                    steps=(step if to is None else int(to), step),
+                    evidence=evidence,
+                    sentence=f"At step {step:,} the run went back to "
+                    + (f"the checkpoint of step {int(to):,}" if to is not None else "an earlier checkpoint")
+                    + f"{reason}.",
+                    alternatives=("the learning rate is too high for this stage", "an odd stretch of data"),
+                    try_="see whether the second attempt at the same steps held: if it did, the data was not the cause",
+                )
+            )
+    return found
+
+
+RULES = (interrupted, guards)

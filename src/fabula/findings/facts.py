@@ -1,0 +1,187 @@
+"""What the rules look at: a record or a recipe, brought to one form.
+
+A rule never asks where a curve came from. Before step 0 the learning-rate curve is the planned one; of a foreign
+log, only what it holds is there, and what it cannot say may come as flags.
+"""
+
+import tomllib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fabula.errors import InputError
+from fabula.recipe import Recipe
+from fabula.recipe.schedule import learning_rates
+from fabula.record.reader import Columns, Run
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What a log cannot say by itself; None: not known, and the rules that need it stay silent."""
+
+    vocabulary: int | None = None
+    clip: float | None = None
+    """Largest global gradient norm; 0: gradients are not clipped."""
+    accumulation: int | None = None
+    from_scratch: bool | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values over steps, both float64 and of equal length, steps rising. Not finite: written as such, not missing."""
+
+    name: str
+    steps: np.ndarray
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @cached_property
+    def finite(self) -> "Curve":
+        keep = np.isfinite(self.values)
+        return self if keep.all() else Curve(self.name, self.steps[keep], self.values[keep])
+
+    @property
+    def spacing(self) -> float:
+        """Steps between two values, typically."""
+        return float(np.median(np.diff(self.steps))) if len(self) > 1 else 1.0
+
+    def part(self, first: float, last: float) -> "Curve":
+        """The values of the steps first..last, both included."""
+        keep = (self.steps >= first) & (self.steps <= last)
+        return Curve(self.name, self.steps[keep], self.values[keep])
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a rule may read. A curve that the record lacks is None."""
+
+    train_loss: Curve | None = None
+    """Loss of the training step itself."""
+    val_loss: Curve | None = None
+    held_train_loss: Curve | None = None
+    """Training stories by the validation's protocol, at the evaluations."""
+    grad_norm: Curve | None = None
+    learning_rate: Curve | None = None
+    first_loss: float | None = None
+    """Loss before the first update; None where the record begins later."""
+    vocabulary: int | None = None
+    clip: float | None = None
+    accumulation: int | None = None
+    from_scratch: bool | None = None
+    num_steps: int | None = None
+    """Updates the run was to make."""
+    planned: bool = False
+    """True before step 0: the learning rates are the recipe's, not a record's."""
+    recipe: Recipe | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def scope(self) -> Any:
+        return "recipe" if self.planned else "run"
+
+    @cached_property
+    def loss_curves(self) -> list[Curve]:
+        """Every curve in which an instability would show, the held-out one first."""
+        curves = [self.val_loss, self.held_train_loss, self.train_loss]
+        return [curve for curve in curves if curve is not None and len(curve)]
+
+    @property
+    def last_step(self) -> int:
+        return int(max((curve.steps[-1] for curve in self.loss_curves), default=0))
+
+
+def facts_of_recipe(recipe: Recipe) -> Facts:
+    """The recipe before step 0, its schedule as the curve of learning rates."""
+    rates = np.array(learning_rates(recipe)[1:])
+    return Facts(
+        learning_rate=Curve("learning_rate", np.arange(1.0, len(rates) + 1), rates),
+        vocabulary=recipe.vocabulary or None,
+        clip=recipe.optimizer.clip,
+        accumulation=recipe.batch.accumulation,
+        from_scratch=True,
+        num_steps=recipe.steps,
+        planned=True,
+        recipe=recipe,
+    )
+
+
+def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
+    """A record, with flags for what it does not hold. A flag wins over the record."""
+    flags = flags or Flags()
+    recipe = read_recipe(run)
+    subset = subset_evals(run)
+    val_loss = _curve(subset, "val_loss")
+    train_loss = _curve(run.train, "loss")
+    learning_rate = _curve(run.train, "learning_rate") or _curve(run.evals, "learning_rate", drop_missing=True)
+    vocabulary = recipe.vocabulary if recipe else run.info.get("vocabulary")
+    from_scratch = True if recipe and not run.info.get("init_from") else None
+    return Facts(
+        train_loss=train_loss,
+        val_loss=val_loss,
+        held_train_loss=_curve(subset, "train_loss", drop_missing=True),
+        grad_norm=_curve(run.train, "grad_norm"),
+        learning_rate=learning_rate,
+        first_loss=_first_loss(_curve(run.evals, "val_loss"), train_loss),
+        vocabulary=flags.vocabulary or vocabulary or None,
+        clip=flags.clip if flags.clip is not None else (recipe.optimizer.clip if recipe else None),
+        accumulation=flags.accumulation or (recipe.batch.accumulation if recipe else None),
+        from_scratch=flags.from_scratch if flags.from_scratch is not None else from_scratch,
+        num_steps=run.info.get("steps") or (recipe.steps if recipe else None),
+        recipe=recipe,
+        info=run.info,
+        events=run.events,
+    )
+
+
+def subset_evals(run: Run) -> Columns:
+    """The evaluations that make one curve: those on the fixed subset; all of them where a log knows no difference.
+
+    Full evaluations use another ruler. They stand in only where the record holds no others.
+    """
+    full = run.evals.get("full")
+    if full is None or not (full == 0.0).any():
+        return run.evals
+    return {name: values[full == 0.0] for name, values in run.evals.items()}
+
+
+def read_recipe(run: Run) -> Recipe | None:
+    """The run's recipe, or None for a log without one.
+
+    Raises InputError when recipe.toml is there but is no recipe.
+    """
+    if not (run.path / "recipe.toml").is_file():
+        return None
+    try:
+        return Recipe.from_tree(tomllib.loads(run.recipe_toml))
+    except (tomllib.TOMLDecodeError, InputError) as error:
+        raise InputError(f"{run.path / 'recipe.toml'}: {error}") from error
+
+
+def _curve(columns: Columns, name: str, drop_missing: bool = False) -> Curve | None:
+    """A column as a curve. Of a step that was made twice (after a rollback) the later value counts."""
+    if name not in columns:
+        return None
+    steps, values = columns["step"], columns[name]
+    if drop_missing:
+        keep = np.isfinite(values)
+        steps, values = steps[keep], values[keep]
+    if not len(steps):
+        return None
+    if (np.diff(steps) <= 0).any():
+        _, last_first = np.unique(steps[::-1], return_index=True)
+        chosen = len(steps) - 1 - last_first
+        steps, values = steps[chosen], values[chosen]
+    return Curve(name, steps, values)
+
+
+def _first_loss(val_loss: Curve | None, train_loss: Curve | None) -> float | None:
+    """Loss of the untrained model: the evaluation at step 0, or the loss of step 1, which precedes its update."""
+    for curve, step in ((val_loss, 0.0), (train_loss, 0.0), (train_loss, 1.0)):
+        if curve is not None and len(curve) and curve.steps[0] == step and np.isfinite(curve.values[0]):
+            return float(curve.values[0])
+    return None

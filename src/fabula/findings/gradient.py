@@ -1,0 +1,163 @@
+"""Rules on the global gradient norm, taken before clipping."""
+
+import numpy as np
+
+from fabula.findings.episodes import block_medians
+from fabula.findings.facts import Curve, Facts
+from fabula.findings.rule import Outcome, Silent, number, rule, share
+from fabula.record.finding import Finding
+
+MIN_POINTS = 20
+"""Fewer norms show no course."""
+START_PART = 0.1
+"""The start is the first tenth of the run."""
+START_FACTOR = 3.0
+"""A norm three times the later one at the start is the usual spike of an untrained model."""
+GROWTH_FACTOR = 2.0
+"""The norm doubled between the middle of the run and its end: the loss surface is getting steeper, often before a
+divergence. A slow rise below that is common late in healthy runs."""
+EXPLOSION_FACTOR = 50.0
+"""Fifty times the run's median in several steps is no odd batch; clipping then hides a broken run."""
+EXPLOSION_STEPS = 3
+SETTLED_SPREAD = 0.5
+"""Settled: over the second half the norm's level keeps within half of itself."""
+DOMINATES = 0.5
+"""Where more than half of the later steps are clipped, the clip sets the step size, not the schedule."""
+
+
+def _ends(curve: Curve) -> tuple[int, int]:
+    return int(curve.steps[0]), int(curve.steps[-1])
+
+
+def _norms(facts: Facts) -> Curve | Silent:
+    curve = facts.grad_norm
+    if curve is None or len(curve.finite) < MIN_POINTS:
+        return Silent("a gradient norm a step")
+    return curve.finite
+
+
+@rule(
+    gradient_spike_at_start="in the first tenth the norm is three times its later median or more, and then falls",
+    gradient_growth="the norm's level doubles between the middle of the run and its end",
+    gradient_explosion="three steps or more lie above fifty times the median norm after the start",
+    gradient_settled="over the second half the norm's level moves by less than half of itself",
+)
+def norms(facts: Facts) -> Outcome:
+    curve = _norms(facts)
+    if isinstance(curve, Silent):
+        return curve
+    first, last = float(curve.steps[0]), float(curve.steps[-1])
+    start_end = first + START_PART * (last - first)
+    start, later = curve.part(first, start_end), curve.part(start_end, last)
+    levels = block_medians(curve, 60)
+    half = levels.part(first + 0.5 * (last - first), last)
+    second = half.values
+    if len(later) < 5 or len(second) < 4:
+        return Silent("a gradient norm a step")
+    median = float(np.median(later.values))
+    found = []
+    if len(start) and start.values.max() >= START_FACTOR * median:
+        at = int(start.steps[int(np.argmax(start.values))])
+        found.append(
+            Finding(
+                kind="gradient_spike_at_start",
+                scope="run",
+                severity="note",
+                steps=_ends(start),
+                evidence={"peak": float(start.values.max()), "peak_step": at, "later_median": median},
+                sentence=f"The gradient norm began high, up to {number(float(start.values.max()))} at step {at:,}, "
+                f"and fell to about {number(median)}: usual for an untrained model.",
+            )
+        )
+    exploded = later.steps[later.values > EXPLOSION_FACTOR * max(median, 1e-12)]
+    if len(exploded) >= EXPLOSION_STEPS:
+        return [*found, _explosion(later, exploded, median)]
+    middle, end = float(np.median(second[: len(second) // 3 + 1])), float(np.median(second[-(len(second) // 3 + 1) :]))
+    if end >= GROWTH_FACTOR * middle:
+        found.append(_growth(half, middle, end))
+    elif second.max() - second.min() <= SETTLED_SPREAD * np.median(second):
+        found.append(
+            Finding(
+                kind="gradient_settled",
+                scope="run",
+                severity="good",
+                steps=_ends(half),
+                evidence={"low": float(second.min()), "high": float(second.max())},
+                sentence=f"In the second half the gradient norm kept between {number(float(second.min()))} and "
+                f"{number(float(second.max()))}.",
+            )
+        )
+    return found
+
+
+def _explosion(later: Curve, exploded: np.ndarray, median: float) -> Finding:
+    worst = int(np.argmax(later.values))
+    return Finding(
+        kind="gradient_explosion",
+        scope="run",
+        severity="failure",
+        steps=(int(exploded[0]), int(exploded[-1])),
+        evidence={
+            "peak": float(later.values[worst]),
+            "peak_step": int(later.steps[worst]),
+            "median": median,
+            "num_steps": len(exploded),
+        },
+        sentence=f"The gradient norm exploded: up to {number(float(later.values[worst]))} at step "
+        f"{int(later.steps[worst]):,}, against a median of {number(median)}.",
+        alternatives=("the learning rate is too high", "an overflow in the precision used", "a broken batch"),
+        try_="resume before it with half the learning rate: if the norm stays low, the rate was the cause",
+    )
+
+
+def _growth(half: Curve, middle: float, end: float) -> Finding:
+    return Finding(
+        kind="gradient_growth",
+        scope="run",
+        severity="warning",
+        steps=_ends(half),
+        evidence={"middle": middle, "end": end, "factor": round(end / max(middle, 1e-12), 3)},
+        sentence=f"The gradient norm grew from about {number(middle)} in the middle of the run to {number(end)} at "
+        "its end.",
+        alternatives=(
+            "the learning rate is too high for this stage",
+            "weights grow without enough decay",
+            "the loss is low and single stories dominate",
+        ),
+        try_="repeat the last fifth from its checkpoint with a third of the learning rate and compare the norms",
+    )
+
+
+@rule(clipping_dominates="after the start, more than half of the steps are clipped")
+def clipping(facts: Facts) -> Outcome:
+    if facts.clip is None:
+        return Silent("the clipping threshold (--clip)")
+    if facts.planned or facts.clip == 0:
+        return []
+    curve = _norms(facts)
+    if isinstance(curve, Silent):
+        return curve
+    later = curve.part(START_PART * curve.steps[-1], curve.steps[-1])
+    clipped = float((later.values > facts.clip).mean()) if len(later) else 0.0
+    if clipped <= DOMINATES:
+        return []
+    median = float(np.median(later.values))
+    return [
+        Finding(
+            kind="clipping_dominates",
+            scope="run",
+            severity="warning",
+            steps=_ends(later),
+            evidence={"clip": facts.clip, "share_clipped": round(clipped, 4), "median_norm": median},
+            sentence=f"{share(clipped)} of the steps after the start were clipped at {number(facts.clip)} (median norm "
+            f"{number(median)}): the clip, not the schedule, sets how far a step goes.",
+            alternatives=(
+                "the clip is lower than the usual norm of this model",
+                "the norm is high because the loss is scaled",
+            ),
+            try_="raise the clip to twice the median norm, same seed: compare the final losses",
+        )
+    ]
+
+
+RULES = (norms, clipping)

@@ -1,0 +1,217 @@
+"""Rules on instabilities: spikes, divergences, recoveries, and values that are no numbers."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from fabula.findings.episodes import (
+    MIN_POINTS,
+    MIN_RISE_NATS,
+    MIN_RISE_SHARE,
+    NOISE_FACTOR,
+    OVER_SHARE,
+    Episode,
+    block_medians,
+    episodes,
+)
+from fabula.findings.facts import Curve, Facts
+from fabula.findings.rule import Outcome, Silent, number, rule, share
+from fabula.record.finding import Finding
+
+SPIKE_EVALUATIONS = 2
+"""A spike is back within two evaluations ..."""
+SPIKE_SHARE_OF_RUN = 0.02
+"""... or within 2 % of the run, whichever is longer; what lasts longer has lost training and is a divergence."""
+SLOW_RISE_SHARE = 0.15
+"""On held-out loss alone, a rise that needs more than 15 % of the run to reach its half is the slow climb of
+overfitting, not an instability."""
+EXPERIMENT = (
+    "resume from the last checkpoint before it with half the learning rate: if it stays away, the rate was the cause; "
+    "if it comes back at the same step, look at the data there"
+)
+
+
+@rule(
+    spike="the loss leaves its level and is back within two evaluations or 2 % of the run",
+    divergence="the loss leaves its level and is not back within two evaluations or 2 % of the run",
+    recovery="after a divergence, three quarters of the rise are gone again",
+    stable="no episode and no value that is not finite in any loss curve",
+)
+def instabilities(facts: Facts) -> Outcome:
+    curves = [curve for curve in facts.loss_curves if len(curve.finite) >= MIN_POINTS]
+    if not curves:
+        return Silent(f"a loss curve with {MIN_POINTS} points or more")
+    whole = max(curve.steps[-1] for curve in curves) - min(curve.steps[0] for curve in curves)
+    spacing = max((curve.spacing for curve in curves if curve.name != "loss"), default=0.0)
+    longest_spike = max(SPIKE_EVALUATIONS * spacing, SPIKE_SHARE_OF_RUN * whole)
+    merged = _merge([each for curve in curves for each in episodes(curve) if not _is_overfitting(each, curve, facts)])
+    findings = [finding for each in merged for finding in _findings_of(each, longest_spike, facts)]
+    lost = any(not np.isfinite(curve.values).all() for curve in facts.loss_curves)
+    if not findings and not lost:
+        findings.append(_stable(curves))
+    return findings
+
+
+def _is_overfitting(episode: Episode, curve: Curve, facts: Facts) -> bool:
+    """A rise of held-out loss that training loss does not share is overfitting, which has its own rule."""
+    if curve.name != "val_loss":
+        return False
+    training = facts.held_train_loss or facts.train_loss
+    if training is not None and len(training.finite) >= MIN_POINTS:
+        points = block_medians(training)
+        before = points.part(-1.0, episode.first - 1).values
+        during = points.part(episode.first, episode.last + curve.spacing).values
+        if not len(before) or not len(during):
+            return False
+        return bool(during.max() - before.min() < OVER_SHARE * episode.rise)
+    half = curve.finite.part(episode.first, episode.peak_step)
+    reached = half.steps[half.values >= episode.level + 0.5 * episode.rise]
+    return bool(len(reached)) and reached[0] - episode.first > SLOW_RISE_SHARE * facts.last_step
+
+
+def _merge(found: list[Episode]) -> list[Episode]:
+    """One episode for all curves that show it: what overlaps is one event, told by the curve that shows it best."""
+    merged: list[Episode] = []
+    for episode in sorted(found, key=lambda each: each.first):
+        if merged and episode.first <= (merged[-1].over_at or math.inf):
+            merged[-1] = _better(merged[-1], episode)
+        else:
+            merged.append(episode)
+    return merged
+
+
+def _better(first: Episode, second: Episode) -> Episode:
+    """Of two views of one event the held-out one; an end that either of them misses stays missing."""
+    order = ["val_loss", "train_loss", "loss"]
+    told = min(first, second, key=lambda each: (order.index(each.curve) if each.curve in order else 9, -each.rise))
+    if first.over_at is None or second.over_at is None:
+        worst = first if first.over_at is None else second
+        return replace(told, last=max(told.last, worst.last), over_at=None, recovered_at=None)
+    return told
+
+
+def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[Finding]:
+    length = (episode.over_at if episode.over_at is not None else episode.last) - episode.first
+    evidence = {
+        "curve": episode.curve,
+        "level_before": round(episode.level, 5),
+        "peak": round(episode.peak, 5),
+        "peak_step": episode.peak_step,
+        "rise": round(episode.rise, 5),
+        "noise": round(episode.noise, 6),
+    }
+    where = f"from {number(episode.level)} to {number(episode.peak)} at step {episode.peak_step:,}"
+    steps = (episode.first, episode.last)
+    causes = _causes(facts)
+    if episode.over_at is not None and length <= longest_spike:
+        sentence = f"The loss jumped {where} and was back at step {episode.over_at:,}."
+        evidence["back_at"] = episode.over_at
+        return [
+            Finding(
+                kind="spike",
+                scope="run",
+                severity="warning",
+                sentence=sentence,
+                steps=steps,
+                evidence=evidence,
+                alternatives=causes,
+                try_=EXPERIMENT,
+            )
+        ]
+    if episode.over_at is None:
+        evidence["final"] = round(episode.end, 5)
+        ending = f"and did not come back: the record ends at {number(episode.end)}."
+    else:
+        ending = f"and stayed up until step {episode.last:,}."
+    divergence = Finding(
+        kind="divergence",
+        scope="run",
+        severity="failure" if episode.over_at is None else "warning",
+        sentence=f"The loss rose {where} {ending}",
+        steps=steps,
+        evidence=evidence,
+        alternatives=causes,
+        try_=EXPERIMENT,
+    )
+    if episode.over_at is None:
+        return [divergence]
+    until = episode.recovered_at if episode.recovered_at is not None else episode.over_at
+    told = (
+        f"From step {episode.over_at:,} on the loss recovered; at step {until:,} it was back at its former level."
+        if episode.recovered_at is not None
+        else f"From step {episode.over_at:,} on the loss recovered, but not to its former level of "
+        f"{number(episode.level)}."
+    )
+    recovery = Finding(
+        kind="recovery",
+        scope="run",
+        severity="note",
+        sentence=told,
+        steps=(episode.over_at, until),
+        evidence={"level_before": round(episode.level, 5), "complete": episode.recovered_at is not None},
+    )
+    return [divergence, recovery]
+
+
+def _causes(facts: Facts) -> tuple[str, ...]:
+    causes = ["the learning rate is too high for this stage of the run", "an odd stretch of data"]
+    if facts.clip == 0:
+        causes.append("gradients are not clipped")
+    if facts.recipe is not None and facts.recipe.compute.precision == "bfloat16":
+        causes.append("bfloat16 lost precision")
+    return tuple(causes)
+
+
+def _stable(curves: list[Curve]) -> Finding:
+    first, last = int(min(curve.steps[0] for curve in curves)), int(max(curve.steps[-1] for curve in curves))
+    evidence = {
+        "points": {curve.name: len(curve) for curve in curves},
+        "largest_rise_allowed": f"{MIN_RISE_NATS} nats, {share(MIN_RISE_SHARE)} of the level and {NOISE_FACTOR:g} x "
+        "noise",
+    }
+    return Finding(
+        kind="stable",
+        scope="run",
+        severity="good",
+        steps=(first, last),
+        evidence=evidence,
+        sentence=f"The loss never left its level between steps {first:,} and {last:,}: no spike, no divergence.",
+    )
+
+
+@rule(non_finite="a loss or gradient norm that is not a finite number")
+def non_finite(facts: Facts) -> Outcome:
+    curves = [*facts.loss_curves, *([facts.grad_norm] if facts.grad_norm is not None else [])]
+    if not curves:
+        return Silent("a loss or a gradient norm")
+    bad_steps: set[int] = set()
+    ends_badly = False
+    names = []
+    for curve in curves:
+        bad = ~np.isfinite(curve.values)
+        if bad.any():
+            names.append(curve.name)
+            bad_steps |= {int(step) for step in curve.steps[bad]}
+            ends_badly |= bool(bad[-1])
+    if not bad_steps:
+        return []
+    first, last = min(bad_steps), max(bad_steps)
+    told = f"at step {first:,}" if first == last else f"at {len(bad_steps):,} steps from {first:,} to {last:,}"
+    ending = "; the record ends so" if ends_badly else "; later values are finite again"
+    return [
+        Finding(
+            kind="non_finite",
+            scope="run",
+            severity="failure" if ends_badly else "warning",
+            steps=(first, last),
+            sentence=f"Not a finite number: {' and '.join(dict.fromkeys(names))} {told}{ending}.",
+            evidence={"curves": sorted(set(names)), "num_steps": len(bad_steps), "until_the_end": ends_badly},
+            alternatives=("the learning rate is too high", "an overflow in the precision used", "a broken batch"),
+            try_="repeat the steps before it in float32 with the same seed: if the value is finite, precision was the "
+            "cause; if not, halve the learning rate",
+        )
+    ]
+
+
+RULES = (instabilities, non_finite)

@@ -1,0 +1,299 @@
+"""Rules on loss curves: the start, the course, the end, and the gap between training and held-out stories."""
+
+import math
+
+import numpy as np
+
+from fabula.findings.episodes import block_medians, episodes, noise_of
+from fabula.findings.facts import Curve, Facts
+from fabula.findings.rule import Outcome, Silent, number, rule, share
+from fabula.record.finding import Finding
+
+INITIAL_TOLERANCE = 0.05
+"""An untrained model that knows nothing gives every token the same chance: a loss of ln V. Embeddings N(0, 0.02) end
+within 1 % of it (Karpathy's rule of thumb); 5 % leaves room for other sound initialisations."""
+FAST_SHARE, FAST_PART = 0.75, 0.15
+"""A start is fast when three quarters of all that was learned was learned in the first 15 % of the run."""
+MIN_POINTS_FOR_COURSE = 10
+"""Thirds and tenths of a curve need at least this many points."""
+FLAT_SHARE = 0.01
+"""A third of a run that lowers the loss by less than 1 % of its level is a plateau."""
+IMPROVING_SHARE = 0.01
+"""The last fifth is still improving where it lowers the loss by 1 % or more, beyond three times its noise."""
+GAP_SHARE = 0.05
+"""Training and held-out loss within 5 % of each other: what was learned holds for new stories."""
+OVERFIT_SHARE = 0.01
+"""Held-out loss 1 % above its best, and more than three times its noise, while training loss went on falling."""
+STAIR_FACTOR = 5.0
+"""A drop at an epoch's end counts where it is five times the standard error of the two windows around it."""
+STAIR_SHARE = 0.01
+SCALE_TOLERANCE = 0.08
+"""A first loss within 8 % of ln V times (or over) the accumulation is that product, not an odd initialisation."""
+
+
+@rule(initial_loss_off="the untrained model's loss is not ln V, within 5 %")
+def initial_loss(facts: Facts) -> Outcome:
+    if facts.vocabulary is None:
+        return Silent("the vocabulary's size (--vocab)")
+    if facts.from_scratch is None:
+        return Silent("whether the model started from scratch (--from-scratch)")
+    if facts.planned or not facts.from_scratch:
+        return []
+    if facts.first_loss is None:
+        return Silent("the loss before the first update")
+    expected = math.log(facts.vocabulary)
+    ratio = facts.first_loss / expected
+    if abs(ratio - 1.0) <= INITIAL_TOLERANCE or _scaled_by(facts, ratio):
+        return []
+    high = ratio > 1.0
+    causes = (
+        (
+            "an embedding or head with a large initial scale (the framework's default is N(0, 1))",
+            "logits multiplied by a factor",
+        )
+        if high
+        else ("the model did not start from scratch", "targets leak into the inputs", "padding counted as easy targets")
+    )
+    return [
+        Finding(
+            kind="initial_loss_off",
+            scope="run",
+            severity="warning",
+            steps=(0, 0),
+            evidence={"first_loss": facts.first_loss, "expected": round(expected, 4), "ratio": round(ratio, 4)},
+            sentence=f"The untrained model starts at a loss of {number(facts.first_loss)}; one that gives every "
+            "token the "
+            f"same chance starts at ln {facts.vocabulary:,} = {expected:.2f}.",
+            alternatives=causes,
+            try_="look at step 0 alone with embedding and linear weights drawn from N(0, 0.02)"
+            if high
+            else "evaluate step 0 on random tokens: anything below ln V there is a leak",
+        )
+    ]
+
+
+def _scaled_by(facts: Facts, ratio: float) -> bool:
+    accumulation = facts.accumulation or 1
+    return accumulation > 1 and any(
+        abs(ratio / factor - 1.0) < SCALE_TOLERANCE for factor in (accumulation, 1.0 / accumulation)
+    )
+
+
+@rule(loss_scaled_by_accumulation="the logged loss is ln V multiplied or divided by the accumulation")
+def scaled_by_accumulation(facts: Facts) -> Outcome:
+    if facts.accumulation is None:
+        return Silent("the accumulation (--accumulation)")
+    if facts.vocabulary is None:
+        return Silent("the vocabulary's size (--vocab)")
+    if facts.planned or facts.accumulation == 1 or facts.from_scratch is False:
+        return []
+    first = facts.train_loss.finite if facts.train_loss is not None else None
+    if first is None or not len(first) or first.steps[0] > 1:
+        return Silent("the training loss of the first step")
+    ratio = float(first.values[0]) / math.log(facts.vocabulary)
+    if not _scaled_by(facts, ratio):
+        return []
+    return [
+        Finding(
+            kind="loss_scaled_by_accumulation",
+            scope="run",
+            severity="warning",
+            steps=(int(first.steps[0]),) * 2,
+            evidence={
+                "first_loss": float(first.values[0]),
+                "accumulation": facts.accumulation,
+                "ratio": round(ratio, 4),
+            },
+            sentence=f"The first training loss, {number(float(first.values[0]))}, is ln V "
+            f"{'multiplied' if ratio > 1 else 'divided'} by the accumulation of {facts.accumulation}: a sum was logged "
+            "where a mean is meant, or the reverse.",
+            alternatives=("only the log is scaled", "the gradient is scaled too, and with it the effect of clipping"),
+            try_="repeat one step with accumulation 1 and the same stories: loss and gradient norm should not change",
+        )
+    ]
+
+
+def _course(facts: Facts) -> Curve | Silent:
+    """The curve that tells how a run went: held-out loss, else training loss as block medians."""
+    for curve in (facts.val_loss, facts.train_loss):
+        if curve is not None and len(curve.finite) >= MIN_POINTS_FOR_COURSE:
+            return block_medians(curve)
+    return Silent(f"a loss curve with {MIN_POINTS_FOR_COURSE} points or more")
+
+
+@rule(fast_start="three quarters of the whole fall of the loss happen in the first 15 % of the run")
+def fast_start(facts: Facts) -> Outcome:
+    curve = _course(facts)
+    if isinstance(curve, Silent):
+        return curve
+    start, best = float(curve.values[0]), float(curve.values.min())
+    # A record that begins in the middle of a run has no start to speak of.
+    if curve.steps[0] > 0.02 * curve.steps[-1] or start - best < 0.1 * start:
+        return []
+    target = start - FAST_SHARE * (start - best)
+    at = int(curve.steps[int(np.argmax(curve.values <= target))])
+    if at > FAST_PART * curve.steps[-1]:
+        return []
+    return [
+        Finding(
+            kind="fast_start",
+            scope="run",
+            severity="good",
+            steps=(int(curve.steps[0]), at),
+            evidence={"curve": curve.name, "start": start, "at": at, "value": target, "best": best},
+            sentence=f"The loss fell fast at first: from {number(start)}, three quarters of its whole fall were "
+            "done by "
+            f"step {at:,} ({share(at / curve.steps[-1])} of the run).",
+        )
+    ]
+
+
+@rule(
+    still_improving="the last fifth of the run lowers the loss by 1 % or more, beyond its noise",
+    plateau="the last third of the run lowers the loss by less than 1 %",
+)
+def stopping_point(facts: Facts) -> Outcome:
+    curve = _course(facts)
+    if isinstance(curve, Silent):
+        return curve
+    last, steps = float(curve.steps[-1]), curve.steps
+    if any(each.over_at is None for each in episodes(curve)):
+        return []  # a run that ends in a divergence has no stopping point to judge
+    fifth, third = curve.part(0.8 * last, last), curve.part(last * 2 / 3, last)
+    if len(third) < 4:
+        return Silent("enough evaluations in the last third of the run")
+    fall_third, fall_fifth = _fall(third), _fall(fifth)
+    level, noise = float(np.median(third.values)), noise_of(curve.values[len(curve) // 2 :])
+    evidence = {"curve": curve.name, "fall_last_third": round(fall_third, 5), "fall_last_fifth": round(fall_fifth, 5)}
+    if fall_fifth > max(IMPROVING_SHARE * level, 3.0 * noise):
+        return [
+            Finding(
+                kind="still_improving",
+                scope="run",
+                severity="note",
+                steps=(int(fifth.steps[0]), int(last)),
+                evidence=evidence,
+                sentence=f"The loss was still falling at the end: by {number(fall_fifth)} in the last fifth of the "
+                "run. "
+                "More steps would lower it further.",
+            )
+        ]
+    if fall_third < FLAT_SHARE * level and steps[0] < 0.5 * last:
+        return [
+            Finding(
+                kind="plateau",
+                scope="run",
+                severity="note",
+                steps=(int(third.steps[0]), int(last)),
+                evidence=evidence,
+                sentence=f"The loss had levelled off: the last third of the run changed it by {number(abs(fall_third))}"
+                f" ({share(abs(fall_third) / level)}).",
+            )
+        ]
+    return []
+
+
+def _fall(part: Curve) -> float:
+    """How far the least-squares line through a part falls from its first step to its last."""
+    if len(part) < 2:
+        return 0.0
+    slope = np.polyfit(part.steps - part.steps[0], part.values, 1)[0]
+    return float(-slope * (part.steps[-1] - part.steps[0]))
+
+
+@rule(
+    overfitting="held-out loss has left its best by 1 % or more while training loss went on falling",
+    generalizes="at the end, held-out and training loss are within 5 % of each other",
+)
+def generalisation(facts: Facts) -> Outcome:
+    if facts.val_loss is None or len(facts.val_loss.finite) < 4:
+        return Silent("held-out loss")
+    train = facts.held_train_loss or facts.train_loss
+    if train is None or len(train.finite) < 4:
+        return Silent("training loss beside the held-out one")
+    val, train = facts.val_loss.finite, block_medians(train)
+    at = int(np.argmin(val.values))
+    best, final = float(val.values[at]), float(np.median(val.values[-3:]) if len(val) - at > 3 else val.values[-1])
+    train_then = float(np.interp(val.steps[at], train.steps, train.values))
+    train_end = float(np.median(train.values[-3:]))
+    noise = noise_of(val.values[len(val) // 2 :])
+    evidence = {
+        "best_val": best,
+        "best_step": int(val.steps[at]),
+        "final_val": final,
+        "train_at_best": train_then,
+        "final_train": train_end,
+    }
+    if final - best > max(OVERFIT_SHARE * best, 3.0 * noise) and train_end < train_then - 0.25 * (final - best):
+        return [
+            Finding(
+                kind="overfitting",
+                scope="run",
+                severity="warning",
+                steps=(int(val.steps[at]), int(val.steps[-1])),
+                evidence=evidence,
+                sentence=f"Held-out loss was best at step {int(val.steps[at]):,} ({number(best)}) and rose to "
+                f"{number(final)} "
+                f"while training loss fell on to {number(train_end)}: the model memorises its training stories.",
+                alternatives=("the training stories are repeated too often", "the model is large for this much text"),
+                try_="halve the number of epochs on the same data: if the best held-out loss stays, more steps only "
+                "memorise",
+            )
+        ]
+    gap = float(val.values[-1]) - train_end
+    if abs(gap) > GAP_SHARE * val.values[-1]:
+        return []
+    return [
+        Finding(
+            kind="generalizes",
+            scope="run",
+            severity="good",
+            steps=(int(val.steps[0]), int(val.steps[-1])),
+            evidence={**evidence, "gap": round(gap, 5)},
+            sentence=f"At the end held-out loss ({number(float(val.values[-1]))}) and training loss "
+            f"({number(train_end)}) "
+            "are close: what was learned holds for new stories.",
+        )
+    ]
+
+
+@rule(epoch_staircase="training loss drops in a step where an epoch ends")
+def staircase(facts: Facts) -> Outcome:
+    layout = facts.info.get("layout") or {}
+    epochs = layout.get("epochs")
+    if not epochs or not facts.num_steps:
+        return Silent("the number of epochs")
+    if facts.train_loss is None:
+        return Silent("the training loss a step")
+    if epochs < 1.1:
+        return []
+    curve = facts.train_loss.finite
+    length = facts.num_steps / epochs
+    window = 0.1 * length
+    drops = []
+    for boundary in np.arange(length, facts.num_steps - 0.5 * window, length):
+        before, after = curve.part(boundary - window, boundary - 1), curve.part(boundary + 1, boundary + window)
+        if min(len(before), len(after)) < 5:
+            continue
+        trend = _fall(before) + _fall(after)  # what the slopes on both sides explain by themselves
+        drop = float(before.values.mean() - after.values.mean()) - 0.5 * max(trend, 0.0)
+        error = math.sqrt(before.values.var(ddof=1) / len(before) + after.values.var(ddof=1) / len(after))
+        if drop > max(STAIR_FACTOR * error, STAIR_SHARE * after.values.mean()):
+            drops.append((int(boundary), round(drop, 5)))
+    if not drops:
+        return []
+    return [
+        Finding(
+            kind="epoch_staircase",
+            scope="run",
+            severity="note",
+            steps=(drops[0][0], drops[-1][0]),
+            evidence={"drops": drops, "steps_per_epoch": round(length, 1)},
+            sentence=f"Training loss drops where an epoch ends (by {number(drops[0][1])} at step {drops[0][0]:,}): "
+            "stories "
+            "that come again are remembered.",
+        )
+    ]
+
+
+RULES = (initial_loss, scaled_by_accumulation, fast_start, stopping_point, generalisation, staircase)

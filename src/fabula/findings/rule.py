@@ -1,0 +1,59 @@
+"""What a rule is: a pure function from facts to findings, with one defining line for each kind it may find."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fabula.findings.facts import Facts
+from fabula.record.finding import Finding
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A rule that could not look, and what it lacked."""
+
+    lacks: str
+
+
+Outcome = list[Finding] | Silent
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`kinds` maps each kind to its defining line (docs/findings.md is written from them)."""
+
+    kinds: dict[str, str]
+    look: Callable[[Facts], Outcome]
+    needs_run: bool
+
+
+def rule(needs_run: bool = True, **kinds: str) -> Callable[[Callable[[Facts], Outcome]], Rule]:
+    """Make a function a rule: `@rule(kind="its defining line")`. `needs_run = False`: it also looks at a recipe
+    before step 0."""
+
+    def make(look: Callable[[Facts], Outcome]) -> Rule:
+        return Rule(kinds, look, needs_run)
+
+    return make
+
+
+def number(value: float) -> str:
+    """A number for a sentence: four significant digits at most, thousands separated, no trailing zeros."""
+    if value != value:
+        return "not finite"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size < 1e-3:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    if size >= 10:
+        return f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def share(value: float) -> str:
+    """A share in per cent: `12 %`, `0.4 %`."""
+    percent = 100.0 * value
+    return f"{percent:.0f} %" if abs(percent) >= 9.95 or percent == 0 else f"{percent:.2g} %"

@@ -1,0 +1,296 @@
+"""Rules on the learning rate: the planned one before step 0, the recorded one after."""
+
+import numpy as np
+
+from fabula.findings.facts import Curve, Facts
+from fabula.findings.rule import Outcome, Silent, number, rule, share
+from fabula.record.finding import Finding
+
+MIN_POINTS = 5
+"""Fewer recorded rates show no schedule."""
+FIXED_TOLERANCE = 1e-3
+"""Rates that differ by less than 0.1 % are one rate, written with few digits."""
+RISE_TOLERANCE = 0.05
+"""A rate that grows by 5 % after its warmup does so by plan or by mistake, not by rounding."""
+LONG_WARMUP = 0.2
+"""Warmups of a few per cent are common; above a fifth of the run the peak comes late and the decay is cut short."""
+DECAYED = 0.5
+"""A schedule has decayed when at most half of the peak is left; the usual floors are a tenth or zero."""
+LOW_START = 0.5
+"""A warmup begins below half of the peak."""
+JUMP = 0.1
+"""A resumed schedule goes on within 10 % of where it stood; warmup steps move more, so they are left out."""
+LINEAR_FIT = 0.999
+"""A warmup that never ends is a straight line from near zero: its correlation with the step is above this."""
+
+
+def warmup_end(facts: Facts, curve: Curve) -> int | None:
+    """The step at which the rate has risen to its warmup's end; 0: it begins without one; None: not to be seen."""
+    if facts.recipe is not None:
+        schedule, accumulation = facts.recipe.schedule, facts.recipe.batch.accumulation
+        if schedule.kind == "constant":
+            return 0
+        return schedule.warmup // (accumulation if schedule.unit == "micro_step" else 1)
+    values = curve.values
+    if values[0] >= LOW_START * values.max():
+        sees_the_start = curve.steps[0] <= max(1.0, 0.005 * curve.steps[-1])
+        return 0 if sees_the_start else None
+    return int(curve.steps[int(np.argmax(values >= values.max() * (1.0 - FIXED_TOLERANCE)))])
+
+
+def is_fixed(curve: Curve) -> bool:
+    values = curve.values
+    return bool(values.max() - values.min() <= FIXED_TOLERANCE * values.max())
+
+
+def never_left_warmup(facts: Facts, curve: Curve) -> bool:
+    """Whether the warmup is not over when the run is."""
+    if facts.recipe is not None:
+        end = warmup_end(facts, curve)
+        return end is not None and end > facts.recipe.steps and not is_fixed(curve)
+    values = curve.values
+    if is_fixed(curve) or values[-1] < values.max() or values[0] > 0.35 * values[-1]:
+        return False
+    return float(np.corrcoef(curve.steps, values)[0, 1]) > LINEAR_FIT
+
+
+def rises_after_warmup(facts: Facts, curve: Curve) -> bool:
+    if is_fixed(curve) or never_left_warmup(facts, curve):
+        return False
+    if facts.recipe is not None:
+        after = curve.part((warmup_end(facts, curve) or 0) + 1, np.inf).values
+        return len(after) >= 2 and bool(
+            after[-1] > after[0] * (1.0 + RISE_TOLERANCE) and np.argmax(after) > len(after) / 2
+        )
+    # Without the recipe: still rising in the second half of the run, where no warmup is.
+    second = curve.values[len(curve) // 2 :]
+    return bool(second[-1] > second[0] * (1.0 + RISE_TOLERANCE) and second[-1] >= second.max() * 0.999)
+
+
+def _rates(facts: Facts) -> Curve | Silent:
+    curve = facts.learning_rate
+    if curve is None or len(curve.finite) < MIN_POINTS or curve.finite.values.max() <= 0:
+        return Silent("a learning rate a step")
+    return curve.finite
+
+
+def _was(facts: Facts) -> str:
+    return "is" if facts.planned else "was"
+
+
+@rule(
+    needs_run=False,
+    lr_fixed="the learning rate is the same from the first step to the last",
+    lr_rising="the learning rate grows after the warmup",
+    lr_peak_not_reached="the run ends before the warmup does",
+    warmup_missing="a decaying schedule begins at half of its peak or more",
+    warmup_too_long="the warmup takes more than a fifth of the run",
+    schedule_ok="warmup, peak, then a decay that never rises and leaves at most half of the peak",
+)
+def shape(facts: Facts) -> Outcome:
+    curve = _rates(facts)
+    if isinstance(curve, Silent):
+        return curve
+    peak, first, last = float(curve.values.max()), float(curve.values[0]), float(curve.values[-1])
+    steps = (int(curve.steps[0]), int(curve.steps[-1]))
+    evidence = {"first": first, "peak": peak, "last": last}
+    if is_fixed(curve):
+        return [
+            Finding(
+                kind="lr_fixed",
+                scope=facts.scope,
+                severity="note",
+                steps=steps,
+                evidence=evidence,
+                sentence=f"The learning rate {_was(facts)} fixed at {number(peak)}, without warmup or decay.",
+            )
+        ]
+    if never_left_warmup(facts, curve):
+        return [_peak_not_reached(facts, curve, steps, evidence)]
+    if rises_after_warmup(facts, curve):
+        return [_rising(facts, curve, steps, evidence)]
+    return _of_decaying(facts, curve, steps, evidence)
+
+
+def _peak_not_reached(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: dict) -> Finding:
+    planned = ""
+    if facts.recipe is not None:
+        evidence = {**evidence, "planned_peak": facts.recipe.schedule.peak, "warmup": facts.recipe.schedule.warmup}
+        planned = f" of the planned {number(facts.recipe.schedule.peak)}"
+    return Finding(
+        kind="lr_peak_not_reached",
+        scope=facts.scope,
+        severity="warning",
+        steps=steps,
+        evidence=evidence,
+        sentence=f"The learning rate {_was(facts)} still in its warmup at the last step, at "
+        f"{number(evidence['last'])}{planned}.",
+        alternatives=(
+            "the run is shorter than its warmup",
+            "the warmup is counted in another unit than the steps",
+            "the run was stopped early",
+        ),
+        try_="set schedule.warmup to 5 % of the steps and repeat: a lower final loss says that the warmup cost it",
+    )
+
+
+def _rising(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: dict) -> Finding:
+    start = max(curve.steps[0], float(warmup_end(facts, curve) or 0)) if facts.recipe is not None else curve.steps[0]
+    after = curve.part(start, np.inf)
+    evidence = {**evidence, "after_warmup": float(after.values[0])}
+    return Finding(
+        kind="lr_rising",
+        scope=facts.scope,
+        severity="warning",
+        steps=(int(after.steps[0]), steps[1]),
+        evidence=evidence,
+        sentence=f"The learning rate {'rises' if facts.planned else 'rose'} from {number(float(after.values[0]))} "
+        "at step "
+        f"{int(after.steps[0]):,} to {number(evidence['last'])} at the end, where schedules usually decay.",
+        alternatives=("the schedule's floor lies above its peak", "a warmup far longer than meant"),
+        try_="exchange peak and floor and run both with the same seeds: the paired difference says what the rise cost",
+    )
+
+
+def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: dict) -> list[Finding]:
+    found = []
+    warmup, end = warmup_end(facts, curve), facts.num_steps or steps[1]
+    peak = evidence["peak"]
+    if warmup == 0:
+        found.append(
+            Finding(
+                kind="warmup_missing",
+                scope=facts.scope,
+                severity="note",
+                steps=(steps[0], steps[0]),
+                evidence=evidence,
+                sentence=f"The learning rate {'begins' if facts.planned else 'began'} at {number(evidence['first'])}, "
+                "without a warmup.",
+            )
+        )
+    too_long = warmup is not None and warmup > LONG_WARMUP * end
+    if too_long:
+        found.append(
+            Finding(
+                kind="warmup_too_long",
+                scope=facts.scope,
+                severity="warning",
+                steps=(steps[0], int(warmup or 0)),
+                evidence={**evidence, "warmup": warmup, "steps": end},
+                sentence=f"The warmup {'takes' if facts.planned else 'took'} {share((warmup or 0) / end)} of the run.",
+                alternatives=("the run was shortened and its warmup was not", "the warmup is counted in another unit"),
+                try_="set schedule.warmup to 5 % of the steps and repeat with the same seed",
+            )
+        )
+    after = curve.values[int(np.argmax(curve.values)) :]
+    falls = bool((np.diff(after) <= FIXED_TOLERANCE * peak).all())
+    if falls and evidence["last"] <= DECAYED * peak and warmup != 0 and not too_long:
+        found.append(
+            Finding(
+                kind="schedule_ok",
+                scope=facts.scope,
+                severity="good",
+                steps=steps,
+                evidence={**evidence, "warmup": warmup},
+                sentence=f"The learning rate {'rises' if facts.planned else 'rose'} to {number(peak)}"
+                + (f" by step {warmup:,}" if warmup else "")
+                + f" and then {'decays' if facts.planned else 'decayed'} to {number(evidence['last'])}.",
+            )
+        )
+    return found
+
+
+@rule(needs_run=False, lr_floor_above_peak="the recipe's floor is higher than its peak")
+def floor_above_peak(facts: Facts) -> Outcome:
+    if facts.recipe is None:
+        return Silent("the recipe's schedule")
+    schedule = facts.recipe.schedule
+    if schedule.kind == "constant" or schedule.floor <= schedule.peak:
+        return []
+    return [
+        Finding(
+            kind="lr_floor_above_peak",
+            scope="recipe",
+            severity="warning",
+            evidence={"peak": schedule.peak, "floor": schedule.floor},
+            sentence=f"The schedule's floor, {number(schedule.floor)}, lies above its peak, {number(schedule.peak)}: "
+            "what is called a decay raises the rate.",
+            alternatives=("peak and floor were exchanged", "a digit is wrong in one of the two"),
+            try_="`--set schedule.floor=...` with a tenth of the peak, same seed: compare the final losses",
+        )
+    ]
+
+
+@rule(needs_run=False, schedule_in_micro_steps="the schedule counts forward-backward passes where updates were meant")
+def micro_steps(facts: Facts) -> Outcome:
+    if facts.accumulation is None:
+        return Silent("the accumulation (--accumulation)")
+    if facts.accumulation == 1:
+        return []
+    if facts.recipe is not None:
+        schedule = facts.recipe.schedule
+        if schedule.unit != "micro_step" or schedule.kind == "constant":
+            return []
+        warmup = schedule.warmup / facts.accumulation
+        evidence = {"accumulation": facts.accumulation, "warmup_in_updates": round(warmup, 2)}
+        told = f"its warmup of {schedule.warmup:,} lasts only {number(warmup)} updates"
+    else:
+        curve = _rates(facts)
+        if isinstance(curve, Silent):
+            return curve
+        lowest = curve.values.min()
+        floor_from = int(np.argmax(curve.values <= lowest * (1 + FIXED_TOLERANCE) + 1e-30))
+        reached = float(curve.steps[floor_from] / curve.steps[-1])
+        flat = bool((curve.values[floor_from:] <= lowest * (1 + 2 * FIXED_TOLERANCE) + 1e-30).all())
+        expected = 1.0 / facts.accumulation
+        if is_fixed(curve) or floor_from == 0 or not flat or not 0.8 * expected <= reached <= 1.2 * expected:
+            return []
+        evidence = {"accumulation": facts.accumulation, "floor_reached_at": reached}
+        told = f"the rate reaches its floor after {share(reached)} of the run, which is 1/{facts.accumulation}"
+    return [
+        Finding(
+            kind="schedule_in_micro_steps",
+            scope=facts.scope,
+            severity="warning",
+            evidence=evidence,
+            sentence=f"The schedule counts micro-steps, {facts.accumulation} to an update: {told}.",
+            alternatives=("the scheduler is stepped once a forward-backward", "its numbers were meant as micro-steps"),
+            try_="print the learning rate of the first 50 updates and compare it with the plan",
+        )
+    ]
+
+
+@rule(lr_jump_on_resume="after a resume the learning rate does not go on where it stood")
+def jump_on_resume(facts: Facts) -> Outcome:
+    curve = _rates(facts)
+    if isinstance(curve, Silent):
+        return curve
+    resumed = [int(event["step"]) for event in facts.events if event.get("event") == "resumed"]
+    if not resumed:
+        return [] if facts.recipe is not None else Silent("the steps at which the run was resumed")
+    found = []
+    warmup = warmup_end(facts, curve) or 0
+    for step in resumed:
+        before, after = curve.part(-1, step), curve.part(step + 1, np.inf)
+        if not len(before) or not len(after) or step <= warmup:
+            continue
+        old, new = float(before.values[-1]), float(after.values[0])
+        if abs(new - old) <= JUMP * max(old, new):
+            continue
+        found.append(
+            Finding(
+                kind="lr_jump_on_resume",
+                scope="run",
+                severity="warning",
+                steps=(step, int(after.steps[0])),
+                evidence={"before": old, "after": new},
+                sentence=f"When the run was resumed at step {step:,}, the learning rate jumped from {number(old)} "
+                f"to {number(new)}.",
+                alternatives=("the number of steps was changed", "the schedule's state was not restored"),
+                try_="compare the recipe's steps before and after the resume",
+            )
+        )
+    return found
+
+
+RULES = (shape, floor_above_peak, micro_steps, jump_on_resume)

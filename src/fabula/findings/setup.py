@@ -1,0 +1,140 @@
+"""Rules on the recipe's set-up: what is valid, runs, and still does not do what was meant."""
+
+from fabula.findings.episodes import noise_of
+from fabula.findings.facts import Facts
+from fabula.findings.rule import Outcome, Silent, number, rule, share
+from fabula.recipe.counts import count_parameters
+from fabula.record.finding import Finding
+
+BFLOAT16_SPACING = 2.0**-7
+"""Distance between neighbouring bfloat16 numbers relative to their size (7 bits of fraction)."""
+LOST_BELOW = 0.5
+"""A step below half of the distance rounds away."""
+FEW_STEPS = 200
+"""AdamW's second moment (beta2 0.95 to 0.999) and a warmup need some hundred updates to mean anything."""
+NOISY_SHARE = 0.02
+"""Evaluations that scatter by more than 2 % of their level cannot show what a phase changes."""
+
+
+@rule(needs_run=False, window_never_binds="the sliding window is as long as the context or longer")
+def window(facts: Facts) -> Outcome:
+    if facts.recipe is None:
+        return Silent("the recipe's model")
+    model = facts.recipe.model
+    if not model.sliding_window or model.sliding_window < model.context:
+        return []
+    return [
+        Finding(
+            kind="window_never_binds",
+            scope="recipe",
+            severity="note",
+            evidence={"sliding_window": model.sliding_window, "context": model.context},
+            sentence=f"The sliding window of {model.sliding_window} never binds in a context of {model.context}: "
+            "every layer sees everything.",
+        )
+    ]
+
+
+@rule(needs_run=False, updates_lost_to_rounding="weights are kept in bfloat16 and steps are smaller than its spacing")
+def rounding(facts: Facts) -> Outcome:
+    if facts.recipe is None:
+        return Silent("the recipe's precision")
+    recipe = facts.recipe
+    if recipe.compute.weights != "bfloat16":
+        return []
+    wide = recipe.initialization.scheme in ("default", "normal_embedding")
+    size = 1.0 if wide else recipe.initialization.std
+    spacing = size * BFLOAT16_SPACING
+    rate = max(recipe.schedule.peak, recipe.schedule.floor if recipe.schedule.kind == "cosine" else 0.0)
+    if rate >= LOST_BELOW * spacing:
+        return []
+    return [
+        Finding(
+            kind="updates_lost_to_rounding",
+            scope="recipe",
+            severity="warning",
+            evidence={"learning_rate": rate, "weight_size": size, "spacing": spacing},
+            sentence=f"Weights are stored in bfloat16. Around {number(size)}, the size of the "
+            f"{'embedding' if wide else 'initial weights'}, its numbers are {number(spacing)} apart, and "
+            f"an AdamW step of about {number(rate)} rounds away.",
+            alternatives=(
+                "the embedding hardly moves and the layers learn around it",
+                "only the large weights are frozen",
+            ),
+            try_="`--set compute.weights=float32` with the same seed: compare the loss after a tenth of the steps",
+        )
+    ]
+
+
+@rule(needs_run=False, too_few_steps="the run has fewer updates than the optimizer's averages need")
+def too_few_steps(facts: Facts) -> Outcome:
+    if facts.num_steps is None:
+        return Silent("the number of steps")
+    if facts.num_steps >= FEW_STEPS:
+        return []
+    evidence: dict[str, float] = {"steps": facts.num_steps, "least": FEW_STEPS}
+    if facts.recipe is not None and facts.recipe.vocabulary:
+        parameters = count_parameters(facts.recipe.model, facts.recipe.vocabulary).total
+        evidence["positions_per_parameter"] = round(facts.num_steps * facts.recipe.positions_per_step / parameters, 4)
+    return [
+        Finding(
+            kind="too_few_steps",
+            scope=facts.scope,
+            severity="note",
+            evidence=evidence,
+            sentence=f"{facts.num_steps:,} updates are few: below {FEW_STEPS} the start decides the result, and "
+            "comparisons speak of the start alone.",
+        )
+    ]
+
+
+@rule(evaluation_too_noisy="neighbouring evaluations scatter by more than 2 % of their level")
+def evaluation_noise(facts: Facts) -> Outcome:
+    if facts.val_loss is None or len(facts.val_loss.finite) < 12:
+        return Silent("12 evaluations or more")
+    values = facts.val_loss.finite.values[len(facts.val_loss.finite) // 2 :]
+    noise, level = noise_of(values), float(abs(sum(values) / len(values)))
+    if noise <= NOISY_SHARE * level:
+        return []
+    return [
+        Finding(
+            kind="evaluation_too_noisy",
+            scope="run",
+            severity="warning",
+            evidence={"noise": round(noise, 5), "level": round(level, 5)},
+            sentence=f"Evaluations scatter by {number(noise)} around {number(level)} ({share(noise / level)}): "
+            "smaller effects cannot be read from single points.",
+            alternatives=(
+                "few stories are evaluated",
+                "other stories are drawn each time",
+                "the rate is high and the model moves",
+            ),
+            try_="evaluate one checkpoint twice: a difference means that the stories change",
+        )
+    ]
+
+
+@rule(eot_missing="stories are not separated by an end-of-text token")
+def end_of_text(facts: Facts) -> Outcome:
+    closes = (facts.info.get("data") or {}).get("end_of_text")
+    if closes is None and facts.recipe is not None:
+        return []  # fabula's own batches close every story
+    if closes is None:
+        return Silent("whether stories are closed by an end-of-text token")
+    if closes:
+        return []
+    return [
+        Finding(
+            kind="eot_missing",
+            scope="run",
+            severity="warning",
+            evidence={"end_of_text": False},
+            sentence="No end-of-text token separates the stories: the model cannot learn to stop, and one story "
+            "runs into the next.",
+            alternatives=("the tokenizer adds none by itself", "it was filtered as a special token"),
+            try_="decode the first 300 training tokens and look for the separator",
+        )
+    ]
+
+
+RULES = (window, rounding, too_few_steps, evaluation_noise, end_of_text)

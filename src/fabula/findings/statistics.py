@@ -1,0 +1,162 @@
+"""The statistics behind a verdict, as pure functions. No scipy: the base package stays small.
+
+The t distribution comes from the regularised incomplete beta function, evaluated by its continued fraction with
+Lentz's method (DLMF 8.17.22; the stopping rule follows Press et al., Numerical Recipes, section 6.4), and its
+quantile by bisection, which needs no starting guess and cannot fail.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TINY = 1e-300  # keeps Lentz's denominators away from zero
+
+
+def incomplete_beta(a: float, b: float, x: float) -> float:
+    """Regularised incomplete beta function I_x(a, b) for a, b > 0 and 0 <= x <= 1."""
+    if not 0.0 <= x <= 1.0:
+        raise ValueError(f"x = {x} lies outside 0..1")
+    if x in (0.0, 1.0):
+        return x
+    if x > (a + 1.0) / (a + b + 2.0):  # the fraction converges fast on the other side only
+        return 1.0 - incomplete_beta(b, a, 1.0 - x)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    return math.exp(log_front) * _beta_fraction(a, b, x) / a
+
+
+def _beta_fraction(a: float, b: float, x: float) -> float:
+    numerator = 1.0
+    denominator = 1.0 / _away_from_zero(1.0 - (a + b) * x / (a + 1.0))
+    fraction = denominator
+    for m in range(1, 10_000):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            denominator = 1.0 / _away_from_zero(1.0 + term * denominator)
+            numerator = _away_from_zero(1.0 + term / numerator)
+            factor = numerator * denominator
+            fraction *= factor
+        if abs(factor - 1.0) < 1e-15:
+            break
+    return fraction
+
+
+def _away_from_zero(value: float) -> float:
+    return value if abs(value) > TINY else TINY
+
+
+def t_probability(t: float, degrees: float) -> float:
+    """P(T <= t) of Student's t with `degrees` > 0 degrees of freedom."""
+    tail = 0.5 * incomplete_beta(degrees / 2.0, 0.5, degrees / (degrees + t * t))
+    return tail if t < 0 else 1.0 - tail
+
+
+def two_sided_p(t: float, degrees: float) -> float:
+    """P(|T| >= |t|): computed as a tail, so that very small values keep their digits."""
+    if math.isinf(t):
+        return 0.0
+    return incomplete_beta(degrees / 2.0, 0.5, degrees / (degrees + t * t))
+
+
+def t_quantile(probability: float, degrees: float) -> float:
+    """The t with P(T <= t) = probability, to a relative accuracy of about 1e-12."""
+    if not 0.0 < probability < 1.0:
+        raise ValueError(f"a probability lies between 0 and 1, got {probability}")
+    if probability < 0.5:
+        return -t_quantile(1.0 - probability, degrees)
+    both_tails = 2.0 * (1.0 - probability)
+    low, high = 0.0, 1.0
+    while two_sided_p(high, degrees) > both_tails:
+        low, high = high, high * 2.0
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        if two_sided_p(middle, degrees) > both_tails:
+            low = middle
+        else:
+            high = middle
+        if high - low <= 1e-13 * high:
+            break
+    return 0.5 * (low + high)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its t interval. `low` and `high` are None where one value says nothing about scatter."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    p: float | None
+    """Two-sided p of "the mean is zero"; None with the interval."""
+    num_values: int
+
+
+def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Mean of `values` with its two-sided t interval: mean +- t(n - 1) * s / sqrt(n)."""
+    n = len(values)
+    mean = math.fsum(values) / n
+    if n < 2:
+        return Interval(mean, None, None, None, n)
+    error = standard_deviation(values) / math.sqrt(n)
+    half = t_quantile(0.5 + level / 2.0, n - 1) * error
+    return Interval(mean, mean - half, mean + half, _p_of(mean, error, n - 1), n)
+
+
+def unpaired_interval(before: Sequence[float], after: Sequence[float], level: float = 0.95) -> Interval:
+    """Difference of means, after - before, with Welch's t interval (Welch 1947; both need two values)."""
+    difference = math.fsum(after) / len(after) - math.fsum(before) / len(before)
+    if min(len(before), len(after)) < 2:
+        return Interval(difference, None, None, None, len(before) + len(after))
+    shares = [standard_deviation(values) ** 2 / len(values) for values in (before, after)]
+    error = math.sqrt(sum(shares))
+    if error == 0.0:
+        return Interval(difference, difference, difference, _p_of(difference, 0.0, 1.0), len(before) + len(after))
+    parts = zip(shares, (len(before), len(after)), strict=True)
+    degrees = sum(shares) ** 2 / sum(share**2 / (n - 1) for share, n in parts)
+    half = t_quantile(0.5 + level / 2.0, degrees) * error
+    p = _p_of(difference, error, degrees)
+    return Interval(difference, difference - half, difference + half, p, len(before) + len(after))
+
+
+def _p_of(mean: float, error: float, degrees: float) -> float:
+    if error == 0.0:
+        return 1.0 if mean == 0.0 else 0.0
+    return two_sided_p(mean / error, degrees)
+
+
+def standard_deviation(values: Sequence[float]) -> float:
+    """Sample standard deviation (n - 1); 0 for fewer than two values."""
+    if len(values) < 2:
+        return 0.0
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Pearson's correlation; None where a side does not vary or there are fewer than two pairs."""
+    spread = standard_deviation(first) * standard_deviation(second)
+    if spread == 0.0:
+        return None
+    mean_first, mean_second = math.fsum(first) / len(first), math.fsum(second) / len(second)
+    products = ((a - mean_first) * (b - mean_second) for a, b in zip(first, second, strict=True))
+    return max(-1.0, min(1.0, math.fsum(products) / (len(first) - 1) / spread))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment (Holm 1979): the chance of any false claim in the table stays below the level."""
+    adjusted = [0.0] * len(p_values)
+    running = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return adjusted
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's score interval for a share (Wilson 1927); (0, 1) without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    share = successes / trials
+    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / (1 + z * z / trials)
+    return max(0.0, centre - half), min(1.0, centre + half)
