@@ -263,6 +263,8 @@ def read_tokenizations(folder: Path) -> list[Tokenization]:
     """The tokenizations of a prepared folder, the oldest first."""
     found = []
     for path in sorted((Path(folder) / "tokens").glob("*/tokenization.json")):
+        if path.parent.name.startswith("."):
+            continue  # being written, or left by a process that was killed
         try:
             found.append(Tokenization.model_validate_json(path.read_text(encoding="utf-8")))
         except (ValidationError, UnicodeDecodeError):

@@ -1,0 +1,1 @@
+"""Stories to tokens: sources, the built-in grammar, tokenizers, prepared folders, batches."""

@@ -1,0 +1,50 @@
+"""Training a byte-level BPE on the stories to train on."""
+
+from fabula.errors import InputError
+from fabula.text.bpe import EOT_TEXT, byte_tokens, to_bytes
+from fabula.text.passes import Passes
+from fabula.text.plan import Plan
+from fabula.text.tasks import HASHES, Sample
+from fabula.text.tokenizers import ByteLevelTokenizer, tokenizer_size
+
+SAMPLE_BYTES = 32_000_000  # more text moves a few of the rarest merges only, and takes memory and time in proportion
+
+
+def train_tokenizer(name: str, plan: Plan, passes: Passes) -> ByteLevelTokenizer:
+    """The tokenizer `bpe:N`, trained on the training stories with the lowest hashes, about SAMPLE_BYTES of them.
+
+    Ids as in GPT-2: the 256 bytes, the merges in order, end-of-text last. The sample and so the tokenizer depend on
+    the stories alone. Raises InputError when the text is too small for N tokens.
+    """
+    size = tokenizer_size(name)
+    assert size is not None
+    part = plan.splits["train"]
+    share = min(1.0, SAMPLE_BYTES / max(1, plan.num_train_bytes))
+    sample = passes.over(f"sample for {name}", Sample(part.selection, int(share * HASHES)), part.source)
+    texts = [text for chunk in sample for text in chunk]
+    ranks = train_ranks(texts, size - 1)
+    if len(ranks) < size - 1:
+        raise InputError(
+            f"{name}: the text holds only {len(ranks) + 1} different tokens; use --tokenizer bpe:{len(ranks) + 1}"
+        )
+    return ByteLevelTokenizer(name, ranks, eot=size - 1)
+
+
+def train_ranks(texts: list[str], num_tokens: int) -> dict[bytes, int]:
+    """Up to `num_tokens` tokens, the 256 bytes among them, learnt from `texts` by `tokenizers`."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    engine = Tokenizer(models.BPE())
+    engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    trainer = trainers.BpeTrainer(
+        vocab_size=num_tokens,
+        show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=[],
+        # A word longer than this is a wall of symbols; merges over its length would be learnt for nothing.
+        max_token_length=64,
+    )
+    engine.train_from_iterator((text.replace(EOT_TEXT, " ") for text in texts), trainer)
+    order = sorted(engine.get_vocab().items(), key=lambda item: item[1])
+    learnt = [to_bytes(token) for token, _ in order if len(token) > 1]
+    return {token: rank for rank, token in enumerate([*byte_tokens(), *learnt])}

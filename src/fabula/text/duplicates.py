@@ -1,0 +1,155 @@
+"""Near-duplicates across splits: what counts as the same story, and an index of held-out stories to ask.
+
+Two stories are near-duplicates when their letters and digits are equal (case, spacing and punctuation aside), or when
+at least half of the shingles of the one with fewer occur in the other. A shingle is a run of 32 letters and digits
+(six to eight words); one in eight is kept, chosen by its hash, which leaves the share unbiased and the index small.
+With fewer than eight kept shingles (a story of a few lines) only the first rule applies. Shingles that more than 100
+held-out stories share are formulas ("once upon a time there was a little girl named"), no evidence of copying.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+SHINGLE = 32
+SHARE = 0.5
+MIN_SHINGLES = 8
+FORMULA = 100
+EXACT_RULE = "equal letters and digits (a grammar's stories share their sentences by design)"
+
+Hashes = npt.NDArray[np.uint64]
+
+
+def shingle_rule(rate: int) -> str:
+    """The rule in one sentence, as the manifest states it."""
+    return (
+        f"equal letters and digits, or at least {SHARE:.0%} of the {SHINGLE}-character shingles of the story with "
+        f"fewer in common (letters and digits only, one shingle in {rate} kept by hash, at least {MIN_SHINGLES} kept, "
+        f"those of more than {FORMULA} held-out stories ignored)"
+    )
+
+
+_DROPPED = bytes(byte for byte in range(128) if not chr(byte).isalnum())
+_TABLE = np.random.PCG64(20231107).random_raw(256)  # a number for each byte value
+_BASE = 0x9E3779B97F4A7C15  # odd, so that no step of the polynomial hash loses information
+
+
+def normalise(text: str) -> bytes:
+    """The letters and digits of `text`, case folded, as UTF-8."""
+    if text.isascii():
+        return text.lower().encode().translate(None, _DROPPED)
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(filter(str.isalnum, folded)).encode()
+
+
+def hash64(data: bytes) -> int:
+    """A stable 64-bit hash of bytes (BLAKE2b)."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+def story_keys(texts: Sequence[str], normalised: Sequence[bytes]) -> Hashes:
+    """One hash a story, equal for stories with equal letters and digits (for equal texts where there are none)."""
+    keys = [hash64(letters or text.encode()) for text, letters in zip(texts, normalised, strict=True)]
+    return np.array(keys, np.uint64)
+
+
+def shingles(normalised: Sequence[bytes], rate: int = 8) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """Kept shingles of each story without repeats, and the index of the story each belongs to, story by story.
+
+    Polynomial hashes of all runs of SHINGLE bytes, by doubling: a run of 2k is two runs of k.
+    """
+    lengths = np.array([len(letters) for letters in normalised], np.int64)
+    hashes = _TABLE[np.frombuffer(b"".join(normalised), np.uint8)]
+    size, power = 1, _BASE
+    while size < SHINGLE and len(hashes) > size:
+        hashes = hashes[:-size] * np.uint64(power) + hashes[size:]
+        size, power = 2 * size, power * power % 2**64
+    if size < SHINGLE:
+        return np.zeros(0, np.uint64), np.zeros(0, np.int64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # the finaliser of splitmix64
+        hashes = (hashes ^ (hashes >> np.uint64(shift))) * np.uint64(factor)
+    hashes = hashes ^ (hashes >> np.uint64(31))
+    kept = np.flatnonzero(hashes < np.uint64(2**64 // rate))
+    ends = np.cumsum(lengths)
+    owners = np.searchsorted(ends, kept, side="right")
+    inside = kept + SHINGLE <= ends[owners]  # a run across the border of two stories is nobody's
+    hashes, owners = hashes[kept[inside]], owners[inside]
+    order = np.lexsort((hashes, owners))
+    hashes, owners = hashes[order], owners[order]
+    fresh = np.ones(len(hashes), bool)
+    fresh[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
+    return hashes[fresh], owners[fresh]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Index of held-out stories. S stories, N kept shingles; memory-mapped, so that all processes share it."""
+
+    keys: Hashes
+    """[S] sorted."""
+    shingles: Hashes
+    """[N] sorted."""
+    owners: npt.NDArray[np.int64]
+    """[N]: the story of each shingle."""
+    counts: npt.NDArray[np.int64]
+    """[S]: kept shingles of each story, formulas included."""
+    occupied: npt.NDArray[np.bool_]
+    """[a power of two]: whether any shingle has these low bits; spares most of the binary searches."""
+    rate: int
+
+    @staticmethod
+    def build(keys: Hashes, hashes: Hashes, owners: npt.NDArray[np.int64], rate: int = 8) -> "HeldOut":
+        """From the stories' keys [S], their shingles and the story of each shingle (0 .. S - 1)."""
+        counts = np.bincount(owners, minlength=len(keys))
+        order = np.argsort(hashes, kind="stable")
+        hashes, owners = hashes[order], owners[order]
+        firsts = np.searchsorted(hashes, hashes, side="left")
+        lasts = np.searchsorted(hashes, hashes, side="right")
+        telling = lasts - firsts <= FORMULA
+        hashes, owners = hashes[telling], owners[telling]
+        occupied = np.zeros(2 ** int(np.clip(np.ceil(np.log2(16 * len(hashes) + 1)), 10, 26)), bool)
+        occupied[hashes & np.uint64(len(occupied) - 1)] = True
+        return HeldOut(np.sort(keys), hashes, owners, counts, occupied, rate)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir()
+        for name in ("keys", "shingles", "owners", "counts", "occupied"):
+            np.save(folder / f"{name}.npy", getattr(self, name))
+        np.save(folder / "rate.npy", np.array(self.rate))
+
+    @staticmethod
+    def load(folder: Path) -> "HeldOut":
+        names = ("keys", "shingles", "owners", "counts", "occupied")
+        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]
+        return HeldOut(*arrays, int(np.load(folder / "rate.npy")))
+
+    def resembling(self, keys: Hashes, normalised: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+        """Which of the given stories are near-duplicates of a held-out one."""
+        if not len(self.keys) or not len(keys):
+            return np.zeros(len(keys), bool)
+        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        found: npt.NDArray[np.bool_] = self.keys[at] == keys
+        if not len(self.shingles):
+            return found
+        hashes, owners = shingles(normalised, self.rate)
+        counts = np.bincount(owners, minlength=len(keys))
+        likely = self.occupied[hashes & np.uint64(len(self.occupied) - 1)]
+        hashes, owners = hashes[likely], owners[likely]
+        firsts = np.searchsorted(self.shingles, hashes, side="left")
+        lasts = np.searchsorted(self.shingles, hashes, side="right")
+        times = lasts - firsts
+        # Every (story, held-out story) pair that shares a shingle, once for each shingle that they share.
+        asking = np.repeat(owners, times)
+        within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+        asked = self.owners[np.repeat(firsts, times) + within]
+        pairs, shared = np.unique(asking * len(self.counts) + asked, return_counts=True)
+        asking, asked = np.divmod(pairs, len(self.counts))
+        fewer = np.minimum(counts[asking], self.counts[asked])
+        alike = (fewer >= MIN_SHINGLES) & (shared >= SHARE * fewer)
+        found[asking[alike]] = True
+        return found

@@ -1,0 +1,235 @@
+"""From a source to a prepared folder: plan the splits, get the tokenizer, encode, write. Whole or absent."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fabula.errors import InputError
+from fabula.record.files import whole_folder, write_json, write_text
+from fabula.text.bpe_training import train_tokenizer
+from fabula.text.gpt2 import gpt2_tokenizer
+from fabula.text.parallel import ordered_workers
+from fabula.text.passes import Passes, Progress, Silence
+from fabula.text.plan import GRAMMAR_STORIES, Plan, plan_files, plan_grammar
+from fabula.text.prepared import (
+    SPLITS,
+    Manifest,
+    Removed,
+    SplitFacts,
+    SplitName,
+    Tokenization,
+    read_manifest,
+    read_tokenizations,
+    token_dtype,
+    tokenization_folder,
+)
+from fabula.text.sources import GRAMMAR, FileSource, Found, find_source
+from fabula.text.tasks import Encode, TokenizerFile
+from fabula.text.tokenizers import Tokenizer, check_tokenizer_name, load_tokenizer, tokenizer_size
+from fabula.text.writing import SplitWriter
+
+COMPRESSION = 4  # gzip and parquet hold about so many times their size in text
+RECORDED = "recorded"
+GRAMMAR_STORY_BYTES = 600  # about; decides only whether processes are worth their start
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a preparation made."""
+
+    folder: Path
+    manifest: Manifest
+    tokenization: Tokenization
+    seconds: float
+    added: bool
+    """Whether the folder was there, with another tokenization of the same stories."""
+
+
+def prepare(
+    source: str,
+    out: Path,
+    *,
+    tokenizer: str = "gpt2",
+    validation: str | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Read the stories of `source`, split and tokenize them, and write the folder `out`.
+
+    `source` is `grammar`, a file, a folder, or a data set id; `tokenizer` is gpt2, bpe:N or a file; `validation` is a
+    source or a fraction; `limit` takes the first stories only. Where `out` is a prepared folder of the same stories,
+    the tokenization is added to it. Raises InputError, and leaves nothing behind, for anything wrong with these.
+    """
+    started = time.monotonic()
+    out = Path(out)
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit {limit}: give 1 or more stories, or leave it out")
+    check_tokenizer_name(tokenizer)
+    held_out = _validation(validation)
+    found = None if source == GRAMMAR else find_source(source)
+    fixed = _fixed_tokenizer(tokenizer)
+    before = _existing(out, fixed.name if fixed else tokenizer)
+    with TemporaryDirectory(prefix="fabula-") as work, ordered_workers(_size(found, limit)) as run:
+        passes = Passes(run, progress or Silence(), Path(work))
+        plan = plan_grammar(limit, held_out, passes) if found is None else plan_files(found, limit, held_out, passes)
+        chosen = fixed or train_tokenizer(tokenizer, plan, passes)
+        if before is not None:
+            tokenization = _add(out, before, plan, chosen, passes)
+            return Prepared(out, before, tokenization, time.monotonic() - started, added=True)
+        manifest, tokenization = _create(out, source, limit, plan, chosen, passes)
+    return Prepared(out, manifest, tokenization, time.monotonic() - started, added=False)
+
+
+def _validation(given: str | None) -> FileSource | float | None:
+    """`--validation` as a fraction or a source."""
+    if given is None:
+        return None
+    try:
+        share = float(given)
+    except ValueError:
+        found = find_source(given)
+        if found.validation is not None:
+            return found.validation
+        return found.train
+    if not 0 < share <= 0.5:
+        raise InputError(f"--validation {given}: a fraction lies above 0 and is at most 0.5")
+    return share
+
+
+def _existing(out: Path, tokenizer: str) -> Manifest | None:
+    """The manifest of the prepared folder `out`, None where it is absent or empty. Raises InputError otherwise."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if not (out / "manifest.json").is_file():
+        raise InputError(f"{out} exists and is no prepared folder; give another --out")
+    manifest = read_manifest(out)
+    if tokenizer in [tokenization.name for tokenization in read_tokenizations(out)]:
+        raise InputError(f"{out} exists and is tokenized with {tokenizer}; train on it, or give another --out")
+    return manifest
+
+
+def _fixed_tokenizer(name: str) -> Tokenizer | None:
+    """The tokenizer of that name if it is there before the text is read; None for one that is made from the text."""
+    if name == "gpt2":
+        return gpt2_tokenizer()
+    return None if tokenizer_size(name) is not None else load_tokenizer(Path(name))
+
+
+def _size(found: Found | None, limit: int | None) -> int:
+    """About how many bytes of text there are."""
+    if found is None:
+        return GRAMMAR_STORY_BYTES * (limit or GRAMMAR_STORIES)
+    return sum(
+        path.stat().st_size * (COMPRESSION if path.suffix in (".gz", ".parquet") else 1) for path in found.train.paths
+    )
+
+
+def _create(
+    out: Path, source: str, limit: int | None, plan: Plan, tokenizer: Tokenizer, passes: Passes
+) -> tuple[Manifest, Tokenization]:
+    if out.exists():
+        out.rmdir()  # empty, as `_existing` saw
+    gpt2_lengths = _gpt2_lengths()
+    with whole_folder(out) as folder:
+        (folder / "texts").mkdir()
+        tokens = tokenization_folder(folder, tokenizer.name)
+        tokens.mkdir(parents=True)
+        encoding = _Encoding(plan, tokenizer, passes, with_gpt2_lengths=gpt2_lengths == RECORDED)
+        tokenization = encoding.write(tokens, folder / "texts", number=1)
+        if encoding.facts["train"].num_stories == 0:
+            raise InputError(
+                f"{source}: nothing is left to train on, for every story resembles a held-out one "
+                f"({plan.duplicate_rule})"
+            )
+        manifest = Manifest(
+            source=source,
+            limit=limit,
+            validation_rule=plan.validation_rule,
+            tune_rule=plan.tune_rule,
+            duplicate_rule=plan.duplicate_rule,
+            removed=encoding.removed,
+            splits=encoding.facts,
+            gpt2_lengths=gpt2_lengths,
+        )
+        write_json(folder / "manifest.json", manifest.model_dump())
+    return manifest, tokenization
+
+
+def _add(out: Path, before: Manifest, plan: Plan, tokenizer: Tokenizer, passes: Passes) -> Tokenization:
+    number = max((tokenization.number for tokenization in read_tokenizations(out)), default=0) + 1
+    with whole_folder(tokenization_folder(out, tokenizer.name)) as tokens:
+        encoding = _Encoding(plan, tokenizer, passes, with_gpt2_lengths=False)
+        tokenization = encoding.write(tokens, None, number)
+        for name in SPLITS:
+            if encoding.facts[name].text_hash != before.splits[name].text_hash:
+                raise InputError(
+                    f"{out} holds other stories ({name}: {before.splits[name].num_stories} from {before.source}, "
+                    f"here {encoding.facts[name].num_stories}); give another --out"
+                )
+    return tokenization
+
+
+def _gpt2_lengths() -> str:
+    """RECORDED, or why GPT-2 token counts cannot be."""
+    try:
+        gpt2_tokenizer()
+    except InputError as error:
+        return f"not recorded: {error}"
+    return RECORDED
+
+
+class _Encoding:
+    """One tokenization of a plan's splits."""
+
+    def __init__(self, plan: Plan, tokenizer: Tokenizer, passes: Passes, with_gpt2_lengths: bool) -> None:
+        self.plan = plan
+        self.tokenizer = tokenizer
+        self.passes = passes
+        self.with_gpt2_lengths = with_gpt2_lengths
+        self.facts: dict[SplitName, SplitFacts] = {}
+        self.removed = Removed()
+
+    def write(self, tokens: Path, texts: Path | None, number: int) -> Tokenization:
+        """Write the arrays of all splits, the tokenizer and its facts."""
+        dtype = token_dtype(self.tokenizer.vocabulary)
+        num_tokens: dict[SplitName, int] = {}
+        removed: dict[SplitName, list[int]] = {}
+        num_empty = 0
+        for name in SPLITS:
+            part = self.plan.splits[name]
+            gpt2 = self.with_gpt2_lengths and name != "train"
+            task = Encode(part.selection, self._file(), dtype, gpt2)
+            with SplitWriter(name, tokens, texts, gpt2) as writer:
+                for piece in self.passes.over(f"tokenizing {name}", task, part.source):
+                    writer.add(piece)
+            self.facts[name] = writer.facts()
+            num_tokens[name] = writer.num_tokens
+            removed[name] = writer.removed
+            num_empty += writer.num_empty
+        like_validation, like_tune = removed["train"] or [0, 0]
+        self.removed = Removed(
+            empty=num_empty,
+            train_like_validation=like_validation,
+            train_like_tune=like_tune,
+            tune_like_validation=sum(removed["tune"]),
+        )
+        tokenization = Tokenization(
+            name=self.tokenizer.name,
+            number=number,
+            vocabulary=self.tokenizer.vocabulary,
+            eot=self.tokenizer.eot,
+            hash=self.tokenizer.hash,
+            dtype=dtype,
+            num_tokens=num_tokens,
+        )
+        write_text(tokens / "tokenizer.json", self.tokenizer.to_json())
+        write_json(tokens / "tokenization.json", tokenization.model_dump())
+        return tokenization
+
+    def _file(self) -> TokenizerFile:
+        if self.tokenizer.name == "gpt2":
+            return TokenizerFile("gpt2", None)
+        path = self.passes.work / "tokenizer.json"
+        write_text(path, self.tokenizer.to_json())
+        return TokenizerFile(self.tokenizer.name, str(path))
