@@ -1,0 +1,92 @@
+"""A run's model back from disk, for everything but training on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from fabula.errors import InputError
+from fabula.model.decoder import Decoder
+from fabula.recipe.schema import Recipe
+from fabula.recipe.toml import read_toml
+from fabula.record.checkpoint import checkpoint_steps, read_checkpoint
+from fabula.record.reader import read_run
+from fabula.text.tokenizers import Tokenizer, load_tokenizer
+
+
+def load_model(
+    run: Path, step: int | None = None, compute_dtype: torch.dtype | None = None
+) -> tuple[Decoder, Recipe, Tokenizer]:
+    """Model, recipe and tokenizer of a run folder at `step` (default: the latest checkpoint), on the CPU.
+
+    Weights come as float32 whatever they were stored in; products run in `compute_dtype`, float32 by default.
+    Raises InputError for a folder without a checkpoint, a damaged file, or weights that belong to another recipe.
+    """
+    run = Path(run)
+    checkpoint = read_checkpoint(run, step)
+    recipe = Recipe.from_tree(read_toml(run / "recipe.toml"))
+    tokenizer = load_tokenizer(run / "tokenizer.json")
+    vocabulary = recipe.model.vocabulary or tokenizer.vocabulary
+    if vocabulary < tokenizer.vocabulary:
+        raise InputError(
+            f"{run / 'recipe.toml'} gives the embedding {vocabulary:,} rows, but tokenizer.json beside it has "
+            f"{tokenizer.vocabulary:,} tokens; the two are of different runs"
+        )
+    with torch.device("meta"):
+        model = Decoder(recipe.model, vocabulary, compute_dtype or torch.float32)
+    put_weights(model, read_weights(checkpoint.model), f"{checkpoint.model}", f"{run / 'recipe.toml'}")
+    return model.eval(), recipe, tokenizer
+
+
+def best_step(run: Path) -> int:
+    """The step with the lowest loss on the validation subset among those that still have a checkpoint.
+
+    Raises InputError when the run has no such evaluation.
+    """
+    evals = read_run(run).evals
+    steps = checkpoint_steps(run)
+    losses = evals.get("val_loss_subset", np.array([]))
+    scored = [
+        (loss, int(step))
+        for loss, step in zip(losses, evals["step"], strict=False)
+        if np.isfinite(loss) and int(step) in steps
+    ]
+    if not scored:
+        raise InputError(f"{run} has no checkpoint with an evaluation, so none is best; leave --best out")
+    return min(scored)[1]
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises InputError when it is missing, cut short or damaged."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read ({error}); it is missing, cut short or damaged") from error
+
+
+def put_weights(model: Decoder, weights: Mapping[str, Tensor], file: str, shape_file: str) -> None:
+    """Fill `model` (which may be on the meta device) with `weights`, as float32.
+
+    Raises InputError when a name is missing or left over, or a shape differs from what `shape_file` says.
+    """
+    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    for name, shape in expected.items():
+        if name not in weights:
+            raise InputError(f"{file} lacks {name}, which {shape_file} asks for; they belong to different models")
+        if weights[name].shape != shape:
+            raise InputError(
+                f"{shape_file} makes {name} {tuple(shape)}, but {file} holds {tuple(weights[name].shape)}; "
+                "they belong to different models"
+            )
+    unknown = sorted(set(weights) - set(expected))
+    if unknown:
+        raise InputError(
+            f"{file} holds {unknown[0]}, which {shape_file} has no place for; they belong to different models"
+        )
+    model.load_state_dict({name: weights[name].float() for name in expected}, strict=True, assign=True)
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
