@@ -51,10 +51,11 @@ def prepare(
         f"Near-duplicates removed: {removed.train_like_validation:,} from train that are like validation, "
         f"{removed.train_like_tune:,} from train that are like tune, "
         f"{removed.tune_like_validation:,} from tune that are like validation. Empty stories left out: "
-        f"{removed.empty:,}."
+        f"{removed.empty:,}.",
+        soft_wrap=True,
     )
     if made.manifest.gpt2_lengths != "recorded":
-        console.print(f"GPT-2 token counts {made.manifest.gpt2_lengths}")
+        console.print(f"GPT-2 token counts {made.manifest.gpt2_lengths}", soft_wrap=True)
     num_bytes = sum(facts.num_bytes for facts in made.manifest.splits.values())
     console.print(f"{made.seconds:.1f} s, {num_bytes / 1e6 / made.seconds:.1f} MB/s.")
     print(f"\nNext: fabula train basic --data {shlex.quote(str(made.folder))} --out runs/first")

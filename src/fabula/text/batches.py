@@ -2,7 +2,7 @@
 
 End-of-text (EOT) closes every story and opens every row. A padded row is `EOT story EOT` cut to T + 1 tokens, the
 rest masked. The packed stream is one EOT, then each story followed by EOT, for ever; window w is its targets
-[w T, (w + 1) T), whichever epochs they fall in. Both layouts take the stories in one order, permuted afresh for each
+[w T, (w + 1) T), whichever epochs they fall in; without EOTs (the seeds' Gemma) it is the stories alone. Both layouts take the stories in one order, permuted afresh for each
 (data, seed, epoch): row r of a run is story r of that order in the one, window r in the other, and step s takes rows
 (s - 1) R A .. s R A - 1.
 
@@ -55,13 +55,17 @@ class _Epoch(NamedTuple):
 
 
 class StoryOrder:
-    """The endless sequence of stories of one (data, seed), and where each lies in the packed stream."""
+    """The endless sequence of stories of one (data, seed), and where each lies in the packed stream.
 
-    def __init__(self, split: Split, data_seed: int, seed: int) -> None:
+    Without `ends` no EOT stands between the stories.
+    """
+
+    def __init__(self, split: Split, data_seed: int, seed: int, ends: bool = True) -> None:
         assert split.num_stories > 0, "a split to train on has stories"
         self.split = split
         self.num_stories = split.num_stories
-        self.epoch_targets = split.num_tokens + split.num_stories
+        self.ends = int(ends)
+        self.epoch_targets = split.num_tokens + split.num_stories * self.ends
         self._seeds = (data_seed, seed)
         self._lengths = split.lengths
         self._epochs: OrderedDict[int, _Epoch] = OrderedDict()
@@ -69,7 +73,7 @@ class StoryOrder:
     def epoch(self, number: int) -> _Epoch:
         if number not in self._epochs:
             order = permutation(*self._seeds, number, self.num_stories)
-            self._epochs[number] = _Epoch(order, np.cumsum(self._lengths[order] + 1))
+            self._epochs[number] = _Epoch(order, np.cumsum(self._lengths[order] + self.ends))
             while len(self._epochs) > 2:  # a batch touches two at most, unless an epoch is shorter than it
                 self._epochs.popitem(last=False)
         self._epochs.move_to_end(number)
@@ -89,12 +93,12 @@ class StoryOrder:
             place = int(np.searchsorted(ends_S, within, side="right"))
             while position < stop and place < self.num_stories:
                 tokens = self.split.story(int(order_S[place]))
-                skip = within - (int(ends_S[place]) - len(tokens) - 1)
+                skip = within - (int(ends_S[place]) - len(tokens) - self.ends)
                 piece = tokens[skip : skip + stop - position]
                 at = position - start
                 out[at : at + len(piece)] = piece
                 position += len(piece)
-                if position < stop:
+                if position < stop and self.ends:
                     out[position - start] = eot
                     position += 1
                 place += 1
@@ -130,8 +134,10 @@ class BatchSource:
         context: int,
         seed: int,
         accumulation: int = 1,
+        end_of_text: bool = True,
         split: Literal["train", "tune", "validation"] = "train",
     ) -> None:
+        assert end_of_text or layout == "packed", "a padded row begins and ends with EOT"
         assert layout in ("padded", "packed") and rows > 0 and context > 0 and accumulation > 0
         self.layout = layout
         self.rows = rows
@@ -139,7 +145,8 @@ class BatchSource:
         self.accumulation = accumulation
         self.eot = data.tokenizer.eot
         self._split = data.split(split)
-        self._order = StoryOrder(self._split, data.seed, seed)
+        self._order = StoryOrder(self._split, data.seed, seed, end_of_text)
+        assert self._order.epoch_targets > 0, "stories without tokens need their EOTs"
 
     def batch(self, step: int, micro_step: int = 0) -> Batch:
         """Batch of micro-step `micro_step` (from 0) of `step` (from 1): inputs and targets [R, T]."""
@@ -154,7 +161,9 @@ class BatchSource:
         start = first * self.context
         stop = start + self.rows * self.context
         stream = np.empty(stop - start + 1, np.int64)
-        if start == 0:
+        if not self._order.ends:  # no EOT precedes the stream: its first token is the first input
+            self._order.targets(start, stop + 1, self.eot, stream)
+        elif start == 0:
             stream[0] = self.eot
             self._order.targets(start, stop, self.eot, stream[1:])
         else:
@@ -206,6 +215,8 @@ class BatchSource:
         if positions >= self._order.epoch_targets:
             return self._split.num_tokens
         ends_S = self._order.epoch(0).ends_S
+        if not self._order.ends:
+            return min(positions, self._split.num_tokens - 1)  # the first token is an input only
         num_whole = int(np.searchsorted(ends_S, positions, side="right"))
         return positions - num_whole  # each whole story has brought one EOT
 

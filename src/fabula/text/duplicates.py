@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +75,7 @@ def shingles(normalised: Sequence[bytes], rate: int = 8) -> tuple[Hashes, npt.ND
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # the finaliser of splitmix64
         hashes = (hashes ^ (hashes >> np.uint64(shift))) * np.uint64(factor)
     hashes = hashes ^ (hashes >> np.uint64(31))
-    kept = np.flatnonzero(hashes < np.uint64(2**64 // rate))
+    kept = np.flatnonzero(hashes <= np.uint64((2**64 - 1) // rate))
     ends = np.cumsum(lengths)
     owners = np.searchsorted(ends, kept, side="right")
     inside = kept + SHINGLE <= ends[owners]  # a run across the border of two stories is nobody's
@@ -102,6 +103,8 @@ class HeldOut:
     """[a power of two]: whether any shingle has these low bits; spares most of the binary searches."""
     rate: int
 
+    _ARRAYS: ClassVar = ("keys", "shingles", "owners", "counts", "occupied")
+
     @staticmethod
     def build(keys: Hashes, hashes: Hashes, owners: npt.NDArray[np.int64], rate: int = 8) -> "HeldOut":
         """From the stories' keys [S], their shingles and the story of each shingle (0 .. S - 1)."""
@@ -118,15 +121,14 @@ class HeldOut:
 
     def save(self, folder: Path) -> None:
         folder.mkdir()
-        for name in ("keys", "shingles", "owners", "counts", "occupied"):
+        for name in HeldOut._ARRAYS:
             np.save(folder / f"{name}.npy", getattr(self, name))
         np.save(folder / "rate.npy", np.array(self.rate))
 
     @staticmethod
     def load(folder: Path) -> "HeldOut":
-        names = ("keys", "shingles", "owners", "counts", "occupied")
-        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]
-        return HeldOut(*arrays, int(np.load(folder / "rate.npy")))
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in HeldOut._ARRAYS}
+        return HeldOut(**arrays, rate=int(np.load(folder / "rate.npy")))
 
     def resembling(self, keys: Hashes, normalised: Sequence[bytes]) -> npt.NDArray[np.bool_]:
         """Which of the given stories are near-duplicates of a held-out one."""

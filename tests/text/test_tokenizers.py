@@ -1,0 +1,304 @@
+"""Tokenizers against tiktoken and Hugging Face `tokenizers`, and what they refuse."""
+
+import json
+import time
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as Engine
+from tokenizers import models, pre_tokenizers, trainers
+
+from fabula.errors import InputError
+from fabula.text import gpt2
+from fabula.text.bpe import EOT_TEXT, byte_alphabet, byte_level_json, byte_tokens, derive_merges
+from fabula.text.bpe_training import train_ranks
+from fabula.text.tokenizers import (
+    GPT2_HASH,
+    ByteLevelTokenizer,
+    FileTokenizer,
+    check_tokenizer_name,
+    load_tokenizer,
+)
+
+STORIES = [
+    "Once upon a time, there was a little dog. He didn't like the rain.\n\nBut he'd go out!",
+    "  two  spaces, a tab\t, a line\r\nand trailing blanks   ",
+    "Zoë ate 12,345 crêpes – “why?” – 日本語 🐉👩‍👩‍👧 \u200b\u00a0x",
+    "it's it'S they'll we've I'd I'm you're 'tis ''''",
+    "",
+    " ",
+    "\n\n\n",
+    f"a story that spells {EOT_TEXT} out",
+]
+
+
+@pytest.fixture(scope="module")
+def gpt2_tokenizer(shared: Path) -> ByteLevelTokenizer:
+    return gpt2.gpt2_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def gpt2_file(gpt2_tokenizer: ByteLevelTokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("gpt2") / "tokenizer.json"
+    path.write_text(gpt2_tokenizer.to_json(), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def engine(gpt2_file: Path) -> Engine:
+    made = Engine.from_file(str(gpt2_file))
+    made.encode_special_tokens = True
+    return made
+
+
+@pytest.fixture(scope="module")
+def small() -> ByteLevelTokenizer:
+    words = "the cat and the dog sat on the mat; the cat saw the dog run and the dog ran ".split()
+    return ByteLevelTokenizer("bpe:300", train_ranks([" ".join(words)] * 3, 299), eot=299)
+
+
+def test_byte_alphabet_is_gpt2s() -> None:
+    assert byte_alphabet()[ord("!")] == "!"
+    assert byte_alphabet()[ord(" ")] == "Ġ"
+    assert byte_alphabet()[ord("\n")] == "Ċ"
+    assert byte_alphabet()[0] == "Ā"
+    assert byte_alphabet()[0xAD] == "Ń"
+    assert len(set(byte_alphabet())) == 256
+
+
+def test_gpt2_is_tiktokens(gpt2_tokenizer: ByteLevelTokenizer) -> None:
+    import tiktoken
+
+    reference = tiktoken.get_encoding("gpt2")
+    assert (gpt2_tokenizer.vocabulary, gpt2_tokenizer.eot) == (50257, 50256)
+    assert list(gpt2_tokenizer.encode("Once upon a time")) == [7454, 2402, 257, 640]
+    for text, ids in zip(STORIES, gpt2_tokenizer.encode_batch(STORIES), strict=True):
+        assert list(ids) == reference.encode_ordinary(text)
+        assert list(gpt2_tokenizer.encode(text)) == list(ids)
+        assert gpt2_tokenizer.decode(ids) == text
+
+
+def test_gpt2_hash_is_the_constant_by_which_a_file_is_recognised(gpt2_tokenizer: ByteLevelTokenizer) -> None:
+    assert gpt2_tokenizer.hash == GPT2_HASH
+
+
+def test_gpt2_json_gives_the_same_ids_on_real_stories(
+    tinystories: Path, gpt2_tokenizer: ByteLevelTokenizer, engine: Engine
+) -> None:
+    lines = (tinystories / "validation.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(line)["text"] for line in lines]
+    theirs = engine.encode_batch_fast(texts, add_special_tokens=False)
+    for text, mine, encoding in zip(texts, gpt2_tokenizer.encode_batch(texts), theirs, strict=True):
+        assert list(mine) == encoding.ids, text
+
+
+@pytest.mark.parametrize("text", STORIES)
+def test_gpt2_json_gives_the_same_ids_on_odd_text(
+    text: str, gpt2_tokenizer: ByteLevelTokenizer, engine: Engine
+) -> None:
+    assert list(gpt2_tokenizer.encode(text)) == engine.encode(text, add_special_tokens=False).ids
+
+
+# Characters that this Python's Unicode tables know: the two libraries may carry younger tables than each other.
+known_characters = st.characters(codec="utf-8").filter(lambda c: unicodedata.category(c) != "Cn")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(known_characters), st.binary().map(lambda data: data.decode("latin-1"))))
+def test_gpt2_json_gives_the_same_ids_on_any_text(text: str) -> None:
+    if not gpt2.is_cached():
+        pytest.skip("tiktoken's cache holds no GPT-2 vocabulary")
+    mine = gpt2.gpt2_tokenizer()
+    assert list(mine.encode(text)) == _engine_of(mine).encode(text, add_special_tokens=False).ids
+    assert mine.decode(mine.encode(text)) == text
+
+
+_engines: dict[str, Engine] = {}
+
+
+def _engine_of(tokenizer: ByteLevelTokenizer) -> Engine:
+    if tokenizer.name not in _engines:
+        _engines[tokenizer.name] = Engine.from_str(tokenizer.to_json())
+        _engines[tokenizer.name].encode_special_tokens = True
+    return _engines[tokenizer.name]
+
+
+def test_a_written_tokenizer_is_read_back(gpt2_file: Path, gpt2_tokenizer: ByteLevelTokenizer) -> None:
+    again = load_tokenizer(gpt2_file)
+    assert isinstance(again, ByteLevelTokenizer)
+    assert (again.name, again.hash, again.ranks) == ("gpt2", gpt2_tokenizer.hash, gpt2_tokenizer.ranks)
+    assert load_tokenizer(gpt2_file, "mine").name == "mine"
+
+
+def test_encoding_many_is_encoding_each(small: ByteLevelTokenizer) -> None:
+    tokens, lengths = small.encode_flat(STORIES)
+    assert list(lengths) == [len(small.encode(text)) for text in STORIES]
+    assert list(tokens) == [i for text in STORIES for i in small.encode(text)]
+    assert small.encode_flat([])[0].shape == (0,)
+    assert small.encode_batch([]) == []
+
+
+def test_a_story_never_holds_the_special_token(small: ByteLevelTokenizer) -> None:
+    for ids in small.encode_batch([EOT_TEXT, "ordinary", EOT_TEXT * 2]):
+        assert small.eot not in ids
+
+
+@given(st.text())
+def test_small_vocabulary_is_lossless_and_agrees_with_its_file(text: str) -> None:
+    words = "the cat and the dog sat on the mat"
+    tokenizer = ByteLevelTokenizer("bpe:270", train_ranks([words] * 2, 269), eot=269)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_trained_tokens_agree_with_tokenizers(small: ByteLevelTokenizer) -> None:
+    reference = Engine.from_str(small.to_json())
+    reference.encode_special_tokens = True
+    for text in [*STORIES, "the cats and dogs ran; the matted cat"]:
+        assert list(small.encode(text)) == reference.encode(text, add_special_tokens=False).ids
+
+
+def test_training_is_deterministic_and_counts_its_tokens(tinystories: Path) -> None:
+    texts = [json.loads(line)["text"] for line in (tinystories / "validation.jsonl").read_text("utf-8").splitlines()]
+    first, second = train_ranks(texts, 1999), train_ranks(texts, 1999)
+    assert first == second
+    assert list(first.values()) == list(range(1999))
+    assert list(first)[:256] == byte_tokens()
+    assert derive_merges(first) is not None
+    tokenizer = ByteLevelTokenizer("bpe:2000", first, eot=1999)
+    reference = _engine_of(tokenizer)
+    for text in texts[:200]:
+        assert list(tokenizer.encode(text)) == reference.encode(text, add_special_tokens=False).ids
+
+
+def test_streamed_bytes_make_whole_characters(small: ByteLevelTokenizer) -> None:
+    ids = small.encode("é🐉")
+    assert b"".join(small.decode_bytes([i]) for i in ids) == "é🐉".encode()
+    assert small.decode(ids[:1]) == "\ufffd"
+    assert small.decode([small.eot]) == EOT_TEXT
+
+
+def test_derived_merges_follow_the_ranks() -> None:
+    ranks = {token: i for i, token in enumerate(byte_tokens())}
+    for token in (b"ab", b"bc", b"abc", b"abcd"):
+        ranks[token] = len(ranks)
+    assert derive_merges(ranks) == [(b"a", b"b"), (b"b", b"c"), (b"ab", b"c"), (b"abc", b"d")]
+    ranks[b"xyz"] = len(ranks)  # no pair makes it
+    assert derive_merges(ranks) is None
+
+
+def foreign_file(path: Path, special: str = "</s>", pattern: bool = True) -> Path:
+    engine = Engine(models.BPE())
+    splitter = pre_tokenizers.Split(pattern=" ", behavior="isolated")
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not pattern)
+    engine.pre_tokenizer = pre_tokenizers.Sequence([splitter, byte_level]) if pattern else byte_level
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        show_progress=False,
+        special_tokens=["<pad>", special],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    engine.train_from_iterator(["the cat sat on the mat"] * 4, trainer)
+    engine.save(str(path))
+    return path
+
+
+def test_a_file_with_its_own_pattern_is_encoded_by_tokenizers(tmp_path: Path) -> None:
+    path = foreign_file(tmp_path / "mine.json")
+    tokenizer = load_tokenizer(path)
+    assert isinstance(tokenizer, FileTokenizer)
+    assert (tokenizer.name, tokenizer.eot) == ("mine", 1)
+    text = "the cat </s> sat – 日本 "
+    reference = Engine.from_file(str(path))
+    reference.encode_special_tokens = True
+    assert list(tokenizer.encode(text)) == reference.encode(text).ids
+    assert tokenizer.eot not in tokenizer.encode(text)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.vocabulary == reference.get_vocab_size()
+    tokens, lengths = tokenizer.encode_flat([text, "", "cat"])
+    assert list(tokens) == [*tokenizer.encode(text), *tokenizer.encode("cat")]
+    assert lengths[1] == 0
+    again = tmp_path / "again.json"
+    again.write_text(tokenizer.to_json(), encoding="utf-8")
+    assert load_tokenizer(again).hash == tokenizer.hash
+
+
+def test_merges_that_the_ranks_do_not_imply_are_left_to_tokenizers(small: ByteLevelTokenizer, tmp_path: Path) -> None:
+    document = json.loads(small.to_json())
+    merges = document["model"]["merges"]
+    merges[0], merges[1] = merges[1], merges[0]
+    path = tmp_path / "swapped.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert isinstance(load_tokenizer(path), FileTokenizer)
+
+
+def test_a_file_without_end_of_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no end-of-text"):
+        load_tokenizer(foreign_file(tmp_path / "mine.json", special="<other>"))
+
+
+def test_files_that_are_no_tokenizer_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        load_tokenizer(tmp_path / "absent.json")
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match="no tokenizer"):
+        load_tokenizer(wrong)
+    wrong.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="cannot be read as text"):
+        load_tokenizer(wrong)
+    wrong.write_text(json.dumps({"model": {"type": "WordPiece"}}), encoding="utf-8")
+    with pytest.raises(InputError, match="WordPiece"):
+        load_tokenizer(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gtp2", 'did you mean "gpt2"'),
+        ("bpe:100", "257"),
+        ("bpe:8k", 'did you mean "bpe:8192"'),
+        ("absent.json", "does not exist"),
+    ],
+)
+def test_unknown_tokenizer_names_are_refused(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_tokenizer_name(name)
+
+
+def test_without_network_and_cache_gpt2_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    with pytest.raises(InputError, match=r"bpe:8192.*TIKTOKEN_CACHE_DIR"):
+        gpt2.gpt2_tokenizer.__wrapped__()
+
+
+def test_a_network_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(gpt2, "PATIENCE_SECONDS", 0.2)
+
+    def hang(url: str, timeout: float) -> None:
+        time.sleep(3)  # longer than any timeout, as a name look-up can be
+        raise OSError
+
+    monkeypatch.setattr(gpt2.urllib.request, "urlopen", hang)
+    started = time.monotonic()
+    with pytest.raises(InputError, match="network"):
+        gpt2.gpt2_tokenizer.__wrapped__()
+    assert time.monotonic() - started < 2
+
+
+def test_the_cache_is_where_tiktoken_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
+    monkeypatch.setenv("DATA_GYM_CACHE_DIR", str(tmp_path))
+    assert gpt2.cache_folder() == tmp_path
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
+    assert gpt2.cache_folder() is None
+
+
+def test_byte_level_json_matches_the_ids_given() -> None:
+    ranks = {token: i for i, token in enumerate(byte_tokens())}
+    document = json.loads(byte_level_json(ranks, 256))
+    assert document["model"]["vocab"]["Ġ"] == ranks[b" "]
+    assert document["model"]["vocab"][EOT_TEXT] == 256
