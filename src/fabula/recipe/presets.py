@@ -1,4 +1,5 @@
-"""Recipes by name: a tier, or TIER/PHASE with a phase of the seeds' ladder, or a TOML file of one's own."""
+"""Recipes by name: a whole recipe (gemma3-nano), a tier, TIER/PHASE with a phase of the seeds' ladder, or a TOML file
+of one's own."""
 
 from importlib import resources
 from pathlib import Path
@@ -17,15 +18,21 @@ def tier_names() -> list[str]:
     return [path.stem for path in sorted(PRESETS.glob("tiers/*.toml"))]
 
 
+def whole_recipe_names() -> list[str]:
+    """Recipes that stand for themselves, without phases."""
+    return [path.stem for path in sorted(PRESETS.glob("recipes/*.toml"))]
+
+
 def recipe_names() -> list[str]:
     """Every name that `load_recipe` knows, a bare tier excepted."""
     from fabula.recipe.ladder import load_ladder
 
-    return [f"{tier}/{phase.name}" for tier in tier_names() for phase in load_ladder("seeds").phases]
+    phases = load_ladder("seeds").phases
+    return [*(f"{tier}/{phase.name}" for tier in tier_names() for phase in phases), *whole_recipe_names()]
 
 
 def load_recipe(name: str) -> Recipe:
-    """The recipe called TIER, TIER/PHASE, or stored in a .toml file.
+    """The recipe called TIER, TIER/PHASE or by a name of its own, or stored in a .toml file.
 
     Raises InputError for an unknown name (naming the nearest) and for an invalid file.
     """
@@ -36,17 +43,24 @@ def load_recipe(name: str) -> Recipe:
         if not path.is_file():
             raise InputError(f"{name} does not exist; give a recipe file or one of: {', '.join(tier_names())}")
         return Recipe.from_tree({"name": path.stem, **read_toml(path)})
-    tier, _, phase = name.partition("/")
+    if name in whole_recipe_names():
+        return Recipe.from_tree({"name": name, **load_tier(name)})
+    tier, slash, phase = name.partition("/")
+    if slash and tier in whole_recipe_names():
+        raise InputError(f"{tier} is a whole recipe, without phases; leave /{phase} out")
     if tier not in tier_names():
         raise InputError(f'unknown recipe "{name}"{nearest(name, [*recipe_names(), *tier_names()])}')
     return load_ladder("seeds").recipe(tier, phase or DEFAULT_PHASE)
 
 
 def load_tier(tier: str) -> dict[str, Any]:
-    """The nested dictionaries of a tier: a preset's name, or a TOML file."""
-    path = Path(tier) if tier.endswith(".toml") else PRESETS / "tiers" / f"{tier}.toml"
+    """The nested dictionaries of a tier: a preset's name (a whole recipe's too), or a TOML file."""
+    if tier.endswith(".toml"):
+        path = Path(tier)
+    else:
+        path = PRESETS / ("recipes" if tier in whole_recipe_names() else "tiers") / f"{tier}.toml"
     if not path.is_file():
-        raise InputError(f'unknown tier "{tier}"{nearest(tier, tier_names())}')
+        raise InputError(f'unknown tier "{tier}"{nearest(tier, [*tier_names(), *whole_recipe_names()])}')
     return read_toml(path)
 
 
@@ -67,9 +81,9 @@ def apply_settings(recipe: Recipe, settings: list[str]) -> Recipe:
 def with_steps(recipe: Recipe, steps: int, keep: frozenset[str] = frozenset()) -> Recipe:
     """The same recipe over `steps` steps: what counts in steps shrinks or grows with them.
 
-    Warmup and evaluation interval keep their share of the run, except for the dotted keys in `keep` (those that
-    the user set); checkpoints do not, since they bound the work that a crash can cost. Evaluations stay 20 steps apart or more, so that a short run does not
-    spend its time on them; a run shorter than that is evaluated at its ends.
+    Warmup and evaluation interval keep their share of the run, except for the dotted keys in `keep` (those that the
+    user set); checkpoints do not, since they bound the work that a crash can cost. Evaluations stay 20 steps apart or
+    more, so that a short run does not spend its time on them; a run shorter than that is evaluated at its ends.
     """
     tree = recipe.as_tree()
     for key in SCALED_WITH_STEPS:

@@ -151,6 +151,15 @@ class Batches(Section):
     """Rows of one micro-step."""
     accumulation: Count = 1
     """Micro-steps of one step; their losses are averaged over all tokens of the step."""
+    end_of_text: bool = True
+    """Stories are closed by an end-of-text token. Without it the model never learns where a story ends; the seeds'
+    Gemma was trained so. Evaluation keeps the token: the ruler is the same for all."""
+
+    @model_validator(mode="after")
+    def _rows_need_ends(self) -> Self:
+        if self.layout == "padded" and not self.end_of_text:
+            raise ValueError("a padded row begins with end-of-text; use batch.end_of_text = false with packed windows")
+        return self
 
 
 class Compute(Section):
