@@ -1,12 +1,16 @@
 """Training a byte-level BPE on the stories to train on."""
 
+from dataclasses import replace
+
 from fabula.errors import InputError
 from fabula.text.bpe import EOT_TEXT, byte_tokens, to_bytes
 from fabula.text.passes import Passes
 from fabula.text.plan import Plan
+from fabula.text.sources import GrammarSource
 from fabula.text.tasks import HASHES, Sample
 from fabula.text.tokenizers import ByteLevelTokenizer, tokenizer_size
 
+GRAMMAR_SAMPLE = 10_000  # stories, after which the grammar has no new words
 SAMPLE_BYTES = 32_000_000  # more text moves a few of the rarest merges only, and takes memory and time in proportion
 
 
@@ -20,8 +24,14 @@ def train_tokenizer(name: str, plan: Plan, passes: Passes) -> ByteLevelTokenizer
     assert size is not None
     part = plan.splits["train"]
     share = min(1.0, SAMPLE_BYTES / max(1, plan.num_train_bytes))
-    sample = passes.over(f"sample for {name}", Sample(part.selection, int(share * HASHES)), part.source)
+    source = part.source
+    if isinstance(source, GrammarSource):  # drawn independently: the first stories are as good as any, and cost less
+        share = 1.0
+        source = replace(source, stop=min(source.stop, source.start + GRAMMAR_SAMPLE))
+    sample = passes.over(f"sample for {name}", Sample(part.selection, int(share * HASHES)), source)
     texts = [text for chunk in sample for text in chunk]
+    if not texts:
+        raise plan.nothing_left()
     ranks = train_ranks(texts, size - 1)
     if len(ranks) < size - 1:
         raise InputError(

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 # A process costs about half a second to start and 100 MB; threads share both but also Python's lock, which bounds
 # them at about four cores' worth of this work. Eight processes keep preparation under 1 GB.
-WORTH_PROCESSES = 64 * 2**20
+SECONDS_WORTH_PROCESSES = 4.0
 MOST_PROCESSES = 8
 MOST_THREADS = 4
 
@@ -34,15 +34,15 @@ def _start_worker() -> None:
 
 
 @contextmanager
-def ordered_workers(num_bytes: int) -> Iterator[OrderedMap]:
-    """A map over items that keeps their order, for an input of about `num_bytes`: threads if small, else processes.
+def ordered_workers(seconds: float) -> Iterator[OrderedMap]:
+    """A map over items that keeps their order: threads for about `seconds` of one core's work if few, else processes.
 
     The function and its items must be picklable values; workers start afresh (spawn), so the code is safe on every
     system and beside threads.
     """
     cores = num_cores()
     executor: Executor
-    if num_bytes < WORTH_PROCESSES or cores == 1:
+    if seconds < SECONDS_WORTH_PROCESSES or cores == 1:
         num_workers = min(cores, MOST_THREADS)
         executor = ThreadPoolExecutor(num_workers)
     else:

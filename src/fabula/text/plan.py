@@ -21,6 +21,7 @@ HELD_OUT_SHARE = 0.05
 HELD_OUT_BYTES = 20_000_000  # 5 M GPT-2 tokens, the size of TinyStories' own validation split
 GRAMMAR_STORIES = 60_000
 GRAMMAR_HELD_OUT = 1_000
+GRAMMAR_STORY_BYTES = 750
 SHINGLES_IN_MEMORY = 4_000_000
 
 
@@ -38,6 +39,13 @@ class Plan:
     validation_rule: str
     tune_rule: str
     duplicate_rule: str
+
+    def nothing_left(self) -> InputError:
+        """What to raise when all stories to train on were near-duplicates."""
+        return InputError(
+            f"{self.splits['train'].source.name}: nothing is left to train on, for every story resembles a held-out one "
+            f"({self.duplicate_rule})"
+        )
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ def plan_grammar(limit: int | None, validation: FileSource | float | None, passe
         rule = f"all stories of {validation.name}"
     plan = Plan(
         splits=splits,
-        num_train_bytes=600 * num_train,
+        num_train_bytes=GRAMMAR_STORY_BYTES * num_train,
         validation_rule=rule,
         tune_rule=f"stories {tune_start} to {tune_start + num_tune - 1} of the grammar",
         duplicate_rule=EXACT_RULE,

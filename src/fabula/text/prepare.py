@@ -31,7 +31,8 @@ from fabula.text.writing import SplitWriter
 
 COMPRESSION = 4  # gzip and parquet hold about so many times their size in text
 RECORDED = "recorded"
-GRAMMAR_STORY_BYTES = 600  # about; decides only whether processes are worth their start
+BYTES_A_SECOND = 12e6  # of one core, reading twice and encoding once; decides only whether processes are worth it
+STORIES_A_SECOND = 2_000  # of one core, made by the grammar
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def prepare(
     found = None if source == GRAMMAR else find_source(source)
     fixed = _fixed_tokenizer(tokenizer)
     before = _existing(out, fixed.name if fixed else tokenizer)
-    with TemporaryDirectory(prefix="fabula-") as work, ordered_workers(_size(found, limit)) as run:
+    with TemporaryDirectory(prefix="fabula-") as work, ordered_workers(_seconds(found, limit)) as run:
         passes = Passes(run, progress or Silence(), Path(work))
         plan = plan_grammar(limit, held_out, passes) if found is None else plan_files(found, limit, held_out, passes)
         chosen = fixed or train_tokenizer(tokenizer, plan, passes)
@@ -116,12 +117,14 @@ def _fixed_tokenizer(name: str) -> Tokenizer | None:
     return None if tokenizer_size(name) is not None else load_tokenizer(Path(name))
 
 
-def _size(found: Found | None, limit: int | None) -> int:
-    """About how many bytes of text there are."""
+def _seconds(found: Found | None, limit: int | None) -> float:
+    """About how long one core needs."""
     if found is None:
-        return GRAMMAR_STORY_BYTES * (limit or GRAMMAR_STORIES)
-    return sum(
-        path.stat().st_size * (COMPRESSION if path.suffix in (".gz", ".parquet") else 1) for path in found.train.paths
+        return (limit or GRAMMAR_STORIES) / STORIES_A_SECOND
+    packed = (".gz", ".parquet")
+    return (
+        sum(path.stat().st_size * (COMPRESSION if path.suffix in packed else 1) for path in found.train.paths)
+        / BYTES_A_SECOND
     )
 
 
@@ -138,10 +141,7 @@ def _create(
         encoding = _Encoding(plan, tokenizer, passes, with_gpt2_lengths=gpt2_lengths == RECORDED)
         tokenization = encoding.write(tokens, folder / "texts", number=1)
         if encoding.facts["train"].num_stories == 0:
-            raise InputError(
-                f"{source}: nothing is left to train on, for every story resembles a held-out one "
-                f"({plan.duplicate_rule})"
-            )
+            raise plan.nothing_left()
         manifest = Manifest(
             source=source,
             limit=limit,

@@ -108,7 +108,8 @@ class Split:
     story_hashes: npt.NDArray[np.uint64]
     """[S]: a stable hash of each story's text, the same for every tokenizer."""
     gpt2_lengths: npt.NDArray[np.int32] | None
-    """[S]: GPT-2 tokens of each story, without end-of-text; None for train, or where the manifest says why."""
+    """[S]: GPT-2 tokens of each story, without end-of-text; None where they were not counted: for
+    train, unless GPT-2's tokens lie in the folder, or where the manifest says why."""
     text_hash: str
 
     @property
