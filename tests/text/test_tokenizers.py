@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as Engine
 from tokenizers import models, pre_tokenizers, trainers
 
 from fabula.errors import InputError
-from fabula.text import gpt2
+from fabula.text import gpt2, network
 from fabula.text.bpe import EOT_TEXT, byte_alphabet, byte_level_json, byte_tokens, derive_merges
 from fabula.text.bpe_training import train_ranks
 from fabula.text.tokenizers import (
@@ -276,13 +276,13 @@ def test_without_network_and_cache_gpt2_says_what_to_do(monkeypatch: pytest.Monk
 
 def test_a_network_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(gpt2, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(network, "PATIENCE_SECONDS", 0.2)
 
     def hang(url: str, timeout: float) -> None:
         time.sleep(3)  # longer than any timeout, as a name look-up can be
         raise OSError
 
-    monkeypatch.setattr(gpt2.urllib.request, "urlopen", hang)
+    monkeypatch.setattr(network.urllib.request, "urlopen", hang)
     started = time.monotonic()
     with pytest.raises(InputError, match="network"):
         gpt2.gpt2_tokenizer.__wrapped__()

@@ -3,19 +3,17 @@
 import hashlib
 import os
 import tempfile
-import threading
-import urllib.request
 from functools import cache
 from pathlib import Path
 
 from fabula.errors import InputError
+from fabula.text.network import answers
 from fabula.text.tokenizers import ByteLevelTokenizer
 
 # The two files tiktoken reads; their address decides their name in its cache (tiktoken/load.py).
 FILES = tuple(
     f"https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/{name}" for name in ("vocab.bpe", "encoder.json")
 )
-PATIENCE_SECONDS = 5.0  # tiktoken itself waits without limit, which reads as a hang
 
 
 def cache_folder() -> Path | None:
@@ -31,27 +29,10 @@ def is_cached() -> bool:
     return folder is not None and all((folder / hashlib.sha1(url.encode()).hexdigest()).is_file() for url in FILES)
 
 
-def _answers(url: str, seconds: float) -> bool:
-    """Whether `url` begins to answer in time. In a thread, because looking up a name has no time limit of its own."""
-    answered = threading.Event()
-
-    def ask() -> None:
-        try:
-            with urllib.request.urlopen(url, timeout=seconds):
-                answered.set()
-        except OSError:  # URLError is one
-            return
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return answered.is_set()
-
-
 @cache
 def gpt2_tokenizer() -> ByteLevelTokenizer:
     """GPT-2's tokenizer: 50,257 ids. Raises InputError when its vocabulary can neither be found nor fetched."""
-    if not is_cached() and not _answers(FILES[0], PATIENCE_SECONDS):
+    if not is_cached() and not answers(FILES[0]):
         raise InputError(
             "the GPT-2 vocabulary is not in tiktoken's cache and the network does not answer; "
             "use --tokenizer bpe:8192, or set TIKTOKEN_CACHE_DIR to a folder that holds it"

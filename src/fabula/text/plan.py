@@ -43,8 +43,8 @@ class Plan:
     def nothing_left(self) -> InputError:
         """What to raise when all stories to train on were near-duplicates."""
         return InputError(
-            f"{self.splits['train'].source.name}: nothing is left to train on, for every story resembles a held-out one "
-            f"({self.duplicate_rule})"
+            f"{self.splits['train'].source.name}: nothing is left to train on, for every story resembles "
+            f"a held-out one ({self.duplicate_rule})"
         )
 
 

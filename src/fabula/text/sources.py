@@ -8,6 +8,7 @@ from typing import Protocol
 
 from fabula.errors import InputError, nearest
 from fabula.text.chunks import SUFFIXES, Chunk, read_file, suffix_of
+from fabula.text.network import answers
 
 GRAMMAR = "grammar"
 GRAMMAR_CHUNK = 256  # stories
@@ -135,22 +136,26 @@ def _split_files(name: str, paths: Sequence[Path]) -> Found:
 
 
 def _fetch_from_hub(name: str) -> Path:
-    """The local copy of a data set, made by huggingface_hub in its own cache."""
+    """The local copy of a data set that huggingface_hub keeps in its own cache, fetched if the network answers."""
     try:
-        from huggingface_hub import HfApi, snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError
+        from huggingface_hub import HfApi, constants, snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError:
         raise InputError(
             f"{name} does not exist here, and fetching it from the hub needs: pip install 'fabula[hub]'"
         ) from None
     try:
+        if constants.HF_HUB_OFFLINE or not answers(constants.ENDPOINT):
+            return Path(snapshot_download(name, repo_type="dataset", local_files_only=True))
         files = HfApi().list_repo_files(name, repo_type="dataset")
         export = [file for file in files if file.startswith("data/") and file.endswith(".parquet")]
         wanted = export or [file for file in files if suffix_of(Path(file)) is not None]
         return Path(snapshot_download(name, repo_type="dataset", allow_patterns=wanted))
+    except LocalEntryNotFoundError:
+        reason = "the network does not answer, and the hub's cache does not hold it"
     except (OSError, HfHubHTTPError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"{name} does not exist here and cannot be fetched from the hub ({reason}); "
-            "give a local file or folder, or `grammar`"
-        ) from None
+    raise InputError(
+        f"{name} does not exist here and cannot be fetched from the hub: {reason}; "
+        "give a local file or folder, or `grammar`"
+    )
