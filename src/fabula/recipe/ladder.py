@@ -30,7 +30,7 @@ class Ladder(Section):
     seeds: Count = 3
     scale: float = Field(default=1.0, gt=0)
     phases: tuple[Phase, ...] = Field(strict=False, min_length=1)
-    set: dict[str, Any] = {}
+    set: dict[str, Any] = Field(default={})
     """Dotted recipe keys that hold for every run of the ladder."""
 
     def recipe(self, tier: str, phase: str, scale: float = 1.0) -> Recipe:

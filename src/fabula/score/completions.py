@@ -1,0 +1,39 @@
+"""Completions of fixed prompts: what a reader looks at first."""
+
+import numpy as np
+
+from fabula.model.decoder import Decoder
+from fabula.model.generate import complete
+from fabula.text.tokenizers import Tokenizer
+
+COMPLETION_STREAM = 0x74656C6C  # "tell": apart from the streams of initialisation and order
+TEMPERATURE = 0.8
+TOP_P = 0.95
+
+
+def complete_prompts(
+    model: Decoder, tokenizer: Tokenizer, prompts: tuple[str, ...], num_tokens: int, seed: int
+) -> list[dict[str, object]]:
+    """One completion of each prompt, as the fields of samples.jsonl; the same seed gives the same text."""
+    ids = [[tokenizer.eot, *tokenizer.encode(prompt).tolist()] for prompt in prompts]
+    stream = int(np.random.SeedSequence([COMPLETION_STREAM, seed]).generate_state(1, np.uint64)[0] >> 1)
+    longest = model.shape.context - max(map(len, ids))
+    outputs = complete(
+        model,
+        ids,
+        num_tokens=min(num_tokens, longest),
+        eot=tokenizer.eot,
+        temperature=TEMPERATURE,
+        top_p=TOP_P,
+        seed=stream,
+    )
+    return [
+        {
+            "prompt": prompt,
+            "completion": tokenizer.decode(output),
+            "seed": seed,
+            "temperature": TEMPERATURE,
+            "top_p": TOP_P,
+        }
+        for prompt, output in zip(prompts, outputs, strict=True)
+    ]

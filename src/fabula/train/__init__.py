@@ -1,0 +1,1 @@
+"""Making a run: the step, the loop, optimizers, precision, guards."""

@@ -1,0 +1,82 @@
+"""Automatic choices, each with the reason that the user sees."""
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+
+import torch
+
+from fabula.errors import InputError
+from fabula.recipe.counts import count_parameters
+from fabula.recipe.schema import Recipe
+
+COMPILE_FROM_FLOP = 5e13
+"""torch.compile costs about half a minute on two cores, which at 100 to 300 GFLOP/s is worth 3e12 to 1e13 FLOP of
+training for every tenth of the time it saves; below five such units it is left out."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    value: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.value} ({self.reason})"
+
+
+def choose_device() -> Choice:
+    if torch.cuda.is_available():
+        return Choice("cuda", f"{torch.cuda.get_device_name()} is available")
+    if torch.backends.mps.is_available():
+        return Choice("mps", "Apple's GPU is available, CUDA is not")
+    return Choice("cpu", f"no CUDA or MPS device; {torch.get_num_threads()} threads")
+
+
+def choose_precision(wanted: str, device: str) -> Choice:
+    """Type of the matrix products.
+
+    Raises InputError never: a processor without native bfloat16 still computes it, slowly, when asked to.
+    """
+    if wanted != "auto":
+        return Choice(wanted, "the recipe says so")
+    if device == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return (
+            Choice("bfloat16", "native on this GPU") if native else Choice("float32", "this GPU has no native bfloat16")
+        )
+    if device == "mps":
+        return Choice("float32", "bfloat16 on MPS is not proven here")
+    if torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16"):
+        return Choice("bfloat16", "this processor multiplies bfloat16 natively")
+    return Choice("float32", f"this processor ({platform.machine()}) has no native bfloat16 products")
+
+
+def training_flop(recipe: Recipe, vocabulary: int) -> float:
+    """Floating-point operations of a whole training: 6 for each parameter in a matrix and each position (Kaplan et al.
+    2020, table 1); the attention's own products, under a tenth at these contexts, are left out."""
+    counts = count_parameters(recipe.model, vocabulary)
+    matrices = counts.without_embeddings + vocabulary * recipe.model.width
+    return 6.0 * matrices * recipe.positions_per_step * recipe.steps
+
+
+def choose_compile(recipe: Recipe, vocabulary: int, device: str) -> Choice:
+    """Whether to run the step through torch.compile. The rule depends on the recipe, never on a timing, so that the
+    same run makes the same choice twice."""
+    wanted = recipe.compute.compile
+    if wanted == "off":
+        return Choice("off", "the recipe says so")
+    if device == "mps":
+        return Choice("off", "torch.compile on MPS is not proven here")
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    if device == "cpu" and (compiler is None or os.name == "nt"):
+        reason = "no C++ compiler found" if compiler is None else "torch.compile needs a set-up compiler on Windows"
+        if wanted == "on":
+            raise InputError(f'compute.compile = "on", but {reason}; install one or use compute.compile = "auto"')
+        return Choice("off", reason)
+    if wanted == "on":
+        return Choice("on", "the recipe says so")
+    flop = training_flop(recipe, vocabulary)
+    if flop < COMPILE_FROM_FLOP:
+        return Choice("off", f"a run of {flop:.1e} FLOP is over before compiling pays")
+    return Choice("on", f"a run of {flop:.1e} FLOP repays compiling")

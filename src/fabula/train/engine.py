@@ -1,0 +1,111 @@
+"""A model made ready to train on this machine: device, precision, compilation, optimizer."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fabula.model.decoder import Decoder
+from fabula.model.initialization import initialize
+from fabula.model.loss import token_losses
+from fabula.recipe.schedule import learning_rate
+from fabula.recipe.schema import Recipe
+from fabula.text.batches import BatchSource
+from fabula.train.choices import Choice, choose_compile, choose_device, choose_precision
+from fabula.train.memory import keep_freed_memory
+from fabula.train.optimizer import make_optimizer
+from fabula.train.step import LossSum, StepResult, train_step
+
+INITIALIZATION_STREAM = 0x696E6974  # "init": keeps these numbers apart from the order's and the completions'
+PROBE_STEPS = 3
+
+TokenLosses = Callable[[Tensor, Tensor], Tensor]
+
+
+def initialization_seed(seed: int) -> int:
+    return int(np.random.SeedSequence([INITIALIZATION_STREAM, seed]).generate_state(1, np.uint64)[0] >> 1)
+
+
+@dataclass
+class Engine:
+    """Everything that changes while training, and the functions that change it."""
+
+    recipe: Recipe
+    seed: int
+    model: Decoder
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+    choices: dict[str, Choice]
+    loss_sum: LossSum
+    token_losses: TokenLosses
+    compile_seconds: float = 0.0
+    step_seconds: float = field(default=float("nan"))
+    """Seconds of one step as the probe measured them."""
+
+    def step(self, source: BatchSource, step: int) -> StepResult:
+        """Make update `step`, counted from 1."""
+        recipe = self.recipe
+        batches = [source.batch(step, micro_step) for micro_step in range(recipe.batch.accumulation)]
+        rate = learning_rate(recipe.schedule, step, recipe.steps, recipe.batch.accumulation)
+        return train_step(self.model, self.loss_sum, self.optimizer, batches, rate, recipe.optimizer.clip, self.device)
+
+    def reset(self) -> None:
+        """Weights as the seed makes them, an optimizer without memory."""
+        initialize(self.model, self.recipe.initialization, initialization_seed(self.seed))
+        self.optimizer = make_optimizer(self.model, self.recipe.optimizer, self.recipe.schedule.peak)
+
+
+def build_engine(recipe: Recipe, vocabulary: int, seed: int) -> Engine:
+    """Build and initialise the model of `recipe` on the best device there is. Nothing is compiled yet."""
+    device_choice = choose_device()
+    precision = choose_precision(recipe.compute.precision, device_choice.value)
+    compiling = choose_compile(recipe, vocabulary, device_choice.value)
+    device = torch.device(device_choice.value)
+    model = Decoder(recipe.model, vocabulary, getattr(torch, precision.value))
+    model.to(device=device, dtype=getattr(torch, recipe.compute.weights))
+
+    def loss_sum(inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
+        return model.loss(model.hidden(inputs_BT), targets_BT)
+
+    def losses(inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
+        x_ND = model.hidden(inputs_BT).flatten(0, 1).to(model.compute_dtype)
+        flat = token_losses(x_ND, model.head_weight, model.head_bias, targets_BT.flatten(), recipe.model.logit_cap)
+        return flat.view_as(targets_BT)
+
+    choices = {"device": device_choice, "precision": precision, "compile": compiling, "memory": keep_freed_memory()}
+    optimizer = make_optimizer(model, recipe.optimizer, recipe.schedule.peak)
+    engine = Engine(recipe, seed, model, optimizer, device, choices, loss_sum, losses)
+    if compiling.value == "on":
+        engine.loss_sum, engine.token_losses = torch.compile(loss_sum), torch.compile(losses)
+    engine.reset()
+    return engine
+
+
+def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) -> None:
+    """Compile, and measure the seconds of a step on real batches; then start over from the initial weights.
+
+    Where compilation fails, the plain path takes its place and the reason is kept.
+    """
+    started = time.perf_counter()
+    if engine.choices["compile"].value == "on":
+        notice("compiling the training step (about half a minute the first time; the result is cached)")
+        eager = engine.loss_sum._torchdynamo_orig_callable, engine.token_losses._torchdynamo_orig_callable  # type: ignore[attr-defined]
+        try:
+            engine.step(source, 1)
+        except (
+            RuntimeError
+        ) as error:  # what Dynamo, Inductor and a C++ compiler raise; a real defect is raised again below
+            engine.loss_sum, engine.token_losses = eager
+            reason = f"torch.compile failed: {str(error).splitlines()[0][:160]}"
+            engine.choices["compile"] = Choice("off", reason)
+            notice(f"not compiled: {reason}")
+    engine.step(source, 1)
+    engine.compile_seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    for step in range(1, PROBE_STEPS + 1):
+        engine.step(source, step)
+    engine.step_seconds = (time.perf_counter() - started) / PROBE_STEPS
+    engine.reset()

@@ -1,0 +1,317 @@
+"""Making a run: from a recipe, a prepared folder and a seed to a finished run folder."""
+
+import datetime
+import math
+import platform
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import fabula
+from fabula.errors import InputError
+from fabula.model.decoder import parameter_count
+from fabula.recipe.counts import count_parameters
+from fabula.recipe.schedule import learning_rate
+from fabula.recipe.schema import Recipe
+from fabula.recipe.toml import read_toml, to_toml
+from fabula.record.checkpoint import checkpoint_steps, read_checkpoint, remove_old_checkpoints
+from fabula.record.reader import read_run
+from fabula.record.writer import STREAMS, RunWriter
+from fabula.score.completions import complete_prompts
+from fabula.score.held_out import evaluation_fields
+from fabula.score.rulers import Rulers, make_rulers
+from fabula.text.batches import BatchSource
+from fabula.text.prepared import PreparedData
+from fabula.train import state
+from fabula.train.engine import Engine, build_engine, warm_up
+from fabula.train.observer import Observer
+from fabula.train.plan import estimate, recipe_for_minutes
+
+FINAL_SAMPLE_TOKENS = 120
+MOST_SKIPPED = 20
+"""Steps skipped in a row after which a run has failed: with AdamW's memory of 1 / (1 - beta2) = 20 steps, what is
+not finite by then does not come back by waiting."""
+
+
+@dataclass
+class Progress:
+    """How far a run is: the numbers that a checkpoint keeps beside the tensors."""
+
+    step: int = 0
+    tokens: int = 0
+    positions: int = 0
+    training_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+    skipped_in_a_row: int = 0
+    best_step: int = 0
+    best_loss: float | None = None
+
+
+class TrainingFailed(RuntimeError):
+    """The run cannot go on; its record says why."""
+
+
+@dataclass
+class Training:
+    """One run in the making. `run` is the loop; every other method is one thing the loop does."""
+
+    recipe: Recipe
+    data: PreparedData
+    seed: int
+    engine: Engine
+    source: BatchSource
+    rulers: Rulers
+    observer: Observer
+    progress: Progress = field(default_factory=Progress)
+
+    def run(self, writer: RunWriter) -> str:
+        """Train to the last step, or until the observer wants to stop. Returns the run's final status."""
+        if self.progress.step == 0:
+            writer.event(0, "started")
+            self.evaluate(writer, full=True)
+        while self.progress.step < self.recipe.steps:
+            self.update(writer)
+            step = self.progress.step
+            last = step == self.recipe.steps
+            if last or step % self.recipe.evaluation.every == 0:
+                self.evaluate(writer, full=last)
+            stopping = not last and self.observer.stopping()
+            if stopping:
+                writer.event(step, "interrupted")
+            if last:
+                writer.event(step, "finished")
+            every = self.recipe.checkpoint.every
+            if last or stopping or (every and step % every == 0):
+                self.save(writer)
+            if stopping:
+                return "interrupted"
+        return "finished"
+
+    def update(self, writer: RunWriter) -> None:
+        """One optimizer update and its line."""
+        progress = self.progress
+        started = time.perf_counter()
+        step = progress.step + 1
+        result = self.engine.step(self.source, step)
+        seconds = time.perf_counter() - started
+        progress.step = step
+        progress.tokens += result.num_tokens
+        progress.positions += self.recipe.positions_per_step
+        progress.training_seconds += seconds
+        line = {
+            "step": step,
+            "tokens": progress.tokens,
+            "positions": progress.positions,
+            "loss": result.loss,
+            "grad_norm": result.grad_norm,
+            "learning_rate": learning_rate(
+                self.recipe.schedule, step, self.recipe.steps, self.recipe.batch.accumulation
+            ),
+            "seconds": progress.training_seconds,
+            "tokens_per_second": result.num_tokens / seconds,
+        }
+        writer.train(**line)
+        self.observer.stepped(line)
+        if result.applied:
+            progress.skipped_in_a_row = 0
+            return
+        progress.skipped_in_a_row += 1
+        writer.event(step, "batch_skipped", reason="loss or gradient is not finite", in_a_row=progress.skipped_in_a_row)
+        self.observer.notice(f"step {step}: loss or gradient is not finite; no weight was changed")
+        if progress.skipped_in_a_row >= MOST_SKIPPED:
+            writer.event(step, "failed", reason=f"{MOST_SKIPPED} steps in a row were not finite")
+            raise TrainingFailed(
+                f"{MOST_SKIPPED} steps in a row were not finite; lower schedule.peak, lengthen schedule.warmup, "
+                f"or go back to a checkpoint in {writer.folder}"
+            )
+
+    def evaluate(self, writer: RunWriter, full: bool) -> None:
+        """Score by the yardstick and complete the prompts; their time is not training time."""
+        progress = self.progress
+        started = time.perf_counter()
+        fields = evaluation_fields(
+            self.engine.token_losses, self.rulers, self.data.tokenizer.eot, self.engine.device, full
+        )
+        final = progress.step == self.recipe.steps
+        self.sample(writer, final)
+        seconds = time.perf_counter() - started
+        progress.evaluation_seconds += seconds
+        line = {
+            "step": progress.step,
+            "tokens": progress.tokens,
+            "positions": progress.positions,
+            **fields,
+            "full": full,
+            "seconds": progress.training_seconds,
+            "evaluation_seconds": seconds,
+        }
+        writer.evaluation(**line)
+        self.observer.evaluated(line)
+        loss = fields["val_loss_subset"]
+        if loss is not None and math.isfinite(loss) and (progress.best_loss is None or loss < progress.best_loss):
+            progress.best_loss, progress.best_step = loss, progress.step
+
+    def sample(self, writer: RunWriter, final: bool) -> None:
+        """Complete the first prompt; after the last step all of them, at length."""
+        evaluation = self.recipe.evaluation
+        if not evaluation.sample_tokens or not evaluation.prompts:
+            return
+        prompts = evaluation.prompts if final else evaluation.prompts[:1]
+        num_tokens = FINAL_SAMPLE_TOKENS if final else evaluation.sample_tokens
+        for sample in complete_prompts(self.engine.model, self.data.tokenizer, prompts, num_tokens, self.seed):
+            writer.sample(step=self.progress.step, **sample, final=final)
+            self.observer.sampled({"step": self.progress.step, **sample})
+
+    def save(self, writer: RunWriter) -> None:
+        """Write a checkpoint that remembers where the record stood, then tidy up the older ones."""
+        engine = self.engine
+        stored = {
+            "progress": asdict(self.progress),
+            "offsets": writer.offsets(),
+            "tokenizer_hash": self.data.tokenizer.hash,
+        }
+        state.save(writer.folder, self.progress.step, engine.model, engine.optimizer, stored)
+        remove_old_checkpoints(writer.folder, self.recipe.checkpoint.keep, also={self.progress.best_step})
+
+
+def prepare_training(
+    recipe: Recipe,
+    data: PreparedData,
+    seed: int,
+    observer: Observer,
+    minutes: float | None = None,
+    keep: frozenset[str] = frozenset(),
+) -> Training:
+    """Build everything a run needs and measure how long it will take; nothing is written.
+
+    `recipe.model.vocabulary` is filled in from the data's tokenizer. With `minutes`, the steps are chosen to fit; dotted
+    keys in `keep` (what the user set) do not change with them.
+
+    Raises InputError when recipe and data do not fit each other.
+    """
+    vocabulary = data.tokenizer.vocabulary
+    if recipe.vocabulary and recipe.vocabulary < vocabulary:
+        raise InputError(
+            f"the recipe's vocabulary ({recipe.vocabulary:,}) is smaller than that of {data.folder} "
+            f"({data.tokenizer.name}, {vocabulary:,}); leave model.vocabulary at 0"
+        )
+    recipe = recipe.with_values(**{"model.vocabulary": recipe.vocabulary or vocabulary})
+    source = BatchSource(
+        data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
+        context=recipe.model.context, seed=seed,
+    )  # fmt: skip
+    rulers = make_rulers(data, recipe.model.context)
+    engine = build_engine(recipe, recipe.vocabulary, seed)
+    warm_up(engine, source, observer.notice)
+    if minutes is not None:
+        recipe = recipe_for_minutes(recipe, rulers, engine.step_seconds, minutes, keep)
+        engine.recipe = recipe
+    observer.planned(recipe, engine.choices, estimate(recipe, rulers, engine.step_seconds))
+    return Training(recipe, data, seed, engine, source, rulers, observer)
+
+
+def run_information(training: Training) -> dict[str, Any]:
+    """The content of run.json that is known before the first step."""
+    recipe, data, engine = training.recipe, training.data, training.engine
+    counts = count_parameters(recipe.model, recipe.vocabulary)
+    assert counts.total == parameter_count(engine.model), "the closed form and the model disagree"
+    layout = training.source.statistics(recipe.steps)
+    return {
+        "format": 1,
+        "status": "running",
+        "recipe": recipe.name,
+        "seed": training.seed,
+        "steps": recipe.steps,
+        "parameters": {"total": counts.total, "without_embeddings": counts.without_embeddings},
+        "data": {
+            "path": str(data.folder),
+            "source": data.manifest.source,
+            "tokenizer": data.tokenizer.name,
+            "tokenizer_hash": data.tokenizer.hash,
+            "text_hashes": {name: facts.text_hash for name, facts in data.manifest.splits.items()},
+            "entropy_floor": data.entropy_floor(),
+        },
+        "rulers": training.rulers.hashes,
+        "layout": {
+            "positions": layout.positions,
+            "padding_share": layout.padding_share,
+            "truncated_share": layout.story_tokens_cut_share,
+            "distinct_story_tokens": layout.distinct_story_tokens,
+            "epochs": layout.epochs,
+        },
+        "device": str(engine.device),
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "fabula": fabula.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        },
+        "choices": {name: asdict(choice) for name, choice in engine.choices.items()},
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def start_run(training: Training, out: Path) -> str:
+    """Train from the beginning into the new folder `out`. Returns the final status."""
+    writer = RunWriter.create(
+        out, to_toml(training.recipe.as_tree()), training.data.tokenizer.to_json(), run_information(training)
+    )
+    return _carry_out(training, writer)
+
+
+def stored_recipe(run: Path) -> Recipe:
+    """The recipe that a run folder was started with. Raises InputError when `run` is none."""
+    read_run(run)
+    return Recipe.from_tree(read_toml(run / "recipe.toml"))
+
+
+def resume_run(training: Training, out: Path) -> str:
+    """Continue `out` from its latest checkpoint, or from the start where it has none yet.
+
+    Raises InputError when the folder belongs to another seed, other stories or another tokenizer.
+    """
+    info, new = read_run(out).info, run_information(training)
+    for what, stored, wanted in (
+        ("seed", info["seed"], training.seed),
+        ("tokenizer", info["data"]["tokenizer_hash"], new["data"]["tokenizer_hash"]),
+        ("stories", info["data"]["text_hashes"], new["data"]["text_hashes"]),
+    ):
+        if stored != wanted:
+            raise InputError(
+                f"{out} was started with another {what} than this --data/--seed; give those it was started with"
+            )
+    offsets = dict.fromkeys(STREAMS, 0)
+    if checkpoint_steps(out):
+        checkpoint = read_checkpoint(out)
+        state.load(checkpoint, training.engine.model, training.engine.optimizer)
+        training.progress = Progress(**checkpoint.state["progress"])
+        offsets = checkpoint.state["offsets"]
+    info |= {"status": "running", "choices": new["choices"], "versions": new["versions"], "threads": new["threads"]}
+    writer = RunWriter.resume(out, info, offsets)
+    if training.progress.step:
+        writer.event(training.progress.step, "resumed")
+    return _carry_out(training, writer)
+
+
+def _carry_out(training: Training, writer: RunWriter) -> str:
+    started = time.perf_counter()
+    with writer:
+        status = training.run(writer)
+        progress = training.progress
+        writer.close(
+            status,
+            steps_done=progress.step,
+            timings={
+                "training_seconds": progress.training_seconds,
+                "evaluation_seconds": progress.evaluation_seconds,
+                "compile_seconds": training.engine.compile_seconds,
+                "total_seconds": time.perf_counter() - started,
+            },
+        )
+    return status

@@ -1,0 +1,30 @@
+"""What the loop tells while it works. The roof shows it; the loop knows nothing of screens."""
+
+from typing import Any
+
+from fabula.recipe.schema import Recipe
+from fabula.train.choices import Choice
+from fabula.train.plan import Estimate
+
+
+class Observer:
+    """Override what you want to see; by default nothing is shown."""
+
+    def notice(self, text: str) -> None:
+        """Something the user should know now."""
+
+    def planned(self, recipe: Recipe, choices: dict[str, Choice], estimate: Estimate) -> None:
+        """Everything is decided, nothing has been trained yet."""
+
+    def stepped(self, line: dict[str, Any]) -> None:
+        """An update was made; `line` is its line of the record."""
+
+    def evaluated(self, line: dict[str, Any]) -> None:
+        """An evaluation was made; `line` is its line of the record."""
+
+    def sampled(self, sample: dict[str, Any]) -> None:
+        """A prompt was completed."""
+
+    def stopping(self) -> bool:
+        """Whether to stop after this step, with a checkpoint, as interrupted."""
+        return False

@@ -1,0 +1,63 @@
+"""A training as bytes on disk, without pickle, and back.
+
+Weights and optimizer moments are safetensors; counters are JSON. The data needs no state: which tokens form a step is
+a function of the step.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from fabula.errors import InputError
+from fabula.record.checkpoint import Checkpoint, write_checkpoint
+
+
+def save(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> Path:
+    """Write RUN/checkpoints/step-... with the weights, the optimizer's tensors and `state`."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    moments = _optimizer_tensors(model, optimizer)
+    tensors = {
+        "model.safetensors": lambda path: save_file(weights, path),
+        "optimizer.safetensors": lambda path: save_file(moments, path),
+    }
+    return write_checkpoint(run, step, tensors, state)
+
+
+def load(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put a checkpoint's weights and moments into `model` and `optimizer`.
+
+    Raises InputError when names or shapes differ: then it is a checkpoint of another recipe.
+    """
+    load_weights(checkpoint.model, model)
+    stored = load_file(checkpoint.optimizer)
+    for name, parameter in model.named_parameters():
+        prefix = f"{name}/"
+        values = {key[len(prefix) :]: tensor for key, tensor in stored.items() if key.startswith(prefix)}
+        if not values:
+            raise InputError(f"{checkpoint.optimizer} holds nothing for {name}; it belongs to another recipe")
+        # Counters stay on the CPU, as the fused optimizers keep them there unless they are capturable.
+        optimizer.state[parameter] = {
+            key: tensor.clone() if tensor.dim() == 0 else tensor.to(parameter.device) for key, tensor in values.items()
+        }
+
+
+def load_weights(path: Path, model: nn.Module) -> None:
+    stored = load_file(path)
+    expected = model.state_dict()
+    different = [name for name in expected if name not in stored or stored[name].shape != expected[name].shape]
+    if different or len(stored) != len(expected):
+        name = different[0] if different else next(name for name in stored if name not in expected)
+        raise InputError(f"{path} does not fit this recipe (first difference: {name}); it belongs to another one")
+    model.load_state_dict(stored)
+
+
+def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    tensors = {}
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state[parameter].items():
+            tensors[f"{name}/{key}"] = value.detach().cpu().contiguous()
+    return tensors
