@@ -1,0 +1,1 @@
+"""The way out to Hugging Face and llama.cpp, and the way in."""
