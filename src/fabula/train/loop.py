@@ -202,7 +202,7 @@ def prepare_training(
     recipe = recipe.with_values(**{"model.vocabulary": recipe.vocabulary or vocabulary})
     source = BatchSource(
         data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
-        context=recipe.model.context, seed=seed,
+        context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
     )  # fmt: skip
     rulers = make_rulers(data, recipe.model.context)
     engine = build_engine(recipe, recipe.vocabulary, seed)
@@ -234,6 +234,7 @@ def run_information(training: Training) -> dict[str, Any]:
             "tokenizer_hash": data.tokenizer.hash,
             "text_hashes": {name: facts.text_hash for name, facts in data.manifest.splits.items()},
             "entropy_floor": data.entropy_floor(),
+            "end_of_text": recipe.batch.end_of_text,
         },
         "rulers": training.rulers.hashes,
         "layout": {
