@@ -4,19 +4,20 @@ Two derivations of one text part at some choice: there they take different alter
 the end of the story reads the same. So it is enough to show, for every choice of the program and every pair of its
 alternatives, that no text can follow both. The search walks two copies of the program in lockstep, each free in all its
 later choices, and drops a pair of states as soon as their texts differ. A variable bound before the choice has one
-value, the same for both; where it matters and is not known, all its values are tried. What was said before the choice
-is forgotten, which can only make the search see an ambiguity that is none, never miss one.
+value, the same for both; the search keeps the set of values that agree with all that has been said since. What was said
+before the choice is forgotten, which can only make the search see an ambiguity that is none, never miss one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 from fabula.text.grammar.program import Branch, End, Look, Operation, Program, Say, Set, Switch
 
-_Values = tuple[tuple[int, int], ...]  # (slot, value), sorted
+_Values = tuple[tuple[int, int], ...]  # (slot, the values it may have as a bit mask), sorted by slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def find_ambiguity(program: Program) -> Ambiguity | None:
 
 
 def _bound(branch: Branch, index: int, target: Operation) -> _Side:
-    return _Side("", target, ((branch.slot, index),) if branch.slot >= 0 else ())
+    return _Side("", target, ((branch.slot, 1 << index),) if branch.slot >= 0 else ())
 
 
 def _common_text(program: Program, first: _Side, second: _Side) -> str | None:
@@ -94,24 +95,37 @@ def _moves(program: Program, side: _Side, shared: _Values, awaited: str) -> Iter
     if isinstance(op, Say):
         yield _Side(op.text, op.next, side.own), shared
     elif isinstance(op, Set):
-        yield _Side("", op.next, _with(side.own, op.slot, op.value)), shared
+        yield _Side("", op.next, _with(side.own, op.slot, 1 << op.value)), shared
     elif isinstance(op, Branch):
         if awaited:
             alternatives = [(index, target) for index, _, target in op.by_first.get(awaited[0], ())]
         else:
             alternatives = list(enumerate(op.targets))
         for index, target in alternatives:
-            yield _Side("", target, side.own if op.slot < 0 else _with(side.own, op.slot, index)), shared
+            yield _Side("", target, side.own if op.slot < 0 else _with(side.own, op.slot, 1 << index)), shared
     elif isinstance(op, (Look, Switch)):
-        known = dict(shared) | dict(side.own)
-        possible = [known[op.slot]] if op.slot in known else range(len(program.lexicons[op.slot].entries))
-        for value in possible:
-            after = shared if op.slot in known else _with(shared, op.slot, value)
-            if isinstance(op, Look):
-                yield _Side(op.table[value], op.next, side.own), after
-            else:
-                yield _Side("", op.targets[value], side.own), after
+        own = dict(side.own)
+        anything = (1 << len(program.lexicons[op.slot].entries)) - 1
+        possible = own.get(op.slot) or dict(shared).get(op.slot, anything)
+        for outcome, values in _outcomes(op):
+            if values & possible:
+                after = shared if op.slot in own else _with(shared, op.slot, values & possible)
+                if isinstance(outcome, str):
+                    assert isinstance(op, Look)
+                    yield _Side(outcome, op.next, side.own), after
+                else:
+                    yield _Side("", outcome, side.own), after
 
 
-def _with(values: _Values, slot: int, value: int) -> _Values:
-    return tuple(sorted((*values, (slot, value))))
+@lru_cache(maxsize=20_000)  # bounded: the keys keep their programs alive
+def _outcomes(op: Look | Switch) -> list[tuple[str | Operation, int]]:
+    """What a variable's value can lead to here, each with the mask of the values that do: 48 heroes, but two `her`s."""
+    masks: dict[str | Operation, int] = {}
+    outcomes: tuple[str | Operation, ...] = op.table if isinstance(op, Look) else op.targets
+    for value, outcome in enumerate(outcomes):
+        masks[outcome] = masks.get(outcome, 0) | 1 << value
+    return list(masks.items())
+
+
+def _with(values: _Values, slot: int, mask: int) -> _Values:
+    return tuple(sorted({**dict(values), slot: mask}.items()))

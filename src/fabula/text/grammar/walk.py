@@ -27,26 +27,25 @@ def derive(program: Program, random: Random) -> Derivation:
     total = 0.0
     op = program.start
     while True:
-        kind = type(op)
-        if kind is Say:
-            said.append(op.text)  # type: ignore[attr-defined]
-            op = op.next  # type: ignore[attr-defined]
-        elif kind is Branch:
+        if isinstance(op, Say):
+            said.append(op.text)
+            op = op.next
+        elif isinstance(op, Branch):
             # Whole weights and one multiplication: the same alternative on every platform.
-            index = bisect_right(op.cumulative, int(random.random() * op.cumulative[-1]))  # type: ignore[attr-defined]
+            index = bisect_right(op.cumulative, int(random.random() * op.cumulative[-1]))
             choices.append(index)
-            total += op.log_weights[index]  # type: ignore[attr-defined]
-            if op.slot >= 0:  # type: ignore[attr-defined]
-                values[op.slot] = index  # type: ignore[attr-defined]
-            op = op.targets[index]  # type: ignore[attr-defined]
-        elif kind is Look:
-            said.append(op.table[values[op.slot]])  # type: ignore[attr-defined]
-            op = op.next  # type: ignore[attr-defined]
-        elif kind is Switch:
-            op = op.targets[values[op.slot]]  # type: ignore[attr-defined]
-        elif kind is Set:
-            values[op.slot] = op.value  # type: ignore[attr-defined]
-            op = op.next  # type: ignore[attr-defined]
+            total += op.log_weights[index]
+            if op.slot >= 0:
+                values[op.slot] = index
+            op = op.targets[index]
+        elif isinstance(op, Look):
+            said.append(op.table[values[op.slot]])
+            op = op.next
+        elif isinstance(op, Switch):
+            op = op.targets[values[op.slot]]
+        elif isinstance(op, Set):
+            values[op.slot] = op.value
+            op = op.next
         else:
             return Derivation("".join(said), tuple(choices), total)
 

@@ -163,7 +163,8 @@ animal after:
 animal end:
 - {Hero} felt [warm inside|ten feet tall].
 - "A small kindness can be a big one for somebody small," said {helper}.
-- From that day on, {he} always listened for those who needed help.
+- From that day on, {hero} always listened for those who needed help.
 - "We did it together," said {hero}, and {he} took {helper} by the hand.
-- {Hero} smiled all the way home.
+- {Hero} was as proud as a king.
+- It is good to have big ears for small sounds, thought {hero}.
 """

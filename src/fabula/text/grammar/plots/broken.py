@@ -94,7 +94,7 @@ broken crash:
 - {new Owner} had an old {new broken} that {owner.he} loved. <One day>, {hero} {broken.how}. {broken.crash}
 - <One day>, {hero} was playing near the {new broken} that belonged to {new owner}. {He} {broken.how}. {broken.crash}
 - "Please be careful with my {new broken}," {new owner} always said. But <one day>, {hero} {broken.how}. {broken.crash}
-- There was one thing that {new owner} used every day, and that was an old {new broken}. <One day>, {hero}
+- There was one thing that {new owner} was very fond of, and that was an old {new broken}. <One day>, {hero}
   {broken.how}. {broken.crash}
 
 broken hide:

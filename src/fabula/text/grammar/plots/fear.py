@@ -32,7 +32,7 @@ fear = lexicon(
         "call": "One day, {his} ball flew over the fence and landed right beside the dog.",
         "brave": "opened the gate with trembling fingers and walked in",
         "scare": "The dog jumped up and barked.",
-        "truth": "Then it wagged its tail and laid the ball at {his} feet. It had only wanted somebody to play with.",
+        "truth": "Then the dog wagged its tail and laid the ball at {his} feet. It only wanted somebody to play with.",
         "after": "From then on, {hero} threw the ball for the dog every afternoon.",
     },
     {
@@ -41,7 +41,7 @@ fear = lexicon(
         "call": "One day, a small boy sat at the top of the slide and did not dare to come down.",
         "brave": "climbed the ladder, one step after the other",
         "scare": "The ground looked terribly far away.",
-        "truth": "{He} sat down behind the boy and held him tight, and together they flew down like the wind.",
+        "truth": "Then {he} sat down behind the boy and held him tight, and together they flew down like the wind.",
         "after": '"Again!" shouted the boy. And they did it again, ten times.',
     },
     {

@@ -91,7 +91,7 @@ gift = lexicon(
         "name": "bunch of flowers",
         "a": "a bunch of paper flowers",
         "work": "folded flowers out of old newspapers",
-        "oops": "they all looked gray and sad",
+        "oops": "{he} saw that they all looked gray and sad",
         "fix": "painted every flower in a different color",
         "used": "{Owner.he} put them in a vase, where they bloomed all winter.",
     },
@@ -137,7 +137,8 @@ gift give:
 - On the birthday, {hero} came in with [shining eyes|red cheeks]. "This is for you," {he} said.
 - When the great day came, {hero} was so excited that {he} could hardly speak. "Happy birthday, {owner}!"
   {he} said at last.
-- The next morning, {hero} sang for {owner} and gave {owner.him} the present. "It is not perfect," {he} said.
+- On the morning of the birthday, {hero} sang for {owner} and gave {owner.him} the present. "It is not
+  perfect," {he} said.
 
 gift used:
 - "Did you make it yourself?" asked {owner}, and {owner.his} eyes shone. {gift.used}

@@ -54,7 +54,7 @@ lost = lexicon(
 
 RULES = """
 lost:
-- <lost love> <lost gone>[2: <lost search>|] <lost help> <lost found>[2: <lost thanks>|]
+- <lost love> <lost gone>[ <lost search>|] <lost help> <lost found>[2: <lost thanks>|]
 
 lost love:
 - {His} favorite thing in the whole world was {new lost.a}.<lost every day>
@@ -76,6 +76,8 @@ lost cry:
 - "Where is my {lost}?" {he} [asked|wondered].
 - "Oh no!" cried {hero}. "My {lost} is gone!"
 - "I had it yesterday," {he} said [sadly|slowly].
+- "It cannot just walk away," {he} said, and {his} lip began to tremble.
+- "Have you seen my {lost}?" {he} asked everybody, but nobody had.
 - {Hero} felt a lump in {his} throat.
 
 lost search:
@@ -122,7 +124,8 @@ lost found:
 - They went {place.way} [together|hand in hand] and looked {place.far}. <lost there> {lost.reveal}
 - Together they searched, and soon {helper} pointed at something {place.far}. <lost there> {lost.reveal}
 - So they looked and looked. And what did they see {place.far}? <lost there> {lost.reveal}
-- "I see something!" called {helper} after a while. {Hero} ran to look {place.far}. <lost there> {lost.reveal}
+- They searched [high and low|everywhere]. "I see something!" called {helper}. {Hero} ran to
+  look {place.far}. <lost there> {lost.reveal}
 
 lost there:
 - It was the {lost}!

@@ -98,7 +98,7 @@ quarrel:
 - <quarrel friend> <quarrel fight> <quarrel apart>[2: <quarrel turn>|] <quarrel sorry> <quarrel share>
 
 quarrel friend:
-- {Hero} had a [good|dear] friend named {new friend}. They [did almost everything together|laughed together every day].
+- {Hero} had a [good|dear] friend named {new friend}.
 - {His} best friend was {new friend}, who lived next door.
 - {Hero} and {his} friend {new friend} were like two peas in a pod.
 - {Hero} often played with {his} friend {new friend}.
@@ -134,15 +134,15 @@ quarrel turn:
 - "Who started it?" asked {hero}'s father. "I do not know," said {hero} in a small voice, "but I can end it."
 
 quarrel sorry:
-- [The next day|Before long], {hero} went to see {friend}. "I am sorry," {he} said.[2: <quarrel answer>|]
-- {Hero} knocked on {friend}'s door, and {his} heart beat fast. "I should not have shouted," {he}
-  said.[2: <quarrel answer>|]
+- [The next day|Before long], {hero} went to see {friend}. "I am sorry," {he} said. <quarrel answer>
+- [In the end|The next morning], {hero} knocked on {friend}'s door, and {his} heart beat fast. "I should not have
+  shouted," {he} said. <quarrel answer>
 - Soon {hero} wanted to say sorry, and when {he} opened the door, there stood {friend}! "I was mean," {he}
-  said.[2: <quarrel answer>|]
+  said. <quarrel answer>
 
 quarrel answer:
 - "I am sorry, too," said {friend}.
-- "So was I," answered {friend}, "and I missed you."
+- "I missed you," answered {friend}. "The whole day was dull."
 - {Friend} looked at the ground, and then {friend.he} smiled.
 - "I was just on my way to tell you the same thing," said {friend}.
 - {Friend} held out {friend.his} hand, and {hero} took it.

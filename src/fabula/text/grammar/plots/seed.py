@@ -51,7 +51,7 @@ plant = lexicon(
     },
     {
         "name": "apple tree",
-        "seed": "a shiny brown seed from an apple",
+        "seed": "a shiny brown apple seed",
         "grown": "a little apple tree stood there, and it had its very first flowers",
         "share": "It grew along with {hero}, and years later, the two of them were still good friends.",
     },

@@ -141,7 +141,7 @@ wish try:
 - So {he} tried. But {skill.fail}.
 - The first time {he} tried, {skill.fail}. The second time, {skill.again}.
 - {He} began at once, but {skill.fail}. {He} tried again, and {skill.again}.
-- It did not look so hard. But as soon as {he} tried, {skill.fail}.
+- {He} could hardly wait. But as soon as {he} tried, {skill.fail}.
 - {He} tried it all by {himself}. First {skill.fail}, and then {skill.again}.
 
 wish sigh:
