@@ -114,8 +114,7 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
     """A record, with flags for what it does not hold. A flag wins over the record."""
     flags = flags or Flags()
     recipe = read_recipe(run)
-    subset = subset_evals(run)
-    val_loss = _curve(subset, "val_loss")
+    val_loss = held_out_curve(run)
     train_loss = _curve(run.train, "loss")
     learning_rate = _curve(run.train, "learning_rate") or _curve(run.evals, "learning_rate", drop_missing=True)
     vocabulary = recipe.vocabulary if recipe else run.info.get("vocabulary")
@@ -123,7 +122,7 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
     return Facts(
         train_loss=train_loss,
         val_loss=val_loss,
-        held_train_loss=_curve(subset, "train_loss", drop_missing=True),
+        held_train_loss=_curve(run.evals, "train_loss", drop_missing=True),
         grad_norm=_curve(run.train, "grad_norm"),
         learning_rate=learning_rate,
         first_loss=_first_loss(_curve(run.evals, "val_loss"), train_loss),
@@ -138,15 +137,15 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
     )
 
 
-def subset_evals(run: Run) -> Columns:
-    """The evaluations that make one curve: those on the fixed subset; all of them where a log knows no difference.
+def held_out_curve(run: Run) -> Curve | None:
+    """Held-out loss on one ruler: the fixed subset's, which is on every line; a foreign log's `val_loss` as it is.
 
-    Full evaluations use another ruler. They stand in only where the record holds no others.
+    `val_loss` itself changes its ruler between full and partial evaluations and makes no curve.
     """
-    full = run.evals.get("full")
-    if full is None or not (full == 0.0).any():
-        return run.evals
-    return {name: values[full == 0.0] for name, values in run.evals.items()}
+    if "val_loss_subset" not in run.evals:
+        return _curve(run.evals, "val_loss")
+    curve = _curve(run.evals, "val_loss_subset")
+    return None if curve is None else Curve("val_loss", curve.steps, curve.values)
 
 
 def read_recipe(run: Run) -> Recipe | None:

@@ -1,0 +1,46 @@
+"""The report: one HTML page and its Markdown twin, from records alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fabula.errors import InputError
+from fabula.record.files import write_text
+
+
+def write_report(paths: Sequence[Path], out: Path) -> None:
+    """Read runs or ladders at `paths`; write the page to `out` (.html) and its twin beside it (.md).
+
+    Raises InputError for a path that holds no record, and for an `out` that does not end in .html.
+    """
+    from fabula.report.document import make_document
+    from fabula.report.ladder_view import read_ladder
+    from fabula.report.markdown import render_markdown
+    from fabula.report.page import render_page
+
+    if out.suffix != ".html":
+        raise InputError(f"--out {out}: the page is an .html file; its Markdown twin is written beside it")
+    document = make_document(read_ladder(paths))
+    page, twin = render_page(document), render_markdown(document)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(out, page)
+    write_text(out.with_suffix(".md"), twin)
+
+
+def main_figure(paths: Sequence[Path], tier: str | None = None) -> bytes:
+    """The picture of a tier's validation losses as PNG bytes; the first tier by default.
+
+    Raises InputError when there is no such tier or nothing to draw.
+    """
+    from fabula.report.curves import curves_of_tier
+    from fabula.report.figures import figures, parts_of, png, point_rows
+    from fabula.report.ladder_view import read_ladder
+
+    for each in read_ladder(paths).tiers:
+        if tier in (None, each.name):
+            drawn = figures(each, ())
+            if drawn:
+                return png(drawn[0].spec, point_rows(curves_of_tier(each), parts_of(drawn[0].spec)))
+    raise InputError(f"no tier {tier or ''} with curves to draw; give a run or a ladder that has begun")
+
+
+__all__ = ["main_figure", "write_report"]

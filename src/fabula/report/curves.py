@@ -1,0 +1,113 @@
+"""The curves a page draws, brought to a size that fits: no spike disappears.
+
+A curve of 15,000 steps is cut into buckets, and each keeps its lowest and its highest value, so that every extreme
+of the record is on the page. Smoothing is a trailing mean over the full record, thinned afterwards.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fabula.findings.facts import Curve
+from fabula.report.ladder_view import RunView, TierView
+
+RAW_BUCKETS = 240
+"""Buckets of a raw curve, two values each: more than a page has pixels for."""
+SMOOTH_POINTS = 180
+SMOOTHING_SHARE = 0.01
+"""The trailing mean covers 1 % of the run's steps, and ten at least."""
+SMOOTHING_LEAST = 10
+
+
+def extremes(curve: Curve, buckets: int = RAW_BUCKETS) -> Curve:
+    """At most 2 x buckets finite points: the lowest and the highest of each bucket, in their order, and both ends."""
+    curve = curve.finite
+    count = len(curve)
+    if count <= 2 * buckets + 2:
+        return curve
+    edges = np.linspace(0, count, buckets + 1).astype(int)
+    chosen = {0, count - 1}
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        part = curve.values[start:stop]
+        chosen.update((start + int(np.argmin(part)), start + int(np.argmax(part))))
+    index = np.array(sorted(chosen))
+    return Curve(curve.name, curve.steps[index], curve.values[index])
+
+
+def smoothing_window(curve: Curve) -> int:
+    """Values in the trailing mean."""
+    return min(len(curve), max(SMOOTHING_LEAST, round(SMOOTHING_SHARE * len(curve))))
+
+
+def smoothed(curve: Curve, points: int = SMOOTH_POINTS) -> Curve:
+    """Trailing mean of the finite values, at `points` places; the first values average over what there is."""
+    curve = curve.finite
+    if not len(curve):
+        return curve
+    window = smoothing_window(curve)
+    total = np.concatenate([[0.0], np.cumsum(curve.values)])
+    ends = np.arange(1, len(curve) + 1)
+    starts = np.maximum(0, ends - window)
+    means = (total[ends] - total[starts]) / (ends - starts)
+    # Dense at the start, where the loss falls fast: half of the points in the first tenth.
+    places = np.concatenate(
+        [
+            np.linspace(0, 0.1 * (len(curve) - 1), points // 2),
+            np.linspace(0.1 * (len(curve) - 1), len(curve) - 1, points // 2),
+        ]
+    )
+    index = np.unique(places.round().astype(int))
+    return Curve(curve.name, curve.steps[index], means[index])
+
+
+def five_digits(value: float) -> float:
+    """Enough for a picture, short in the file."""
+    return float(f"{value:.5g}")
+
+
+def columns(curve: Curve | None) -> dict[str, list[float]] | None:
+    """{"x": steps, "y": values} of the finite values; None for no curve."""
+    if curve is None or not len(curve.finite):
+        return None
+    curve = curve.finite
+    return {"x": [int(step) for step in curve.steps], "y": [five_digits(float(value)) for value in curve.values]}
+
+
+def curves_of(view: RunView) -> dict[str, Any]:
+    """Every curve of a run, by the name that the figures ask for."""
+    facts = view.facts
+    if facts is None:
+        return {}
+    made = {
+        "val": columns(facts.val_loss),
+        "held_train": columns(facts.held_train_loss),
+        "raw_loss": columns(extremes(facts.train_loss)) if facts.train_loss else None,
+        "loss": columns(smoothed(facts.train_loss)) if facts.train_loss else None,
+        "raw_norm": columns(extremes(facts.grad_norm)) if facts.grad_norm else None,
+        "norm": columns(smoothed(facts.grad_norm)) if facts.grad_norm else None,
+        "rate": columns(extremes(facts.learning_rate, 60)) if facts.learning_rate else None,
+    }
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def curves_of_tier(tier: TierView) -> list[dict[str, Any]]:
+    """The runs of a tier with their curves, as the page's data."""
+    return [
+        {"phase": view.phase, "seed": f"seed {view.seed}", "curves": curves_of(view)} for view in tier.runs if view.run
+    ]
+
+
+SPARK = "▁▂▃▄▅▆▇█"
+
+
+def spark(curve: Curve | None, width: int = 24) -> str:
+    """The curve as a line of block characters, on a logarithmic scale; empty for no curve."""
+    if curve is None or len(curve.finite) < 3:
+        return ""
+    curve = curve.finite
+    places = np.linspace(curve.steps[0], curve.steps[-1], width)
+    values = np.log(np.maximum(np.interp(places, curve.steps, curve.values), 1e-12))
+    low, high = float(values.min()), float(values.max())
+    scale = (len(SPARK) - 1) / (high - low) if high > low else 0.0
+    return "".join(SPARK[min(len(SPARK) - 1, math.floor((value - low) * scale + 0.5))] for value in values)

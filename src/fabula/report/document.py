@@ -1,0 +1,280 @@
+"""The report's order: verdict and headline table first, then each tier, completions, findings, provenance."""
+
+from collections.abc import Sequence
+
+from fabula.report.blocks import (
+    Block,
+    Bullets,
+    Completions,
+    Details,
+    Document,
+    FigureGrid,
+    FindingCard,
+    FindingCards,
+    Heading,
+    Paragraph,
+    Rich,
+    Switches,
+    Table,
+    code,
+    rich,
+    strong,
+)
+from fabula.report.curves import curves_of_tier
+from fabula.report.figures import colours, effects_figure, figures
+from fabula.report.interpretation import (
+    good_and_notes,
+    health,
+    lead,
+    seeds_sentence,
+    silent_rules,
+    unfinished,
+    verdicts,
+    why,
+)
+from fabula.report.ladder_view import LadderView, RunView, TierView
+from fabula.report.provenance import facts_table, phase_differences, runs_table, tier_differences
+from fabula.report.stability import FoundGroup, found_groups
+from fabula.report.tables import (
+    counted,
+    effects_table,
+    final_comparison,
+    final_metrics,
+    mechanism,
+    pairing_table,
+    timeline,
+)
+from fabula.report.wording import parameters_text, seeds_text, slug
+
+NUM_GROWTH_SAMPLES = 6
+"""Completions of one prompt shown over the run, so that one sees the stories grow."""
+
+
+def make_document(ladder: LadderView) -> Document:
+    groups = found_groups(ladder)
+    blocks: list[Block] = [*_verdict(ladder)]
+    comparison = final_comparison(ladder)
+    if comparison is not None:
+        blocks += [_heading(2, "Final comparison", "comparison", "Comparison"), comparison]
+    for tier in ladder.tiers:
+        blocks += _tier(tier, groups)
+    blocks += _completions(ladder)
+    blocks += _findings(ladder, groups)
+    blocks += _recipes(ladder)
+    blocks += _provenance(ladder)
+    single = len(ladder.runs) == 1
+    title = f"Run {ladder.runs[0].tier}/{ladder.runs[0].phase}" if single else f"Ladder {ladder.name}"
+    if not ladder.plan and not single:
+        title = "Runs compared"
+    scale = ladder.plan.get("scale")
+    subtitle = counted(ladder)
+    if scale is not None and float(scale) != 1.0:
+        subtitle += f", {100 * float(scale):g} % of the tiers' steps"
+    curves = {slug(tier.name): curves_of_tier(tier) for tier in ladder.tiers}
+    return Document(title, subtitle, tuple(blocks), curves)
+
+
+def _heading(level: int, text: str, anchor: str, short: str = "") -> Heading:
+    return Heading(level, rich(text), anchor, short)
+
+
+def _titled(table: Table | None, text: str, anchor: str, note: Rich = ()) -> list[Block]:
+    """A table under its heading; nothing for no table."""
+    if table is None:
+        return []
+    return [_heading(3, text, anchor), *([Paragraph(note)] if note else []), table]
+
+
+def _verdict(ladder: LadderView) -> list[Block]:
+    items = verdicts(ladder)
+    blocks: list[Block] = [Paragraph(lead(ladder), "lead")]
+    if items:
+        blocks.append(Bullets(tuple(items)))
+    if len(ladder.runs) > 1 or ladder.plan:
+        blocks.append(Paragraph(seeds_sentence(ladder)))
+    blocks.append(Paragraph(health(ladder)))
+    left = unfinished(ladder)
+    if left:
+        blocks.append(Bullets(tuple(left)))
+    return blocks
+
+
+def _tier(tier: TierView, groups: Sequence[FoundGroup]) -> list[Block]:
+    first = tier.first
+    size = parameters_text(first.of("parameters", "total")) if first else ""
+    name = f"{tier.name.upper()} MODEL ({size} params)" if size else f"{tier.name.upper()} MODEL"
+    anchor = slug("tier", tier.name)
+    blocks: list[Block] = [_heading(2, name, anchor, tier.name)]
+    blocks += _titled(timeline(tier, groups), "Timeline of improvements", slug("timeline", tier.name))
+    blocks += _titled(final_metrics(tier), "Final metrics", slug("metrics", tier.name))
+    blocks += _effects(tier, groups)
+    drawn = figures(tier, groups)
+    if drawn:
+        blocks.append(_heading(3, "Curves", slug("curves", tier.name)))
+        seeds = tuple(dict.fromkeys(f"seed {view.seed}" for view in tier.runs if view.run))
+        colour = colours(tier)
+        phases = tuple((phase.name, colour[phase.name]) for phase in tier.phases if phase.read)
+        blocks += [Switches(slug(tier.name), phases, seeds), FigureGrid(drawn)]
+    note = rich("How the rows were filled over all steps; phases of one ladder compute equal positions.")
+    blocks += _titled(mechanism(tier), "What the rows held", slug("rows", tier.name), note)
+    return blocks
+
+
+def _effects(tier: TierView, groups: Sequence[FoundGroup]) -> list[Block]:
+    table = effects_table(tier)
+    if table is None:
+        return []
+    blocks: list[Block] = [_heading(3, "What each phase changed", slug("effects", tier.name))]
+    figure = effects_figure(tier)
+    if figure is not None:
+        blocks.append(FigureGrid((figure,)))
+    blocks.append(table)
+    reasons = why(tier, groups)
+    if reasons:
+        blocks.append(Bullets(tuple(reasons)))
+    pairing = pairing_table([tier])
+    if pairing is not None:
+        blocks.append(Details(rich("How the pairing did"), (Paragraph(PAIRING), pairing)))
+    return blocks
+
+
+PAIRING = rich(
+    "Runs of one seed see the same stories in the same order. Where their final losses rise and fall together "
+    "(correlation near 1), pairing narrows the interval; where they do not, the unpaired interval (Welch) is the "
+    "narrower one. Verdicts are read from the paired one in every case."
+)
+
+
+def _completions(ladder: LadderView) -> list[Block]:
+    blocks: list[Block] = []
+    for tier in ladder.tiers:
+        told = [view for phase in tier.phases for view in phase.read[:1] if view.run and view.run.samples]
+        prompts = list(dict.fromkeys(sample["prompt"] for view in told for sample in _latest(view)))
+        for prompt in prompts:
+            entries = []
+            for view in told:
+                sample = next((each for each in _latest(view) if each["prompt"] == prompt), None)
+                if sample is not None:
+                    at = "" if sample.get("final") else f", step {int(sample['step']):,}"
+                    entries.append((rich(strong(view.phase), f" seed {view.seed}{at}"), str(sample["completion"])))
+            prefix = f"{tier.name}: " if len(ladder.tiers) > 1 else ""
+            blocks.append(Completions(prefix + prompt if prefix else prompt, tuple(entries)))
+        grown = _growth(told)
+        if grown is not None:
+            blocks.append(grown)
+    return [_heading(2, "Completions", "completions", "Completions"), Paragraph(SAMPLING), *blocks] if blocks else []
+
+
+SAMPLING = rich(
+    "From each phase's latest checkpoint, first seed, drawn with the settings that the record holds; not chosen among "
+    "several."
+)
+
+
+def _latest(view: RunView) -> list[dict]:
+    """The last completion of every prompt."""
+    latest: dict[str, dict] = {}
+    for sample in view.run.samples if view.run else ():
+        if "prompt" in sample and "completion" in sample:
+            latest[sample["prompt"]] = sample
+    return list(latest.values())
+
+
+def _growth(told: Sequence[RunView]) -> Details | None:
+    """The same prompt over the steps of the last phase."""
+    if not told or told[-1].run is None:
+        return None
+    samples = [each for each in told[-1].run.samples if each.get("prompt") == told[-1].run.samples[0].get("prompt")]
+    if len(samples) < 3:
+        return None
+    places = {round(index * (len(samples) - 1) / (NUM_GROWTH_SAMPLES - 1)) for index in range(NUM_GROWTH_SAMPLES)}
+    chosen = [samples[place] for place in sorted(places)]
+    entries = tuple((rich(strong(f"step {int(each['step']):,}")), str(each["completion"])) for each in chosen)
+    where = f"How the stories of {told[-1].tier}/{told[-1].phase} grew"
+    return Details(rich(where), (Completions(str(chosen[0]["prompt"]), entries),))
+
+
+def _findings(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Block]:
+    blocks: list[Block] = [_heading(2, "Findings", "findings", "Findings")]
+    cards = tuple(_card(group) for group in groups if group.severity in ("warning", "failure"))
+    if cards:
+        blocks.append(FindingCards(cards))
+    else:
+        blocks.append(Paragraph(rich("No warning and no failure in any run.")))
+    quiet_ones = good_and_notes(groups)
+    if quiet_ones:
+        blocks.append(Details(rich("What is well, and what is only worth knowing"), (Bullets(tuple(quiet_ones)),)))
+    silent = silent_rules(ladder.runs)
+    if silent:
+        blocks.append(Details(rich("What could not be looked for"), (Bullets(tuple(silent)),)))
+    return blocks
+
+
+def _card(group: FoundGroup) -> FindingCard:
+    severities = ("failure", "warning", "note", "good")
+    _, worst = min(group.found, key=lambda item: severities.index(item[1].severity))
+    curve = "norm" if group.kind.startswith(("gradient", "clipping")) else "val"
+    if group.kind.startswith(("lr_", "schedule", "warmup")):
+        curve = "rate"
+    name = f"{group.tier}/{group.phase}" if group.tier != group.phase else group.tier
+    return FindingCard(
+        anchor=group.anchor,
+        where=rich(code(name), f" {seeds_text(group.seeds)}"),
+        finding=worst,
+        sayings=tuple((f"seed {view.seed}", finding.sentence) for view, finding in group.found),
+        figure=slug("figure", group.tier, curve),
+    )
+
+
+def _recipes(ladder: LadderView) -> list[Block]:
+    tables: list[Block] = []
+    for tier in ladder.tiers:
+        title = f"Phases of {tier.name}"
+        tables += _titled(phase_differences(tier), title, slug("recipe", tier.name))
+    if len(ladder.tiers) > 1:
+        tables += _titled(tier_differences(ladder), "Tiers", "recipe-tiers")
+    if not tables:
+        return []
+    note = Paragraph(rich("Fields in which the recipes differ; a change against the column before is in bold."))
+    return [_heading(2, "Recipe differences", "recipes", "Recipes"), note, *tables]
+
+
+def _provenance(ladder: LadderView) -> list[Block]:
+    views = [view for view in ladder.runs if view.run is not None]
+    blocks: list[Block] = [_heading(2, "Provenance", "provenance", "Provenance"), runs_table(ladder)]
+    facts = facts_table(views)
+    if facts is not None:
+        blocks.append(Details(rich("Versions, machine, choices, hashes"), (facts,)))
+    command = ladder.plan.get("command")
+    if command:
+        blocks.append(Paragraph(rich("Made by ", code(str(command)), ".")))
+    blocks.append(Details(rich("How to read the numbers"), (Bullets(METHOD),)))
+    return blocks
+
+
+METHOD = (
+    rich(
+        strong("Loss"),
+        " is the mean of nats per token on held-out stories, end-of-text included. On ",
+        code("stream"),
+        " the stories follow each other and every token is scored once in windows of the model's context; on ",
+        code("story"),
+        " each story stands in a row of its own, cut to the context.",
+    ),
+    rich(
+        strong("Rulers."),
+        " Text, rule and evaluation context make a ruler, named by its hash. Numbers of different rulers are never "
+        "ranked. The curves and the best loss use a fixed subset, the final loss all validation stories.",
+    ),
+    rich(
+        strong("Verdicts"),
+        " compare final losses seed by seed: the mean of the paired differences with a 95 % t interval, p values "
+        "adjusted by Holm over both protocols of all effects on the page. Improved or worse needs both protocols; where "
+        "one of them alone shows it, the verdict depends on the protocol; otherwise there is no evidence.",
+    ),
+    rich(
+        strong("Pictures"),
+        " keep the lowest and the highest value of every bucket of steps, so no spike disappears; a thick line over a "
+        "thin one is a trailing mean over 1 % of the run.",
+    ),
+)

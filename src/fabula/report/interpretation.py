@@ -1,0 +1,227 @@
+"""What a report says in words. Every sentence is made from findings and records; none names an unmeasured cause."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from fabula.findings.effects import Effect, sentence, signed
+from fabula.report.blocks import Part, Rich, code, joined, link, quiet, rich, strong, told, toned
+from fabula.report.ladder_view import LadderView, PhaseView, RunView, TierView
+from fabula.report.stability import FoundGroup
+from fabula.report.wording import (
+    count_text,
+    loss_text,
+    mean_of,
+    plural,
+    run_label,
+    seeds_text,
+    share_text,
+    slug,
+)
+
+
+def lead(ladder: LadderView) -> Rich:
+    """The one sentence at the top: what came out."""
+    lowest = [(tier, tier.lowest()) for tier in ladder.tiers]
+    clauses: list[Part] = []
+    for tier, phase in lowest:
+        if phase is None:
+            continue
+        name = rich(code(phase.name), f" ended lowest on {tier.name}" if len(ladder.tiers) > 1 else " ended lowest")
+        clauses.append(rich(name, ", at ", strong(loss_text(mean_of(phase.final_losses()))), " nats a token"))
+    if clauses:
+        return rich(joined(clauses, "; "), ".")
+    done = [view for view in ladder.runs if view.final]
+    if len(done) == 1:
+        return rich(
+            code(run_label(done[0])), " ended at ", strong(loss_text(done[0].final["val_loss"])), " nats a token."
+        )
+    if not done:
+        return rich("No run has finished yet; what there is, is shown.")
+    return rich(f"{plural(len(done), 'run')} finished; they do not share a ruler or a tier, so none is ranked.")
+
+
+def verdicts(ladder: LadderView) -> list[Rich]:
+    """An item for each effect, in the ladder's order, then what is out of order."""
+    items = []
+    tones = {"improved": "good", "worse": "failure", "depends on the protocol": "warning"}
+    for each in ladder.effects:
+        if each.headline is None and not each.reason:
+            continue
+        prefix = f"{each.tier}: " if len(ladder.tiers) > 1 else ""
+        items.append(
+            rich(
+                toned(f"{prefix}{each.after} ", tones.get(each.verdict, "unknown")),  # type: ignore[arg-type]
+                strong(each.verdict),
+                ". ",
+                told(_capital(sentence(each))),
+                " ",
+                link("numbers", slug("effects", each.tier)),
+            )
+        )
+    for tier in ladder.tiers:
+        items.extend(out_of_order(tier, name_tier=len(ladder.tiers) > 1))
+    return items
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def seeds_sentence(ladder: LadderView) -> Rich:
+    """How much the page may claim."""
+    if ladder.num_seeds < 2:
+        return rich(
+            strong("One seed only: this page gives no verdict. "),
+            "A difference between two single runs may be chance; run more seeds to tell.",
+        )
+    scale = ladder.plan.get("scale")
+    at = f" at {100 * float(scale):g} % of the tiers' steps" if scale not in (None, 1, 1.0) else ""
+    return rich(
+        f"Verdicts hold at this scale{at} and these learning rates. They compare final evaluations over all validation "
+        f"stories, paired by seed, with one error rate of 5 % for the whole table."
+    )
+
+
+def out_of_order(tier: TierView, name_tier: bool) -> list[Rich]:
+    """Every pair of phases that came out in another order than the ladder's, with its numbers.
+
+    The ladder expects each phase to end below the ones before it.
+    """
+    items = []
+    for index, later in enumerate(tier.phases):
+        for earlier in tier.phases[:index]:
+            pairs = _paired(earlier, later)
+            if not pairs:
+                continue
+            difference = float(np.mean([after - before for before, after in pairs]))
+            if difference <= 0:
+                continue
+            where = f" on {tier.name}" if name_tier else ""
+            items.append(
+                rich(
+                    toned("Out of order", "warning"), f"{where}: ", code(later.name), " was expected to end below ",
+                    code(earlier.name), f" and ended {signed(difference)} above it "
+                    f"({loss_text(float(np.mean([b for _, b in pairs])))} against "
+                    f"{loss_text(float(np.mean([a for a, _ in pairs])))}, {plural(len(pairs), 'seed')}).",
+                )
+            )  # fmt: skip
+    return items
+
+
+def _paired(before: PhaseView, after: PhaseView) -> list[tuple[float, float]]:
+    """Final `stream` losses of the seeds that both phases have finished on one ruler."""
+    first = {view.seed: view for view in before.complete}
+    second = {view.seed: view for view in after.complete}
+    return [
+        (first[seed].final["val_loss"], second[seed].final["val_loss"])
+        for seed in sorted(first.keys() & second.keys())
+        if first[seed].of("rulers", "stream") == second[seed].of("rulers", "stream")
+        and "val_loss" in first[seed].final
+        and "val_loss" in second[seed].final
+    ]
+
+
+def health(ladder: LadderView) -> Rich:
+    """How many runs finished, and what the findings say of them."""
+    runs = [view for view in ladder.runs if view.diagnosis is not None]
+    missing = len(ladder.runs) - len(runs)
+    finished = sum(view.finished for view in runs)
+    parts: list[Part] = [f"{finished} of {plural(len(ladder.runs), 'run')} finished"]
+    if missing:
+        parts.append(f"{missing} not there")
+    for verdict, tone in (("healthy", "good"), ("warning", "warning"), ("failed", "failure")):
+        number = sum(view.diagnosis is not None and view.diagnosis.verdict == verdict for view in runs)
+        if number:
+            word = f"{number} healthy" if verdict == "healthy" else f"{number} with warnings"
+            parts.append(toned(word if verdict != "failed" else f"{number} failed", tone))  # type: ignore[arg-type]
+    return rich(joined(parts, ", "), ". ", link("Findings", "findings"))
+
+
+def why(tier: TierView, groups: Sequence[FoundGroup]) -> list[Rich]:
+    """What improved, with its size, and the mechanism where one was measured; else "cause not measured"."""
+    items = []
+    phases = {phase.name: phase for phase in tier.phases}
+    for each in tier.effects:
+        if each.verdict not in ("improved", "worse", "depends on the protocol") or each.headline is None:
+            continue
+        mechanism = measured_mechanism(phases[each.before], phases[each.after])
+        size = f"{each.verdict} {_interval(each)}: "
+        items.append(rich(strong(f"{each.after}"), f" {size}", mechanism or "cause not measured."))
+    return items
+
+
+def _interval(each: Effect) -> str:
+    told_by = each.headline
+    assert told_by is not None and told_by.paired.low is not None and told_by.paired.high is not None
+    return f"by {signed(told_by.paired.mean)} ({signed(told_by.paired.low)} to {signed(told_by.paired.high)})"
+
+
+def measured_mechanism(before: PhaseView, after: PhaseView) -> Rich:
+    """What the records show to have changed with a phase: the first loss, padding, cut-off stories, tokens seen."""
+    parts: list[Part] = []
+    first = [mean_of([view.start_loss for view in phase.read]) for phase in (before, after)]
+    if first[0] is not None and first[1] is not None and abs(first[0] - first[1]) > 0.05 * min(first[0], first[1]):
+        parts.append(f"the loss before the first update went from {loss_text(first[0])} to {loss_text(first[1])}")
+
+    def layout(phase: PhaseView, key: str) -> float | None:
+        return mean_of([view.of("layout", key) for view in phase.read])
+
+    words = {
+        "padding_share": ("padding from {} to {} of the positions", share_text, 0.005),
+        "truncated_share": ("story tokens cut off from {} to {}", share_text, 0.005),
+    }
+    for key, (words_of, text, least) in words.items():
+        old, new = layout(before, key), layout(after, key)
+        if old is not None and new is not None and abs(new - old) > least:
+            parts.append(words_of.format(text(old), text(new)))
+    old, new = layout(before, "distinct_story_tokens"), layout(after, "distinct_story_tokens")
+    if old and new and not math.isclose(old, new, rel_tol=0.02):
+        parts.append(f"distinct story tokens seen from {count_text(old)} to {count_text(new)} at equal positions")
+    return rich("measured with it: ", joined(parts, ", "), ".") if parts else ()
+
+
+def unfinished(ladder: LadderView) -> list[Rich]:
+    """Runs that are missing or did not finish; they are in no comparison."""
+    from fabula.report.tables import state_text
+
+    return [
+        rich(code(run_label(view)), f": {state_text(view)}; in no comparison.")
+        for view in ladder.runs
+        if not view.finished
+    ]
+
+
+def silent_rules(views: Sequence[RunView]) -> list[Rich]:
+    """What could not be looked for, by name, and what was lacking."""
+    lacks: dict[tuple[str, tuple[str, ...]], list[RunView]] = {}
+    for view in views:
+        for silent in view.diagnosis.silent if view.diagnosis else ():
+            lacks.setdefault((silent.lacks, silent.kinds), []).append(view)
+    total = sum(view.diagnosis is not None for view in views)
+    items = []
+    for (what, kinds), there in lacks.items():
+        where = "" if len(there) == total else f" in {plural(len(there), 'run')}"
+        items.append(rich(joined([code(kind) for kind in kinds]), f": no {_without_article(what)}{where}."))
+    return items
+
+
+def _without_article(text: str) -> str:
+    for article in ("a ", "an ", "the "):
+        if text.startswith(article):
+            return text[len(article) :]
+    return text
+
+
+def good_and_notes(groups: Sequence[FoundGroup]) -> list[Rich]:
+    """Findings that need no action, a line a kind and phase, told by the first seed."""
+    items = []
+    for group in groups:
+        if group.severity not in ("good", "note"):
+            continue
+        view, finding = group.found[0]
+        more = f" Also {seeds_text(group.seeds[1:])}." if len(group.seeds) > 1 else ""
+        where = f"{group.tier}/{group.phase}" if group.tier != group.phase else group.tier
+        items.append(rich(code(group.kind), f" {where}, seed {view.seed}: ", told(finding.sentence), quiet(more)))
+    return items

@@ -1,0 +1,151 @@
+"""The page's twin in Markdown: the same tables and sentences, for a code-hosting site or a terminal."""
+
+import re
+
+from fabula.report.blocks import (
+    Block,
+    Bullets,
+    Completions,
+    Details,
+    Document,
+    Figure,
+    FigureGrid,
+    FindingCard,
+    FindingCards,
+    Heading,
+    Paragraph,
+    Rich,
+    Span,
+    Switches,
+    Table,
+    told,
+)
+from fabula.report.wording import kind_title
+
+DOTS = {"good": "🟢", "note": "🔵", "warning": "🟡", "failure": "🔴", "unknown": "⚪"}
+
+
+def render_markdown(document: Document) -> str:
+    parts = [f"# {document.title}", document.subtitle]
+    parts.extend(text for block in document.blocks if (text := _block(block)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading():
+            return f'<a id="{block.anchor}"></a>\n\n{"#" * block.level} {inline(block.text)}'
+        case Paragraph():
+            text = inline(block.text)
+            return f"> {text}" if block.kind == "lead" else text
+        case Bullets():
+            return "\n".join(f"- {inline(item)}" for item in block.items)
+        case Table():
+            return _table(block)
+        case FigureGrid():
+            return "\n\n".join(text for figure in block.figures if (text := _figure(figure)))
+        case Figure():
+            return _figure(block)
+        case Completions():
+            return _completions(block)
+        case FindingCards():
+            return "\n\n".join(_card(card) for card in block.cards)
+        case Details():
+            inner = "\n\n".join(text for each in block.blocks if (text := _block(each)))
+            return f"<details><summary>{_html(inline(block.summary))}</summary>\n\n{inner}\n\n</details>"
+        case Switches():
+            return ""
+
+
+def inline(text: Rich, in_table: bool = False) -> str:
+    """Spans as Markdown; a line of its own becomes a break in a table and a space elsewhere."""
+    return "".join(_span(span, in_table) for span in text)
+
+
+def _span(span: Span, in_table: bool) -> str:
+    if span.code:
+        text = _code(span.text)
+    else:
+        text = escape(span.text)
+        if span.strong:
+            text = _around(text, "**")
+    if in_table:
+        text = text.replace("|", "\\|")
+    if span.tone:
+        text = f"{DOTS[span.tone]} {text}"
+    if span.link:
+        text = f"[{text}](#{span.link})"
+    if span.quiet:
+        text = f"<sub>{text}</sub>" if in_table else text
+    if span.own_line:
+        text = f"<br>{text}" if in_table else f" {text}"
+    return text
+
+
+def _around(text: str, mark: str) -> str:
+    """Marks must touch the words: spaces at the ends stay outside."""
+    inner = text.strip()
+    start = text[: len(text) - len(text.lstrip())]
+    end = text[len(text.rstrip()) :]
+    return f"{start}{mark}{inner}{mark}{end}" if inner else text
+
+
+def _code(text: str) -> str:
+    fence = "``" if "`" in text else "`"
+    return f"{fence} {text} {fence}" if fence == "``" else f"`{text}`"
+
+
+def escape(text: str) -> str:
+    """Plain text: what Markdown or HTML would read as markup is escaped, line breaks become spaces."""
+    text = " ".join(text.splitlines()) if "\n" in text else text
+    return re.sub(r"([\\`*_\[\]#])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _html(text: str) -> str:
+    """A summary line is HTML: its marks become tags."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", re.sub(r"\*\*([^*]*)\*\*", r"<b>\1</b>", text))
+
+
+def _table(block: Table) -> str:
+    names = [escape(column.name) for column in block.columns]
+    rules = ["---:" if column.numeric else "---" for column in block.columns]
+    lines = [_line(names), _line(rules)]
+    lines += [_line([inline(cell, in_table=True) for cell in row.cells]) for row in block.rows]
+    notes = [f"<sub>{inline(note)}</sub>" for note in block.notes]
+    return "\n\n".join(["\n".join(lines), *notes])
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _figure(figure: Figure) -> str:
+    if not figure.sparks:
+        return ""
+    lines = [f"**{escape(figure.title)}** over the steps, logarithmic:", ""]
+    lines += ["| | | |", "| --- | --- | --- |"]
+    lines += [_line([escape(name), f"`{line}`", escape(course)]) for name, line, course in figure.sparks]
+    return "\n".join(lines)
+
+
+def _completions(block: Completions) -> str:
+    parts = [f"**{escape(block.prompt)} …**"]
+    for label, text in block.entries:
+        quoted = "\n".join(f"> {escape(line)}" if line.strip() else ">" for line in text.strip().splitlines())
+        parts.append(f"{inline(label)}\n\n{quoted or '> (nothing)'}")
+    return "\n\n".join(parts)
+
+
+def _card(card: FindingCard) -> str:
+    finding = card.finding
+    head = (
+        f'<a id="{card.anchor}"></a>\n\n{DOTS[finding.severity]} **{kind_title(finding.kind)}**, {inline(card.where)}'
+    )
+    if len(card.sayings) == 1:
+        said = inline(told(finding.sentence))
+    else:
+        said = "\n".join(f"- {label}: {inline(told(sentence))}" for label, sentence in card.sayings[:4])
+        if len(card.sayings) > 4:
+            said += f"\n- and {len(card.sayings) - 4} more"
+    causes = f"Possible causes: {escape('; '.join(finding.alternatives))}. What tells them apart: {inline(told(finding.try_))}."
+    return f"{head}\n\n{said}\n\n{causes}"

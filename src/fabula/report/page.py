@@ -1,0 +1,81 @@
+"""The page: one self-contained HTML file with its script, style, data and pictures."""
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jinja2
+import vl_convert
+from markupsafe import Markup
+
+import fabula
+from fabula.report.blocks import Document, Figure, FigureGrid, told
+from fabula.report.figures import interactive, parts_of, point_rows, svg
+from fabula.report.wording import kind_title
+
+TEMPLATES = resources.files("fabula.report") / "templates"
+ENTRY = "window.vegaEmbed = vegaEmbed;"
+"""What the page takes from the bundle. Its `vega` and `vegaLite` are null in vl-convert 1.9; vegaEmbed holds both."""
+
+
+def render_page(document: Document) -> str:
+    """The whole file as text."""
+    figures = [figure for block in document.blocks if isinstance(block, FigureGrid) for figure in block.figures]
+    rows = {figure.anchor: _rows(document, figure) for figure in figures}
+    pictures = {figure.anchor: Markup(svg(figure.spec, rows[figure.anchor])) for figure in figures}
+    specs = {figure.anchor: _entry(figure) for figure in figures}
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            document=document,
+            version=fabula.__version__,
+            style=Markup(_file("style.css")),
+            script=Markup(_file("page.js")),
+            bundle=Markup(_bundle()) if figures else "",
+            curves=_json(document.curves) if figures else "",
+            specs=_json(specs),
+            pictures=pictures,
+            parts=set(pictures),
+        )
+    )
+
+
+def _rows(document: Document, figure: Figure) -> list[dict[str, Any]]:
+    if figure.rows:
+        return list(figure.rows)
+    return point_rows(document.curves[figure.group], parts_of(figure.spec))
+
+
+def _entry(figure: Figure) -> dict[str, Any]:
+    """What page.js needs of a figure; rows only where they do not come from the page's curves."""
+    if figure.rows:
+        return {"vega": interactive(figure.spec), "rows": figure.rows}
+    return {"vega": interactive(figure.spec), "parts": parts_of(figure.spec)}
+
+
+def _json(value: Any) -> Markup:
+    """JSON inside a script element: no "<" may end it, whatever a phase is called."""
+    return Markup(json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"))
+
+
+@cache
+def _bundle() -> str:
+    """Vega with what embeds it, as the chart library's Python package ships them."""
+    return str(vl_convert.javascript_bundle(ENTRY)).replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _file(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_file), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["told"] = told
+    environment.filters["kind_title"] = kind_title
+    environment.filters["block_kind"] = lambda block: type(block).__name__
+    return environment

@@ -1,0 +1,94 @@
+"""The cell "Stability" of the seeds' tables, by a stated rule, and the findings a page shows, grouped."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fabula.record.finding import Finding
+from fabula.report.blocks import Rich, Span, Tone, rich, toned
+from fabula.report.ladder_view import LadderView, RunView
+from fabula.report.wording import seeds_text, slug
+
+RULE = (
+    "Stability, a run: diverged when the loss rose and did not come back, or the record ends in a value that is not "
+    "finite; recovered when it came back, but later than after two evaluations or 2 % of the run; spikes when it was "
+    "back sooner; stable when none of these was found in any loss curve."
+)
+EPISODES = ("divergence", "spike", "non_finite", "gradient_explosion")
+"""Kinds that get a row of their own in the timeline."""
+TONES: dict[str, Tone] = {
+    "diverged": "failure",
+    "recovered": "warning",
+    "spikes": "warning",
+    "stable": "good",
+    "not known": "unknown",
+}
+
+
+def stability_of(view: RunView) -> str:
+    """One of diverged, recovered, spikes, stable, not known."""
+    if view.diagnosis is None:
+        return "not known"
+    diagnosis = view.diagnosis
+    if any(finding.severity == "failure" for finding in diagnosis.of("divergence", "non_finite")):
+        return "diverged"
+    if diagnosis.of("divergence"):
+        return "recovered"
+    if diagnosis.of("spike", "non_finite"):
+        return "spikes"
+    return "stable" if diagnosis.of("stable") else "not known"
+
+
+def stability_cell(views: Iterable[RunView], name_phase: bool) -> Rich:
+    """How many runs were what, the worst named with phase and seeds."""
+    runs = [view for view in views if view.run is not None]
+    spans: list[Span] = []
+    for state, tone in TONES.items():
+        there = [view for view in runs if stability_of(view) == state]
+        if not there:
+            continue
+        told = f"{state} in {len(there)} of {len(runs)} runs" if len(runs) > 1 else state
+        if state not in ("stable", "not known") and len(runs) > 1:
+            told += f" ({_named(there, name_phase)})"
+        spans.append(toned(told, tone, own_line=bool(spans)))
+    return rich(*spans) if spans else rich(toned("not run", "unknown"))
+
+
+def _named(views: list[RunView], name_phase: bool) -> str:
+    phases = list(dict.fromkeys(view.phase for view in views))
+    parts = []
+    for phase in phases:
+        seeds = seeds_text([view.seed for view in views if view.phase == phase])
+        parts.append(f"{phase}, {seeds}" if name_phase else seeds)
+    return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class FoundGroup:
+    """One kind of finding in one phase of a tier, over its seeds."""
+
+    tier: str
+    phase: str
+    kind: str
+    found: tuple[tuple[RunView, Finding], ...]
+
+    @property
+    def anchor(self) -> str:
+        return slug("finding", self.tier, self.phase, self.kind)
+
+    @property
+    def severity(self) -> str:
+        order = ("good", "note", "warning", "failure")
+        return max((finding.severity for _, finding in self.found), key=order.index)
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(dict.fromkeys(view.seed for view, _ in self.found))
+
+
+def found_groups(ladder: LadderView) -> list[FoundGroup]:
+    """Every finding of every run, grouped; in the order of tiers, phases and steps."""
+    groups: dict[tuple[str, str, str], list[tuple[RunView, Finding]]] = {}
+    for view in ladder.runs:
+        for finding in view.diagnosis.findings if view.diagnosis else ():
+            groups.setdefault((view.tier, view.phase, finding.kind), []).append((view, finding))
+    return [FoundGroup(*key, tuple(found)) for key, found in groups.items()]

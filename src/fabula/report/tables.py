@@ -1,0 +1,385 @@
+"""The tables of the seeds' document, made from records: timeline, final metrics, comparison of tiers."""
+
+from collections.abc import Sequence
+
+from fabula.findings.effects import Effect, signed
+from fabula.report.blocks import Column, Part, Rich, Row, Table, code, joined, link, quiet, rich, strong, toned
+from fabula.report.ladder_view import LadderView, PhaseView, RunView, TierView
+from fabula.report.stability import EPISODES, RULE, FoundGroup, stability_cell
+from fabula.report.wording import (
+    ARROW,
+    NONE,
+    count_text,
+    duration_text,
+    loss_text,
+    mean_cell,
+    mean_of,
+    parameters_text,
+    plural,
+    range_text,
+    seeds_line,
+    seeds_text,
+    share_text,
+)
+
+CURVE_NOTE = (
+    "Start and best are read on the fixed subset of the validation stories that the curves show; the final loss on all "
+    "of them, which is another ruler. Nats per token, the mean over seeds; below it every seed's own value."
+)
+
+
+def timeline(tier: TierView, groups: Sequence[FoundGroup]) -> Table:
+    """The seeds' "Timeline of Improvements": a row a phase, and one for each phase that had an instability."""
+    columns = (
+        Column("Phase"),
+        Column("Key change", wide=True),
+        Column("Val loss (start → best)", numeric=True),
+        Column("Final, all stories", numeric=True),
+        Column("Notes", wide=True),
+    )
+    effects = {each.after: each for each in tier.effects}
+    lowest = tier.lowest()
+    rows = []
+    for phase in tier.phases:
+        best = phase is lowest
+        rows.append(_phase_row(phase, effects.get(phase.name), best, groups))
+        found = [
+            each for each in groups if (each.tier, each.phase) == (tier.name, phase.name) and each.kind in EPISODES
+        ]
+        if found:
+            rows.append(_episode_row(phase, found))
+    return Table(columns, tuple(rows), (rich(CURVE_NOTE),))
+
+
+def _phase_row(phase: PhaseView, effect: Effect | None, best: bool, groups: Sequence[FoundGroup]) -> Row:
+    start = mean_of([each.start_loss for each in phase.read])
+    bests = [each.best_loss for each in phase.read]
+    lowest = mean_of(bests)
+    course = (
+        rich(loss_text(start), ARROW, strong(loss_text(lowest)), seeds_line(bests))
+        if lowest is not None
+        else rich(NONE)
+    )
+    name: Part = strong(phase.name)
+    cells = (
+        rich(name),
+        rich(phase.change or NONE),
+        course,
+        mean_cell(phase.final_losses()),
+        _notes(phase, effect, best, groups),
+    )
+    return Row(cells, "best" if best else ("" if phase.read else "absent"))
+
+
+def _notes(phase: PhaseView, effect: Effect | None, best: bool, groups: Sequence[FoundGroup]) -> Rich:
+    parts: list[Part] = []
+    if best:
+        parts.append(strong("lowest of the tier"))
+    if effect is not None and effect.headline is not None:
+        parts.append(_effect_note(effect))
+    parts.extend(f"seed {view.seed}: {state_text(view)}" for view in phase.runs if not view.finished)
+    tier = phase.runs[0].tier
+    said = {
+        "initial_loss_off": "first loss far from ln V",
+        "overfitting": "overfits",
+        "still_improving": "still falling at the end",
+        "plateau": "levelled off",
+    }
+    for kind, words in said.items():
+        group = next((each for each in groups if (each.tier, each.phase, each.kind) == (tier, phase.name, kind)), None)
+        if group is not None and len(group.seeds) == len(phase.read):
+            parts.append(link(words, group.anchor) if group.severity in ("warning", "failure") else words)
+    return joined(parts, "; ") if parts else rich(NONE)
+
+
+def _effect_note(effect: Effect) -> Part:
+    told = effect.headline
+    assert told is not None
+    size = loss_text(abs(told.paired.mean))
+    lower = "lower" if told.paired.mean < 0 else "higher"
+    if effect.verdict == "no verdict":
+        return f"{size} {lower} than {effect.before}, no verdict"
+    if effect.verdict in ("improved", "worse"):
+        return link(f"{effect.verdict} by {size}", _effects_anchor(effect.tier))
+    return link(f"{effect.verdict} ({size} {lower})", _effects_anchor(effect.tier))
+
+
+def _effects_anchor(tier: str) -> str:
+    from fabula.report.wording import slug
+
+    return slug("effects", tier)
+
+
+def state_text(view: RunView) -> str:
+    """What became of a run that did not finish."""
+    if view.run is None:
+        return view.problem
+    step = int(view.last.get("step", 0))
+    planned = view.of("steps")
+    return f"{view.run.status} at step {step:,}" + (f" of {planned:,}" if planned else "")
+
+
+def _episode_row(phase: PhaseView, found: Sequence[FoundGroup]) -> Row:
+    seeds = sorted({seed for group in found for seed in group.seeds})
+    peaks = [
+        finding.evidence.get("peak") for group in found for _, finding in group.found if group.kind != "non_finite"
+    ]
+    known = [float(peak) for peak in peaks if peak is not None]
+    of_loss = [group for group in found if group.kind in ("divergence", "spike")]
+    rise = f"\N{UPWARDS ARROW} to {loss_text(max(known))}" if known and of_loss else "not finite"
+    notes: list[Part] = []
+    for group in found:
+        spans = [_steps_text(finding.steps) for _, finding in group.found[:3]]
+        more = f" and {len(group.found) - 3} more" if len(group.found) > 3 else ""
+        name = group.kind.replace("_", " ")
+        notes.append(rich(link(name, group.anchor), f" at {', '.join(spans)}{more}"))
+    what = rich("in ", code(phase.name), f", {seeds_text(seeds)}; cause not measured")
+    return Row((rich(toned("Instability", "warning")), what, rich(rise), rich(), joined(notes, "; ")), "episode")
+
+
+def _steps_text(steps: tuple[int, int] | None) -> str:
+    if steps is None:
+        return "the run"
+    return f"step {steps[0]:,}" if steps[0] == steps[1] else f"steps {steps[0]:,} to {steps[1]:,}"
+
+
+def phase_mean(phase: PhaseView, which: str) -> float | None:
+    """Mean over seeds of each run's `best_loss` or `worst_loss`."""
+    return mean_of([getattr(view, which) for view in phase.read])
+
+
+def final_metrics(tier: TierView) -> Table:
+    """The seeds' "Final Metrics". Worst and best are phases' means over seeds, never the luckiest run."""
+    worst = _extreme(tier, "worst_loss", max)
+    best = _extreme(tier, "best_loss", min)
+    rows = [
+        Row((rich("Worst val loss"), worst)),
+        Row((rich("Best val loss"), best)),
+        Row((rich("Training time a run"), rich(_time_text(tier.runs)))),
+        Row((rich("Stability"), stability_cell(tier.runs, name_phase=True))),
+    ]
+    return Table((Column("Metric"), Column("Value", wide=True)), tuple(rows), (rich(RULE),))
+
+
+def _extreme(tier: TierView, which: str, choose: object) -> Rich:
+    means = {phase.name: phase_mean(phase, which) for phase in tier.phases}
+    known = {name: value for name, value in means.items() if value is not None}
+    if not known:
+        return rich(NONE)
+    name = (max if choose is max else min)(known, key=lambda each: known[each])
+    seeds = len(next(phase for phase in tier.phases if phase.name == name).read)
+    return rich(
+        strong(loss_text(known[name])), " ", quiet(f"{name}" + (f", mean of {seeds} seeds" if seeds > 1 else ""))
+    )
+
+
+def _time_text(runs: Sequence[RunView]) -> str:
+    times = sorted(view.seconds for view in runs if view.finished and view.seconds is not None)
+    return range_text(duration_text(times[0]), duration_text(times[-1])) if times else NONE
+
+
+def shared_phase(ladder: LadderView) -> str | None:
+    """The last phase that every tier has finished for at least one seed."""
+    names = [phase.name for phase in ladder.tiers[0].phases] if ladder.tiers else []
+    for name in reversed(names):
+        if all(any(phase.name == name and phase.complete for phase in tier.phases) for tier in ladder.tiers):
+            return name
+    return None
+
+
+def final_comparison(ladder: LadderView) -> Table | None:
+    """The seeds' "Final comparison table", ranked only where every tier was measured with one ruler."""
+    if len(ladder.tiers) < 2:
+        return None
+    name = shared_phase(ladder)
+    column, note = _ranking_ruler(ladder, name)
+    phases = {tier.name: next((each for each in tier.phases if each.name == name), None) for tier in ladder.tiers}
+    losses = {
+        tier: mean_of(phase.final_losses(column)) if phase is not None and column else None
+        for tier, phase in phases.items()
+    }
+    ranked = sorted((loss, tier) for tier, loss in losses.items() if loss is not None)
+    ranks = {tier: rank for rank, (_, tier) in enumerate(ranked, start=1)} if len(ranked) == len(ladder.tiers) else {}
+    rows = []
+    for tier in ladder.tiers:
+        phase = phases[tier.name]
+        first = tier.first
+        cells = (
+            rich(strong(tier.name)),
+            rich(parameters_text(first.of("parameters", "total") if first else None)),
+            rich(parameters_text(first.of("parameters", "without_embeddings") if first else None)),
+            rich(loss_text(_bound(tier, "worst_loss", True))),
+            rich(loss_text(_bound(tier, "best_loss", False))),
+            mean_cell(phase.final_losses(column)) if phase is not None and column else rich(NONE),
+            rich(str(ranks[tier.name]) if ranks else NONE),
+            rich(_time_text(tier.runs)),
+            stability_cell(tier.runs, name_phase=True),
+        )
+        rows.append(Row(cells, "best" if ranks.get(tier.name) == 1 else ""))
+    columns = (
+        Column("Category"),
+        Column("Params", numeric=True),
+        Column("Without embeddings", numeric=True),
+        Column("Worst loss", numeric=True),
+        Column("Best loss", numeric=True),
+        Column("Final at context 128", numeric=True),
+        Column("Rank", numeric=True),
+        Column("Training time", numeric=True),
+        Column("Stability", wide=True),
+    )
+    return Table(columns, tuple(rows), (rich(note),))
+
+
+def _bound(tier: TierView, which: str, highest: bool) -> float | None:
+    means = [value for value in (phase_mean(phase, which) for phase in tier.phases) if value is not None]
+    return (max(means) if highest else min(means)) if means else None
+
+
+def _ranking_ruler(ladder: LadderView, name: str | None) -> tuple[str, str]:
+    """The column that ranks tiers, and why it may; an empty column where nothing may."""
+    if name is None:
+        return "", "Not ranked: no phase was finished in every tier."
+    runs = [view for tier in ladder.tiers for phase in tier.phases if phase.name == name for view in phase.complete]
+    if len({view.of("rulers", "stream_at_128") for view in runs}) > 1:
+        return "", (
+            "Not ranked: the tiers were measured with different rulers (another text, rule or context), and numbers of "
+            "different rulers say nothing about each other."
+        )
+    one_tokenizer = len({view.of("data", "tokenizer_hash") for view in runs}) == 1
+    column = "val_loss_at_128" if one_tokenizer else "val_loss_gpt2_at_128"
+    per = "token" if one_tokenizer else "GPT-2 token, since the tokenizers differ"
+    if not all(column in view.final for view in runs):
+        return "", "Not ranked: the final evaluation at context 128 is missing."
+    return column, (
+        f"Ranked by the final loss of {name} at context 128, nats per {per}, which is one ruler for all tiers. Worst and "
+        "best loss are measured at each tier's own context and are not ranked."
+    )
+
+
+def effects_table(tier: TierView) -> Table | None:
+    """What each phase changed, with intervals and verdicts; None where no two phases can be compared."""
+    effects = [each for each in tier.effects if each.headline is not None or each.reason]
+    if not effects:
+        return None
+    rows = [
+        Row(
+            (
+                rich(strong(each.after), f" against {each.before}"),
+                _difference_cell(each, "stream"),
+                _difference_cell(each, "story"),
+                _p_cell(each),
+                _verdict_cell(each),
+            )
+        )
+        for each in effects
+    ]
+    columns = (
+        Column("Effect", wide=True),
+        Column("On stream, nats", numeric=True),
+        Column("On story, nats", numeric=True),
+        Column("p (Holm)", numeric=True),
+        Column("Verdict", wide=True),
+    )
+    return Table(columns, tuple(rows))
+
+
+def _difference_cell(each: Effect, protocol: str) -> Rich:
+    told = each.comparisons.get(protocol)
+    if told is None:
+        return rich(NONE)
+    paired = told.paired
+    spans: list[Part] = [strong(signed(paired.mean))]
+    if paired.low is not None and paired.high is not None:
+        spans.append(quiet(f"{signed(paired.low)} to {signed(paired.high)}", own_line=True))
+    return rich(*spans)
+
+
+def _p_cell(each: Effect) -> Rich:
+    parts = [
+        "< 0.001" if told.p_adjusted < 0.001 else f"{told.p_adjusted:.3f}"
+        for told in each.comparisons.values()
+        if told.p_adjusted is not None
+    ]
+    return joined(parts, " / ") if parts else rich(NONE)
+
+
+def _verdict_cell(each: Effect) -> Rich:
+    tones = {"improved": "good", "worse": "failure", "depends on the protocol": "warning"}
+    spans: list[Part] = [toned(each.verdict, tones.get(each.verdict, "unknown"))]  # type: ignore[arg-type]
+    if each.reason:
+        spans.append(quiet(each.reason, own_line=True))
+    return rich(*spans)
+
+
+def pairing_table(tiers: Sequence[TierView]) -> Table | None:
+    """How well the pairing did: its correlation, and the interval without it."""
+    rows = []
+    for tier in tiers:
+        for each in tier.effects:
+            for protocol, told in each.comparisons.items():
+                if told.unpaired.low is None or told.unpaired.high is None:
+                    continue
+                values = " \N{MIDDLE DOT} ".join(signed(value) for value in told.differences)
+                rows.append(
+                    Row(
+                        (
+                            rich(f"{tier.name}: {each.after} against {each.before}"),
+                            rich(protocol),
+                            rich(values),
+                            rich(NONE if told.correlation is None else f"{told.correlation:.2f}"),
+                            rich(f"{signed(told.unpaired.low)} to {signed(told.unpaired.high)}"),
+                        )
+                    )
+                )
+    columns = (
+        Column("Effect", wide=True),
+        Column("Protocol"),
+        Column("Difference of each seed", numeric=True),
+        Column("Correlation of the pairs", numeric=True),
+        Column("Interval without pairing", numeric=True),
+    )
+    return Table(columns, tuple(rows)) if rows else None
+
+
+def mechanism(tier: TierView) -> Table | None:
+    """What the rows were filled with: the measured mechanism of packing."""
+    rows = []
+    for phase in tier.phases:
+        if not any(view.of("layout") for view in phase.read):
+            continue
+
+        def layout(key: str, phase: PhaseView = phase) -> float | None:
+            return mean_of([view.of("layout", key) for view in phase.read])
+
+        tokens = mean_of([view.last.get("tokens") for view in phase.read])
+        epochs = layout("epochs")
+        rows.append(
+            Row(
+                (
+                    rich(strong(phase.name)),
+                    rich(share_text(layout("padding_share"))),
+                    rich(share_text(layout("truncated_share"))),
+                    rich(count_text(layout("distinct_story_tokens"))),
+                    rich(NONE if epochs is None else f"{epochs:.2f}"),
+                    rich(count_text(tokens)),
+                    rich(count_text(layout("positions"))),
+                )
+            )
+        )
+    columns = (
+        Column("Phase"),
+        Column("Positions that were padding", numeric=True),
+        Column("Story tokens cut off", numeric=True),
+        Column("Distinct story tokens seen", numeric=True),
+        Column("Epochs", numeric=True),
+        Column("Tokens trained on", numeric=True),
+        Column("Positions computed", numeric=True),
+    )
+    return Table(columns, tuple(rows)) if rows else None
+
+
+def counted(ladder: LadderView) -> str:
+    """`12 runs (1 tier, 4 phases, 3 seeds)`."""
+    phases = max((len(tier.phases) for tier in ladder.tiers), default=0)
+    parts = [plural(len(ladder.tiers), "tier"), plural(phases, "phase"), plural(ladder.num_seeds, "seed")]
+    return f"{plural(len(ladder.runs), 'run')} ({', '.join(parts)})"
