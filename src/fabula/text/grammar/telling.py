@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from math import fsum
 from random import Random
 
 from fabula.errors import InputError
@@ -82,11 +81,6 @@ def log_probability(text: str) -> float:
         )
     assert len(found.derivations) == 1, f"{len(found.derivations)} derivations of {text!r}"
     return found.derivations[0].log_probability
-
-
-def mean_entropy(seed: int, num_stories: int) -> float:
-    """The mean of -log p over the first stories of a series, in nats a story: an estimate of the grammar's entropy."""
-    return -fsum(story.log_probability for story in stories(seed, 0, num_stories)) / num_stories
 
 
 def _excerpt(text: str, at: int) -> str:
