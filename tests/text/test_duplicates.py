@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabula.text import duplicates
@@ -87,6 +87,7 @@ def test_nothing_resembles_an_empty_index() -> None:
     assert resembling(index_of(["a story"]), []) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("ab c", max_size=120), max_size=8))
 def test_shingles_are_those_of_each_story_alone(texts: list[str]) -> None:
     """Hashes of runs of bytes: equal runs have equal hashes, and no run crosses from one story to the next."""

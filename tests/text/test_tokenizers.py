@@ -146,6 +146,7 @@ def test_a_story_never_holds_the_special_token(small: ByteLevelTokenizer) -> Non
         assert small.eot not in ids
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_small_vocabulary_is_lossless_and_agrees_with_its_file(text: str) -> None:
     words = "the cat and the dog sat on the mat"
@@ -279,14 +280,14 @@ def test_a_network_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(network, "PATIENCE_SECONDS", 0.2)
 
     def hang(url: str, timeout: float) -> None:
-        time.sleep(3)  # longer than any timeout, as a name look-up can be
+        time.sleep(30)  # longer than any timeout, as a name look-up can be
         raise OSError
 
     monkeypatch.setattr(network.urllib.request, "urlopen", hang)
     started = time.monotonic()
     with pytest.raises(InputError, match="network"):
         gpt2.gpt2_tokenizer.__wrapped__()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 def test_the_cache_is_where_tiktoken_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

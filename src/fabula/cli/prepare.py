@@ -17,7 +17,10 @@ def prepare(
     ],
     out: Annotated[Path, typer.Option(help="The prepared folder to write.")],
     tokenizer: Annotated[
-        str, typer.Option(help="gpt2, bpe:N (trained on these stories), or a tokenizer.json.")
+        str,
+        typer.Option(
+            help="gpt2, gpt2-compact (the part of it that these stories use), bpe:N (trained on them), or a file."
+        ),
     ] = "gpt2",
     validation: Annotated[
         str | None, typer.Option(help="Where the validation stories come from: a source, or a fraction of the stories.")

@@ -72,9 +72,6 @@ def shingles(normalised: Sequence[bytes], rate: int = 8) -> tuple[Hashes, npt.ND
         size, power = 2 * size, power * power % 2**64
     if size < SHINGLE:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # the finaliser of splitmix64
-        hashes = (hashes ^ (hashes >> np.uint64(shift))) * np.uint64(factor)
-    hashes = hashes ^ (hashes >> np.uint64(31))
     kept = np.flatnonzero(hashes <= np.uint64((2**64 - 1) // rate))
     ends = np.cumsum(lengths)
     owners = np.searchsorted(ends, kept, side="right")

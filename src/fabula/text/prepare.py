@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from fabula.errors import InputError
 from fabula.record.files import whole_folder, write_json, write_text
 from fabula.text.bpe_training import train_tokenizer
+from fabula.text.compact import compact_tokenizer
 from fabula.text.gpt2 import gpt2_tokenizer
 from fabula.text.parallel import ordered_workers
 from fabula.text.passes import Passes, Progress, Silence
@@ -26,7 +27,7 @@ from fabula.text.prepared import (
 )
 from fabula.text.sources import GRAMMAR, FileSource, Found, find_source
 from fabula.text.tasks import Encode, TokenizerFile
-from fabula.text.tokenizers import Tokenizer, check_tokenizer_name, load_tokenizer, tokenizer_size
+from fabula.text.tokenizers import COMPACT, Tokenizer, check_tokenizer_name, load_tokenizer, tokenizer_size
 from fabula.text.writing import SplitWriter
 
 COMPRESSION = 4  # gzip and parquet hold about so many times their size in text
@@ -58,7 +59,8 @@ def prepare(
 ) -> Prepared:
     """Read the stories of `source`, split and tokenize them, and write the folder `out`.
 
-    `source` is `grammar`, a file, a folder, or a data set id; `tokenizer` is gpt2, bpe:N or a file; `validation` is a
+    `source` is `grammar`, a file, a folder, or a data set id; `tokenizer` is gpt2, gpt2-compact, bpe:N
+    or a file; `validation` is a
     source or a fraction; `limit` takes the first stories only. Where `out` is a prepared folder of the same stories,
     the tokenization is added to it. Raises InputError, and leaves nothing behind, for anything wrong with these.
     """
@@ -74,7 +76,7 @@ def prepare(
     with TemporaryDirectory(prefix="fabula-") as work, ordered_workers(_seconds(found, limit)) as run:
         passes = Passes(run, progress or Silence(), Path(work))
         plan = plan_grammar(limit, held_out, passes) if found is None else plan_files(found, limit, held_out, passes)
-        chosen = fixed or train_tokenizer(tokenizer, plan, passes)
+        chosen = fixed or _tokenizer_of_the_text(tokenizer, plan, passes)
         if before is not None:
             tokenization = _add(out, before, plan, chosen, passes)
             return Prepared(out, before, tokenization, time.monotonic() - started, added=True)
@@ -114,7 +116,14 @@ def _fixed_tokenizer(name: str) -> Tokenizer | None:
     """The tokenizer of that name if it is there before the text is read; None for one that is made from the text."""
     if name == "gpt2":
         return gpt2_tokenizer()
+    if name == COMPACT:
+        gpt2_tokenizer()  # its absence is said before the text is read
+        return None
     return None if tokenizer_size(name) is not None else load_tokenizer(Path(name))
+
+
+def _tokenizer_of_the_text(name: str, plan: Plan, passes: Passes) -> Tokenizer:
+    return compact_tokenizer(plan, passes) if name == COMPACT else train_tokenizer(name, plan, passes)
 
 
 def _seconds(found: Found | None, limit: int | None) -> float:

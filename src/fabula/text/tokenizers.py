@@ -18,6 +18,8 @@ from fabula.text.bpe import EOT_TEXT, GPT2_PATTERN, byte_level_json, read_byte_l
 
 Ids = npt.NDArray[np.uint32]
 
+COMPACT = "gpt2-compact"
+
 # The end-of-text tokens that are in use, most usual first.
 KNOWN_EOT = (EOT_TEXT, "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>", "[EOS]")
 
@@ -226,9 +228,9 @@ def tokenizer_size(name: str) -> int | None:
 
 
 def check_tokenizer_name(name: str) -> None:
-    """Raise InputError unless `name` is gpt2, bpe:N or an existing file."""
-    if name == "gpt2" or tokenizer_size(name) is not None or Path(name).is_file():
+    """Raise InputError unless `name` is gpt2, gpt2-compact, bpe:N or an existing file."""
+    if name in ("gpt2", COMPACT) or tokenizer_size(name) is not None or Path(name).is_file():
         return
     if name.endswith(".json"):
         raise InputError(f"{name} does not exist; give a tokenizer.json, gpt2 or bpe:8192")
-    raise InputError(f'unknown tokenizer "{name}"{nearest(name, ["gpt2", "bpe:8192"])}')
+    raise InputError(f'unknown tokenizer "{name}"{nearest(name, ["gpt2", COMPACT, "bpe:8192"])}')
