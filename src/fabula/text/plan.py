@@ -99,9 +99,12 @@ def plan_files(found: Found, limit: int | None, validation: FileSource | float |
     given = validation if isinstance(validation, FileSource) else None
     if validation is None:
         given = found.validation
-    share = validation if isinstance(validation, float) else HELD_OUT_SHARE
+    most = HELD_OUT_SHARE
+    if limit is None:  # while the amount of text is unknown, set aside no more than four times what will be held out
+        most = min(most, 4 * HELD_OUT_BYTES / max(1, found.train.size))
+    share = validation if isinstance(validation, float) else most
     low = 0 if given is not None else int(share * HASHES)
-    high = HASHES - int(HELD_OUT_SHARE * HASHES)
+    high = HASHES - int(most * HASHES)
     counted = _count("some", found.train, limit, low, high, passes)
     if (given is None and counted.least_key >= low) or counted.greatest_key < high:
         counted = _count("all", found.train, limit, HASHES, HASHES, passes)  # so few stories that all are candidates
@@ -115,7 +118,7 @@ def plan_files(found: Found, limit: int | None, validation: FileSource | float |
         num_validation_bytes = _count("none", given, None, 0, HASHES, passes).num_bytes
         rule = f"all stories of {', '.join(path.name for path in given.paths[:3])}"
         rule += " and more files" if len(given.paths) > 3 else ""
-    tune_share = min(HELD_OUT_SHARE, num_validation_bytes / counted.num_bytes, HELD_OUT_BYTES / counted.num_bytes)
+    tune_share = min(most, num_validation_bytes / counted.num_bytes, HELD_OUT_BYTES / counted.num_bytes)
     high = min(HASHES - int(tune_share * HASHES), counted.greatest_key)
     if low >= high or counted.num_stories < (3 if given is None else 2):
         raise InputError(f"{found.train.name} holds too few different stories ({counted.num_stories}) for the splits")
