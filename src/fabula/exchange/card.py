@@ -1,0 +1,142 @@
+"""The model card, written from the record: what was trained, on what, how well, and how to use it."""
+
+import math
+from pathlib import PurePath
+
+import numpy as np
+
+from fabula.exchange.homes import Home
+from fabula.recipe.counts import count_parameters
+from fabula.recipe.schema import Recipe
+from fabula.record.reader import Run
+
+
+def model_card(recipe: Recipe, vocabulary: int, run: Run, step: int, home: Home) -> str:
+    """The README.md of an exported folder. What the record does not hold is left out."""
+    parts = [_front_matter(), _head(recipe, vocabulary, run, step, home), _usage(recipe), _training(recipe, run, step)]
+    parts += [part for part in (_evaluation(run, step), _samples(run, step)) if part]
+    parts.append(_limits(recipe))
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter() -> str:
+    return "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- fabula\n- story-generation\n---"
+
+
+def _head(recipe: Recipe, vocabulary: int, run: Run, step: int, home: Home) -> str:
+    counts = count_parameters(recipe.model, vocabulary)
+    text = (
+        f"# {recipe.name}\n\nA language model of {counts.total:,} parameters ({counts.without_embeddings:,} of them "
+        f"outside the embeddings), trained from scratch by fabula: recipe `{recipe.name}`, seed "
+        f"{run.info.get('seed', 'unknown')}, step {step:,} of {recipe.steps:,}. Its recipe is in `recipe.toml`."
+    )
+    if home.folded:
+        text += (
+            f"\n\nIt computes what the trained model computed, as `{home.architecture}`: {_listed(home.folded)} "
+            f"{'is' if len(home.folded) == 1 else 'are'} folded into the weights that stand next to it."
+        )
+    return text
+
+
+def _usage(recipe: Recipe) -> str:
+    first = (
+        "The tokenizer puts the end-of-text token first, as every story began in training."
+        if recipe.batch.end_of_text
+        else "It was trained without end-of-text tokens, so it does not know where a story ends."
+    )
+    return (
+        "## Use\n\n```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        'folder = "."  # this folder\n'
+        "tokenizer = AutoTokenizer.from_pretrained(folder)\nmodel = AutoModelForCausalLM.from_pretrained(folder)\n"
+        'inputs = tokenizer("Once upon a time", return_tensors="pt")\n'
+        "output = model.generate(**inputs, max_new_tokens=100, do_sample=True, temperature=0.8, top_p=0.95)\n"
+        "print(tokenizer.decode(output[0], skip_special_tokens=True))\n```\n\n"
+        f"{first} The context is {recipe.model.context:,} tokens."
+    )
+
+
+def _training(recipe: Recipe, run: Run, step: int) -> str:
+    data = run.info.get("data") or {}
+    rows = [
+        ("architecture", f"{recipe.model.layers} layers of width {recipe.model.width}, {recipe.model.heads} heads"),
+        ("tokenizer", f"{data.get('tokenizer', recipe.tokenizer)}"),
+        ("optimizer", _optimizer(recipe)),
+        ("learning rate", _schedule(recipe)),
+        ("batch", f"{recipe.positions_per_step:,} positions a step, {recipe.batch.layout}"),
+        ("weights", f"{recipe.compute.weights}, initialised `{recipe.initialization.scheme}`"),
+    ]
+    if data.get("source") or data.get("path"):
+        # Only the name: where it lay on the machine that trained is nobody's business.
+        rows.insert(0, ("data", PurePath(str(data.get("source") or data["path"])).name))
+    reached = run.train["step"] == step if "tokens" in run.train else np.array([])
+    if reached.any():
+        rows.append(("tokens seen", f"{int(run.train['tokens'][reached][0]):,}"))
+    rows += [(name, f"{run.info[name]}") for name in ("device", "threads") if run.info.get(name)]
+    if run.status != "finished":
+        rows.append(("status of the run", run.status))
+    return "## Training\n\n| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows)
+
+
+def _optimizer(recipe: Recipe) -> str:
+    optimizer = recipe.optimizer
+    return (
+        f"{optimizer.kind}, beta ({optimizer.beta1:g}, {optimizer.beta2:g}), epsilon {optimizer.epsilon:g}, weight "
+        f"decay {optimizer.weight_decay:g}, gradient norm clipped at {optimizer.clip:g}"
+    )
+
+
+def _schedule(recipe: Recipe) -> str:
+    schedule = recipe.schedule
+    if schedule.kind == "constant":
+        return f"{schedule.peak:g}, constant"
+    unit = "steps" if schedule.unit == "step" else "micro-steps"
+    return f"{schedule.peak:g} to {schedule.floor:g}, {schedule.kind}, after {schedule.warmup:,} {unit} of warmup"
+
+
+def _evaluation(run: Run, step: int) -> str:
+    """The last whole evaluation at or before `step`, if it is of this step; else what the subset says."""
+    evals = run.evals
+    here = evals["step"] == step
+    if not here.any():
+        return ""
+    place = int(np.flatnonzero(here)[-1])
+    whole = "full" in evals and evals["full"][place] == 1.0
+    names = [
+        ("val_loss", "loss, nats a token of its own tokenizer", ".4f"),
+        ("val_loss_gpt2", "loss, nats a GPT-2 token of the same text", ".4f"),
+        ("val_bits_per_byte", "bits a byte", ".4f"),
+        ("val_loss_story", "loss on single stories, nats a token", ".4f"),
+    ]
+    rows = [
+        f"| {words} | {evals[name][place]:{form}} |"
+        for name, words, form in names
+        if name in evals and math.isfinite(evals[name][place])
+    ]
+    if not rows:
+        return ""
+    part = "the whole validation split" if whole else "a fixed subset of the validation split"
+    return f"## Evaluation\n\nOn {part}, which was not trained on.\n\n| measure | value |\n|---|---|\n" + "\n".join(
+        rows
+    )
+
+
+def _samples(run: Run, step: int) -> str:
+    chosen = [each for each in run.samples if each.get("step") == step and each.get("completion")]
+    if not chosen:
+        return ""
+    sample = chosen[0]
+    lines = f"{sample['prompt']}{sample['completion']}".splitlines()
+    quoted = "\n".join(f"> {line}".rstrip() for line in lines)
+    drawn = f"temperature {sample.get('temperature')}, top-p {sample.get('top_p')}, seed {sample.get('seed')}"
+    return f"## A completion\n\nThe first of this step's samples, not chosen ({drawn}):\n\n{quoted}"
+
+
+def _limits(recipe: Recipe) -> str:
+    return (
+        "## Limits\n\nA small model of one kind of text. It knows no facts, follows no instructions, was not tuned for "
+        f"safety, and loses the thread beyond its {recipe.model.context:,} tokens of context."
+    )
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
