@@ -7,6 +7,8 @@ import sys
 
 import typer
 
+from fabula.cli.demo import demo
+from fabula.cli.ladder import ladder
 from fabula.cli.prepare import prepare
 from fabula.cli.train import train
 from fabula.errors import InputError
@@ -19,7 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train small language models from scratch, and show with evidence what made them good.",
 )
-for command in (prepare, train):
+for command in (demo, prepare, train, ladder):
     app.command()(command)
 
 MAKING = {"torch", "tokenizers", "tiktoken", "pyarrow"}

@@ -1,6 +1,7 @@
 """Curves in a line of text."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -12,5 +13,5 @@ def sparkline(values: Sequence[float], width: int = 48) -> str:
     if not top:
         return BARS[0] * num
     bounds = [round(part * len(values) / num) for part in range(num + 1)]
-    means = [sum(values[start:stop]) / (stop - start) for start, stop in zip(bounds, bounds[1:], strict=False)]
+    means = [sum(values[start:stop]) / (stop - start) for start, stop in pairwise(bounds)]
     return "".join(BARS[min(len(BARS) - 1, int(mean / top * len(BARS)))] for mean in means)

@@ -56,7 +56,7 @@ class Display(Observer):
         finish = datetime.datetime.now() + datetime.timedelta(seconds=estimate.total)
         self.console.print(
             f"{self.title}{recipe.name}: {recipe.steps:,} steps of {recipe.positions_per_step:,} positions, "
-            f"about {_duration(estimate.total)}, finished at about {finish:%H:%M}"
+            f"about {duration(estimate.total)}, finished at about {finish:%H:%M}"
         )
         self.close()
         self._num_steps, self._val_loss = recipe.steps, ""
@@ -80,7 +80,7 @@ class Display(Observer):
         elif line["seconds"] - self._last_line > QUIET_SECONDS or line["step"] == 1:
             self._last_line = line["seconds"]
             left = line["seconds"] / line["step"] * (self._num_steps - line["step"])
-            self.console.print(f"step {line['step']:,}/{self._num_steps:,}  {text}  {_duration(left)} left")
+            self.console.print(f"step {line['step']:,}/{self._num_steps:,}  {text}  {duration(left)} left")
 
     def evaluated(self, line: dict[str, Any]) -> None:
         self._val_loss = f"  validation {line['val_loss_subset']:.3f}"
@@ -98,7 +98,7 @@ class Display(Observer):
         return self._stop.requested
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """`1 h 5 min`, `12 min`, `40 s`."""
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -86,6 +86,7 @@ def _is_finished(run: Path) -> bool:
 
 def _print_plan(training) -> None:  # type: ignore[no-untyped-def]
     from fabula.cli.curves import sparkline
+    from fabula.cli.display import duration
     from fabula.recipe.counts import count_parameters
     from fabula.recipe.schedule import learning_rates
     from fabula.train.plan import estimate

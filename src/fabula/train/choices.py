@@ -11,9 +11,9 @@ from fabula.errors import InputError
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
 
-COMPILE_FROM_FLOP = 5e13
-"""torch.compile costs about half a minute on two cores, which at 100 to 300 GFLOP/s is worth 3e12 to 1e13 FLOP of
-training for every tenth of the time it saves; below five such units it is left out."""
+COMPILE_FROM_FLOP = 5e12
+"""Where compiling pays on two cores: it takes 20 s the first time, and `basic` then makes 290 GFLOP/s instead of 110,
+so that 20 s = F / 110e9 - F / 290e9 at F = 3.5e12."""
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ def build_engine(recipe: Recipe, vocabulary: int, seed: int) -> Engine:
     optimizer = make_optimizer(model, recipe.optimizer, recipe.schedule.peak)
     engine = Engine(recipe, seed, model, optimizer, device, choices, loss_sum, losses)
     if compiling.value == "on":
+        # One engine is alive at a time; without this, Dynamo would stop compiling after the eighth run of a ladder.
+        torch.compiler.reset()
         engine.loss_sum, engine.token_losses = torch.compile(loss_sum), torch.compile(losses)
     engine.reset()
     return engine
