@@ -26,7 +26,7 @@ TAILS = {
     "baseline": " the the a was. and to <b>the</b> | the, was the a to and.",
     "init": ' and the cat was very happy. The cat said, "I am not a little girl."',
     "cosine": " named Tim. Tim liked to play with the cat. One day, the cat saw a big tree.",
-    "packed": '.\n\nThe cat flew over the garden, and his sister laughed. "Can we go too?" she asked. They held hands and smiled.',
+    "packed": '.\n\nThe cat flew over the garden, and his sister laughed.\n"Can we go too?" she asked. They smiled.',
 }
 
 
@@ -83,23 +83,41 @@ def write_run(
         for step in evaluated:
             for index in range(done, step):
                 value = float(losses[index]) if nan_at is None or index + 1 < nan_at else math.nan
-                file.write(json_line({
-                    "kind": "train", "step": index + 1, "tokens": tokens * (index + 1), "positions": positions * (index + 1),
-                    "loss": value, "grad_norm": float(norms[index]), "learning_rate": rates[index + 1],
-                    "seconds": 0.02 * (index + 1), "tokens_per_second": tokens / 0.02,
-                }))  # fmt: skip
+                file.write(
+                    json_line(
+                        {
+                            "kind": "train",
+                            "step": index + 1,
+                            "tokens": tokens * (index + 1),
+                            "positions": positions * (index + 1),
+                            "loss": value,
+                            "grad_norm": float(norms[index]),
+                            "learning_rate": rates[index + 1],
+                            "seconds": 0.02 * (index + 1),
+                            "tokens_per_second": tokens / 0.02,
+                        }
+                    )
+                )
             done = step
             value = float(level(np.array([step]))[0]) + 0.004 * float(random.standard_normal())
             if nan_at is not None and step >= nan_at:
                 value = math.nan
             full = step in (0, steps)
             line: dict[str, Any] = {
-                "kind": "eval", "step": step, "tokens": tokens * step, "positions": positions * step,
-                "train_loss": value - 0.02, "val_loss_subset": value, "val_loss": value + (0.015 if full else 0.0),
-                "val_loss_gpt2": value, "val_bits_per_byte": value / math.log(2) / 4.05,
-                "val_loss_story": value + 0.1 + (0.0 if story_end is None or not full else story_end - end), "full": full,
-                "seconds": 0.02 * step, "evaluation_seconds": 0.5,
-            }  # fmt: skip
+                "kind": "eval",
+                "step": step,
+                "tokens": tokens * step,
+                "positions": positions * step,
+                "train_loss": value - 0.02,
+                "val_loss_subset": value,
+                "val_loss": value + (0.015 if full else 0.0),
+                "val_loss_gpt2": value,
+                "val_bits_per_byte": value / math.log(2) / 4.05,
+                "val_loss_story": value + 0.1 + (0.0 if story_end is None or not full else story_end - end),
+                "full": full,
+                "seconds": 0.02 * step,
+                "evaluation_seconds": 0.5,
+            }
             if full:
                 line |= {
                     "val_loss_at_128": value + 0.015,
@@ -112,30 +130,60 @@ def write_run(
     with open(folder / "samples.jsonl", "w") as file:
         for step in evaluated:
             for prompt in PROMPTS if step == steps else PROMPTS[:1]:
-                file.write(json_line({
-                    "step": step, "prompt": prompt, "completion": tail, "seed": seed, "temperature": 0.8, "top_p": 0.95,
-                    "final": step == steps,
-                }))  # fmt: skip
+                file.write(
+                    json_line(
+                        {
+                            "step": step,
+                            "prompt": prompt,
+                            "completion": tail,
+                            "seed": seed,
+                            "temperature": 0.8,
+                            "top_p": 0.95,
+                            "final": step == steps,
+                        }
+                    )
+                )
     counts = count_parameters(recipe.model, recipe.vocabulary)
     names = ("stream", "stream_subset", "story", "stream_at_128", "story_at_128", "train_sample")
     write_json(
         folder / "run.json",
         {
-            "format": 1, "status": status, "recipe": recipe.name, "seed": seed, "steps": steps,
+            "format": 1,
+            "status": status,
+            "recipe": recipe.name,
+            "seed": seed,
+            "steps": steps,
             "parameters": {"total": counts.total, "without_embeddings": counts.without_embeddings},
-            "data": {"path": "D", "tokenizer": recipe.tokenizer, "tokenizer_hash": "t" * 16,
-                     "text_hashes": {"train": "1" * 64, "validation": "2" * 64}, "entropy_floor": floor},
+            "data": {
+                "path": "D",
+                "tokenizer": recipe.tokenizer,
+                "tokenizer_hash": "t" * 16,
+                "text_hashes": {"train": "1" * 64, "validation": "2" * 64},
+                "entropy_floor": floor,
+            },
             "rulers": {name: (rulers + name)[:1] + "0" * 15 for name in names},
-            "layout": {"positions": positions * steps, "padding_share": 0.0 if packed else 0.1432,
-                       "truncated_share": 0.0 if packed else 0.412, "distinct_story_tokens": tokens * steps,
-                       "epochs": tokens * steps / 4.0e6},
-            "choices": {"device": {"value": "cpu", "reason": "no CUDA device and no MPS"},
-                        "precision": {"value": "float32", "reason": "this processor does not multiply bfloat16 natively"}},
-            "device": "cpu", "threads": 2, "versions": {"fabula": "0.1.0", "python": "3.11.4", "torch": "2.13.0+cpu"},
-            "timings": {"training_seconds": 0.02 * last, "evaluation_seconds": 0.5 * len(evaluated), "compile_seconds": 0.0,
-                        "total_seconds": 0.02 * last + 0.5 * len(evaluated)},
+            "layout": {
+                "positions": positions * steps,
+                "padding_share": 0.0 if packed else 0.1432,
+                "truncated_share": 0.0 if packed else 0.412,
+                "distinct_story_tokens": tokens * steps,
+                "epochs": tokens * steps / 4.0e6,
+            },
+            "choices": {
+                "device": {"value": "cpu", "reason": "no CUDA device and no MPS"},
+                "precision": {"value": "float32", "reason": "this processor does not multiply bfloat16 natively"},
+            },
+            "device": "cpu",
+            "threads": 2,
+            "versions": {"fabula": "0.1.0", "python": "3.11.4", "torch": "2.13.0+cpu"},
+            "timings": {
+                "training_seconds": 0.02 * last,
+                "evaluation_seconds": 0.5 * len(evaluated),
+                "compile_seconds": 0.0,
+                "total_seconds": 0.02 * last + 0.5 * len(evaluated),
+            },
         },
-    )  # fmt: skip
+    )
 
 
 def write_ladder(
@@ -152,10 +200,14 @@ def write_ladder(
     ladder = ladder or load_ladder("seeds")
     folder.mkdir(parents=True, exist_ok=True)
     plan = {
-        "format": 1, "name": ladder.name, "tiers": list(tiers),
+        "format": 1,
+        "name": ladder.name,
+        "tiers": list(tiers),
         "phases": [{"name": phase.name, "change": phase.change} for phase in ladder.phases],
-        "seeds": seeds, "scale": scale, "command": "fabula ladder seeds --data D --out L",
-    }  # fmt: skip
+        "seeds": seeds,
+        "scale": scale,
+        "command": "fabula ladder seeds --data D --out L",
+    }
     (folder / "ladder.json").write_text(json.dumps(plan))
     for tier in tiers:
         for phase in ladder.phases:

@@ -79,7 +79,8 @@ def effect(tier: str, before: str, after: str, finals_before: Sequence[Final], f
     if not seeds:
         return Effect(tier, before, after, (), {}, "no seed has finished both")
     pairs = [(first[seed], second[seed]) for seed in seeds]
-    comparisons, reason = {}, ""
+    comparisons: dict[str, Comparison] = {}
+    reason = ""
     for protocol in PROTOCOLS:
         if not all(protocol in final.losses for pair in pairs for final in pair):
             continue
@@ -105,7 +106,7 @@ def _compare(protocol: str, before: list[float], after: list[float]) -> Comparis
         differences,
         mean_interval(differences, LEVEL),
         unpaired_interval(before, after, LEVEL),
-        correlation(before, after),
+        correlation(before, after) if len(before) > 2 else None,  # two points always lie on a line
     )
 
 
@@ -134,17 +135,20 @@ def sentence(each: Effect) -> str:
     """The effect in one sentence, with its interval; without a verdict, why there is none."""
     told = each.headline
     if told is None:
-        return f"{each.after} against {each.before}: no verdict; {each.reason}."
-    direction = "below" if told.paired.mean < 0 else "above"
-    size = f"{each.after} ended {number(abs(told.paired.mean))} {direction} {each.before} on `{told.protocol}`"
-    if each.verdict == "no verdict":
-        return f"{size}; no verdict: {each.reason}."
-    assert told.paired.low is not None and told.paired.high is not None
-    size += f" (95 % interval {signed(told.paired.low)} to {signed(told.paired.high)}, {len(each.seeds)} seeds)"
+        return f"`{each.after}` against `{each.before}`: no verdict, {each.reason}."
+    mean, low, high = told.paired.mean, told.paired.low, told.paired.high
+    direction = "below" if mean < 0 else "above"
+    ended = f"ended {number(abs(mean))} {direction} `{each.before}` on `{told.protocol}`"
+    if each.verdict == "no verdict" or low is None or high is None:
+        return f"`{each.after}` {ended}; no verdict: {each.reason}."
+    seeds = f"95 % interval {signed(low)} to {signed(high)}, {len(each.seeds)} seeds"
+    if each.verdict == "no evidence":
+        return f"No evidence that `{each.after}` changed the loss: it {ended} ({seeds})."
     if each.verdict == "depends on the protocol":
-        parts = ", ".join(f"{name}: {comparison.says()}" for name, comparison in each.comparisons.items())
-        return f"{size}; whether that holds depends on the protocol ({parts})."
-    return f"{size}: {each.verdict}."
+        parts = ", ".join(f"{comparison.says()} on `{name}`" for name, comparison in each.comparisons.items())
+        return f"What `{each.after}` does depends on the protocol ({parts}): it {ended} ({seeds})."
+    word = "improved on" if each.verdict == "improved" else "is worse than"
+    return f"`{each.after}` {word} `{each.before}` by {number(abs(mean))} on `{told.protocol}` ({seeds})."
 
 
 def signed(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fabula.errors import InputError
 from fabula.record.files import write_text
@@ -26,6 +27,35 @@ def write_report(paths: Sequence[Path], out: Path) -> None:
     write_text(out.with_suffix(".md"), twin)
 
 
+def summary(paths: Sequence[Path]) -> dict[str, Any]:
+    """What the page says, as values: runs with verdict and findings, effects, and what came out of order."""
+    from fabula.findings.effects import as_finding
+    from fabula.report.blocks import plain_text
+    from fabula.report.interpretation import out_of_order
+    from fabula.report.ladder_view import read_ladder
+
+    ladder = read_ladder(paths)
+    runs = [
+        {
+            "path": str(view.path),
+            "tier": view.tier,
+            "phase": view.phase,
+            "seed": view.seed,
+            "status": view.run.status if view.run else "missing",
+            "problem": view.problem,
+            "final": view.final,
+            **(view.diagnosis.as_json() if view.diagnosis else {"verdict": None, "findings": [], "silent": []}),
+        }
+        for view in ladder.runs
+    ]
+    return {
+        "name": ladder.name,
+        "runs": runs,
+        "effects": [as_finding(each).as_json() for each in ladder.effects],
+        "out_of_order": [plain_text(line) for tier in ladder.tiers for line in out_of_order(tier, name_tier=True)],
+    }
+
+
 def main_figure(paths: Sequence[Path], tier: str | None = None) -> bytes:
     """The picture of a tier's validation losses as PNG bytes; the first tier by default.
 
@@ -43,4 +73,4 @@ def main_figure(paths: Sequence[Path], tier: str | None = None) -> bytes:
     raise InputError(f"no tier {tier or ''} with curves to draw; give a run or a ladder that has begun")
 
 
-__all__ = ["main_figure", "write_report"]
+__all__ = ["main_figure", "summary", "write_report"]

@@ -22,7 +22,7 @@ class Span:
     link: str = ""
     """Anchor on the same page, without "#"."""
     tone: Tone = ""
-    """A coloured dot before the text."""
+    """A coloured dot before the text, which may be empty."""
     own_line: bool = False
 
 
@@ -40,7 +40,7 @@ def rich(*parts: Part) -> Rich:
             spans.append(part)
         else:
             spans.extend(part)
-    return tuple(span for span in spans if span.text)
+    return tuple(span for span in spans if span.text or span.tone)
 
 
 def strong(text: str) -> Span:
@@ -178,7 +178,9 @@ class FindingCard:
     finding: Finding
     """The worst of them, which gives causes and experiment."""
     sayings: tuple[tuple[str, str], ...]
-    """Seed and sentence of each."""
+    """Seed and sentence of each that is told."""
+    more: str = ""
+    """What is told in short: further seeds."""
     figure: str = ""
     """Anchor of the figure that shows it, where one does."""
 

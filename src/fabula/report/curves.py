@@ -5,6 +5,7 @@ of the record is on the page. Smoothing is a trailing mean over the full record,
 """
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def extremes(curve: Curve, buckets: int = RAW_BUCKETS) -> Curve:
         return curve
     edges = np.linspace(0, count, buckets + 1).astype(int)
     chosen = {0, count - 1}
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         part = curve.values[start:stop]
         chosen.update((start + int(np.argmin(part)), start + int(np.argmax(part))))
     index = np.array(sorted(chosen))

@@ -34,7 +34,7 @@ from fabula.report.interpretation import (
 )
 from fabula.report.ladder_view import LadderView, RunView, TierView
 from fabula.report.provenance import facts_table, phase_differences, runs_table, tier_differences
-from fabula.report.stability import FoundGroup, found_groups
+from fabula.report.stability import EPISODES, FoundGroup, found_groups
 from fabula.report.tables import (
     counted,
     effects_table,
@@ -46,6 +46,8 @@ from fabula.report.tables import (
 )
 from fabula.report.wording import parameters_text, seeds_text, slug
 
+MOST_SAYINGS = 6
+"""Sentences of one kind on one card."""
 NUM_GROWTH_SAMPLES = 6
 """Completions of one prompt shown over the run, so that one sees the stories grow."""
 
@@ -217,11 +219,17 @@ def _card(group: FoundGroup) -> FindingCard:
     if group.kind.startswith(("lr_", "schedule", "warmup")):
         curve = "rate"
     name = f"{group.tier}/{group.phase}" if group.tier != group.phase else group.tier
+    # Where an episode is, differs by seed; other findings repeat themselves.
+    wanted = MOST_SAYINGS if group.kind in EPISODES or group.kind == "interrupted" else 1
+    sayings = tuple((f"seed {view.seed}", finding.sentence) for view, finding in group.found[:wanted])
+    left = list(dict.fromkeys(view.seed for view, _ in group.found[wanted:]))
+    more = f"Also {seeds_text(left)}." if left else ""
     return FindingCard(
         anchor=group.anchor,
         where=rich(code(name), f" {seeds_text(group.seeds)}"),
         finding=worst,
-        sayings=tuple((f"seed {view.seed}", finding.sentence) for view, finding in group.found),
+        sayings=sayings,
+        more=more,
         figure=slug("figure", group.tier, curve),
     )
 
@@ -269,7 +277,8 @@ METHOD = (
     rich(
         strong("Verdicts"),
         " compare final losses seed by seed: the mean of the paired differences with a 95 % t interval, p values "
-        "adjusted by Holm over both protocols of all effects on the page. Improved or worse needs both protocols; where "
+        "adjusted by Holm over both protocols of all effects on the page. Improved or worse needs both protocols; "
+        "where "
         "one of them alone shows it, the verdict depends on the protocol; otherwise there is no evidence.",
     ),
     rich(

@@ -1,10 +1,10 @@
-"""Figures as Vega-Lite specifications, written as plain dictionaries.
+"""The figures of a report: which there are, from which curves, and how they become pictures.
 
-Colours are CSS variables of the page ("var(--c0)"), so that one drawing serves light and dark. The same specification
-makes the static picture that is in the file (vl-convert) and the interactive one that replaces it (Vega in the
-browser); it holds no data, which comes as rows {x, y, phase, seed, part}.
+The same specification makes the static picture that is in the file (vl-convert) and the interactive one that replaces
+it (Vega in the browser). Rows of data are {x, y, phase, seed, part}.
 """
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,18 +14,28 @@ from fabula.findings.effects import Effect
 from fabula.report.blocks import Figure, Rich, rich
 from fabula.report.curves import curves_of_tier, spark
 from fabula.report.ladder_view import TierView
+from fabula.report.specs import curve_spec, effects_spec
 from fabula.report.stability import EPISODES, FoundGroup
 from fabula.report.wording import loss_text, mean_of, slug
 
 NUM_COLOURS = 8
 LIGHT = {
-    "--c0": "#8a8577", "--c1": "#3d7ea6", "--c2": "#c07f1d", "--c3": "#2f7d5b", "--c4": "#a3506f", "--c5": "#6a5fa8",
-    "--c6": "#5d8a9b", "--c7": "#8c5a33", "--ink": "#22272b", "--quiet": "#6b6f70", "--line": "#e2ddd2",
-    "--bad": "#b3412c", "--warn": "#b07a1e", "--paper": "#fcfbf7",
-}  # fmt: skip
+    "--c0": "#8a8577",
+    "--c1": "#3d7ea6",
+    "--c2": "#c07f1d",
+    "--c3": "#2f7d5b",
+    "--c4": "#a3506f",
+    "--c5": "#6a5fa8",
+    "--c6": "#5d8a9b",
+    "--c7": "#8c5a33",
+    "--ink": "#22272b",
+    "--quiet": "#6b6f70",
+    "--line": "#e2ddd2",
+    "--bad": "#b3412c",
+    "--warn": "#b07a1e",
+    "--paper": "#fcfbf7",
+}
 """The page's colours in daylight, for pictures that leave the page (style.css holds the same)."""
-STATIC_WIDTH = {True: 1000, False: 320}
-HEIGHT = {True: 330, False: 210}
 
 
 def colours(tier: TierView) -> dict[str, str]:
@@ -57,11 +67,9 @@ def figures(tier: TierView, groups: Iterable[FoundGroup]) -> tuple[Figure, ...]:
     if "norm" in names:
         caption = "Before clipping. Thin: every step; thick: trailing mean."
         parts = {"raw_norm": "raw", "norm": "line"}
-        made.append(_figure(tier, "norm", "Gradient norm", rich(caption), parts, "gradient norm", bands, True))
+        made.append(_figure(tier, "norm", "Gradient norm", rich(caption), parts, "", bands, True))
     if "rate" in names:
-        made.append(
-            _figure(tier, "rate", "Learning rate", rich("As recorded."), {"rate": "line"}, "learning rate", [], False)
-        )
+        made.append(_figure(tier, "rate", "Learning rate", rich("As recorded."), {"rate": "line"}, "", [], False))
     return tuple(made)
 
 
@@ -117,130 +125,19 @@ def finding_bands(tier: TierView, groups: Iterable[FoundGroup]) -> list[dict[str
     """Where the figures mark a finding: step ranges with tone, anchor and sentence."""
     return [
         {
-            "from": finding.steps[0], "to": max(finding.steps[1], finding.steps[0]), "phase": view.phase,
-            "seed": f"seed {view.seed}", "tone": "bad" if finding.severity == "failure" else "warn",
-            "anchor": group.anchor, "sentence": f"{view.phase}, seed {view.seed}: {finding.sentence}",
+            "from": finding.steps[0],
+            "to": max(finding.steps[1], finding.steps[0]),
+            "phase": view.phase,
+            "seed": f"seed {view.seed}",
+            "tone": "bad" if finding.severity == "failure" else "warn",
+            "anchor": group.anchor,
+            "sentence": f"{view.phase}, seed {view.seed}: {finding.sentence}",
         }
         for group in groups
         if group.tier == tier.name and group.kind in EPISODES
         for view, finding in group.found
         if finding.steps is not None
-    ]  # fmt: skip
-
-
-def curve_spec(
-    colour: dict[str, str],
-    parts: dict[str, str],
-    unit: str,
-    log: bool,
-    wide: bool,
-    bands: list[dict[str, Any]],
-    floor: float | None,
-) -> dict[str, Any]:
-    """Lines over steps. `parts` maps a curve's name to how it is drawn: line, dashed or raw.
-
-    Data: "points" with rows {x, y, phase, seed, part}. Parameters for the page's switches: `hidden`, the names of
-    phases and seeds that are switched off, and `from`, the first step shown.
-    """
-    shown = "indexof(hidden, datum.phase) < 0 && indexof(hidden, datum.seed) < 0"
-    style = {
-        "raw": {"strokeWidth": 0.7, "strokeOpacity": 0.32},
-        "line": {"strokeWidth": 1.8, "strokeOpacity": 0.95},
-        "dashed": {"strokeWidth": 1.2, "strokeDash": [4, 3], "strokeOpacity": 0.8},
-    }
-    colour_scale = {"domain": list(colour), "range": list(colour.values())}
-    layers: list[dict[str, Any]] = []
-    if bands:
-        layers.append(_band_layer(bands, shown))
-    layers += [
-        {
-            "transform": [{"filter": f"datum.part == '{part}'"}],
-            "mark": {"type": "line", "clip": True, "strokeJoin": "round", **style[how]},
-            "encoding": {
-                "color": {"field": "phase", "type": "nominal", "scale": colour_scale, "legend": None},
-                "detail": {"field": "seed", "type": "nominal"},
-            },
-        }
-        for part, how in parts.items()
     ]
-    if floor is not None:
-        layers += _floor_layers(floor)
-    y_axis = {"title": None, "tickCount": 6, "format": "~g", "gridOpacity": 0.7}
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "background": None,
-        "width": STATIC_WIDTH[wide],
-        "height": HEIGHT[wide],
-        "autosize": {"type": "fit-x", "contains": "padding"},
-        "params": [{"name": "hidden", "value": []}, {"name": "from", "value": 0}],
-        "data": {"name": "points"},
-        "transform": [{"filter": f"{shown} && datum.x >= from"}],
-        "encoding": {
-            "x": {
-                "field": "x", "type": "quantitative", "scale": {"nice": False, "zero": False},
-                "axis": {"title": "step", "grid": False, "tickCount": 6 if wide else 4, "format": ",d"},
-            },
-            "y": {
-                "field": "y", "type": "quantitative", "axis": y_axis,
-                "scale": {"type": "log" if log else "linear", "zero": False, "nice": not log},
-            },
-        },
-        "layer": layers,
-        "usermeta": {"unit": unit, "hover": next(part for part, how in parts.items() if how == "line")},
-        "config": CONFIG,
-    }  # fmt: skip
-
-
-def _band_layer(bands: list[dict[str, Any]], shown: str) -> dict[str, Any]:
-    return {
-        "data": {"values": bands},
-        "transform": [
-            {"filter": f"{shown} && datum.to >= from"},
-            {"calculate": "max(datum['from'], from)", "as": "first"},
-        ],
-        "mark": {"type": "rect", "opacity": 0.16, "cursor": "pointer", "stroke": None, "minBandSize": 3},
-        "encoding": {
-            "x": {"field": "first", "type": "quantitative"},
-            "x2": {"field": "to"},
-            "y": {"value": 0},
-            "y2": {"value": "height"},
-            "color": {"condition": {"test": "datum.tone == 'bad'", "value": "var(--bad)"}, "value": "var(--warn)"},
-        },
-    }
-
-
-def _floor_layers(floor: float) -> list[dict[str, Any]]:
-    at = {"y": {"datum": floor, "type": "quantitative"}, "x": None}
-    return [
-        {"mark": {"type": "rule", "strokeDash": [1, 3], "strokeWidth": 1.4, "color": "var(--ink)"}, "encoding": at},
-        {
-            "mark": {
-                "type": "text", "align": "right", "baseline": "bottom", "dy": -3, "color": "var(--quiet)",
-                "text": f"bound {floor:.3f}", "x": "width",
-            },
-            "encoding": at,
-        },
-    ]  # fmt: skip
-
-
-FONT = "system-ui, sans-serif"
-CONFIG: dict[str, Any] = {
-    "font": FONT,
-    "view": {"stroke": None},
-    "axis": {
-        "labelColor": "var(--quiet)",
-        "titleColor": "var(--quiet)",
-        "titleFontWeight": "normal",
-        "titleFontSize": 11.5,
-        "labelFontSize": 11.5,
-        "domain": False,
-        "tickColor": "var(--line)",
-        "gridColor": "var(--line)",
-    },
-    "axisY": {"ticks": False, "labelPadding": 8},
-    "axisX": {"labelFlush": True, "domain": True, "domainColor": "var(--line)"},
-    "text": {"font": FONT, "fontSize": 11.5},
-}
 
 
 def effects_figure(tier: TierView) -> Figure | None:
@@ -249,44 +146,7 @@ def effects_figure(tier: TierView) -> Figure | None:
     if not told:
         return None
     rows = [row for each in told for row in _effect_rows(each)]
-    order = [_effect_label(each) for each in told]
-    spec = {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "background": None,
-        "data": {"name": "points"},
-        "facet": {
-            "row": {
-                "field": "effect", "type": "nominal", "sort": order, "title": None,
-                "header": {"labelAngle": 0, "labelAlign": "left", "labelAnchor": "middle", "labelColor": "var(--ink)",
-                           "labelFontSize": 12.5, "labelPadding": 14},
-            }
-        },
-        "spec": {
-            "width": 620,
-            "height": 46,
-            "encoding": {
-                "y": {"field": "protocol", "type": "nominal", "sort": ["stream", "story"],
-                      "axis": {"title": None, "grid": False, "domain": False}},
-                "x": {"type": "quantitative", "scale": {"zero": True, "nice": True, "padding": 12},
-                      "axis": {"title": None, "tickCount": 5, "grid": True}},
-            },
-            "layer": [
-                {"mark": {"type": "rule", "color": "var(--quiet)", "strokeWidth": 1}, "encoding": {"x": {"datum": 0}, "y": None}},
-                {"transform": [{"filter": "datum.part == 'mean'"}],
-                 "mark": {"type": "rule", "strokeWidth": 2.4, "color": "var(--ink)", "opacity": 0.75},
-                 "encoding": {"x": {"field": "low"}, "x2": {"field": "high"}}},
-                {"transform": [{"filter": "datum.part == 'seed'"}],
-                 "mark": {"type": "point", "filled": True, "size": 34, "opacity": 0.75, "color": "var(--c1)"},
-                 "encoding": {"x": {"field": "x"}}},
-                {"transform": [{"filter": "datum.part == 'mean'"}],
-                 "mark": {"type": "tick", "thickness": 2.6, "size": 15, "color": "var(--ink)"},
-                 "encoding": {"x": {"field": "x"}}},
-            ],
-        },
-        "resolve": {"scale": {"x": "independent"}},
-        "spacing": 14,
-        "config": CONFIG,
-    }  # fmt: skip
+    spec = effects_spec([_effect_label(each) for each in told])
     return Figure(
         anchor=slug("figure", tier.name, "effects"),
         title="Effects",
@@ -330,30 +190,6 @@ def point_rows(runs: list[dict[str, Any]], parts: Iterable[str]) -> list[dict[st
     ]
 
 
-def interactive(spec: dict[str, Any]) -> dict[str, Any]:
-    """The specification as Vega, which the page's script draws, with a point under the pointer.
-
-    Compiled here, so that the browser only draws. The points are unseen until the pointer is nearest to one of them.
-    """
-    spec = {**spec, "datasets": {"points": []}}
-    if "hover" in spec.get("usermeta", {}):
-        lines = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "line")
-        near = {
-            "transform": [{"filter": f"datum.part == '{spec['usermeta']['hover']}'"}],
-            "params": [
-                {"name": "near", "select": {"type": "point", "on": "pointermove", "nearest": True, "clear": "pointerout"}}
-            ],
-            "mark": {"type": "point", "filled": True, "size": 46, "clip": True},
-            "encoding": {
-                "color": lines["encoding"]["color"],
-                "opacity": {"condition": {"param": "near", "empty": False, "value": 1}, "value": 0},
-                "tooltip": {"field": "y"},
-            },
-        }
-        spec["layer"] = [*spec["layer"], near]
-    return dict(vl_convert.vegalite_to_vega(spec))
-
-
 def parts_of(spec: dict[str, Any]) -> list[str]:
     """The curves that a specification draws."""
     filters = [layer["transform"][0]["filter"] for layer in spec["layer"] if "transform" in layer]
@@ -371,8 +207,6 @@ def svg(spec: dict[str, Any], rows: Iterable[dict[str, Any]]) -> str:
 
 def png(spec: dict[str, Any], rows: Iterable[dict[str, Any]], scale: float = 2.0) -> bytes:
     """The picture in daylight colours, for places that show no page."""
-    import json
-
     text = json.dumps({**with_rows(spec, rows), "background": LIGHT["--paper"], "padding": 16})
     for name, value in LIGHT.items():
         text = text.replace(f"var({name})", value)

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from fabula.findings.effects import Effect, sentence, signed
-from fabula.report.blocks import Part, Rich, code, joined, link, quiet, rich, strong, told, toned
+from fabula.report.blocks import Part, Rich, Span, Tone, code, joined, link, quiet, rich, strong, told, toned
 from fabula.report.ladder_view import LadderView, PhaseView, RunView, TierView
 from fabula.report.stability import FoundGroup
 from fabula.report.wording import (
@@ -42,31 +43,49 @@ def lead(ladder: LadderView) -> Rich:
     return rich(f"{plural(len(done), 'run')} finished; they do not share a ruler or a tier, so none is ranked.")
 
 
+VERDICT_WORDS = {
+    "improved": "improved",
+    "worse": "worse",
+    "no evidence": "No evidence",
+    "depends on the protocol": "depends on the protocol",
+    "no verdict": "no verdict",
+}
+TONES: dict[str, Tone] = {"improved": "good", "worse": "failure", "depends on the protocol": "warning"}
+
+
+def _with_strong(text: Rich, word: str) -> Rich:
+    """The same text with the first `word` strong."""
+    spans: list[Span] = []
+    found = False
+    for span in text:
+        before, match, after = ("", "", "") if span.code or found else span.text.partition(word)
+        if match:
+            found = True
+            spans += [replace(span, text=before), replace(span, text=match, strong=True), replace(span, text=after)]
+        else:
+            spans.append(span)
+    return tuple(span for span in spans if span.text)
+
+
 def verdicts(ladder: LadderView) -> list[Rich]:
     """An item for each effect, in the ladder's order, then what is out of order."""
     items = []
-    tones = {"improved": "good", "worse": "failure", "depends on the protocol": "warning"}
     for each in ladder.effects:
         if each.headline is None and not each.reason:
             continue
         prefix = f"{each.tier}: " if len(ladder.tiers) > 1 else ""
+        tone: Tone = TONES.get(each.verdict, "unknown")
         items.append(
             rich(
-                toned(f"{prefix}{each.after} ", tones.get(each.verdict, "unknown")),  # type: ignore[arg-type]
-                strong(each.verdict),
-                ". ",
-                told(_capital(sentence(each))),
+                toned(prefix, tone),
+                _with_strong(told(sentence(each)), VERDICT_WORDS[each.verdict]),
                 " ",
-                link("numbers", slug("effects", each.tier)),
+                link("Numbers", slug("effects", each.tier)),
             )
         )
     for tier in ladder.tiers:
         items.extend(out_of_order(tier, name_tier=len(ladder.tiers) > 1))
     return items
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def seeds_sentence(ladder: LadderView) -> Rich:
@@ -77,9 +96,10 @@ def seeds_sentence(ladder: LadderView) -> Rich:
             "A difference between two single runs may be chance; run more seeds to tell.",
         )
     scale = ladder.plan.get("scale")
-    at = f" at {100 * float(scale):g} % of the tiers' steps" if scale not in (None, 1, 1.0) else ""
+    at = f" ({100 * float(scale):g} % of the tiers' steps)" if scale not in (None, 1, 1.0) else ""
     return rich(
-        f"Verdicts hold at this scale{at} and these learning rates. They compare final evaluations over all validation "
+        f"Verdicts speak of this scale{at} and these learning rates. They compare final evaluations over all "
+        "validation "
         f"stories, paired by seed, with one error rate of 5 % for the whole table."
     )
 
@@ -101,12 +121,16 @@ def out_of_order(tier: TierView, name_tier: bool) -> list[Rich]:
             where = f" on {tier.name}" if name_tier else ""
             items.append(
                 rich(
-                    toned("Out of order", "warning"), f"{where}: ", code(later.name), " was expected to end below ",
-                    code(earlier.name), f" and ended {signed(difference)} above it "
+                    toned("Out of order", "warning"),
+                    f"{where}: ",
+                    code(later.name),
+                    " was expected to end below ",
+                    code(earlier.name),
+                    f" and ended {signed(difference)} above it "
                     f"({loss_text(float(np.mean([b for _, b in pairs])))} against "
                     f"{loss_text(float(np.mean([a for a, _ in pairs])))}, {plural(len(pairs), 'seed')}).",
                 )
-            )  # fmt: skip
+            )
     return items
 
 
@@ -161,12 +185,12 @@ def _interval(each: Effect) -> str:
 def measured_mechanism(before: PhaseView, after: PhaseView) -> Rich:
     """What the records show to have changed with a phase: the first loss, padding, cut-off stories, tokens seen."""
     parts: list[Part] = []
-    first = [mean_of([view.start_loss for view in phase.read]) for phase in (before, after)]
+    first = [mean_of([view.start_loss for view in phase.counted]) for phase in (before, after)]
     if first[0] is not None and first[1] is not None and abs(first[0] - first[1]) > 0.05 * min(first[0], first[1]):
         parts.append(f"the loss before the first update went from {loss_text(first[0])} to {loss_text(first[1])}")
 
     def layout(phase: PhaseView, key: str) -> float | None:
-        return mean_of([view.of("layout", key) for view in phase.read])
+        return mean_of([view.of("layout", key) for view in phase.counted])
 
     words = {
         "padding_share": ("padding from {} to {} of the positions", share_text, 0.005),

@@ -114,6 +114,11 @@ class PhaseView:
         return [each for each in self.runs if each.run is not None]
 
     @property
+    def counted(self) -> list[RunView]:
+        """The runs that a mean may be taken over: the finished ones; all that can be read where none is."""
+        return [each for each in self.runs if each.finished] or self.read
+
+    @property
     def complete(self) -> list[RunView]:
         return [each for each in self.runs if each.final]
 

@@ -144,8 +144,9 @@ def _card(card: FindingCard) -> str:
     if len(card.sayings) == 1:
         said = inline(told(finding.sentence))
     else:
-        said = "\n".join(f"- {label}: {inline(told(sentence))}" for label, sentence in card.sayings[:4])
-        if len(card.sayings) > 4:
-            said += f"\n- and {len(card.sayings) - 4} more"
-    causes = f"Possible causes: {escape('; '.join(finding.alternatives))}. What tells them apart: {inline(told(finding.try_))}."
-    return f"{head}\n\n{said}\n\n{causes}"
+        said = "\n".join(f"- {label}: {inline(told(sentence))}" for label, sentence in card.sayings)
+    if card.more:
+        said += f"\n\n{escape(card.more)}"
+    causes = escape("; ".join(finding.alternatives))
+    experiment = inline(told(finding.try_))
+    return f"{head}\n\n{said}\n\nPossible causes: {causes}. What tells them apart: {experiment}."

@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 import fabula
 from fabula.report.blocks import Document, Figure, FigureGrid, told
-from fabula.report.figures import interactive, parts_of, point_rows, svg
+from fabula.report.figures import parts_of, point_rows, svg
+from fabula.report.specs import interactive
 from fabula.report.wording import kind_title
 
 TEMPLATES = resources.files("fabula.report") / "templates"

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from fabula.report.blocks import Column, Row, Table, code, rich, strong
@@ -135,14 +136,14 @@ def _provenance(views: Sequence[RunView]) -> list[tuple[str, Callable[[RunView],
     for split in _keys(views, "data", "text_hashes"):
         add(f"text hash of {split}", "data", "text_hashes", split)
     add("entropy floor, nats per token", "data", "entropy_floor")
-    for choice in _keys(views, "choices"):
-        entries.append((f"chosen: {choice}", lambda view, choice=choice: _choice_text(view.of("choices", choice))))
+    entries += [(f"chosen: {choice}", partial(_choice_text, choice)) for choice in _keys(views, "choices")]
     add("device", "device")
     add("threads", "threads")
     return entries
 
 
-def _choice_text(choice: Any) -> str | None:
+def _choice_text(name: str, view: RunView) -> str | None:
+    choice = view.of("choices", name)
     if not isinstance(choice, dict):
         return None
     reason = choice.get("reason")

@@ -20,6 +20,7 @@ from fabula.report.wording import (
     seeds_line,
     seeds_text,
     share_text,
+    slug,
 )
 
 CURVE_NOTE = (
@@ -52,8 +53,8 @@ def timeline(tier: TierView, groups: Sequence[FoundGroup]) -> Table:
 
 
 def _phase_row(phase: PhaseView, effect: Effect | None, best: bool, groups: Sequence[FoundGroup]) -> Row:
-    start = mean_of([each.start_loss for each in phase.read])
-    bests = [each.best_loss for each in phase.read]
+    start = mean_of([each.start_loss for each in phase.counted])
+    bests = [each.best_loss for each in phase.counted]
     lowest = mean_of(bests)
     course = (
         rich(loss_text(start), ARROW, strong(loss_text(lowest)), seeds_line(bests))
@@ -105,8 +106,6 @@ def _effect_note(effect: Effect) -> Part:
 
 
 def _effects_anchor(tier: str) -> str:
-    from fabula.report.wording import slug
-
     return slug("effects", tier)
 
 
@@ -145,7 +144,7 @@ def _steps_text(steps: tuple[int, int] | None) -> str:
 
 def phase_mean(phase: PhaseView, which: str) -> float | None:
     """Mean over seeds of each run's `best_loss` or `worst_loss`."""
-    return mean_of([getattr(view, which) for view in phase.read])
+    return mean_of([getattr(view, which) for view in phase.counted])
 
 
 def final_metrics(tier: TierView) -> Table:
@@ -167,7 +166,7 @@ def _extreme(tier: TierView, which: str, choose: object) -> Rich:
     if not known:
         return rich(NONE)
     name = (max if choose is max else min)(known, key=lambda each: known[each])
-    seeds = len(next(phase for phase in tier.phases if phase.name == name).read)
+    seeds = len(next(phase for phase in tier.phases if phase.name == name).counted)
     return rich(
         strong(loss_text(known[name])), " ", quiet(f"{name}" + (f", mean of {seeds} seeds" if seeds > 1 else ""))
     )
@@ -251,7 +250,8 @@ def _ranking_ruler(ladder: LadderView, name: str | None) -> tuple[str, str]:
     if not all(column in view.final for view in runs):
         return "", "Not ranked: the final evaluation at context 128 is missing."
     return column, (
-        f"Ranked by the final loss of {name} at context 128, nats per {per}, which is one ruler for all tiers. Worst and "
+        f"Ranked by the final loss of {name} at context 128, nats per {per}, which is one ruler for all tiers. "
+        "Worst and "
         "best loss are measured at each tier's own context and are not ranked."
     )
 
@@ -277,7 +277,7 @@ def effects_table(tier: TierView) -> Table | None:
         Column("Effect", wide=True),
         Column("On stream, nats", numeric=True),
         Column("On story, nats", numeric=True),
-        Column("p (Holm)", numeric=True),
+        Column("p (Holm), stream / story", numeric=True),
         Column("Verdict", wide=True),
     )
     return Table(columns, tuple(rows))
@@ -326,7 +326,11 @@ def pairing_table(tiers: Sequence[TierView]) -> Table | None:
                             rich(f"{tier.name}: {each.after} against {each.before}"),
                             rich(protocol),
                             rich(values),
-                            rich(NONE if told.correlation is None else f"{told.correlation:.2f}"),
+                            rich(
+                                NONE
+                                if told.correlation is None
+                                else f"{told.correlation:.2f}".replace("-", "\N{MINUS SIGN}")
+                            ),
                             rich(f"{signed(told.unpaired.low)} to {signed(told.unpaired.high)}"),
                         )
                     )
@@ -349,9 +353,9 @@ def mechanism(tier: TierView) -> Table | None:
             continue
 
         def layout(key: str, phase: PhaseView = phase) -> float | None:
-            return mean_of([view.of("layout", key) for view in phase.read])
+            return mean_of([view.of("layout", key) for view in phase.counted])
 
-        tokens = mean_of([view.last.get("tokens") for view in phase.read])
+        tokens = mean_of([view.last.get("tokens") for view in phase.counted])
         epochs = layout("epochs")
         rows.append(
             Row(

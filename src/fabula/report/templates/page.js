@@ -59,6 +59,7 @@
       const y = copy.scales.find((each) => each.name === "y");
       y.type = pressed.dataset.scale;
       y.nice = y.type === "linear";
+      if (y.type === "linear") for (const axis of copy.axes || []) if (axis.scale === "y") delete axis.values;
     }
     return copy;
   }
@@ -73,7 +74,7 @@
     const { view } = await vegaEmbed(holder, spec, {
       mode: "vega", renderer: "svg", actions: false, defaultStyle: false, hover: true, tooltip: showTip,
     });
-    if (ownSignals.has("child_width")) view.signal("child_width", Math.max(130, Math.min(700, room - 230)));
+    if (ownSignals.has("child_width")) view.signal("child_width", Math.max(110, Math.min(720, room - 190))).resize();
     else view.width(Math.max(200, room));
     if (ownSignals.has("hidden")) {
       const { hidden, from } = state[figure.dataset.group];
