@@ -8,8 +8,12 @@ import sys
 import typer
 
 from fabula.cli.demo import demo
+from fabula.cli.export import export
+from fabula.cli.generate import generate
 from fabula.cli.ladder import ladder
 from fabula.cli.prepare import prepare
+from fabula.cli.recipes import recipes
+from fabula.cli.report import report
 from fabula.cli.train import train
 from fabula.errors import InputError
 
@@ -21,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train small language models from scratch, and show with evidence what made them good.",
 )
-for command in (demo, prepare, train, ladder):
+for command in (demo, prepare, train, ladder, generate, report, export, recipes):
     app.command()(command)
 
 MAKING = {"torch", "tokenizers", "tiktoken", "pyarrow"}

@@ -48,7 +48,7 @@ def _row(name: str) -> dict[str, Any]:
     vocabulary = recipe.vocabulary or GPT2_VOCABULARY
     counts = count_parameters(recipe.model, vocabulary)
     return {
-        "name": recipe.name,
+        "name": name,
         "parameters": counts.total,
         "parameters_without_embeddings": counts.without_embeddings,
         "context": recipe.model.context,

@@ -24,11 +24,11 @@ def whole_recipe_names() -> list[str]:
 
 
 def recipe_names() -> list[str]:
-    """Every name that `load_recipe` knows, a bare tier excepted."""
+    """Every name that `load_recipe` knows: each tier, the tier with each phase, and the whole recipes."""
     from fabula.recipe.ladder import load_ladder
 
-    phases = load_ladder("seeds").phases
-    return [*(f"{tier}/{phase.name}" for tier in tier_names() for phase in phases), *whole_recipe_names()]
+    endings = ["", *(f"/{phase.name}" for phase in load_ladder("seeds").phases)]
+    return [*(tier + ending for tier in tier_names() for ending in endings), *whole_recipe_names()]
 
 
 def load_recipe(name: str) -> Recipe:
@@ -49,7 +49,7 @@ def load_recipe(name: str) -> Recipe:
     if slash and tier in whole_recipe_names():
         raise InputError(f"{tier} is a whole recipe, without phases; leave /{phase} out")
     if tier not in tier_names():
-        raise InputError(f'unknown recipe "{name}"{nearest(name, [*recipe_names(), *tier_names()])}')
+        raise InputError(f'unknown recipe "{name}"{nearest(name, recipe_names())}')
     return load_ladder("seeds").recipe(tier, phase or DEFAULT_PHASE)
 
 
