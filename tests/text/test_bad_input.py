@@ -148,5 +148,10 @@ def test_a_byte_order_mark_is_no_letter(tmp_path: Path) -> None:
     text = "\n<|endoftext|>\n".join(stories)
     (tmp_path / "s.txt").write_bytes(b"\xef\xbb\xbf" + text.encode())
     (tmp_path / "t.txt").write_bytes(text.encode())
-    made = [prepare(str(tmp_path / f"{name}.txt"), tmp_path / name, tokenizer="bpe:260") for name in "st"]
-    assert made[0].manifest.splits == made[1].manifest.splits
+    jsonl(tmp_path / "u.jsonl", stories)
+    (tmp_path / "v.jsonl").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "u.jsonl").read_bytes())
+    made = [
+        prepare(str(tmp_path / name), tmp_path / name[0], tokenizer="bpe:260")
+        for name in ("s.txt", "t.txt", "u.jsonl", "v.jsonl")
+    ]
+    assert all(one.manifest.splits == made[0].manifest.splits for one in made)

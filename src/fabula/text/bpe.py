@@ -39,9 +39,13 @@ def _alphabet_to_byte() -> dict[str, int]:
     return {character: byte for byte, character in enumerate(byte_alphabet())}
 
 
+@cache
+def _latin_to_alphabet() -> dict[int, str]:
+    return dict(enumerate(byte_alphabet()))
+
+
 def to_characters(token: bytes) -> str:
-    alphabet = byte_alphabet()
-    return "".join(alphabet[byte] for byte in token)
+    return token.decode("latin-1").translate(_latin_to_alphabet())
 
 
 def to_bytes(token: str) -> bytes:

@@ -187,15 +187,20 @@ def _parse_text(chunk: Chunk) -> list[str]:
 
 
 def _parse_lines(chunk: Chunk) -> list[str]:
+    try:
+        lines = chunk.data.decode().split("\n")
+    except UnicodeDecodeError as error:
+        line = chunk.first + chunk.data.count(b"\n", 0, error.start)
+        at = error.start - chunk.data.rfind(b"\n", 0, error.start) - 1
+        raise InputError(f"{chunk.where}:{line}: invalid UTF-8 at byte {at} of the line ({error.reason})") from None
+    if chunk.first == 1:
+        lines[0] = lines[0].removeprefix("\ufeff")
     texts = []
-    for line, raw in enumerate(chunk.data.split(b"\n"), start=chunk.first):
+    for line, raw in enumerate(lines, start=chunk.first):
         if not raw or raw.isspace():
             continue
         try:
             value = json.loads(raw)
-        except UnicodeDecodeError as error:
-            where = f"{chunk.where}:{line}"
-            raise InputError(f"{where}: invalid UTF-8 at byte {error.start} of the line ({error.reason})") from None
         except ValueError as error:
             raise InputError(f"{chunk.where}:{line}: no JSON ({error}); write one object a line") from None
         text = value.get("text") if isinstance(value, dict) else None
