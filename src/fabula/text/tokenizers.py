@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -87,7 +88,7 @@ class ByteLevelTokenizer:
     def __reduce__(self) -> tuple[type["ByteLevelTokenizer"], tuple[str, dict[bytes, int], int]]:
         return ByteLevelTokenizer, (self.name, self.ranks, self.eot)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         return _hash(self.to_json())
 
@@ -153,7 +154,7 @@ class FileTokenizer:
     def __reduce__(self) -> tuple[type["FileTokenizer"], tuple[str, str]]:
         return FileTokenizer, (self.name, self._json)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         return _hash(self._json)
 
