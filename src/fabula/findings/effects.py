@@ -95,7 +95,7 @@ def effect(tier: str, before: str, after: str, finals_before: Sequence[Final], f
     if any(abs(a.positions - b.positions) > 0.01 * max(a.positions, b.positions) for a, b in pairs):
         reason = "the two were trained on unequal numbers of positions"
     elif len(seeds) == 1 and not reason:
-        reason = "one seed gives no verdict: nothing tells an effect from chance"
+        reason = "one seed only"
     return Effect(tier, before, after, seeds, comparisons, reason)
 
 

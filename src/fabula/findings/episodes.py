@@ -26,6 +26,8 @@ NOISE_FACTOR = 6.0
 to three deviations below the mean of a noisy plateau, so three to four of the six are left as the margin."""
 OVER_SHARE = 0.25
 """An episode is over when three quarters of its rise are gone."""
+BLOCKS_ABOVE = 2
+"""Of block medians two in a row must be above; what is shorter than that is looked for on the single steps."""
 SINGLE_STEPS = 3
 """On curves with a value a step, a spike lasts three steps or more: one bad step is an odd batch, since damaged
 weights show in the steps that follow."""
@@ -79,12 +81,14 @@ def noise_of(values: np.ndarray) -> float:
 
 
 def local_noise(values: np.ndarray, width: int = 41) -> np.ndarray:
-    """`noise_of` around each point, since the noise of a falling curve shrinks with it."""
+    """`noise_of` around each point, since the noise of a falling curve shrinks with it; never less than the whole
+    curve's, since few points may look calm by chance."""
+    whole = noise_of(values)
     if len(values) <= width:
-        return np.full(len(values), noise_of(values))
+        return np.full(len(values), whole)
     centres = np.arange(0, len(values), width // 2)
     estimates = [noise_of(values[max(0, c - width // 2) : c + width // 2 + 1]) for c in centres]
-    return np.interp(np.arange(len(values)), centres, estimates)
+    return np.maximum(whole, np.interp(np.arange(len(values)), centres, estimates))
 
 
 def episodes(curve: Curve) -> list[Episode]:
@@ -92,8 +96,10 @@ def episodes(curve: Curve) -> list[Episode]:
     points = block_medians(curve)
     if len(points) < MIN_POINTS:
         return []
-    found = _episodes_of(points, needs_points=1 if points.spacing >= SINGLE_STEPS else SINGLE_STEPS)
-    if len(points) < len(curve.finite):
+    blocked = len(points) < len(curve.finite)
+    single = 1 if points.spacing >= SINGLE_STEPS else SINGLE_STEPS
+    found = _episodes_of(points, needs_points=BLOCKS_ABOVE if blocked else single)
+    if blocked:
         found = _with_short_ones(curve.finite, points, found)
     return found
 
@@ -101,12 +107,13 @@ def episodes(curve: Curve) -> list[Episode]:
 def _episodes_of(points: Curve, needs_points: int) -> list[Episode]:
     values = points.values
     noise = local_noise(values)
+    levels = _levels(values, noise)
     found: list[Episode] = []
-    index, floor, floor_at = 1, float(values[0]), 0
+    index, floor, floor_at = 1, float(levels[0]), 0
     while index < len(values):
         rise = values[index] - floor
-        if rise <= 0:
-            floor, floor_at = float(values[index]), index
+        if levels[index] <= floor:
+            floor, floor_at = float(levels[index]), index
         elif rise > _threshold(floor, noise[index]) and _lasts(values, index, floor, noise[index], needs_points):
             first = _onset(values, floor_at, index, floor, noise[index])
             over, peak_at = _course(values, first, floor)
@@ -115,9 +122,20 @@ def _episodes_of(points: Curve, needs_points: int) -> list[Episode]:
             if over is None:
                 break
             # What it has come back to is the new level; a second rise from there is an episode of its own.
-            index, floor, floor_at = over, float(values[over]), over
+            index, floor, floor_at = over, float(levels[over]), over
         index += 1
     return found
+
+
+def _levels(values: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """What the level is read from: the values themselves, or, where noise is what sets the threshold, the median of
+    the last five, since the lowest of many noisy values lies far below their mean."""
+    noisy = NOISE_FACTOR * noise > np.maximum(MIN_RISE_NATS, MIN_RISE_SHARE * np.abs(values))
+    if not noisy.any() or len(values) < 5:
+        return values
+    medians = np.median(np.lib.stride_tricks.sliding_window_view(values, 5), axis=1)
+    padded = np.concatenate([np.maximum.accumulate(values[:4][::-1])[::-1], medians])
+    return np.where(noisy, padded, values)
 
 
 def _threshold(level: float, noise: float) -> float:
@@ -173,7 +191,9 @@ def _episode(
 
 def _with_short_ones(curve: Curve, points: Curve, found: list[Episode]) -> list[Episode]:
     """Add the spikes that are shorter than a block: single values far above the medians around them."""
-    level = np.interp(curve.steps, points.steps, points.values)
+    around = np.pad(points.values, 2, mode="edge")  # a spike must not lift the level that it is measured from
+    medians = np.median(np.lib.stride_tricks.sliding_window_view(around, 5), axis=1)
+    level = np.interp(curve.steps, points.steps, medians)
     spread = np.interp(np.arange(len(curve)), *_spread(curve.values - level))
     limit = np.maximum.reduce(
         [np.full(len(curve), MIN_RISE_NATS), MIN_RISE_SHARE * np.abs(level), NOISE_FACTOR * spread]

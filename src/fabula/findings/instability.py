@@ -22,7 +22,9 @@ from fabula.record.finding import Finding
 SPIKE_EVALUATIONS = 2
 """A spike is back within two evaluations ..."""
 SPIKE_SHARE_OF_RUN = 0.02
-"""... or within 2 % of the run, whichever is longer; what lasts longer has lost training and is a divergence."""
+"""... or within 2 % of the run ..."""
+SPIKE_STEPS = 10
+"""... or within ten steps, whichever is longest; what lasts longer has lost training and is a divergence."""
 SLOW_RISE_SHARE = 0.15
 """On held-out loss alone, a rise that needs more than 15 % of the run to reach its half is the slow climb of
 overfitting, not an instability."""
@@ -44,7 +46,7 @@ def instabilities(facts: Facts) -> Outcome:
         return Silent(f"a loss curve with {MIN_POINTS} points or more")
     whole = max(curve.steps[-1] for curve in curves) - min(curve.steps[0] for curve in curves)
     spacing = max((curve.spacing for curve in curves if curve.name != "loss"), default=0.0)
-    longest_spike = max(SPIKE_EVALUATIONS * spacing, SPIKE_SHARE_OF_RUN * whole)
+    longest_spike = max(SPIKE_EVALUATIONS * spacing, SPIKE_SHARE_OF_RUN * whole, SPIKE_STEPS)
     merged = _merge([each for curve in curves for each in episodes(curve) if not _is_overfitting(each, curve, facts)])
     findings = [finding for each in merged for finding in _findings_of(each, longest_spike, facts)]
     lost = any(not np.isfinite(curve.values).all() for curve in facts.loss_curves)

@@ -23,6 +23,7 @@ from fabula.report.blocks import (
 from fabula.report.curves import curves_of_tier
 from fabula.report.figures import colours, effects_figure, figures
 from fabula.report.interpretation import (
+    glance,
     good_and_notes,
     health,
     lead,
@@ -90,6 +91,9 @@ def _titled(table: Table | None, text: str, anchor: str, note: Rich = ()) -> lis
 def _verdict(ladder: LadderView) -> list[Block]:
     items = verdicts(ladder)
     blocks: list[Block] = [Paragraph(lead(ladder), "lead")]
+    table = glance(ladder)
+    if table is not None:
+        blocks.append(table)
     if items:
         blocks.append(Bullets(tuple(items)))
     if len(ladder.runs) > 1 or ladder.plan:

@@ -7,7 +7,23 @@ from dataclasses import replace
 import numpy as np
 
 from fabula.findings.effects import Effect, sentence, signed
-from fabula.report.blocks import Part, Rich, Span, Tone, code, joined, link, quiet, rich, strong, told, toned
+from fabula.report.blocks import (
+    Column,
+    Part,
+    Rich,
+    Row,
+    Span,
+    Table,
+    Tone,
+    code,
+    joined,
+    link,
+    quiet,
+    rich,
+    strong,
+    told,
+    toned,
+)
 from fabula.report.ladder_view import LadderView, PhaseView, RunView, TierView
 from fabula.report.stability import FoundGroup
 from fabula.report.wording import (
@@ -31,6 +47,14 @@ def lead(ladder: LadderView) -> Rich:
             continue
         name = rich(code(phase.name), f" ended lowest on {tier.name}" if len(ladder.tiers) > 1 else " ended lowest")
         clauses.append(rich(name, ", at ", strong(loss_text(mean_of(phase.final_losses()))), " nats a token"))
+    names = {phase.name for _, phase in lowest if phase is not None}
+    if len(clauses) > 1 and len(names) == 1:
+        losses = [
+            rich(strong(loss_text(mean_of(phase.final_losses()))), f" on {tier.name}")
+            for tier, phase in lowest
+            if phase is not None
+        ]
+        return rich(code(names.pop()), " ended lowest: ", joined(losses), ", in nats a token.")
     if clauses:
         return rich(joined(clauses, "; "), ".")
     done = [view for view in ladder.runs if view.final]
@@ -68,16 +92,15 @@ def _with_strong(text: Rich, word: str) -> Rich:
 
 
 def verdicts(ladder: LadderView) -> list[Rich]:
-    """An item for each effect, in the ladder's order, then what is out of order."""
+    """An item for each effect of a single tier, in the ladder's order, then what is out of order."""
     items = []
-    for each in ladder.effects:
+    for each in ladder.effects if len(ladder.tiers) == 1 else ():  # several tiers: see `glance`
         if each.headline is None and not each.reason:
             continue
-        prefix = f"{each.tier}: " if len(ladder.tiers) > 1 else ""
         tone: Tone = TONES.get(each.verdict, "unknown")
         items.append(
             rich(
-                toned(prefix, tone),
+                toned("", tone),
                 _with_strong(told(sentence(each)), VERDICT_WORDS[each.verdict]),
                 " ",
                 link("Numbers", slug("effects", each.tier)),
@@ -86,6 +109,36 @@ def verdicts(ladder: LadderView) -> list[Rich]:
     for tier in ladder.tiers:
         items.extend(out_of_order(tier, name_tier=len(ladder.tiers) > 1))
     return items
+
+
+def glance(ladder: LadderView) -> Table | None:
+    """With several tiers, every effect in one table: a row a phase, a column a tier."""
+    if len(ladder.tiers) < 2 or not ladder.effects:
+        return None
+    by_place = {(each.tier, each.before, each.after): each for each in ladder.effects}
+    pairs = list(dict.fromkeys((each.before, each.after) for each in ladder.effects))
+    rows = [
+        Row(
+            (
+                rich(strong(after), f" against {before}"),
+                *(_glance_cell(by_place.get((tier.name, before, after))) for tier in ladder.tiers),
+            )
+        )
+        for before, after in pairs
+    ]
+    return Table(
+        (Column("Effect on the final loss"), *(Column(tier.name, wide=True) for tier in ladder.tiers)), tuple(rows)
+    )
+
+
+def _glance_cell(each: Effect | None) -> Rich:
+    if each is None or each.headline is None:
+        return rich(toned("no verdict", "unknown"))
+    paired = each.headline.paired
+    size = signed(paired.mean)
+    if paired.low is not None and paired.high is not None:
+        size += f" ({signed(paired.low)} to {signed(paired.high)})"
+    return rich(toned(each.verdict, TONES.get(each.verdict, "unknown")), quiet(size, own_line=True))
 
 
 def seeds_sentence(ladder: LadderView) -> Rich:

@@ -72,7 +72,7 @@
     if (figure.view) figure.view.finalize();
     const holder = document.createElement("div");
     const { view } = await vegaEmbed(holder, spec, {
-      mode: "vega", renderer: "svg", actions: false, defaultStyle: false, hover: true, tooltip: showTip,
+      mode: "vega", renderer: "svg", actions: false, defaultStyle: false, hover: true, tooltip: showTip, logLevel: 1,
     });
     if (ownSignals.has("child_width")) view.signal("child_width", Math.max(110, Math.min(720, room - 190))).resize();
     else view.width(Math.max(200, room));
