@@ -27,7 +27,7 @@ def demo(
     stories, ladder_folder = out / "stories", out / "ladder"
     if not stories.exists():
         Console(stderr=True).print(f"Telling {NUM_STORIES:,} stories from the built-in grammar ...")
-        prepare("grammar", stories, tokenizer=planned[0].recipe.tokenizer, limit=NUM_STORIES)
+        prepare("grammar", stories, tokenizer=planned[0].recipe.tokenizer, validation="0.02", limit=NUM_STORIES)
     page, status = run_ladder(
         plan,
         planned,
