@@ -22,7 +22,7 @@ def write_run(folder: Path, recipe: Recipe, steps: tuple[int, ...] = (10,)) -> d
     (folder / "run.json").write_text('{"status": "finished"}')
     models = {}
     for step in steps:
-        models[step] = model = Decoder(recipe.model, 257)
+        models[step] = model = Decoder(recipe.model, recipe.model.vocabulary or 257)
         initialize(model, recipe.initialization, seed=step)
         weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         write_checkpoint(

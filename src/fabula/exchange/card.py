@@ -11,16 +11,18 @@ from fabula.recipe.schema import Recipe
 from fabula.record.reader import Run
 
 
-def model_card(recipe: Recipe, vocabulary: int, run: Run, step: int, home: Home) -> str:
+def model_card(recipe: Recipe, vocabulary: int, run: Run, step: int, home: Home, gguf: bool = False) -> str:
     """The README.md of an exported folder. What the record does not hold is left out."""
-    parts = [_front_matter(), _head(recipe, vocabulary, run, step, home), _usage(recipe), _training(recipe, run, step)]
+    usage = _usage_gguf(recipe) if gguf else _usage(recipe)
+    parts = [_front_matter(gguf), _head(recipe, vocabulary, run, step, home), usage, _training(recipe, run, step)]
     parts += [part for part in (_evaluation(run, step), _samples(run, step)) if part]
     parts.append(_limits(recipe))
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter() -> str:
-    return "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- fabula\n- story-generation\n---"
+def _front_matter(gguf: bool) -> str:
+    library = "gguf" if gguf else "transformers"
+    return f"---\nlibrary_name: {library}\npipeline_tag: text-generation\ntags:\n- fabula\n- story-generation\n---"
 
 
 def _head(recipe: Recipe, vocabulary: int, run: Run, step: int, home: Home) -> str:
@@ -38,12 +40,22 @@ def _head(recipe: Recipe, vocabulary: int, run: Run, step: int, home: Home) -> s
     return text
 
 
-def _usage(recipe: Recipe) -> str:
-    first = (
-        "The tokenizer puts the end-of-text token first, as every story began in training."
-        if recipe.batch.end_of_text
-        else "It was trained without end-of-text tokens, so it does not know where a story ends."
+def _beginning(recipe: Recipe) -> str:
+    if recipe.batch.end_of_text:
+        return "The tokenizer puts the end-of-text token first, as every story began in training."
+    return "It was trained without end-of-text tokens, so it does not know where a story ends."
+
+
+def _usage_gguf(recipe: Recipe) -> str:
+    name = recipe.name.replace("/", "-")
+    return (
+        f'## Use\n\n```\nollama create {name} -f Modelfile\nollama run {name} "Once upon a time"\n'
+        f'llama-completion -m model.gguf -p "Once upon a time" -c {recipe.model.context} -no-cnv\n```\n\n'
+        f"{_beginning(recipe)} The context is {recipe.model.context:,} tokens. Weights are float32."
     )
+
+
+def _usage(recipe: Recipe) -> str:
     return (
         "## Use\n\n```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
         'folder = "."  # this folder\n'
@@ -51,7 +63,7 @@ def _usage(recipe: Recipe) -> str:
         'inputs = tokenizer("Once upon a time", return_tensors="pt")\n'
         "output = model.generate(**inputs, max_new_tokens=100, do_sample=True, temperature=0.8, top_p=0.95)\n"
         "print(tokenizer.decode(output[0], skip_special_tokens=True))\n```\n\n"
-        f"{first} The context is {recipe.model.context:,} tokens."
+        f"{_beginning(recipe)} The context is {recipe.model.context:,} tokens."
     )
 
 
