@@ -3,20 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from fabula.errors import InputError, nearest
 from fabula.recipe.presets import PRESETS, load_tier, with_steps
-from fabula.recipe.schema import Count, Recipe, Section, set_key
+from fabula.recipe.schema import Count, Recipe, Section, first_error, set_key
 from fabula.recipe.toml import read_toml
 
 
 class Phase(Section):
     """One change to the recipe of the phase before it (of the tier itself, for the first)."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Also the name of a folder."""
     change: str
     """The change in words, for tables."""
     set: dict[str, Any]
@@ -33,8 +34,18 @@ class Ladder(Section):
     set: dict[str, Any] = Field(default={})
     """Dotted recipe keys that hold for every run of the ladder."""
 
+    @model_validator(mode="after")
+    def _tells_phases_apart(self) -> Self:
+        names = [phase.name for phase in self.phases]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two phases are called alike: {', '.join(names)}; rename one")
+        return self
+
     def recipe(self, tier: str, phase: str, scale: float = 1.0) -> Recipe:
-        """The recipe TIER/PHASE: the tier with the changes of all phases up to and including `phase`."""
+        """The recipe TIER/PHASE: the tier with the changes of all phases up to and including `phase`.
+
+        Raises InputError for an unknown phase or tier, and for changes that no recipe can have.
+        """
         names = [each.name for each in self.phases]
         if phase not in names:
             raise InputError(f'unknown phase "{phase}" of ladder {self.name}{nearest(phase, names)}')
@@ -75,10 +86,17 @@ def load_ladder(name: str) -> Ladder:
     try:
         return Ladder.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        hint = nearest(key, list(Ladder.model_fields)) if first["type"] == "extra_forbidden" else ""
-        raise InputError(f'{path}: field "{key}": {first["msg"].lower()}{hint}') from error
+        raise InputError(f"{path}: {_one_line(error)}") from error
+
+
+def _one_line(error: ValidationError) -> str:
+    first = first_error(error)
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    *place, last = (str(part) for part in first["loc"])
+    fields = Phase.model_fields if place and place[0] == "phases" else Ladder.model_fields
+    hint = nearest(last, list(fields)) if first["type"] == "extra_forbidden" else ""
+    return f'field "{".".join([*place, last])}": {first["msg"].lower()}{hint}'
 
 
 def plan_runs(

@@ -12,6 +12,8 @@ from fabula.recipe.toml import parse_value, read_toml
 PRESETS = Path(str(resources.files("fabula.recipe") / "presets"))
 DEFAULT_PHASE = "packed"
 SCALED_WITH_STEPS = ("schedule.warmup", "evaluation.every")
+CLOSEST_EVALUATIONS = 20
+"""Steps between evaluations that scaling does not go below."""
 
 
 def tier_names() -> list[str]:
@@ -82,8 +84,8 @@ def with_steps(recipe: Recipe, steps: int, keep: frozenset[str] = frozenset()) -
     """The same recipe over `steps` steps: what counts in steps shrinks or grows with them.
 
     Warmup and evaluation interval keep their share of the run, except for the dotted keys in `keep` (those that the
-    user set); checkpoints do not, since they bound the work that a crash can cost. Evaluations stay 20 steps apart or
-    more, so that a short run does not spend its time on them; a run shorter than that is evaluated at its ends.
+    user set); checkpoints do not, since they bound the work that a crash can cost. Scaling brings evaluations no closer
+    than 20 steps, so that a short run does not spend its time on them; a still shorter run is evaluated at its ends.
     """
     tree = recipe.as_tree()
     for key in SCALED_WITH_STEPS:
@@ -91,7 +93,7 @@ def with_steps(recipe: Recipe, steps: int, keep: frozenset[str] = frozenset()) -
         value = tree[section][name]
         if key in keep or not value:
             continue
-        scaled = max(1, round(value * steps / recipe.steps))
-        tree[section][name] = max(20, scaled) if key == "evaluation.every" else scaled
+        least = min(value, CLOSEST_EVALUATIONS) if key == "evaluation.every" else 1
+        tree[section][name] = max(least, round(value * steps / recipe.steps))
     tree["steps"] = steps
     return Recipe.from_tree(tree)

@@ -5,9 +5,11 @@ the nearest known key or the remedy. What is merely unwise (a floor above the pe
 is valid here and is found by the recipe lint, since the seeds themselves contain it.
 """
 
-from typing import Annotated, Any, Literal, Self, get_args
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from fabula.errors import InputError, nearest
 
@@ -200,6 +202,12 @@ class Recipe(Section):
     evaluation: Evaluation = Evaluation()
     checkpoint: Checkpoints = Checkpoints()
 
+    @model_validator(mode="after")
+    def _names_a_size(self) -> Self:
+        if self.tokenizer.startswith("bpe:") and not self.tokenizer[4:].isdecimal():
+            raise ValueError(f'tokenizer "{self.tokenizer}": write the number of tokens after bpe:, such as bpe:8192')
+        return self
+
     @property
     def positions_per_step(self) -> int:
         return self.batch.rows * self.batch.accumulation * self.model.context
@@ -222,7 +230,7 @@ class Recipe(Section):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            raise InputError(_one_line(error, cls)) from error
+            raise InputError(_one_line(error)) from error
 
     def as_tree(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
@@ -237,12 +245,13 @@ class Recipe(Section):
 
 def set_key(tree: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key in nested dictionaries. Raises InputError if the key is none of the recipe's."""
-    known = known_keys()
-    if key not in known:
-        raise InputError(f'unknown recipe field "{key}"{nearest(key, list(known))}')
+    if key not in known_keys():
+        raise InputError(f'unknown recipe field "{key}"{_suggestion(key)}')
     *sections, last = key.split(".")
     for section in sections:
         tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise InputError(f'"{section}" is a section of the recipe, so [{section}] must be a table')
     tree[last] = value
 
 
@@ -251,28 +260,43 @@ def known_keys(section: type[BaseModel] = Recipe, prefix: str = "") -> dict[str,
     keys: dict[str, Any] = {}
     for name, field in section.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
+        if _is_section(kind):
             keys.update(known_keys(kind, f"{prefix}{name}."))
         else:
             keys[prefix + name] = kind
     return keys
 
 
-def _one_line(error: ValidationError, root: type[BaseModel]) -> str:
-    first = error.errors()[0]
+def _suggestion(key: str) -> str:
+    """The nearest known key, or the one whose last part is nearest: `--set rows=8` means batch.rows."""
+    known = known_keys()
+    sections = [name for name, field in Recipe.model_fields.items() if _is_section(field.annotation)]
+    last_parts = {name.rpartition(".")[2]: name for name in known}
+    alike = get_close_matches(key.rpartition(".")[2], last_parts, n=1, cutoff=0.75)
+    if alike and not get_close_matches(key, known):
+        return nearest(last_parts[alike[0]], list(known))
+    return nearest(key, [*known, *(section for section in sections if section != key)])
+
+
+def first_error(error: ValidationError) -> ErrorDetails:
+    """The error to tell: a misspelt key rather than the key that it leaves missing."""
+    return min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+
+
+def _one_line(error: ValidationError) -> str:
+    first = first_error(error)
     key = ".".join(str(part) for part in first["loc"])
-    known = known_keys(root)
     if first["type"] == "extra_forbidden":
-        sections = [name for name, field in root.model_fields.items() if _is_section(field.annotation)]
-        return f'unknown recipe field "{key}"{nearest(key, [*known, *sections])}'
+        return f'unknown recipe field "{key}"{_suggestion(key)}'
     if first["type"] == "missing":
         return f'the recipe lacks "{key}"; add it, or start from a preset (`fabula recipes`)'
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
-    choices = get_args(known.get(key)) if str(known.get(key, "")).startswith("typing.Literal") else ()
+    kind = known_keys().get(key)
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
     hint = nearest(str(first["input"]), [str(choice) for choice in choices]) if choices else ""
     return f'recipe field "{key}": {first["msg"].lower()}, got {first["input"]!r}{hint}'
 
 
-def _is_section(kind: Any) -> bool:
+def _is_section(kind: Any) -> TypeGuard[type[Section]]:
     return isinstance(kind, type) and issubclass(kind, Section)

@@ -1,10 +1,11 @@
 """Checkpoints on disk: RUN/checkpoints/step-00001000/{model.safetensors, optimizer.safetensors, state.json}.
 
 A checkpoint is whole or does not exist: it is written beside its final name, synced and renamed. `state.json`
-holds the checksums of the other files and all that is not a tensor. What the tensors mean is the business of
-the room that trains; this file knows only bytes and names.
+holds all that is not a tensor, the checksums of the other files, and one of itself. What the tensors mean is the
+business of the room that trains; this file knows only bytes and names.
 """
 
+import hashlib
 import json
 import re
 import shutil
@@ -17,11 +18,12 @@ from fabula.errors import InputError
 from fabula.record.files import sha256_of, whole_folder, write_json
 
 _NAME = re.compile(r"step-(\d{8,})$")
+_REMEDY = "remove that checkpoint's folder, and the one before it is used"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified place on disk. `state` is the content of state.json."""
+    """A place on disk, verified by its checksums. `state` is the content of state.json."""
 
     folder: Path
     step: int
@@ -47,7 +49,8 @@ def write_checkpoint(
         for name, write in tensors.items():
             write(partial / name)
         checksums = {name: sha256_of(partial / name) for name in tensors}
-        write_json(partial / "state.json", {**state, "step": step, "sha256": checksums})
+        content = {**state, "step": step, "sha256": checksums}
+        write_json(partial / "state.json", {**content, "checksum": _checksum(content)})
     return folder
 
 
@@ -70,22 +73,32 @@ def read_checkpoint(run: Path, step: int | None = None, verify: bool = True) -> 
         raise InputError(f"{run} has no checkpoint at step {step}; there are: {', '.join(map(str, steps))}")
     step = steps[-1] if step is None else step
     folder = run / "checkpoints" / f"step-{step:08d}"
-    try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        checksums = state["sha256"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder}/state.json cannot be read ({error}); remove that checkpoint folder") from error
+    state = _read_state(folder / "state.json")
     if verify:
-        for name, expected in checksums.items():
+        for name, expected in state["sha256"].items():
             if not (folder / name).is_file() or sha256_of(folder / name) != expected:
-                raise InputError(
-                    f"{folder / name} is missing or damaged; remove that folder and use an earlier checkpoint"
-                )
+                raise InputError(f"{folder / name} is missing or damaged; {_REMEDY}")
     return Checkpoint(folder, step, state)
 
 
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); {_REMEDY}") from error
+    # Without a checksum it was written by hand or before there was one; then only the tensors are verified.
+    whole = isinstance(state, dict) and state.pop("checksum", None) in (None, _checksum(state))
+    if not whole or not isinstance(state.get("sha256"), dict):
+        raise InputError(f"{path} is damaged; {_REMEDY}")
+    return state
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def remove_old_checkpoints(run: Path, keep: int, also: set[int]) -> None:
-    """Remove all but the latest `keep` checkpoints and those in `also`; keep = 0 keeps all."""
-    for step in checkpoint_steps(run)[: -keep or None] if keep else []:
+    """Remove all but the latest `keep` checkpoints and those at the steps in `also`; keep = 0 keeps all."""
+    for step in checkpoint_steps(run)[:-keep] if keep else []:
         if step not in also:
             shutil.rmtree(run / "checkpoints" / f"step-{step:08d}")

@@ -23,15 +23,19 @@ def _sync_folder(folder: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by `text` in one rename: a reader sees the old file or the new one, never half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)  # there only after a failure
     _sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Replace `path` by `value` as JSON, whole. Raises ValueError for a NaN: JSON has none."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -60,6 +64,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def sha256_of(path: Path) -> str:
+    """Hexadecimal digest of a file of any size."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

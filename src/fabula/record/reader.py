@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -47,6 +48,7 @@ class Run:
 
 
 def is_run(folder: Path) -> bool:
+    """Whether `folder` holds a run.json; what is in it, `read_run` tells."""
     return (folder / "run.json").is_file()
 
 
@@ -98,8 +100,10 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a .jsonl file; of NAME.jsonl.gz where only that is there (archived records)."""
     packed = path.with_name(path.name + ".gz")
     if not path.is_file() and packed.is_file():
-        with gzip.open(packed, "rb") as file:
-            content = file.read()
+        try:
+            content = gzip.decompress(packed.read_bytes())
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{packed} cannot be unpacked ({error}); the record is damaged") from error
     else:
         content = path.read_bytes() if path.is_file() else b""
     lines = content.split(b"\n")

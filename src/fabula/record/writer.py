@@ -4,10 +4,10 @@ import json
 import math
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from fabula.errors import InputError
-from fabula.record.files import write_json, write_text
+from fabula.record.files import whole_folder, write_json, write_text
 
 STREAMS = ("metrics", "samples")
 """The appended files whose offsets a checkpoint remembers, so that a resumed run can cut them back."""
@@ -16,7 +16,7 @@ STREAMS = ("metrics", "samples")
 def json_line(fields: dict[str, Any]) -> str:
     """One line of a record. A non-finite number becomes null and is named in "non_finite": hidden never.
 
-    Floats keep seven significant digits, one more than float32 can tell apart.
+    Floats keep seven significant digits: a float32 has 24 bits, 7.2 digits.
     """
     line: dict[str, Any] = {}
     non_finite = []
@@ -36,14 +36,14 @@ def json_line(fields: dict[str, Any]) -> str:
 class RunWriter:
     """Appends to RUN/metrics.jsonl and RUN/samples.jsonl, and keeps RUN/run.json true.
 
-    A run folder exists from the first byte on as a valid, unfinished run: `run.json` says "running" until
-    `close` says how it ended.
+    A run folder is a valid, unfinished run from the moment it exists: `run.json` says "running" until `close` says
+    how it ended.
     """
 
     def __init__(self, folder: Path, info: dict[str, Any], append_from: dict[str, int] | None = None) -> None:
         self.folder = folder
         self.info = info
-        self._files = {}
+        self._files: dict[str, IO[bytes]] = {}
         for stream in STREAMS:
             path = folder / f"{stream}.jsonl"
             if append_from is not None:
@@ -61,9 +61,13 @@ class RunWriter:
             raise InputError(
                 f"{folder} already exists and is not empty; choose another --out, or continue with --resume"
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "tokenizer.json", tokenizer_json)
-        write_text(folder / "recipe.toml", recipe_toml)
+        if folder.exists():
+            folder = folder.resolve()  # an empty folder gives way to the whole one, also behind a link
+            folder.rmdir()
+        with whole_folder(folder) as partial:
+            write_text(partial / "tokenizer.json", tokenizer_json)
+            write_text(partial / "recipe.toml", recipe_toml)
+            write_json(partial / "run.json", info)
         return cls(folder, info)
 
     @classmethod
