@@ -115,8 +115,25 @@ def causal_attention(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, scale: floa
     if groups > 1:
         k_BKTE, v_BKTE = (each.repeat_interleave(groups, dim=1) for each in (k_BKTE, v_BKTE))
     if not 0 < window < T:
-        return F.scaled_dot_product_attention(q_BHTE, k_BKTE, v_BKTE, is_causal=True, scale=scale)
+        return attention(q_BHTE, k_BKTE, v_BKTE, scale)
     return windowed_attention(q_BHTE, k_BKTE, v_BKTE, scale, window)
+
+
+PLAIN_ATTENTION_KEYS = 512
+"""Up to so many keys, bfloat16 attention on a processor is made of plain products, whose scores then fit its cache.
+Forward and backward of 16 rows on one core: 4.5 ms instead of 15.1 (4 heads of 32, 128 tokens), 36 instead of 64
+(6 heads of 64, 256 tokens). In float32 the library's fused kernel is the faster one: 6.3 against 8.4 ms."""
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, scale: float, visible: Tensor | None = None) -> Tensor:
+    """Scaled dot-product attention over the last two dimensions; causal unless `visible` (queries, keys) says more."""
+    num_queries, num_keys = q.shape[-2], k.shape[-2]
+    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or num_keys > PLAIN_ATTENTION_KEYS:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, is_causal=visible is None, scale=scale)
+    if visible is None:
+        visible = torch.ones(num_queries, num_keys, dtype=torch.bool, device=q.device).tril()
+    scores = (q @ k.transpose(-1, -2)).float() * scale
+    return scores.masked_fill(~visible, float("-inf")).softmax(-1).to(q.dtype) @ v
 
 
 def windowed_attention(q_BHTE: Tensor, k_BHTE: Tensor, v_BHTE: Tensor, scale: float, window: int) -> Tensor:
@@ -135,7 +152,7 @@ def windowed_attention(q_BHTE: Tensor, k_BHTE: Tensor, v_BHTE: Tensor, scale: fl
     visible = (key <= query) & (key > query - window)
     # The first block has no predecessor: its first `window` keys are padding.
     exists = (torch.arange(blocks, device=q.device)[:, None, None] > 0) | (key >= window)
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=visible & exists, scale=scale)
+    y = attention(q, k, v, scale, visible & exists)
     return y.reshape(B, H, blocks * window, E)[:, :, :T]
 
 
