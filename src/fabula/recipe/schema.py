@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from fabula.errors import InputError, nearest
 
@@ -278,9 +277,9 @@ def _suggestion(key: str) -> str:
     return nearest(key, [*known, *(section for section in sections if section != key)])
 
 
-def first_error(error: ValidationError) -> ErrorDetails:
+def first_error(error: ValidationError) -> dict[str, Any]:
     """The error to tell: a misspelt key rather than the key that it leaves missing."""
-    return min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    return dict(min(error.errors(), key=lambda each: each["type"] != "extra_forbidden"))
 
 
 def _one_line(error: ValidationError) -> str:

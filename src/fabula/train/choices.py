@@ -12,8 +12,8 @@ from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
 
 COMPILE_FROM_FLOP = 5e12
-"""Where compiling pays on two cores: it takes 20 s the first time, and `basic` then makes 290 GFLOP/s instead of 110,
-so that 20 s = F / 110e9 - F / 290e9 at F = 3.5e12."""
+"""Where compiling surely pays on two cores: it takes 20 s the first time, and `basic` then makes 290 GFLOP/s instead of
+110, so that it is even at F / 110e9 - F / 290e9 = 20 s, which is F = 3.5e12."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,17 @@ def choose_device() -> Choice:
 
 
 def choose_precision(wanted: str, device: str) -> Choice:
-    """Type of the matrix products.
-
-    Raises InputError never: a processor without native bfloat16 still computes it, slowly, when asked to.
-    """
+    """Type of the matrix products. A processor without native bfloat16 still computes it, slowly, when asked to."""
     if wanted != "auto":
         return Choice(wanted, "the recipe says so")
     if device == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return (
-            Choice("bfloat16", "native on this GPU") if native else Choice("float32", "this GPU has no native bfloat16")
-        )
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return Choice("bfloat16", "native on this GPU")
+        return Choice("float32", "this GPU has no native bfloat16")
     if device == "mps":
         return Choice("float32", "bfloat16 on MPS is not proven here")
-    if torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16"):
+    capabilities = torch.cpu.get_capabilities()
+    if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
         return Choice("bfloat16", "this processor multiplies bfloat16 natively")
     return Choice("float32", f"this processor ({platform.machine()}) has no native bfloat16 products")
 
@@ -62,7 +59,10 @@ def training_flop(recipe: Recipe, vocabulary: int) -> float:
 
 def choose_compile(recipe: Recipe, vocabulary: int, device: str) -> Choice:
     """Whether to run the step through torch.compile. The rule depends on the recipe, never on a timing, so that the
-    same run makes the same choice twice."""
+    same run makes the same choice twice.
+
+    Raises InputError when the recipe insists on compiling and there is no C++ compiler.
+    """
     wanted = recipe.compute.compile
     if wanted == "off":
         return Choice("off", "the recipe says so")

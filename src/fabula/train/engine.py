@@ -13,6 +13,7 @@ from fabula.model.initialization import initialize
 from fabula.model.loss import token_losses
 from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
+from fabula.score.held_out import TokenLosses
 from fabula.text.batches import BatchSource
 from fabula.train.choices import Choice, choose_compile, choose_device, choose_precision
 from fabula.train.memory import keep_freed_memory
@@ -22,10 +23,9 @@ from fabula.train.step import LossSum, StepResult, train_step
 INITIALIZATION_STREAM = 0x696E6974  # "init": keeps these numbers apart from the order's and the completions'
 PROBE_STEPS = 3
 
-TokenLosses = Callable[[Tensor, Tensor], Tensor]
-
 
 def initialization_seed(seed: int) -> int:
+    """The seed of the initial weights in a run with `seed`."""
     return int(np.random.SeedSequence([INITIALIZATION_STREAM, seed]).generate_state(1, np.uint64)[0] >> 1)
 
 
@@ -47,10 +47,15 @@ class Engine:
 
     def step(self, source: BatchSource, step: int) -> StepResult:
         """Make update `step`, counted from 1."""
+        batches = [source.batch(step, micro_step) for micro_step in range(self.recipe.batch.accumulation)]
+        clip = self.recipe.optimizer.clip
+        rate = self.learning_rate(step)
+        return train_step(self.model, self.loss_sum, self.optimizer, batches, rate, clip, self.device)
+
+    def learning_rate(self, step: int) -> float:
+        """The rate of update `step`."""
         recipe = self.recipe
-        batches = [source.batch(step, micro_step) for micro_step in range(recipe.batch.accumulation)]
-        rate = learning_rate(recipe.schedule, step, recipe.steps, recipe.batch.accumulation)
-        return train_step(self.model, self.loss_sum, self.optimizer, batches, rate, recipe.optimizer.clip, self.device)
+        return learning_rate(recipe.schedule, step, recipe.steps, recipe.batch.accumulation)
 
     def reset(self) -> None:
         """Weights as the seed makes them, an optimizer without memory."""
@@ -66,24 +71,30 @@ def build_engine(recipe: Recipe, vocabulary: int, seed: int) -> Engine:
     device = torch.device(device_choice.value)
     model = Decoder(recipe.model, vocabulary, getattr(torch, precision.value))
     model.to(device=device, dtype=getattr(torch, recipe.compute.weights))
+    choices = {"device": device_choice, "precision": precision, "compile": compiling, "memory": keep_freed_memory()}
+    optimizer = make_optimizer(model, recipe.optimizer, recipe.schedule.peak)
+    loss_sum, losses = loss_functions(model)
+    if compiling.value == "on":
+        # One engine is alive at a time; without this, Dynamo would stop compiling after the eighth run of a ladder.
+        torch.compiler.reset()
+        loss_sum, losses = torch.compile(loss_sum), torch.compile(losses)
+    engine = Engine(recipe, seed, model, optimizer, device, choices, loss_sum, losses)
+    engine.reset()
+    return engine
+
+
+def loss_functions(model: Decoder) -> tuple[LossSum, TokenLosses]:
+    """What is differentiated (the sum over a batch) and what is scored (the loss of each token), both uncompiled."""
 
     def loss_sum(inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
         return model.loss(model.hidden(inputs_BT), targets_BT)
 
     def losses(inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
         x_ND = model.hidden(inputs_BT).flatten(0, 1).to(model.compute_dtype)
-        flat = token_losses(x_ND, model.head_weight, model.head_bias, targets_BT.flatten(), recipe.model.logit_cap)
+        flat = token_losses(x_ND, model.head_weight, model.head_bias, targets_BT.flatten(), model.shape.logit_cap)
         return flat.view_as(targets_BT)
 
-    choices = {"device": device_choice, "precision": precision, "compile": compiling, "memory": keep_freed_memory()}
-    optimizer = make_optimizer(model, recipe.optimizer, recipe.schedule.peak)
-    engine = Engine(recipe, seed, model, optimizer, device, choices, loss_sum, losses)
-    if compiling.value == "on":
-        # One engine is alive at a time; without this, Dynamo would stop compiling after the eighth run of a ladder.
-        torch.compiler.reset()
-        engine.loss_sum, engine.token_losses = torch.compile(loss_sum), torch.compile(losses)
-    engine.reset()
-    return engine
+    return loss_sum, losses
 
 
 def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) -> None:
@@ -94,13 +105,10 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
     started = time.perf_counter()
     if engine.choices["compile"].value == "on":
         notice("compiling the training step (about half a minute the first time; the result is cached)")
-        eager = engine.loss_sum._torchdynamo_orig_callable, engine.token_losses._torchdynamo_orig_callable  # type: ignore[attr-defined]
         try:
             engine.step(source, 1)
-        except (
-            RuntimeError
-        ) as error:  # what Dynamo, Inductor and a C++ compiler raise; a real defect is raised again below
-            engine.loss_sum, engine.token_losses = eager
+        except RuntimeError as error:  # Dynamo, Inductor or a C++ compiler; a defect of ours is raised again below
+            engine.loss_sum, engine.token_losses = loss_functions(engine.model)
             reason = f"torch.compile failed: {str(error).splitlines()[0][:160]}"
             engine.choices["compile"] = Choice("off", reason)
             notice(f"not compiled: {reason}")

@@ -4,6 +4,7 @@ import datetime
 import math
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ import fabula
 from fabula.errors import InputError
 from fabula.model.decoder import parameter_count
 from fabula.recipe.counts import count_parameters
-from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml, to_toml
 from fabula.record.checkpoint import checkpoint_steps, read_checkpoint, remove_old_checkpoints
@@ -69,7 +69,11 @@ class Training:
     progress: Progress = field(default_factory=Progress)
 
     def run(self, writer: RunWriter) -> str:
-        """Train to the last step, or until the observer wants to stop. Returns the run's final status."""
+        """Train to the last step, or until the observer wants to stop. Returns the run's final status.
+
+        Raises TrainingFailed when too many steps in a row were not finite.
+        """
+        self.observer.begun(self.progress.step)
         if self.progress.step == 0:
             writer.event(0, "started")
             self.evaluate(writer, full=True)
@@ -80,16 +84,18 @@ class Training:
             if last or step % self.recipe.evaluation.every == 0:
                 self.evaluate(writer, full=last)
             stopping = not last and self.observer.stopping()
-            if stopping:
-                writer.event(step, "interrupted")
-            if last:
-                writer.event(step, "finished")
-            every = self.recipe.checkpoint.every
-            if last or stopping or (every and step % every == 0):
+            if last or stopping:
+                writer.event(step, "finished" if last else "interrupted")
+            if stopping or self.has_checkpoint(step):
                 self.save(writer)
             if stopping:
                 return "interrupted"
         return "finished"
+
+    def has_checkpoint(self, step: int) -> bool:
+        """Whether the recipe asks for a checkpoint after update `step`."""
+        every = self.recipe.checkpoint.every
+        return step == self.recipe.steps or (every > 0 and step > 0 and step % every == 0)
 
     def update(self, writer: RunWriter) -> None:
         """One optimizer update and its line."""
@@ -108,9 +114,7 @@ class Training:
             "positions": progress.positions,
             "loss": result.loss,
             "grad_norm": result.grad_norm,
-            "learning_rate": learning_rate(
-                self.recipe.schedule, step, self.recipe.steps, self.recipe.batch.accumulation
-            ),
+            "learning_rate": self.engine.learning_rate(step),
             "seconds": progress.training_seconds,
             "tokens_per_second": result.num_tokens / seconds,
         }
@@ -151,8 +155,14 @@ class Training:
         }
         writer.evaluation(**line)
         self.observer.evaluated(line)
-        loss = fields["val_loss_subset"]
-        if loss is not None and math.isfinite(loss) and (progress.best_loss is None or loss < progress.best_loss):
+        self.note_best(fields["val_loss_subset"])
+
+    def note_best(self, loss: float | None) -> None:
+        """Remember the best step among those that can be gone back to."""
+        progress = self.progress
+        if loss is None or not math.isfinite(loss) or not self.has_checkpoint(progress.step):
+            return
+        if progress.best_loss is None or loss < progress.best_loss:
             progress.best_loss, progress.best_step = loss, progress.step
 
     def sample(self, writer: RunWriter, final: bool) -> None:
@@ -188,8 +198,8 @@ def prepare_training(
 ) -> Training:
     """Build everything a run needs and measure how long it will take; nothing is written.
 
-    `recipe.model.vocabulary` is filled in from the data's tokenizer. With `minutes`, the steps are chosen to fit; dotted
-    keys in `keep` (what the user set) do not change with them.
+    `recipe.model.vocabulary` is filled in from the data's tokenizer. With `minutes`, the steps are chosen to fit;
+    dotted keys in `keep` (what the user set) do not change with them.
 
     Raises InputError when recipe and data do not fit each other.
     """
@@ -200,6 +210,7 @@ def prepare_training(
             f"({data.tokenizer.name}, {vocabulary:,}); leave model.vocabulary at 0"
         )
     recipe = recipe.with_values(**{"model.vocabulary": recipe.vocabulary or vocabulary})
+    _check_fit(recipe, data)
     source = BatchSource(
         data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
         context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
@@ -214,12 +225,28 @@ def prepare_training(
     return Training(recipe, data, seed, engine, source, rulers, observer)
 
 
+def _check_fit(recipe: Recipe, data: PreparedData) -> None:
+    for name in ("train", "validation"):
+        if not data.split(name).num_stories:
+            raise InputError(f"{data.folder} has no {name} stories; prepare it again from more stories")
+    if not recipe.evaluation.sample_tokens:
+        return
+    for prompt in recipe.evaluation.prompts:
+        num_tokens = 1 + len(data.tokenizer.encode(prompt))
+        if num_tokens >= recipe.model.context:
+            raise InputError(
+                f'evaluation.prompts: "{prompt}" is {num_tokens} tokens long with its end-of-text, but the context is '
+                f"{recipe.model.context}; give shorter ones, or set evaluation.sample_tokens=0"
+            )
+
+
 def run_information(training: Training) -> dict[str, Any]:
     """The content of run.json that is known before the first step."""
     recipe, data, engine = training.recipe, training.data, training.engine
     counts = count_parameters(recipe.model, recipe.vocabulary)
     assert counts.total == parameter_count(engine.model), "the closed form and the model disagree"
     layout = training.source.statistics(recipe.steps)
+    text_hashes, tokenizer_hash = _data_hashes(data)
     return {
         "format": 1,
         "status": "running",
@@ -231,8 +258,8 @@ def run_information(training: Training) -> dict[str, Any]:
             "path": str(data.folder),
             "source": data.manifest.source,
             "tokenizer": data.tokenizer.name,
-            "tokenizer_hash": data.tokenizer.hash,
-            "text_hashes": {name: facts.text_hash for name, facts in data.manifest.splits.items()},
+            "tokenizer_hash": tokenizer_hash,
+            "text_hashes": text_hashes,
             "entropy_floor": data.entropy_floor(),
             "end_of_text": recipe.batch.end_of_text,
         },
@@ -259,7 +286,10 @@ def run_information(training: Training) -> dict[str, Any]:
 
 
 def start_run(training: Training, out: Path) -> str:
-    """Train from the beginning into the new folder `out`. Returns the final status."""
+    """Train from the beginning into the new folder `out`. Returns the final status.
+
+    Raises InputError when `out` already holds something, TrainingFailed when the loss does not stay finite.
+    """
     writer = RunWriter.create(
         out, to_toml(training.recipe.as_tree()), training.data.tokenizer.to_json(), run_information(training)
     )
@@ -272,28 +302,51 @@ def stored_recipe(run: Path) -> Recipe:
     return Recipe.from_tree(read_toml(run / "recipe.toml"))
 
 
+def check_origin(run: Path, info: Mapping[str, Any], data: PreparedData, seed: int | None = None) -> None:
+    """Raise InputError unless the run in the folder `run`, whose run.json holds `info`, was made with these stories,
+    this tokenizer and, where one is given, this seed."""
+    text_hashes, tokenizer_hash = _data_hashes(data)
+    try:
+        stored_seed = info["seed"]
+        same = {
+            "other stories": info["data"]["text_hashes"] == text_hashes,
+            "another tokenizer": info["data"]["tokenizer_hash"] == tokenizer_hash,
+        }
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{run / 'run.json'} lacks fields of a run ({error!r}); the run folder is damaged") from error
+    if seed not in (None, stored_seed):
+        raise InputError(f"{run} was made with seed {stored_seed}, not {seed}; give that one, or choose another --out")
+    for what, agrees in same.items():
+        if not agrees:
+            raise InputError(
+                f"{run} was made with {what} than {data.folder} holds; give the --data it was made with, "
+                "or choose another --out"
+            )
+
+
+def _data_hashes(data: PreparedData) -> tuple[dict[str, str], str]:
+    """Of the stories, split by split, and of the tokenizer."""
+    return {name: facts.text_hash for name, facts in data.manifest.splits.items()}, data.tokenizer.hash
+
+
 def resume_run(training: Training, out: Path) -> str:
     """Continue `out` from its latest checkpoint, or from the start where it has none yet.
 
-    Raises InputError when the folder belongs to another seed, other stories or another tokenizer.
+    Raises InputError when the folder belongs to another seed, other stories or another tokenizer, or when its latest
+    checkpoint is damaged or was not written by a training.
     """
     info, new = read_run(out).info, run_information(training)
-    for what, stored, wanted in (
-        ("seed", info["seed"], training.seed),
-        ("tokenizer", info["data"]["tokenizer_hash"], new["data"]["tokenizer_hash"]),
-        ("stories", info["data"]["text_hashes"], new["data"]["text_hashes"]),
-    ):
-        if stored != wanted:
-            raise InputError(
-                f"{out} was started with another {what} than this --data/--seed; give those it was started with"
-            )
+    check_origin(out, info, training.data, training.seed)
     offsets = dict.fromkeys(STREAMS, 0)
     if checkpoint_steps(out):
         checkpoint = read_checkpoint(out)
+        if not {"progress", "offsets"} <= checkpoint.state.keys():
+            raise InputError(f"{checkpoint.folder} was not written by a training, so no training can go on from it")
         state.load(checkpoint, training.engine.model, training.engine.optimizer)
         training.progress = Progress(**checkpoint.state["progress"])
         offsets = checkpoint.state["offsets"]
-    info |= {"status": "running", "choices": new["choices"], "versions": new["versions"], "threads": new["threads"]}
+    info |= {name: new[name] for name in ("choices", "versions", "device", "threads")}
+    info.pop("error", None)
     writer = RunWriter.resume(out, info, offsets)
     if training.progress.step:
         writer.event(training.progress.step, "resumed")

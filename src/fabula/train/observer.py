@@ -16,6 +16,9 @@ class Observer:
     def planned(self, recipe: Recipe, choices: dict[str, Choice], estimate: Estimate) -> None:
         """Everything is decided, nothing has been trained yet."""
 
+    def begun(self, step: int) -> None:
+        """Training begins, or goes on, after `step` updates; from here on `stopping` is asked."""
+
     def stepped(self, line: dict[str, Any]) -> None:
         """An update was made; `line` is its line of the record."""
 

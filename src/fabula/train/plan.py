@@ -33,6 +33,7 @@ def evaluation_positions(recipe: Recipe, rulers: Rulers) -> int:
 
 
 def estimate(recipe: Recipe, rulers: Rulers, step_seconds: float) -> Estimate:
+    """The cost of `recipe` where one step takes `step_seconds`."""
     position_seconds = step_seconds / recipe.positions_per_step
     evaluation = FORWARD_SHARE * position_seconds * evaluation_positions(recipe, rulers)
     return Estimate(recipe.steps * step_seconds, evaluation)
@@ -52,6 +53,7 @@ def recipe_for_minutes(
     if steps < 1:
         needed = estimate(with_steps(recipe, 1, keep), rulers, step_seconds).total / 60
         raise InputError(
-            f"{minutes:g} minutes are too short: one step with its evaluations takes {needed:.1f}; give more --minutes"
+            f"{minutes:g} minutes are too few: one step with its evaluations takes about {needed:.2g}; "
+            "give more --minutes"
         )
     return with_steps(recipe, steps, keep)

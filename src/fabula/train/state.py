@@ -4,7 +4,7 @@ Weights and optimizer moments are safetensors; counters are JSON. The data needs
 a function of the step.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ def save(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimize
     """Write RUN/checkpoints/step-... with the weights, the optimizer's tensors and `state`."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     moments = _optimizer_tensors(model, optimizer)
-    tensors = {
+    tensors: dict[str, Callable[[Path], None]] = {
         "model.safetensors": lambda path: save_file(weights, path),
         "optimizer.safetensors": lambda path: save_file(moments, path),
     }
@@ -34,6 +34,8 @@ def load(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimi
     """
     load_weights(checkpoint.model, model)
     stored = load_file(checkpoint.optimizer)
+    if not stored:  # every step so far was skipped: the optimizer remembers nothing yet
+        return
     for name, parameter in model.named_parameters():
         prefix = f"{name}/"
         values = {key[len(prefix) :]: tensor for key, tensor in stored.items() if key.startswith(prefix)}
@@ -46,6 +48,10 @@ def load(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimi
 
 
 def load_weights(path: Path, model: nn.Module) -> None:
+    """Put the tensors of a safetensors file into `model`, in the types and on the device that it has.
+
+    Raises InputError when a name is missing or left over, or a shape differs.
+    """
     stored = load_file(path)
     expected = model.state_dict()
     different = [name for name in expected if name not in stored or stored[name].shape != expected[name].shape]
