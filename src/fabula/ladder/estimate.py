@@ -1,10 +1,12 @@
-"""What a ladder will cost, from a probe of each tier."""
+"""What a ladder will cost, from probes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fabula.recipe.ladder import PlannedRun
+from fabula.recipe.schema import Recipe
+from fabula.score.rulers import Rulers
 from fabula.text.prepared import open_prepared
 from fabula.train.loop import prepare_training
 from fabula.train.observer import Observer
@@ -12,28 +14,39 @@ from fabula.train.plan import estimate
 
 
 @dataclass(frozen=True)
-class TierCost:
-    tier: str
+class PhaseCost:
+    """One phase of one tier."""
+
+    run: PlannedRun
+    """One of its runs, whose schedule is shown; the others differ in their seed only."""
     num_runs: int
-    steps: int
-    """Of one run."""
-    positions: int
-    """Of one run."""
     seconds: float
-    """Of all runs of the tier, evaluations included."""
-    phases: tuple[PlannedRun, ...]
-    """One run of each phase, whose schedule is shown."""
+    """Of one run, evaluations included."""
+
+    @property
+    def positions(self) -> int:
+        """Of one run."""
+        return self.run.recipe.steps * self.run.recipe.positions_per_step
 
 
-def probe_tiers(planned: Sequence[PlannedRun], data: Path, observer: Observer) -> list[TierCost]:
-    """Run a few steps of each tier's last phase and multiply. Nothing is written."""
+def probe_phases(planned: Sequence[PlannedRun], data: Path, observer: Observer) -> list[PhaseCost]:
+    """Run a few steps of each kind of step that the plan has, and multiply. Nothing is written.
+
+    Phases of one model and one arithmetic cost the same for each position, so they share a probe.
+    """
+    probes: dict[str, tuple[Rulers, float]] = {}  # and the seconds of a position
     costs = []
-    for tier in dict.fromkeys(run.tier for run in planned):
-        runs = [run for run in planned if run.tier == tier]
-        phases = {run.phase: run for run in runs}
-        recipe = runs[-1].recipe
-        training = prepare_training(recipe, open_prepared(data, recipe.tokenizer), 0, observer)
-        seconds = estimate(training.recipe, training.rulers, training.engine.step_seconds).total
-        positions = recipe.steps * recipe.positions_per_step
-        costs.append(TierCost(tier, len(runs), recipe.steps, positions, seconds * len(runs), tuple(phases.values())))
+    for tier, phase in dict.fromkeys((run.tier, run.phase) for run in planned):
+        runs = [run for run in planned if (run.tier, run.phase) == (tier, phase)]
+        recipe = runs[0].recipe
+        if (kind := _kind_of_step(recipe)) not in probes:
+            training = prepare_training(recipe, open_prepared(data, recipe.tokenizer), 0, observer)
+            probes[kind] = training.rulers, training.engine.step_seconds / recipe.positions_per_step
+        rulers, position_seconds = probes[kind]
+        seconds = estimate(recipe, rulers, position_seconds * recipe.positions_per_step).total
+        costs.append(PhaseCost(runs[0], len(runs), seconds))
     return costs
+
+
+def _kind_of_step(recipe: Recipe) -> str:
+    return repr((recipe.model, recipe.compute, recipe.tokenizer, recipe.batch.rows))

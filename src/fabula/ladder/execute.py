@@ -2,8 +2,10 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, wait
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
@@ -14,11 +16,18 @@ from fabula.text.prepared import open_prepared
 from fabula.train.loop import TrainingFailed, prepare_training, resume_run, start_run
 from fabula.train.observer import Observer
 
+POLL_SECONDS = 0.5
+"""Between two looks at whether the user wants to stop, while workers work."""
+
 
 def carry_out_run(planned: PlannedRun, data: Path, out: Path, observer: Observer) -> str:
     """Make one run, or continue it. Returns its status; a run that fails is "failed" and stops nothing else."""
+    if observer.stopping():
+        return "interrupted"
     prepared = open_prepared(data, planned.recipe.tokenizer)
     training = prepare_training(planned.recipe, prepared, planned.seed, observer)
+    if observer.stopping():  # while it was compiled and probed
+        return "interrupted"
     folder = out / planned.folder
     try:
         return resume_run(training, folder) if is_run(folder) else start_run(training, folder)
@@ -38,17 +47,34 @@ def carry_out(
     """Make every run of `planned`, in order; `started(number, run)` is called before each.
 
     With several workers each gets its share of the cores and a process of its own, and `started` is called when a run
-    has ended. Returns the statuses; an interruption leaves the rest of the runs out.
+    has ended. Returns the statuses; a run that was left out because the user stopped is "interrupted" or has none.
     """
     if num_workers > 1:
         return _share_out(planned, data, out, observer, started, num_workers)
-    statuses = {}
+    statuses: dict[PlannedRun, str] = {}
     for number, run in enumerate(planned, start=1):
+        if observer.stopping() or "interrupted" in statuses.values():
+            break
         started(number, run)
         statuses[run] = carry_out_run(run, data, out, observer)
-        if statuses[run] == "interrupted":
-            break
     return statuses
+
+
+class _WorkerObserver(Observer):
+    """What a worker's runs tell: nothing; they stop when the process that shares out the work says so."""
+
+    stop: Event
+    """Set once a worker, when it begins."""
+
+    def stopping(self) -> bool:
+        return self.stop.is_set()
+
+
+def _begin_worker(num_threads: int, stop: Event) -> None:
+    # Ctrl-C reaches every process of the terminal; only the first one may act on it, so that all checkpoints are made.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(num_threads)
+    _WorkerObserver.stop = stop
 
 
 def _share_out(
@@ -59,19 +85,29 @@ def _share_out(
     started: Callable[[int, PlannedRun], None],
     num_workers: int,
 ) -> dict[PlannedRun, str]:
-    threads = max(1, (os.cpu_count() or 1) // num_workers)
-    statuses = {}
+    num_threads = max(1, (os.cpu_count() or 1) // num_workers)
+    statuses: dict[PlannedRun, str] = {}
     # Spawned, not forked: a forked copy of torch's thread pool hangs.
     context = multiprocessing.get_context("spawn")
+    stop = context.Event()
     with ProcessPoolExecutor(
-        num_workers, mp_context=context, initializer=torch.set_num_threads, initargs=(threads,)
+        num_workers, mp_context=context, initializer=_begin_worker, initargs=(num_threads, stop)
     ) as pool:
-        futures = {pool.submit(carry_out_run, run, data, out, Observer()): run for run in planned}
-        for number, future in enumerate(as_completed(futures), start=1):
-            run = futures[future]
-            statuses[run] = future.result()
-            started(number, run)
-            if observer.stopping():
-                pool.shutdown(cancel_futures=True)
-                break
+        futures = {pool.submit(carry_out_run, run, data, out, _WorkerObserver()): run for run in planned}
+        waiting = set(futures)
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=POLL_SECONDS)
+                for future in done:
+                    run = futures[future]
+                    statuses[run] = future.result()
+                    started(len(statuses), run)
+                    if statuses[run] == "failed":
+                        observer.notice(f"{run.folder} failed; its run.json says why")
+                if observer.stopping():
+                    stop.set()
+                    waiting = {future for future in waiting if not future.cancel()}
+        finally:  # an error in one run must not wait until all the others are made
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
     return statuses

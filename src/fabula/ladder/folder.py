@@ -1,7 +1,7 @@
 """The ladder's folder: LADDER/ladder.json and its runs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,13 @@ from fabula.recipe.ladder import Ladder, PlannedRun
 from fabula.record.files import write_json
 from fabula.record.reader import is_run, read_run
 from fabula.text.prepared import PreparedData
-from fabula.train.loop import stored_recipe
+from fabula.train.loop import check_origin, stored_recipe
 
 
 def describe(
     ladder: Ladder, planned: Sequence[PlannedRun], num_seeds: int, scale: float, command: str
 ) -> dict[str, Any]:
-    """The content of ladder.json."""
+    """The content of ladder.json: what was asked for, and the command that did."""
     tiers, phases = ({getattr(run, name): None for run in planned} for name in ("tier", "phase"))
     changes = {phase.name: phase.change for phase in ladder.phases}
     return {
@@ -30,8 +30,8 @@ def describe(
     }
 
 
-def open_folder(out: Path, description: dict[str, Any]) -> None:
-    """Create the ladder's folder, or add tiers, phases and seeds to one that is there.
+def open_folder(out: Path, description: dict[str, Any], ladder: Ladder) -> None:
+    """Create the ladder's folder, or add tiers, phases and seeds to one that is there, in the order of `ladder`.
 
     Raises InputError when `out` holds something else, or a ladder of another name or scale.
     """
@@ -44,25 +44,32 @@ def open_folder(out: Path, description: dict[str, Any]) -> None:
         return
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        for key in ("name", "scale"):
-            if stored[key] != description[key]:
-                raise InputError(
-                    f"{out} holds a ladder with {key} {stored[key]}, not {description[key]}; choose another --out"
-                )
-        merged = {**description, "seeds": max(stored["seeds"], description["seeds"])}
-        for key in ("tiers", "phases"):
-            merged[key] = stored[key] + [each for each in description[key] if each not in stored[key]]
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
+        differences = [key for key in ("name", "scale") if stored[key] != description[key]]
+        tiers = dict.fromkeys([*stored["tiers"], *description["tiers"]])
+        phases = {each["name"]: each for each in [*stored["phases"], *description["phases"]]}
+        num_seeds = max(stored["seeds"], description["seeds"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error!r}); choose another --out") from error
+    for key in differences:
+        raise InputError(f"{out} holds a ladder with {key} {stored[key]}, not {description[key]}; choose another --out")
+    merged = {
+        **description,
+        "tiers": _in_order(tiers, [Path(tier).stem for tier in ladder.tiers]),
+        "phases": [phases[name] for name in _in_order(phases, [phase.name for phase in ladder.phases])],
+        "seeds": num_seeds,
+    }
     write_json(path, merged)
+
+
+def _in_order(names: Iterable[str], order: list[str]) -> list[str]:
+    """`names` as `order` has them, and then those that it does not have."""
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
 
 def is_finished(planned: PlannedRun, out: Path, data: PreparedData) -> bool:
     """Whether this run stands complete in the ladder's folder.
 
-    Raises InputError when the run that is there has another recipe or other stories.
+    Raises InputError when the run that is there has another recipe, other stories or another tokenizer.
     """
     folder = out / planned.folder
     if not is_run(folder):
@@ -71,7 +78,5 @@ def is_finished(planned: PlannedRun, out: Path, data: PreparedData) -> bool:
     wanted = planned.recipe.with_values(**{"model.vocabulary": planned.recipe.vocabulary or stored.model.vocabulary})
     if stored != wanted:
         raise InputError(f"{folder} was made with another recipe; choose another --out for the changed ladder")
-    hashes = {name: facts.text_hash for name, facts in data.manifest.splits.items()}
-    if run.info["data"]["text_hashes"] != hashes or run.info["data"]["tokenizer_hash"] != data.tokenizer.hash:
-        raise InputError(f"{folder} was trained on other stories or another tokenizer than {data.folder} holds")
+    check_origin(folder, run.info, data, planned.seed)
     return run.status == "finished"
