@@ -4,6 +4,7 @@ Commands import what they need inside their bodies, so that `fabula --help` load
 """
 
 import sys
+from typing import Any
 
 import typer
 
@@ -19,7 +20,6 @@ from fabula.errors import InputError
 
 app = typer.Typer(
     name="fabula",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -28,22 +28,48 @@ app = typer.Typer(
 for command in (demo, prepare, train, ladder, generate, report, export, recipes):
     app.command()(command)
 
+STOPPED = 130
+"""Exit code of a process that Ctrl-C ended: 128 and the number of SIGINT."""
+
 MAKING = {"torch", "tokenizers", "tiktoken", "pyarrow"}
 """What the extra `train` installs beside the base package."""
 
 
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""A wrong command line, as Typer raises it; newer versions of Typer have no public name for it."""
+
+
 def main() -> None:
     """Run the command line. Wrong input: one line, exit 2. A stop from the keyboard: exit 130."""
+    raise SystemExit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
     try:
-        app()
+        # Outside its standalone mode Typer returns the code of typer.Exit, and raises usage errors instead of drawing
+        # a box around them.
+        code = app(arguments or ["--help"], standalone_mode=False)
+    except UsageError as error:
+        return _wrong(_usage(error))
     except InputError as error:
-        print(f"fabula: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        return _wrong(str(error))
     except ModuleNotFoundError as error:
         if error.name not in MAKING:
             raise
-        print(f"fabula: this command needs {error.name}; install it with: pip install 'fabula[train]'", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
+        return _wrong(f"this command needs {error.name}; install it with: pip install 'fabula[train]'")
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        return _wrong(f"{error.filename}: {error.strerror}; choose another place")
+    if code == STOPPED:
         print("fabula: stopped", file=sys.stderr)
-        raise SystemExit(130) from None
+    return code if isinstance(code, int) else 0
+
+
+def _wrong(message: str) -> int:
+    print(f"fabula: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _usage(error: Any) -> str:
+    command = error.ctx.command_path if error.ctx else "fabula"
+    return f"{error.format_message().rstrip('.')}; see: {command} --help"

@@ -1,5 +1,7 @@
 """`fabula demo`: everything once, with nothing but what is in the package."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,20 +30,22 @@ def demo(
     if not stories.exists():
         Console(stderr=True).print(f"Telling {NUM_STORIES:,} stories from the built-in grammar ...")
         prepare("grammar", stories, tokenizer=planned[0].recipe.tokenizer, validation="0.02", limit=NUM_STORIES)
-    page, status = run_ladder(
+    page = out / "report.html"
+    command = f"fabula demo --out {shlex.quote(str(out))}"
+    status = run_ladder(
         plan,
         planned,
         stories,
         ladder_folder,
-        plan.seeds,
-        plan.scale,
-        1,
-        f"fabula demo --out {out}",
-        out / "report.html",
+        num_seeds=plan.seeds,
+        scale=plan.scale,
+        workers=1,
+        command=command,
+        page=page,
     )
     if status == "interrupted":
-        typer.echo(f"stopped; continue with: fabula demo --out {out}", err=True)
+        print(f"stopped; continue with: {command}", file=sys.stderr)
         raise typer.Exit(130)
-    last = ladder_folder / planned[-1].folder
+    last = shlex.quote(str(ladder_folder / planned[-1].folder))
     print(page)
-    print(f"next: open {page} in a browser; or: fabula generate {last} --prompt 'Once upon a time'")
+    print(f"next: open {shlex.quote(str(page))} in a browser; or: fabula generate {last} --prompt 'Once upon a time'")

@@ -1,6 +1,7 @@
 """The live display of a training, on stderr: what is decided, how far it is, and how the stories grow."""
 
 import datetime
+import math
 import sys
 from types import TracebackType
 from typing import Any, Self
@@ -22,18 +23,20 @@ QUIET_SECONDS = 30
 class Display(Observer):
     """Shows one training after another; a context manager that also turns Ctrl-C into an orderly stop."""
 
-    def __init__(self, title: str = "") -> None:
-        self.title = title
+    def __init__(self) -> None:
+        self.title = ""
+        """What stands before the name of the next recipe: which run of a ladder it is."""
         self.console = Console(file=sys.stderr, highlight=False)
         self._stop = StopRequest()
         self._progress: Progress | None = None
         self._task = TaskID(0)
-        self._last_line = 0.0
+        self._shown_choices: dict[str, Choice] = {}
+        self._last_line = -math.inf
         self._val_loss = ""
         self._num_steps = 0
+        self._estimate = Estimate(0.0, 0.0)
 
     def __enter__(self) -> Self:
-        self._stop.install()
         return self
 
     def __exit__(
@@ -43,56 +46,73 @@ class Display(Observer):
         self._stop.restore()
 
     def close(self) -> None:
+        """Take the bar away; what was printed stays."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
 
     def notice(self, text: str) -> None:
-        self.console.print(Text(text, style="yellow"))
+        self.console.print(Text(text, style="yellow"), soft_wrap=True)
 
     def planned(self, recipe: Recipe, choices: dict[str, Choice], estimate: Estimate) -> None:
-        for name, choice in choices.items():
-            self.console.print(Text(f"{name}: {choice}", style="dim"))
-        finish = datetime.datetime.now() + datetime.timedelta(seconds=estimate.total)
-        self.console.print(
-            f"{self.title}{recipe.name}: {recipe.steps:,} steps of {recipe.positions_per_step:,} positions, "
-            f"about {duration(estimate.total)}, finished at about {finish:%H:%M}"
-        )
         self.close()
-        self._num_steps, self._val_loss = recipe.steps, ""
+        if choices != self._shown_choices:  # a ladder's runs make the same ones
+            for name, choice in choices.items():
+                self.console.print(Text(f"{name}: {choice}", style="dim"), soft_wrap=True)
+            self._shown_choices = dict(choices)
+        self._num_steps, self._val_loss, self._last_line = recipe.steps, "", -math.inf
+        text = Text(self.title)
+        text.append(recipe.name, style="bold")
+        text.append(
+            f": {recipe.steps:,} steps of {recipe.positions_per_step:,} positions, about {duration(estimate.total)}"
+        )
+        self.console.print(text, soft_wrap=True)
+        self._estimate = estimate
+
+    def begun(self, step: int) -> None:
+        self._stop.install()
+        left = self._estimate.total * (1 - step / self._num_steps)
+        finish = datetime.datetime.now() + datetime.timedelta(seconds=left)
+        far = finish.date() > datetime.date.today()
+        where = f"goes on after step {step:,}, " if step else ""
+        self.console.print(f"{where}finished at about {finish:{'%A %H:%M' if far else '%H:%M'}}", style="dim")
         if self.console.is_terminal:
             self._progress = Progress(
-                BarColumn(),
+                BarColumn(bar_width=24),
                 MofNCompleteColumn(),
                 TextColumn("{task.description}"),
-                TimeRemainingColumn(),
+                TimeRemainingColumn(compact=True),
                 console=self.console,
+                transient=True,
             )
-            self._task = self._progress.add_task("", total=recipe.steps)
+            self._task = self._progress.add_task("evaluating", total=self._num_steps, completed=step)
             self._progress.start()
 
     def stepped(self, line: dict[str, Any]) -> None:
         text = f"loss {line['loss']:.3f}{self._val_loss}  {line['tokens_per_second']:,.0f} tokens/s"
         if self._progress is not None:
             self._progress.update(self._task, completed=line["step"], description=text)
-            if line["step"] == self._num_steps:
-                self.close()
-        elif line["seconds"] - self._last_line > QUIET_SECONDS or line["step"] == 1:
+        elif line["seconds"] - self._last_line > QUIET_SECONDS:
             self._last_line = line["seconds"]
             left = line["seconds"] / line["step"] * (self._num_steps - line["step"])
-            self.console.print(f"step {line['step']:,}/{self._num_steps:,}  {text}  {duration(left)} left")
+            self.console.print(
+                f"step {line['step']:,}/{self._num_steps:,}  {text}  {duration(left)} left", soft_wrap=True
+            )
 
     def evaluated(self, line: dict[str, Any]) -> None:
         self._val_loss = f"  validation {line['val_loss_subset']:.3f}"
+        text = Text.assemble((f"step {line['step']:,}", "bold"))
         whole = f", whole split {line['val_loss']:.4f}" if line["full"] else ""
-        self.console.print(
-            f"[bold]step {line['step']:,}[/bold]  validation {line['val_loss_subset']:.4f}{whole}, training {line['train_loss']:.4f}"
-        )
+        rest = f"  validation {line['val_loss_subset']:.4f}{whole}, training {line['train_loss']:.4f}"
+        text.append(rest)
+        self.console.print(text, soft_wrap=True)
+        if line["step"] == self._num_steps:
+            self.close()
 
     def sampled(self, sample: dict[str, Any]) -> None:
         text = Text(f"  {sample['prompt']}", style="dim")
-        text.append(" ".join(f"{sample['completion']}".splitlines()), style="italic")
-        self.console.print(text)
+        text.append(" ".join(str(sample["completion"]).splitlines()), style="italic")
+        self.console.print(text, soft_wrap=not self.console.is_terminal)
 
     def stopping(self) -> bool:
         return self._stop.requested

@@ -1,11 +1,17 @@
 """`fabula ladder`: tiers x phases x seeds, and the page that says what made the models better."""
 
+import math
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fabula.recipe.ladder import Ladder, PlannedRun
 
 
 def ladder(
@@ -29,59 +35,81 @@ def ladder(
 
     What is there is kept: an interrupted run is continued, a finished one is not repeated.
     """
+    from fabula.cli.typed import typed
     from fabula.errors import InputError
     from fabula.recipe.ladder import load_ladder, plan_runs
 
     plan = load_ladder(name)
     num_seeds = plan.seeds if seeds is None else seeds
     share = plan.scale if scale is None else scale
-    if not share > 0:
+    if not 0 < share < math.inf:
         raise InputError(f"--scale {share:g}: give a number above 0, such as 0.02")
     chosen_tiers = _chosen(tiers, list(plan.tiers), "tier")
     chosen_phases = _chosen(phases, [phase.name for phase in plan.phases], "phase")
     planned = plan_runs(plan, chosen_tiers, chosen_phases, num_seeds, share)
     if dry_run:
-        _dry_run(planned, data)
-        print(f"next: {shlex.join(each for each in ['fabula', *sys.argv[1:]] if each != '--dry-run')}")
+        _dry_run(planned, data, out)
+        print(f"next: {typed(without='--dry-run')}")
         return
-    command = shlex.join(["fabula", *sys.argv[1:]])
-    page, status = run_ladder(plan, planned, data, out, num_seeds, share, workers, command, out / "report.html")
+    page = out / "report.html"
+    status = run_ladder(
+        plan, planned, data, out, num_seeds=num_seeds, scale=share, workers=workers, command=typed(), page=page
+    )
     if status == "interrupted":
-        print(f"stopped; continue with: {command}", file=sys.stderr)
+        print(f"stopped; continue with: {typed()}", file=sys.stderr)
         raise typer.Exit(130)
     print(page)
-    print(f"next: open {page} in a browser; or: fabula generate {out / planned[-1].folder}")
+    print(
+        f"next: open {shlex.quote(str(page))} in a browser; "
+        f"or: fabula generate {shlex.quote(str(out / planned[-1].folder))}"
+    )
 
 
-def run_ladder(plan, planned, data, out, num_seeds, scale, workers, command, page):  # type: ignore[no-untyped-def]
-    """Make what is missing and write the report to `page`. Returns `page` and "finished" or "interrupted"."""
+def run_ladder(
+    plan: "Ladder",
+    planned: "Sequence[PlannedRun]",
+    data: Path,
+    out: Path,
+    *,
+    num_seeds: int,
+    scale: float,
+    workers: int,
+    command: str,
+    page: Path,
+) -> Literal["finished", "interrupted"]:
+    """Make what is missing and write the report to `page`."""
     from fabula.cli.display import Display
     from fabula.ladder.execute import carry_out
-    from fabula.ladder.folder import describe, is_finished, open_folder
+    from fabula.ladder.folder import describe, open_folder
     from fabula.report import write_report
-    from fabula.text.prepared import open_prepared
 
-    prepared = {tokenizer: open_prepared(data, tokenizer) for tokenizer in {run.recipe.tokenizer for run in planned}}
-    description = describe(plan, planned, num_seeds, scale, command)
-    if (out / "ladder.json").is_file():  # look before writing: a run that does not fit must leave the folder as it was
-        missing = [run for run in planned if not is_finished(run, out, prepared[run.recipe.tokenizer])]
-        open_folder(out, description)
-    else:
-        open_folder(out, description)
-        missing = list(planned)
+    missing = _missing(planned, data, out)  # first: a run that does not fit must leave the folder as it was
+    open_folder(out, describe(plan, planned, num_seeds, scale, command), plan)
     with Display() as display:
         if len(missing) < len(planned):
             display.notice(f"{len(planned) - len(missing)} of {len(planned)} runs are finished already")
 
-        def started(number: int, run) -> None:  # type: ignore[no-untyped-def]
-            word = "run" if workers == 1 else "finished"
+        def started(number: int, run: "PlannedRun") -> None:
+            word = "run" if workers == 1 else "done"
             display.title = f"{word} {number} of {len(missing)}, seed {run.seed}: "
             if workers > 1:
                 display.notice(f"{display.title}{run.recipe.name}")
 
         statuses = carry_out(missing, data, out, display, started, workers)
     write_report([out], page)
-    return page, "interrupted" if "interrupted" in statuses.values() else "finished"
+    whole = len(statuses) == len(missing) and "interrupted" not in statuses.values()
+    return "finished" if whole else "interrupted"
+
+
+def _missing(planned: "Sequence[PlannedRun]", data: Path, out: Path) -> "list[PlannedRun]":
+    """The runs that do not stand finished in `out`. Raises InputError when one does not fit its plan or the data."""
+    from fabula.ladder.folder import is_finished
+    from fabula.text.prepared import open_prepared
+
+    prepared = {tokenizer: open_prepared(data, tokenizer) for tokenizer in {run.recipe.tokenizer for run in planned}}
+    if not (out / "ladder.json").is_file():
+        return list(planned)
+    return [run for run in planned if not is_finished(run, out, prepared[run.recipe.tokenizer])]
 
 
 def _chosen(wanted: str | None, known: list[str], what: str) -> list[str]:
@@ -98,19 +126,29 @@ def _chosen(wanted: str | None, known: list[str], what: str) -> list[str]:
     return [name for name in known if name in names]
 
 
-def _dry_run(planned, data: Path) -> None:  # type: ignore[no-untyped-def]
+def _dry_run(planned: "Sequence[PlannedRun]", data: Path, out: Path) -> None:
+    from itertools import groupby
+
     from fabula.cli.curves import sparkline
     from fabula.cli.display import Display, duration
-    from fabula.ladder.estimate import probe_tiers
+    from fabula.ladder.estimate import probe_phases
     from fabula.recipe.schedule import learning_rates
 
+    missing = _missing(planned, data, out)
+    if len(missing) < len(planned):
+        print(f"{len(planned) - len(missing)} of {len(planned)} runs are finished already")
     with Display() as display:
-        costs = probe_tiers(planned, data, display)
-    for cost in costs:
-        print(f"{cost.tier}: {cost.num_runs} runs of {cost.steps:,} steps, {cost.positions:,} positions each")
-        for run in cost.phases:
-            rates = learning_rates(run.recipe)
-            print(f"  {run.phase:<10} learning rate {sparkline(rates[1:])} peak {max(rates):g}, last {rates[-1]:g}")
-    total = sum(cost.seconds for cost in costs)
-    num_positions = sum(cost.positions * cost.num_runs for cost in costs)
-    print(f"{len(planned)} runs, {num_positions:,} positions, about {duration(total)} by a probe of each tier")
+        costs = probe_phases(missing, data, display)
+    for tier, phases in groupby(costs, key=lambda cost: cost.run.tier):
+        print(tier)
+        for cost in phases:
+            recipe = cost.run.recipe
+            rates = learning_rates(recipe)
+            print(
+                f"  {cost.run.phase:<10} {cost.num_runs} x {recipe.steps:,} steps, {cost.positions:,} positions each, "
+                f"{duration(cost.seconds)} each"
+            )
+            print(f"  {'':<10} learning rate {sparkline(rates[1:])} peak {max(rates):g}, last {rates[-1]:g}")
+    num_positions = sum(cost.num_runs * cost.positions for cost in costs)
+    total = sum(cost.num_runs * cost.seconds for cost in costs)
+    print(f"{len(missing)} runs, {num_positions:,} positions, about {duration(total)} by a probe")

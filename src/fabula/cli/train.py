@@ -1,9 +1,16 @@
 """`fabula train`: one run."""
 
+import math
+import shlex
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from fabula.recipe.schema import Recipe
+    from fabula.train.loop import Training
 
 
 def train(
@@ -19,7 +26,10 @@ def train(
         int | None, typer.Option(min=1, help="Train for N steps; warmup and evaluations keep their share.")
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Train for about M minutes: a probe fixes the steps.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Initial weights, order of the stories, completions.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Initial weights, order of the stories, completions; 0 unless you say otherwise."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --out where its latest checkpoint stands.")
     ] = False,
@@ -29,62 +39,78 @@ def train(
 ) -> None:
     """Train one model. Give the same recipe, seed and data twice, and the records are the same but for times."""
     from fabula.cli.display import Display
+    from fabula.cli.typed import typed
     from fabula.errors import InputError
+    from fabula.record.reader import read_run
     from fabula.text.prepared import open_prepared
-    from fabula.train.loop import prepare_training, resume_run, start_run, stored_recipe
+    from fabula.train.loop import TrainingFailed, check_origin, prepare_training, resume_run, start_run, stored_recipe
 
     chosen = _recipe(recipe, set_, steps, minutes)
-    keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
     if resume:
-        stored = stored_recipe(out)
-        if steps or minutes or set_:
+        if steps is not None or minutes is not None or set_:
             raise InputError("a run is resumed with its own recipe; leave out --steps, --minutes and --set")
+        info, stored = read_run(out).info, stored_recipe(out)
         if stored.name != chosen.name:
-            raise InputError(
-                f"{out} was started with the recipe {stored.name}, not {chosen.name}; resume it with that name"
-            )
+            raise InputError(f"{out} was made with the recipe {stored.name}, not {chosen.name}; give that name")
         chosen = stored
     elif out.exists() and any(out.iterdir() if out.is_dir() else [out]):
         raise InputError(f"{out} already exists and is not empty; choose another --out, or continue with --resume")
     prepared = open_prepared(data, chosen.tokenizer)
+    next_command = (
+        f"next: fabula generate {shlex.quote(str(out))} --prompt 'Once upon a time', "
+        f"or fabula report {shlex.quote(str(out))} --out report.html"
+    )
+    if resume:
+        check_origin(out, info, prepared, seed)
+        seed = info["seed"]
+        if info.get("status") == "finished":
+            print(f"{out} is finished already", file=sys.stderr)
+            print(next_command)
+            return
+    keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
     with Display() as display:
-        if resume and _is_finished(out):
-            display.notice(f"{out} is finished already")
-        else:
-            training = prepare_training(chosen, prepared, seed, display, minutes, keep)
-            if dry_run:
-                display.close()
-                _print_plan(training)
-                print(f"next: fabula train {recipe} --data {data} --out {out}")
-                return
+        training = prepare_training(chosen, prepared, seed or 0, display, minutes, keep)
+        if dry_run:
+            _print_plan(training)
+            print(f"next: {typed(without='--dry-run')}")
+            return
+        try:
             status = resume_run(training, out) if resume else start_run(training, out)
-            if status == "interrupted":
-                display.notice(f"stopped; continue with: fabula train {recipe} --data {data} --out {out} --resume")
-                raise typer.Exit(130)
-    print(f"next: fabula generate {out} --prompt 'Once upon a time', or fabula report {out} --out report.html")
+        except TrainingFailed as error:
+            display.close()
+            print(f"fabula: {error}", file=sys.stderr)
+            raise typer.Exit(1) from None
+    if status == "interrupted":
+        again = shlex.join(["fabula", "train", recipe, "--data", str(data), "--out", str(out), "--resume"])
+        print(f"stopped; continue with: {again}", file=sys.stderr)
+        raise typer.Exit(130)
+    print(next_command)
 
 
-def _recipe(name, settings, steps, minutes):  # type: ignore[no-untyped-def]
+def _recipe(name: str, settings: list[str], steps: int | None, minutes: float | None) -> "Recipe":
     from fabula.errors import InputError
     from fabula.recipe.presets import apply_settings, load_recipe, with_steps
 
-    if steps is not None and minutes is not None:
-        raise InputError("give --steps or --minutes, not both")
-    if minutes is not None and not minutes > 0:
-        raise InputError(f"--minutes {minutes:g}: give a positive number")
+    given = [
+        option
+        for option, is_given in (
+            ("--steps", steps is not None),
+            ("--minutes", minutes is not None),
+            ("--set steps", any(setting.partition("=")[0].strip() == "steps" for setting in settings)),
+        )
+        if is_given
+    ]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} both say how long to train; give one of them")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise InputError(f"--minutes {minutes:g}: give a number above 0")
     chosen = load_recipe(name)
     if steps is not None:
         chosen = with_steps(chosen, steps)
     return apply_settings(chosen, settings)
 
 
-def _is_finished(run: Path) -> bool:
-    from fabula.record.reader import read_run
-
-    return read_run(run).status == "finished"
-
-
-def _print_plan(training) -> None:  # type: ignore[no-untyped-def]
+def _print_plan(training: "Training") -> None:
     from fabula.cli.curves import sparkline
     from fabula.cli.display import duration
     from fabula.recipe.counts import count_parameters
@@ -97,6 +123,4 @@ def _print_plan(training) -> None:  # type: ignore[no-untyped-def]
     print(f"{recipe.name}: {count_parameters(recipe.model, recipe.vocabulary).total:,} parameters")
     print(f"{recipe.steps:,} steps, {recipe.steps * recipe.positions_per_step:,} positions")
     print(f"learning rate {sparkline(rates[1:])} peak {max(rates):g}, last {rates[-1]:g}")
-    print(
-        f"about {cost.total / 60:.1f} minutes ({cost.training / 60:.1f} training, {cost.evaluation / 60:.1f} evaluation)"
-    )
+    print(f"about {duration(cost.total)}: training {duration(cost.training)}, evaluation {duration(cost.evaluation)}")
