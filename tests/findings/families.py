@@ -6,6 +6,7 @@ Labels come from how a curve was made, before any rule looks at it. `TUNING` fam
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def record(
     held_train: np.ndarray | None = None,
     grad_norm: np.ndarray | None = None,
     learning_rate: np.ndarray | None = None,
-    **info: object,
+    info: dict[str, Any] | None = None,
 ) -> Run:
     """A Run from arrays; steps count from 1 where none are given."""
     columns: Columns = {"step": np.array([])}
@@ -48,7 +49,7 @@ def record(
         evaluated = {"step": eval_steps, "val_loss": evals}
         if held_train is not None:
             evaluated["train_loss"] = held_train
-    return Run(Path("generated"), dict(info), columns, evaluated)
+    return Run(Path("generated"), dict(info or {}), columns, evaluated)
 
 
 def level(random: Generator, steps: np.ndarray) -> np.ndarray:
@@ -154,7 +155,9 @@ def overfitted(random: Generator) -> Run:
     train = at[::every] * (1 - 0.15 * away)
     evals = at[::every] + climb * away ** random.uniform(0.8, 1.6)
     evals = evals * (1 + 0.002 * random.standard_normal(len(evals)))
-    return record(evals=evals, eval_steps=eval_steps, held_train=train * (1 + 0.002 * random.standard_normal(len(train))))
+    return record(
+        evals=evals, eval_steps=eval_steps, held_train=train * (1 + 0.002 * random.standard_normal(len(train)))
+    )
 
 
 POSITIVES: dict[str, Callable[[Generator], Run]] = {

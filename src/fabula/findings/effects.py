@@ -5,6 +5,7 @@ differences with its t interval. All verdicts of one table share one error rate 
 ladder without any effect shows one stays below 5 %.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -78,6 +79,10 @@ def effect(tier: str, before: str, after: str, finals_before: Sequence[Final], f
     seeds = tuple(sorted(first.keys() & second.keys()))
     if not seeds:
         return Effect(tier, before, after, (), {}, "no seed has finished both")
+    lost = [seed for seed in seeds if not (_is_finite(first[seed]) and _is_finite(second[seed]))]
+    if lost:  # leaving them out would flatter the phase that lost them
+        names = ", ".join(map(str, lost))
+        return Effect(tier, before, after, seeds, {}, f"the final loss of seed {names} is not finite")
     pairs = [(first[seed], second[seed]) for seed in seeds]
     comparisons: dict[str, Comparison] = {}
     reason = ""
@@ -97,6 +102,10 @@ def effect(tier: str, before: str, after: str, finals_before: Sequence[Final], f
     elif len(seeds) == 1 and not reason:
         reason = "one seed only"
     return Effect(tier, before, after, seeds, comparisons, reason)
+
+
+def _is_finite(final: Final) -> bool:
+    return bool(final.losses) and all(math.isfinite(loss) for loss in final.losses.values())
 
 
 def _compare(protocol: str, before: list[float], after: list[float]) -> Comparison:
