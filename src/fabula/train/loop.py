@@ -55,6 +55,14 @@ class TrainingFailed(RuntimeError):
     """The run cannot go on; its record says why."""
 
 
+@dataclass(frozen=True)
+class StartingPoint:
+    """Weights of another model to start from, and where they came from."""
+
+    folder: Path
+    weights: Mapping[str, Tensor]
+
+
 @dataclass
 class Training:
     """One run in the making. `run` is the loop; every other method is one thing the loop does."""
@@ -67,6 +75,7 @@ class Training:
     rulers: Rulers
     observer: Observer
     progress: Progress = field(default_factory=Progress)
+    start: StartingPoint | None = None
 
     def run(self, writer: RunWriter) -> str:
         """Train to the last step, or until the observer wants to stop. Returns the run's final status.
@@ -140,8 +149,7 @@ class Training:
         fields = evaluation_fields(
             self.engine.token_losses, self.rulers, self.data.tokenizer.eot, self.engine.device, full
         )
-        final = progress.step == self.recipe.steps
-        self.sample(writer, final)
+        samples = self.sample(writer)
         seconds = time.perf_counter() - started
         progress.evaluation_seconds += seconds
         line = {
@@ -155,6 +163,8 @@ class Training:
         }
         writer.evaluation(**line)
         self.observer.evaluated(line)
+        for sample in samples:
+            self.observer.sampled(sample)
         self.note_best(fields["val_loss_subset"])
 
     def note_best(self, loss: float | None) -> None:
@@ -165,16 +175,19 @@ class Training:
         if progress.best_loss is None or loss < progress.best_loss:
             progress.best_loss, progress.best_step = loss, progress.step
 
-    def sample(self, writer: RunWriter, final: bool) -> None:
-        """Complete the first prompt; after the last step all of them, at length."""
+    def sample(self, writer: RunWriter) -> list[dict[str, Any]]:
+        """Complete the first prompt; after the last step all of them, at length. Returns the lines of the record."""
         evaluation = self.recipe.evaluation
         if not evaluation.sample_tokens or not evaluation.prompts:
-            return
+            return []
+        final = self.progress.step == self.recipe.steps
         prompts = evaluation.prompts if final else evaluation.prompts[:1]
         num_tokens = FINAL_SAMPLE_TOKENS if final else evaluation.sample_tokens
-        for sample in complete_prompts(self.engine.model, self.data.tokenizer, prompts, num_tokens, self.seed):
-            writer.sample(step=self.progress.step, **sample, final=final)
-            self.observer.sampled({"step": self.progress.step, **sample})
+        completions = complete_prompts(self.engine.model, self.data.tokenizer, prompts, num_tokens, self.seed)
+        lines = [{"step": self.progress.step, **each, "final": final} for each in completions]
+        for line in lines:
+            writer.sample(**line)
+        return lines
 
     def save(self, writer: RunWriter) -> None:
         """Write a checkpoint that remembers where the record stood, then tidy up the older ones."""
@@ -195,11 +208,13 @@ def prepare_training(
     observer: Observer,
     minutes: float | None = None,
     keep: frozenset[str] = frozenset(),
+    start: StartingPoint | None = None,
 ) -> Training:
     """Build everything a run needs and measure how long it will take; nothing is written.
 
     `recipe.model.vocabulary` is filled in from the data's tokenizer. With `minutes`, the steps are chosen to fit;
-    dotted keys in `keep` (what the user set) do not change with them.
+    dotted keys in `keep` (what the user set) do not change with them. `start` gives the first weights in place of the
+    recipe's initialisation.
 
     Raises InputError when recipe and data do not fit each other.
     """
@@ -216,13 +231,13 @@ def prepare_training(
         context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
     )  # fmt: skip
     rulers = make_rulers(data, recipe.model.context)
-    engine = build_engine(recipe, recipe.vocabulary, seed)
+    engine = build_engine(recipe, recipe.vocabulary, seed, start.weights if start else None)
     warm_up(engine, source, observer.notice)
     if minutes is not None:
         recipe = recipe_for_minutes(recipe, rulers, engine.step_seconds, minutes, keep)
         engine.recipe = recipe
     observer.planned(recipe, engine.choices, estimate(recipe, rulers, engine.step_seconds))
-    return Training(recipe, data, seed, engine, source, rulers, observer)
+    return Training(recipe, data, seed, engine, source, rulers, observer, start=start)
 
 
 def _check_fit(recipe: Recipe, data: PreparedData) -> None:
@@ -251,6 +266,7 @@ def run_information(training: Training) -> dict[str, Any]:
         "format": 1,
         "status": "running",
         "recipe": recipe.name,
+        "init_from": str(training.start.folder) if training.start else None,
         "seed": training.seed,
         "steps": recipe.steps,
         "parameters": {"total": counts.total, "without_embeddings": counts.without_embeddings},
