@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from fabula.cli.display import Display
     from fabula.recipe.schema import Recipe
-    from fabula.train.loop import Training
+    from fabula.train.loop import StartingPoint, Training
 
 
 def train(
@@ -36,6 +37,11 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained and how long it takes; write nothing.")
     ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Do not train a recipe that the lint warns of.")] = False,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(help="Start from the weights of a Hugging Face folder, whose shape takes the recipe's place."),
+    ] = None,
 ) -> None:
     """Train one model. Give the same recipe, seed and data twice, and the records are the same but for times."""
     from fabula.cli.display import Display
@@ -47,8 +53,10 @@ def train(
 
     chosen = _recipe(recipe, set_, steps, minutes)
     if resume:
-        if steps is not None or minutes is not None or set_:
-            raise InputError("a run is resumed with its own recipe; leave out --steps, --minutes and --set")
+        if steps is not None or minutes is not None or set_ or init_from is not None:
+            raise InputError(
+                "a run is resumed with its own recipe and weights; leave out --steps, --minutes, --set and --init-from"
+            )
         info, stored = read_run(out).info, stored_recipe(out)
         if stored.name != chosen.name:
             raise InputError(f"{out} was made with the recipe {stored.name}, not {chosen.name}; give that name")
@@ -68,8 +76,15 @@ def train(
             print(next_command)
             return
     keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
+    start = None
+    if init_from is not None:
+        chosen, start = _starting_point(chosen, init_from)
     with Display() as display:
-        training = prepare_training(chosen, prepared, seed or 0, display, minutes, keep)
+        if minutes is None:  # else the probe has to say first for how long the recipe goes
+            _lint(chosen, strict, display)
+        training = prepare_training(chosen, prepared, seed or 0, display, minutes, keep, start)
+        if minutes is not None:
+            _lint(training.recipe, strict, display)
         if dry_run:
             _print_plan(training)
             print(f"next: {typed(without='--dry-run')}")
@@ -108,6 +123,30 @@ def _recipe(name: str, settings: list[str], steps: int | None, minutes: float | 
     if steps is not None:
         chosen = with_steps(chosen, steps)
     return apply_settings(chosen, settings)
+
+
+def _starting_point(recipe: "Recipe", folder: Path) -> "tuple[Recipe, StartingPoint]":
+    """The recipe with the shape of the model in `folder`, and that model's weights."""
+    from fabula.exchange.reading import load_hf
+    from fabula.train.loop import StartingPoint
+
+    shape, weights = load_hf(folder)
+    rows = len(weights["embedding.weight"])
+    return recipe.model_copy(update={"model": shape.model_copy(update={"vocabulary": rows})}), StartingPoint(
+        folder, weights
+    )
+
+
+def _lint(recipe: "Recipe", strict: bool, display: "Display") -> None:
+    """Say what the plan is warned of before a step is made. Raises InputError for it with `strict`."""
+    from fabula.errors import InputError
+    from fabula.findings.diagnose import lint
+
+    for finding in lint(recipe).findings:
+        if finding.severity in ("warning", "failure"):
+            if strict:
+                raise InputError(f"{finding.kind}: {finding.sentence} (--strict)")
+            display.notice(f"{finding.severity}: {finding.sentence} [{finding.kind}]")
 
 
 def _print_plan(training: "Training") -> None:

@@ -1,7 +1,7 @@
 """A model made ready to train on this machine: device, precision, compilation, optimizer."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,6 +41,8 @@ class Engine:
     choices: dict[str, Choice]
     loss_sum: LossSum
     token_losses: TokenLosses
+    initial_weights: Mapping[str, Tensor] | None = None
+    """A state_dict to start from in place of the recipe's initialisation."""
     compile_seconds: float = 0.0
     step_seconds: float = field(default=float("nan"))
     """Seconds of one step as the probe measured them."""
@@ -58,12 +60,17 @@ class Engine:
         return learning_rate(recipe.schedule, step, recipe.steps, recipe.batch.accumulation)
 
     def reset(self) -> None:
-        """Weights as the seed makes them, an optimizer without memory."""
-        initialize(self.model, self.recipe.initialization, initialization_seed(self.seed))
+        """Weights as the seed makes them, or as they were given; an optimizer without memory."""
+        if self.initial_weights is None:
+            initialize(self.model, self.recipe.initialization, initialization_seed(self.seed))
+        else:
+            self.model.load_state_dict(self.initial_weights)
         self.optimizer = make_optimizer(self.model, self.recipe.optimizer, self.recipe.schedule.peak)
 
 
-def build_engine(recipe: Recipe, vocabulary: int, seed: int) -> Engine:
+def build_engine(
+    recipe: Recipe, vocabulary: int, seed: int, initial_weights: Mapping[str, Tensor] | None = None
+) -> Engine:
     """Build and initialise the model of `recipe` on the best device there is. Nothing is compiled yet."""
     device_choice = choose_device()
     precision = choose_precision(recipe.compute.precision, device_choice.value)
@@ -78,7 +85,7 @@ def build_engine(recipe: Recipe, vocabulary: int, seed: int) -> Engine:
         # One engine is alive at a time; without this, Dynamo would stop compiling after the eighth run of a ladder.
         torch.compiler.reset()
         loss_sum, losses = torch.compile(loss_sum), torch.compile(losses)
-    engine = Engine(recipe, seed, model, optimizer, device, choices, loss_sum, losses)
+    engine = Engine(recipe, seed, model, optimizer, device, choices, loss_sum, losses, initial_weights)
     engine.reset()
     return engine
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import fabula
 from fabula.errors import InputError
@@ -348,8 +349,8 @@ def _data_hashes(data: PreparedData) -> tuple[dict[str, str], str]:
 def resume_run(training: Training, out: Path) -> str:
     """Continue `out` from its latest checkpoint, or from the start where it has none yet.
 
-    Raises InputError when the folder belongs to another seed, other stories or another tokenizer, or when its latest
-    checkpoint is damaged or was not written by a training.
+    Raises InputError when the folder belongs to another seed, other stories or another tokenizer, when its latest
+    checkpoint is damaged or was not written by a training, or when its first weights are nowhere to be found again.
     """
     info, new = read_run(out).info, run_information(training)
     check_origin(out, info, training.data, training.seed)
@@ -361,6 +362,10 @@ def resume_run(training: Training, out: Path) -> str:
         state.load(checkpoint, training.engine.model, training.engine.optimizer)
         training.progress = Progress(**checkpoint.state["progress"])
         offsets = checkpoint.state["offsets"]
+    elif info.get("init_from"):
+        raise InputError(
+            f"{out} started from {info['init_from']} and has no checkpoint yet; start it again with --init-from"
+        )
     info |= {name: new[name] for name in ("choices", "versions", "device", "threads")}
     info.pop("error", None)
     writer = RunWriter.resume(out, info, offsets)
