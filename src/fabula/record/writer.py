@@ -129,6 +129,6 @@ def _cut_back(path: Path, offset: int) -> None:
         )
     if tail := content[offset:]:
         with open(path.with_name(f"{path.stem}.discarded.jsonl"), "ab") as discarded:
-            discarded.write(tail)
+            discarded.write(tail if tail.endswith(b"\n") else tail + b"\n")  # the last line may be cut off
         with open(path, "rb+") as file:
             file.truncate(offset)

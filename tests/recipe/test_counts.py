@@ -1,0 +1,52 @@
+"""The closed form counts what the model holds, for every ingredient."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fabula.model.decoder import Decoder, parameter_count
+from fabula.recipe.counts import count_parameters
+from fabula.recipe.schema import Model
+
+
+@given(
+    layers=st.integers(1, 4), heads=st.sampled_from([1, 2, 4]), shared=st.sampled_from([0, 1]),
+    head_width=st.sampled_from([0, 2, 6]), width=st.sampled_from([8, 16]), context=st.integers(1, 9),
+    tied=st.booleans(), head_bias=st.booleans(), positions=st.sampled_from(["learned", "rope"]),
+    norm=st.sampled_from(["layernorm", "rmsnorm", "rmsnorm_plus_one", "rmsnorm_bare"]), post_norm=st.booleans(),
+    qk_norm=st.booleans(), attention_bias=st.booleans(), attention_output_bias=st.booleans(),
+    feed_forward=st.sampled_from(["relu", "gelu", "gelu_tanh", "relu_squared", "swiglu", "geglu_tanh"]),
+    feed_forward_width=st.sampled_from([0, 5]), feed_forward_bias=st.booleans(), sliding_window=st.sampled_from([0, 3]),
+    vocabulary=st.integers(1, 40),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_closed_form_and_built_model_agree(vocabulary: int, shared: int, **fields: object) -> None:
+    shape = Model(kv_heads=shared, **fields)  # type: ignore[arg-type]
+    with torch.device("meta"):
+        model = Decoder(shape, vocabulary)
+    counts = count_parameters(shape, vocabulary)
+    assert counts.total == parameter_count(model)
+    sizes = {name: each.numel() for name, each in model.named_parameters()}
+    assert counts.embedding == sizes["embedding.weight"]
+    assert counts.positions == sizes.get("positions.weight", 0)
+    assert counts.head == sizes.get("head", 0) + sizes.get("head_bias", 0)
+    assert counts.layer == sum(size for name, size in sizes.items() if name.startswith("layers.0."))
+    assert counts.final_norm == sum(size for name, size in sizes.items() if name.startswith("final_norm."))
+
+
+def test_the_seeds_smallest_tier_by_hand() -> None:
+    """50,257 x 128 + 128 x 128 + 4 layers + the last norm + the head's bias."""
+    counts = count_parameters(Model(layers=4, width=128, heads=4, context=128), 50_257)
+    attention = 128 * 3 * 128 + 128 * 128 + 128
+    feed_forward = 128 * 512 + 512 + 512 * 128 + 128
+    assert counts.layer == attention + feed_forward + 4 * 128
+    assert counts.total == 50_257 * 128 + 128 * 128 + 4 * counts.layer + 256 + 50_257 == 7_291_345
+    assert counts.without_embeddings == 4 * counts.layer + 256
+
+
+@pytest.mark.parametrize(("layers", "width", "heads", "context", "total"), [
+    (6, 192, 6, 128, 12_390_289), (12, 384, 6, 256, 40_727_761),
+])  # fmt: skip
+def test_the_seeds_larger_tiers(layers: int, width: int, heads: int, context: int, total: int) -> None:
+    assert count_parameters(Model(layers=layers, width=width, heads=heads, context=context), 50_257).total == total

@@ -1,0 +1,151 @@
+"""The plan of a ladder, and ladder files that users write."""
+
+from pathlib import Path
+
+import pytest
+
+from fabula.errors import InputError
+from fabula.recipe import load_recipe
+from fabula.recipe.ladder import load_ladder, plan_runs
+
+MINE = """
+tiers = ["basic", "tier.toml"]
+seeds = 2
+set = { "batch.rows" = 4 }
+
+[[phases]]
+name = "first"
+change = "nothing"
+set = {}
+
+[[phases]]
+name = "wide"
+change = "twice the width"
+set = { "model.width" = 256 }
+"""
+TIER = """
+steps = 100
+[model]
+layers = 1
+width = 64
+heads = 2
+context = 32
+[schedule]
+peak = 1e-3
+warmup = 10
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "mine.toml").write_text(MINE)
+    (tmp_path / "tier.toml").write_text(TIER)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_plan_goes_tier_by_tier_and_seed_by_seed() -> None:
+    ladder = load_ladder("seeds")
+    assert (ladder.tiers, ladder.seeds, ladder.scale) == (("basic", "mid", "quality"), 3, 1.0)
+    planned = plan_runs(ladder, ["basic", "mid"], ["init", "packed"], 2, 0.02)
+    assert [(run.tier, run.seed, run.phase) for run in planned] == [
+        ("basic", 0, "init"), ("basic", 0, "packed"), ("basic", 1, "init"), ("basic", 1, "packed"),
+        ("mid", 0, "init"), ("mid", 0, "packed"), ("mid", 1, "init"), ("mid", 1, "packed"),
+    ]  # fmt: skip
+    assert planned[3].folder == Path("runs/basic/packed/seed-1")
+    assert planned[0].recipe.name == "basic/init" and planned[0].recipe.steps == 300
+    assert planned[0].recipe.schedule.warmup == 20
+    assert planned[0].recipe.batch.layout == "padded" and planned[1].recipe.batch.layout == "packed"
+    assert planned[4].recipe.steps == 600
+
+
+def test_a_phase_of_the_seeds_ladder_is_the_recipe_of_that_name() -> None:
+    ladder = load_ladder("seeds")
+    for phase in ladder.phases:
+        assert ladder.recipe("mid", phase.name) == load_recipe(f"mid/{phase.name}")
+
+
+def test_a_scale_counts_on_the_steps_that_a_phase_sets(folder: Path) -> None:
+    ladder = load_ladder("mine.toml")
+    assert ladder.recipe("tier.toml", "first", 0.001).steps == 1
+    assert ladder.recipe("tier.toml", "first", 0.5).schedule.warmup == 5
+
+
+def test_a_ladder_of_ones_own(folder: Path) -> None:
+    ladder = load_ladder("mine.toml")
+    assert ladder.name == "mine" and ladder.scale == 1.0
+    planned = plan_runs(ladder, ladder.tiers, ["first", "wide"], ladder.seeds, ladder.scale)
+    assert len(planned) == 8
+    last = planned[-1]
+    assert (last.tier, last.folder) == ("tier", Path("runs/tier/wide/seed-1"))
+    assert last.recipe.name == "tier/wide"
+    assert (last.recipe.model.width, last.recipe.batch.rows, last.recipe.steps) == (256, 4, 100)
+    assert planned[0].recipe.model.width == 128 and planned[0].recipe.batch.rows == 4
+
+
+def test_phases_can_be_borrowed_from_a_built_in_ladder(folder: Path) -> None:
+    (folder / "short.toml").write_text('tiers = ["tier.toml"]\nphases = "seeds"\nset = { "tokenizer" = "bpe:512" }\n')
+    ladder = load_ladder("short.toml")
+    assert ladder.phases == load_ladder("seeds").phases
+    assert ladder.recipe("tier.toml", "packed").tokenizer == "bpe:512"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds = 2", "seads = 2", r'mine\.toml: field "seads": .*did you mean "seeds"'),
+        ('change = "nothing"', 'chnge = "nothing"', r'field "phases\.0\.chnge": .*did you mean "change"'),
+        ('change = "nothing"\n', "", r'mine\.toml: field "phases\.0\.change": field required'),
+        ("seeds = 2", "seeds = 0", "greater than or equal to 1"),
+        ("seeds = 2", "scale = 0", "greater than 0"),
+        ("[[phases]]", "[[phases", r"mine\.toml is not valid TOML"),
+        ('name = "wide"', 'name = "first"', "two phases are called alike: first, first"),
+        ('name = "wide"', 'name = "../wide"', "should match pattern"),
+        ('name = "wide"', 'name = ".."', "should match pattern"),
+        ('["basic", "tier.toml"]', "[]", "at least 1 item"),
+    ],
+)
+def test_a_wrong_ladder_file_is_told_with_its_place(old: str, new: str, message: str, folder: Path) -> None:
+    assert old in MINE
+    (folder / "mine.toml").write_text(MINE.replace(old, new))
+    with pytest.raises(InputError, match=message) as error:
+        load_ladder("mine.toml")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            '"model.width" = 256',
+            '"model.widht" = 256',
+            'unknown recipe field "model.widht"; did you mean "model.width"',
+        ),
+        ('"model.width" = 256', '"model.width" = "wide"', 'recipe field "model.width"'),
+        ('"tier.toml"', '"teir.toml"', 'unknown tier "teir.toml"'),
+        ('"tier.toml"', '"basic"', "two tiers of this ladder are called alike: basic, basic"),
+    ],
+)
+def test_a_ladder_that_cannot_be_planned_is_told(old: str, new: str, message: str, folder: Path) -> None:
+    (folder / "mine.toml").write_text(MINE.replace(old, new))
+    ladder = load_ladder("mine.toml")
+    with pytest.raises(InputError, match=message):
+        plan_runs(ladder, ladder.tiers, ["first", "wide"], 1, 1.0)
+
+
+def test_an_unknown_ladder_names_the_nearest() -> None:
+    with pytest.raises(InputError, match='unknown ladder "seedz"; did you mean "seeds"'):
+        load_ladder("seedz")
+    with pytest.raises(InputError, match=r'unknown ladder "gone\.toml"'):
+        load_ladder("gone.toml")
+    with pytest.raises(InputError, match='unknown phase "pakced" of ladder seeds; did you mean "packed"'):
+        load_ladder("seeds").recipe("basic", "pakced")
+
+
+@pytest.mark.parametrize("name", ["seeds", "demo", "gemma3-nano"])
+def test_every_built_in_ladder_can_be_planned(name: str) -> None:
+    ladder = load_ladder(name)
+    phases = [phase.name for phase in ladder.phases]
+    assert len(plan_runs(ladder, ladder.tiers, phases, ladder.seeds, 0.1)) == (
+        len(ladder.tiers) * len(phases) * ladder.seeds
+    )
