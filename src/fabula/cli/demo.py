@@ -24,7 +24,7 @@ def demo(
     from fabula.text.prepare import prepare
 
     plan = load_ladder("demo")
-    phases = [phase.name for phase in plan.phases]
+    phases = [cell.name for cell in plan.cells]
     planned = plan_runs(plan, plan.tiers, phases, plan.seeds, plan.scale)
     stories, ladder_folder = out / "stories", out / "ladder"
     if not stories.exists():

@@ -45,7 +45,7 @@ def ladder(
     if not 0 < share < math.inf:
         raise InputError(f"--scale {share:g}: give a number above 0, such as 0.02")
     chosen_tiers = _chosen(tiers, list(plan.tiers), "tier")
-    chosen_phases = _chosen(phases, [phase.name for phase in plan.phases], "phase")
+    chosen_phases = _chosen(phases, [cell.name for cell in plan.cells], "phase")
     planned = plan_runs(plan, chosen_tiers, chosen_phases, num_seeds, share)
     if dry_run:
         _dry_run(planned, data, out)

@@ -18,12 +18,15 @@ def describe(
 ) -> dict[str, Any]:
     """The content of ladder.json: what was asked for, and the command that did."""
     tiers, phases = ({getattr(run, name): None for run in planned} for name in ("tier", "phase"))
-    changes = {phase.name: phase.change for phase in ladder.phases}
+    cells = {cell.name: cell for cell in ladder.cells}
     return {
         "format": 1,
         "name": ladder.name,
         "tiers": list(tiers),
-        "phases": [{"name": name, "change": changes[name]} for name in phases],
+        "phases": [
+            {"name": name, "change": cells[name].change, "includes": [phase.name for phase in cells[name].phases]}
+            for name in phases
+        ],
         "seeds": num_seeds,
         "scale": scale,
         "command": command,
@@ -55,7 +58,7 @@ def open_folder(out: Path, description: dict[str, Any], ladder: Ladder) -> None:
     merged = {
         **description,
         "tiers": _in_order(tiers, [Path(tier).stem for tier in ladder.tiers]),
-        "phases": [phases[name] for name in _in_order(phases, [phase.name for phase in ladder.phases])],
+        "phases": [phases[name] for name in _in_order(phases, [cell.name for cell in ladder.cells])],
         "seeds": num_seeds,
     }
     write_json(path, merged)

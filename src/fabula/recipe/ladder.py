@@ -1,9 +1,10 @@
 """The plan of a ladder: tiers x phases x seeds, as values. A ladder file is TOML that users write themselves."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -24,8 +25,19 @@ class Phase(Section):
     """Dotted recipe keys with their new values."""
 
 
+@dataclass(frozen=True)
+class Cell:
+    """One recipe of a ladder: the tier with the changes of some of the phases."""
+
+    name: str
+    change: str
+    phases: tuple[Phase, ...]
+
+
 class Ladder(Section):
     name: str
+    design: Literal["path", "factorial"] = "path"
+    """`path`: each phase on top of those before it; `factorial`: the first phase with every subset of the others."""
     tiers: tuple[str, ...] = Field(strict=False, min_length=1)
     """Names of presets, or paths of TOML files that hold a tier."""
     seeds: Count = 3
@@ -41,17 +53,39 @@ class Ladder(Section):
             raise ValueError(f"two phases are called alike: {', '.join(names)}; rename one")
         return self
 
-    def recipe(self, tier: str, phase: str, scale: float = 1.0) -> Recipe:
-        """The recipe TIER/PHASE: the tier with the changes of all phases up to and including `phase`.
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every recipe of the ladder, those of the path first.
 
-        Raises InputError for an unknown phase or tier, and for changes that no recipe can have.
+        A cell of the path is called by its last phase. Any other one is called by the part of the path that it has,
+        then "+" and the phases that it has beside it: `baseline+packed` is the first phase with packing alone.
         """
-        names = [each.name for each in self.phases]
-        if phase not in names:
-            raise InputError(f'unknown phase "{phase}" of ladder {self.name}{nearest(phase, names)}')
+        path = [self.phases[: end + 1] for end in range(len(self.phases))]
+        if self.design == "path":
+            return tuple(Cell(each[-1].name, each[-1].change, each) for each in path)
+        base, *toggles = self.phases
+        subsets = [
+            (base, *chosen) for size in range(len(toggles) + 1) for chosen in itertools.combinations(toggles, size)
+        ]
+        return tuple(self._cell(each) for each in sorted(subsets, key=lambda each: each not in path))
+
+    def _cell(self, phases: tuple[Phase, ...]) -> Cell:
+        num_path = next((num for num, each in enumerate(phases) if each != self.phases[num]), len(phases))
+        beside = phases[num_path:]
+        name = "+".join([phases[num_path - 1].name, *(phase.name for phase in beside)])
+        return Cell(name, "; ".join(phase.change for phase in beside or phases[-1:]), phases)
+
+    def recipe(self, tier: str, cell: str, scale: float = 1.0) -> Recipe:
+        """The recipe TIER/CELL: the tier with the changes of the cell's phases, in order.
+
+        Raises InputError for an unknown cell or tier, and for changes that no recipe can have.
+        """
+        cells = {each.name: each for each in self.cells}
+        if cell not in cells:
+            raise InputError(f'unknown phase "{cell}" of ladder {self.name}{nearest(cell, list(cells))}')
         tree = load_tier(tier)
-        tree["name"] = f"{Path(tier).stem}/{phase}"
-        for changes in [self.set, *(each.set for each in self.phases[: names.index(phase) + 1])]:
+        tree["name"] = f"{Path(tier).stem}/{cell}"
+        for changes in [self.set, *(phase.set for phase in cells[cell].phases)]:
             for key, value in changes.items():
                 set_key(tree, key, value)
         recipe = Recipe.from_tree(tree)
