@@ -15,6 +15,7 @@ from fabula.model.decoder import Decoder
 from fabula.model.decoding import CachedDecoder
 from fabula.model.generate import complete
 from fabula.model.load import put_weights
+from fabula.model.prepared import PreparedDecoder
 
 transformers = pytest.importorskip("transformers")
 from tests.exchange.references import CASES, VOCABULARY, reference, relative_difference  # noqa: E402
@@ -62,7 +63,7 @@ def test_logits_and_gradients(case: str, length: int) -> None:
 def test_left_padding_and_cached_decoding(case: str) -> None:
     """Rows of 3, 14 and 20 tokens, prefilled and continued by 15 tokens, against the reference's own cache."""
     theirs = reference(case)
-    decoder = CachedDecoder(twin(theirs), 3, 40)
+    decoder = CachedDecoder(PreparedDecoder(twin(theirs), 3), 3, 40)
     lengths, T = (3, 14, 20), 20
     rows = [tokens(1, length, seed=length)[0] for length in lengths]
     padded_BT = torch.stack([F.pad(row, (T - len(row), 0)) for row in rows])

@@ -16,6 +16,7 @@ from torch import Tensor
 from fabula.errors import InputError
 from fabula.model.decoder import Decoder
 from fabula.model.decoding import CachedDecoder
+from fabula.model.prepared import PreparedDecoder
 from fabula.model.sampling import Sampling, choose, penalized
 
 OnToken = Callable[[int, int], None]
@@ -82,6 +83,7 @@ class _Batch:
         on_token: OnToken | None,
     ) -> None:
         self.model, self.num_tokens, self.eot, self.sampling, self.on_token = model, num_tokens, eot, sampling, on_token
+        self.weights = PreparedDecoder(model, len(prompts))
         self.device = model.embedding.weight.device
         self.context = model.shape.context
         self.windows = [list(prompt) for prompt in prompts]
@@ -116,14 +118,12 @@ class _Batch:
     def _start(self) -> tuple[CachedDecoder, Tensor]:
         rows = [self.windows[row] for row in self.active]
         wanted = max(len(self.windows[row]) + self.num_tokens - len(self.completions[row]) for row in self.active)
-        decoder = CachedDecoder(self.model, len(rows), min(self.context, wanted))
+        decoder = CachedDecoder(self.weights, len(rows), min(self.context, wanted))
         return decoder, decoder.prefill(rows)
 
     def _choose(self, logits_BV: Tensor) -> Tensor:
         if self.seen_BV is not None:
             logits_BV = penalized(logits_BV, self.seen_BV[self.active], self.sampling.repetition_penalty)
-        if not bool(logits_BV.amax(-1).isfinite().all()):
-            raise InputError("the model's logits are not finite, so it cannot choose a token; use another --step")
         uniform_B = None
         if not self.sampling.greedy:
             uniform_B = torch.cat([torch.rand(1, generator=self.generators[row]) for row in self.active])

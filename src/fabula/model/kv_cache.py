@@ -4,7 +4,7 @@ Rows of different lengths end together: row b of a batch of slots S begins at sl
 of every row goes to one and the same slot. A sliding-window layer keeps a ring of `window` slots, so its memory and
 work stay the same however long the text grows.
 
-Shapes: B rows, T time, S slots, K key/value heads, E head width.
+Shapes: B rows, T time, S slots, K key/value heads, J heads of keys and values together (2 K), E head width.
 """
 
 import torch
@@ -21,9 +21,11 @@ class LayerCache:
 
     def __init__(self, rows: int, slots: int, shape: Model, dtype: torch.dtype, device: torch.device) -> None:
         self.slots = slots
-        size = (rows, shape.num_kv_heads, slots, shape.size_of_head)
-        self.k_BKSE = torch.zeros(size, dtype=dtype, device=device)
-        self.v_BKSE = torch.zeros(size, dtype=dtype, device=device)
+        self._keep(torch.zeros(rows, 2 * shape.num_kv_heads, slots, shape.size_of_head, dtype=dtype, device=device))
+
+    def _keep(self, both_BJSE: Tensor) -> None:
+        self.both_BJSE = both_BJSE
+        self.k_BKSE, self.v_BKSE = both_BJSE.chunk(2, dim=1)
 
     def fill(self, k_BKTE: Tensor, v_BKTE: Tensor, padding_B: Tensor) -> None:
         """Store whole rows that begin together (their ends padded) so that they end together.
@@ -37,9 +39,19 @@ class LayerCache:
         self.k_BKSE[:, :, time_S % self.slots] = k_BKTE.gather(2, index)
         self.v_BKSE[:, :, time_S % self.slots] = v_BKTE.gather(2, index)
 
+    def put(self, slot: int, both_BJE: Tensor) -> None:
+        """Store one token's keys and values, keys first."""
+        self.both_BJSE.select(2, slot).copy_(both_BJE)
+
+    def used(self, slots: int) -> tuple[Tensor, Tensor]:
+        """Keys and values of the first `slots` slots."""
+        if slots == self.slots:
+            return self.k_BKSE, self.v_BKSE
+        return self.k_BKSE.narrow(2, 0, slots), self.v_BKSE.narrow(2, 0, slots)
+
     def select(self, rows_B: Tensor) -> None:
         """Go on with these rows only."""
-        self.k_BKSE, self.v_BKSE = self.k_BKSE[rows_B], self.v_BKSE[rows_B]
+        self._keep(self.both_BJSE[rows_B])
 
 
 class Visibility:
@@ -55,17 +67,15 @@ class Visibility:
         self.masked = bool(padding_B.any())
         if self.masked:
             time_S = torch.arange(max(0, length - self.slots), length, device=padding_B.device)
-            hidden_BS = time_S < padding_B[:, None]
-            self.bias_BS[:, time_S % self.slots] = (
-                hidden_BS.to(self.bias_BS.dtype) * torch.finfo(self.bias_BS.dtype).min
-            )
+            hidden_BS = (time_S < padding_B[:, None]).to(self.bias_BS.dtype)
+            self.bias_BS[:, time_S % self.slots] = hidden_BS * torch.finfo(self.bias_BS.dtype).min
 
-    def step(self, position: int) -> tuple[int, int, Tensor | None]:
-        """The slot of the token at time `position`, how many slots are in use then, and the mask (B, 1, 1, S)."""
-        slot, used = position % self.slots, min(position + 1, self.slots)
+    def step(self, time: int) -> tuple[int, int, Tensor | None]:
+        """The slot of the token at `time`, how many slots are in use then, and the mask (B, 1, 1, S)."""
+        slot, used = time % self.slots, min(time + 1, self.slots)
         if not self.masked:
             return slot, used, None
-        if position >= self.slots:
+        if time >= self.slots:
             self.bias_BS[:, slot] = 0.0
         return slot, used, self.bias_BS[:, None, None, :used]
 

@@ -55,9 +55,12 @@ def choose(logits_BV: Tensor, sampling: Sampling, uniform_B: Tensor | None) -> T
     """One token a row (B), int64. `uniform_B` in [0, 1) decides, by the inverse of the distribution function.
 
     A row's choice depends on its own logits and its own number alone, so neighbours in a batch do not matter.
+    Raises InputError for logits that are not finite.
     """
     if sampling.greedy:
-        return logits_BV.argmax(-1)
+        largest_B, chosen_B = logits_BV.max(-1)
+        _check_finite(largest_B)
+        return chosen_B
     assert uniform_B is not None
     logits_BV = logits_BV / sampling.temperature
     tokens_BV: Tensor | None = None
@@ -72,11 +75,18 @@ def choose(logits_BV: Tensor, sampling: Sampling, uniform_B: Tensor | None) -> T
         p_BV = p_BV * (p_BV >= sampling.min_p * p_BV.amax(-1, keepdim=True))
     cumulative_BV = p_BV.cumsum(-1)
     total_B1 = cumulative_BV[:, -1:]
+    _check_finite(total_B1)
     # Below the total even where u x total rounds up to it; and strictly above the threshold, so that a token of
     # probability 0 is never the one.
     threshold_B1 = torch.minimum(uniform_B[:, None] * total_B1, torch.nextafter(total_B1, torch.zeros_like(total_B1)))
     place_B1 = torch.searchsorted(cumulative_BV, threshold_B1, right=True)
     return (place_B1 if tokens_BV is None else tokens_BV.gather(-1, place_B1))[:, 0]
+
+
+def _check_finite(sums: Tensor) -> None:
+    """What is not finite in a row shows in its largest value and in its sum."""
+    if not bool(sums.isfinite().all()):
+        raise InputError("the model's logits are not finite, so it cannot choose a token; use another --step")
 
 
 def _nucleus(top_BV: Tensor, whole_B1: Tensor, top_p: float) -> Tensor:

@@ -1,0 +1,52 @@
+"""Matrix products with a weight that stays the same over many calls: the layout that makes each call short.
+
+Shapes: B rows, I inputs, O outputs.
+
+On CPUs the usual (O, I) layout is a poor one for few rows. Measured on two cores of an AVX-512 machine, float32, one
+thread, the head of 50,257 x 128: one row 2.1 ms, transposed 0.64 ms; 16 rows 3.7 ms, packed by oneDNN 1.6 ms.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Product = Callable[[Tensor], Tensor]
+"""(B, I) -> (B, O)."""
+
+FEW_ROWS = 2
+"""Up to here a transposed weight is the fastest."""
+PACKED_FROM = 2**16
+"""Elements of a weight from which oneDNN's packing repays its 10 microseconds a call."""
+
+
+def prepare_product(weight_OI: Tensor, bias_O: Tensor | None, num_rows: int) -> Product:
+    """x W' + b as a function of x, for about `num_rows` rows, in the type of `weight_OI`; it keeps a copy of it."""
+    if weight_OI.device.type != "cpu":
+        return lambda x: F.linear(x, weight_OI, bias_O)
+    if weight_OI.dtype == torch.float32 and num_rows <= FEW_ROWS:
+        weight_IO = weight_OI.T.contiguous()
+        if bias_O is None:
+            return lambda x: torch.mm(x, weight_IO)
+        return lambda x: torch.addmm(bias_O, x, weight_IO)
+    if weight_OI.numel() >= PACKED_FROM and packing_works(weight_OI.dtype):
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight_OI.contiguous(), num_rows)
+        multiply = torch.ops.mkldnn._linear_pointwise.default
+        return lambda x: multiply(x, packed, bias_O, "none", [], "")
+    return lambda x: F.linear(x, weight_OI, bias_O)
+
+
+@cache
+def packing_works(dtype: torch.dtype) -> bool:
+    """Whether this torch packs weights by oneDNN. The functions are those that torch.compile calls, not public ones, so
+    they are tried on a small product before they are used."""
+    try:
+        weight = torch.linspace(-1, 1, 64 * 32, dtype=torch.float32).view(64, 32).to(dtype)
+        x = torch.linspace(-2, 1, 4 * 32, dtype=torch.float32).view(4, 32).to(dtype)
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight, 4)
+        y = torch.ops.mkldnn._linear_pointwise.default(x, packed, None, "none", [], "")
+    except (AttributeError, NotImplementedError, RuntimeError):
+        return False
+    return bool(torch.allclose(y.float(), F.linear(x, weight).float(), rtol=1e-2, atol=1e-2))
