@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from fabula.cli.demo import demo
+from fabula.cli.diagnose import diagnose
 from fabula.cli.export import export
 from fabula.cli.generate import generate
 from fabula.cli.ladder import ladder
@@ -25,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train small language models from scratch, and show with evidence what made them good.",
 )
-for command in (demo, prepare, train, ladder, generate, report, export, recipes):
+for command in (demo, prepare, train, ladder, generate, diagnose, report, export, recipes):
     app.command()(command)
 
 STOPPED = 130

@@ -114,18 +114,22 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
     """A record, with flags for what it does not hold. A flag wins over the record."""
     flags = flags or Flags()
     recipe = read_recipe(run)
+    foreign = is_foreign(run)
     val_loss = held_out_curve(run)
-    train_loss = _curve(run.train, "loss")
-    learning_rate = _curve(run.train, "learning_rate") or _curve(run.evals, "learning_rate", drop_missing=True)
+    train_loss = _curve(run.train, "loss", drop_missing=foreign)
+    learning_rate = _curve(run.train, "learning_rate", drop_missing=foreign) or _curve(
+        run.evals, "learning_rate", drop_missing=True
+    )
     vocabulary = recipe.vocabulary if recipe else run.info.get("vocabulary")
-    from_scratch = True if recipe and not run.info.get("init_from") else None
+    from_scratch = True if recipe and not run.info.get("init_from") else run.info.get("from_scratch")
+    first_loss = _first_loss(_curve(run.evals, "val_loss", drop_missing=foreign), train_loss)
     return Facts(
         train_loss=train_loss,
         val_loss=val_loss,
         held_train_loss=_curve(run.evals, "train_loss", drop_missing=True),
-        grad_norm=_curve(run.train, "grad_norm"),
+        grad_norm=_curve(run.train, "grad_norm", drop_missing=foreign),
         learning_rate=learning_rate,
-        first_loss=_first_loss(_curve(run.evals, "val_loss"), train_loss),
+        first_loss=None if run.info.get("steps_are_lines") else first_loss,
         vocabulary=flags.vocabulary or vocabulary or None,
         clip=flags.clip if flags.clip is not None else (recipe.optimizer.clip if recipe else None),
         accumulation=flags.accumulation or (recipe.batch.accumulation if recipe else None),
@@ -137,14 +141,21 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
     )
 
 
+def is_foreign(run: Run) -> bool:
+    """Whether another program wrote the log. Not every line of it holds every value: NaN means that it is missing
+    there, and infinity that it was written and is not finite."""
+    return "log_format" in run.info
+
+
 def held_out_curve(run: Run) -> Curve | None:
     """Held-out loss on one ruler: the fixed subset's, which is on every line; a foreign log's `val_loss` as it is.
 
     `val_loss` itself changes its ruler between full and partial evaluations and makes no curve.
     """
+    foreign = is_foreign(run)
     if "val_loss_subset" not in run.evals:
-        return _curve(run.evals, "val_loss")
-    curve = _curve(run.evals, "val_loss_subset")
+        return _curve(run.evals, "val_loss", drop_missing=foreign)
+    curve = _curve(run.evals, "val_loss_subset", drop_missing=foreign)
     return None if curve is None else Curve("val_loss", curve.steps, curve.values)
 
 
@@ -167,7 +178,7 @@ def _curve(columns: Columns, name: str, drop_missing: bool = False) -> Curve | N
         return None
     steps, values = columns["step"], columns[name]
     if drop_missing:
-        keep = np.isfinite(values)
+        keep = ~np.isnan(values)
         steps, values = steps[keep], values[keep]
     if not len(steps):
         return None

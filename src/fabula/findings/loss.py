@@ -35,17 +35,18 @@ SCALE_TOLERANCE = 0.08
 def initial_loss(facts: Facts) -> Outcome:
     if facts.vocabulary is None:
         return Silent("the vocabulary's size (--vocab)")
-    if facts.from_scratch is None:
-        return Silent("whether the model started from scratch (--from-scratch)")
-    if facts.planned or not facts.from_scratch:
+    if facts.planned or facts.from_scratch is False:
         return []
     if facts.first_loss is None:
         return Silent("the loss before the first update")
     expected = math.log(facts.vocabulary)
     ratio = facts.first_loss / expected
+    high = ratio > 1.0 + INITIAL_TOLERANCE
+    # Worse than knowing nothing is wrong for any model; better is wrong only for one that has learned nothing yet.
+    if facts.from_scratch is None and not high:
+        return Silent("whether the model started from scratch (--from-scratch)")
     if abs(ratio - 1.0) <= INITIAL_TOLERANCE or _scaled_by(facts, ratio):
         return []
-    high = ratio > 1.0
     causes = (
         (
             "an embedding or head with a large initial scale (the framework's default is N(0, 1))",
@@ -61,9 +62,9 @@ def initial_loss(facts: Facts) -> Outcome:
             severity="warning",
             steps=(0, 0),
             evidence={"first_loss": facts.first_loss, "expected": round(expected, 4), "ratio": round(ratio, 4)},
-            sentence=f"The untrained model starts at a loss of {number(facts.first_loss)}; one that gives every "
-            "token the "
-            f"same chance starts at ln {facts.vocabulary:,} = {expected:.2f}.",
+            sentence=f"The {'untrained model' if facts.from_scratch else 'run'} starts at a loss of "
+            f"{number(facts.first_loss)}; a model that gives every token the same chance starts at "
+            f"ln {facts.vocabulary:,} = {expected:.2f}.",
             alternatives=causes,
             try_="look at step 0 alone with embedding and linear weights drawn from N(0, 0.02)"
             if high
@@ -87,7 +88,8 @@ def scaled_by_accumulation(facts: Facts) -> Outcome:
         return Silent("the vocabulary's size (--vocab)")
     if facts.planned or facts.accumulation == 1 or facts.from_scratch is False:
         return []
-    first = facts.train_loss.finite if facts.train_loss is not None else None
+    train = facts.train_loss or facts.held_train_loss  # where a log has it at the evaluations only
+    first = train.finite if train is not None else None
     if first is None or not len(first) or first.steps[0] > 1:
         return Silent("the training loss of the first step")
     ratio = float(first.values[0]) / math.log(facts.vocabulary)

@@ -1,0 +1,186 @@
+"""`fabula diagnose`: is this run healthy? Of runs that fabula made, and of logs that others wrote."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from fabula.findings import Diagnosis, Flags
+    from fabula.record.finding import Finding
+    from fabula.record.reader import Run
+
+SEVERITIES = ("failure", "warning", "note", "good")
+COLOURS = {"failure": "red", "warning": "yellow", "note": "blue", "good": "green", "failed": "red", "healthy": "green"}
+
+
+class FailOn(StrEnum):
+    warning = "warning"
+    failure = "failure"
+
+
+def diagnose(
+    log: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|FOLDER|LOG|-", help="A run, a folder of runs, a log of another program, or - for stdin."
+        ),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    fail_on: Annotated[
+        FailOn | None,
+        typer.Option(help="Exit with 1 at a failure, or already at a warning; without it the exit code is 0."),
+    ] = None,
+    vocab: Annotated[int | None, typer.Option(min=2, help="Size of the vocabulary, where the log lacks it.")] = None,
+    clip: Annotated[
+        float | None, typer.Option(min=0.0, help="Gradient norm that was clipped to; 0: gradients were not clipped.")
+    ] = None,
+    accumulation: Annotated[int | None, typer.Option(min=1, help="Micro-steps to an optimizer update.")] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="The log begins with an untrained model.")
+    ] = False,
+) -> None:
+    """Say what a record shows: spikes, divergences, values that are not finite, schedule, gradients, stopping point.
+
+    Reads run folders, CSV, JSON lines, TensorBoard event files, W&B exports, the Hugging Face Trainer's output folder,
+    and printed lines of the Trainer and of nanoGPT. What a log cannot say comes as options; without them the rules
+    that need them stay silent, by name.
+    """
+    import json
+    import sys
+    from collections import Counter
+
+    from fabula.findings import Flags
+    from fabula.findings import diagnose as diagnose_run
+    from fabula.record.foreign import read_sources
+
+    flags = Flags(vocabulary=vocab, clip=clip, accumulation=accumulation, from_scratch=from_scratch or None)
+    runs, left_out = read_sources(log)
+    told = [(run, diagnose_run(run, flags)) for run in runs]
+    worst = max((diagnosis.verdict for _, diagnosis in told), key=("healthy", "warning", "failed").index)
+    for each in left_out:
+        print(f"left out: {each}", file=sys.stderr)
+    if as_json:
+        documents = [_document(run, diagnosis) for run, diagnosis in told]
+        whole = documents[0] if len(told) == 1 else {"verdict": worst, "runs": documents, "left_out": left_out}
+        print(json.dumps(whole, indent=1, allow_nan=False))
+    else:
+        _show_all(told)
+        if len(told) > 1:
+            counts = Counter(each.verdict for _, each in told)
+            print(
+                f"{worst}: {len(told)} runs, " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "\n"
+            )
+        print(f"next: {_next(log, told, flags)}")
+    if fail_on is not None and (worst == "failed" or (worst == "warning" and fail_on is FailOn.warning)):
+        raise typer.Exit(1)
+
+
+def _name(run: "Run") -> str:
+    return f"{run.path}" + (f", {run.info['name']}" if run.info.get("log_format") and run.info.get("name") else "")
+
+
+def _document(run: "Run", diagnosis: "Diagnosis") -> dict[str, Any]:
+    return {
+        "source": _name(run),
+        "format": run.info.get("log_format", "fabula"),
+        "columns": run.info.get("columns", {}),
+        "notes": run.info.get("notes", []),
+        **diagnosis.as_json(),
+    }
+
+
+def _show_all(told: "list[tuple[Run, Diagnosis]]") -> None:
+    """Run by run; what none of several runs lets know is said once, at the end."""
+    unknown = [{(silent.lacks, silent.kinds) for silent in diagnosis.silent} for _, diagnosis in told]
+    everywhere = set.intersection(*unknown) if len(told) > 1 else set()
+    for (run, diagnosis), here in zip(told, unknown, strict=True):
+        _show(run, diagnosis)
+        _show_unknown("not looked for, because not known:", here - everywhere)
+        _show_notes(run)
+        print()
+    if everywhere:
+        _show_unknown("not looked for in any of them, because not known:", everywhere)
+        print()
+
+
+def _show(run: "Run", diagnosis: "Diagnosis") -> None:
+    """The verdict, and a line a finding."""
+    typer.secho(diagnosis.verdict, fg=COLOURS.get(diagnosis.verdict, "yellow"), bold=True, nl=False)
+    print(f": {_name(run)} ({_extent(run)})")
+    findings = sorted(diagnosis.findings, key=lambda each: SEVERITIES.index(each.severity))  # steps in order within
+    width = max((len(each.kind) for each in findings), default=0)
+    for each in findings:
+        typer.secho(f"  {each.severity:<7}", fg=COLOURS[each.severity], nl=False)
+        print(f"  {each.kind:<{width}}  {_steps(each)}{each.sentence}{_evidence(each)}")
+        if each.try_:
+            print(f"           {'perhaps: ' + '; '.join(each.alternatives)}\n           try: {each.try_}")
+
+
+def _show_unknown(heading: str, unknown: "set[tuple[str, tuple[str, ...]]]") -> None:
+    lacking: dict[str, list[str]] = {}
+    for lacks, kinds in sorted(unknown, key=lambda each: each[1]):
+        lacking.setdefault(lacks, []).extend(kinds)
+    if lacking:
+        print(f"  {heading}")
+    for lacks, names in lacking.items():
+        print(f"    {lacks}: {', '.join(names)}")
+
+
+def _show_notes(run: "Run") -> None:
+    if notes := run.info.get("notes"):
+        print("  about this log:")
+        for each in notes:
+            print(f"    {each['sentence']}")
+
+
+def _extent(run: "Run") -> str:
+    """`csv, 50 evaluations, steps 0 to 49,000`."""
+    steps = [
+        float(columns["step"][place]) for columns in (run.train, run.evals) for place in range(len(columns["step"]))
+    ]
+    counts = [(len(run.train["step"]), "training line"), (len(run.evals["step"]), "evaluation")]
+    told = [f"{count:,} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
+    return ", ".join(
+        [
+            run.info.get("log_format", "fabula"),
+            *told,
+            f"steps {min(steps):,.0f} to {max(steps):,.0f}" if steps else "no steps",
+        ]
+    )
+
+
+def _steps(finding: "Finding") -> str:
+    if finding.steps is None:
+        return ""
+    first, last = finding.steps
+    return f"[step {first:,}] " if first == last else f"[steps {first:,} to {last:,}] "
+
+
+def _evidence(finding: "Finding") -> str:
+    """` (level_before 4.97, peak 7.30)`: the numbers; what is a list or a table is left to --json."""
+    parts = []
+    for name, value in finding.evidence.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            continue
+        parts.append(f"{name} {value:,}" if isinstance(value, int) else f"{name} {value:.4g}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _next(log: Path, told: "list[tuple[Run, Diagnosis]]", flags: "Flags") -> str:
+    """The command to type now: with the options that rules lacked, or the report of fabula's own runs."""
+    import re
+    import shlex
+
+    if any("log_format" not in run.info for run, _ in told):
+        return f"fabula report {shlex.quote(str(log))} --out report.html"
+    known = {"--vocab": flags.vocabulary, "--clip": flags.clip, "--accumulation": flags.accumulation}
+    given = shlex.quote(str(log)) + "".join(f" {name} {value:g}" for name, value in known.items() if value is not None)
+    given += " --from-scratch" if flags.from_scratch else ""
+    lacks = " ".join(silent.lacks for _, diagnosis in told for silent in diagnosis.silent)
+    options = dict.fromkeys(re.findall(r"\((--[a-z-]+)\)", lacks))
+    values = {"--vocab": " N", "--clip": " F", "--accumulation": " N"}
+    if options:
+        return f"fabula diagnose {given} {' '.join(option + values.get(option, '') for option in options)}"
+    return f"fabula diagnose {given} --json"

@@ -1,0 +1,72 @@
+"""What other programs call the columns of a record."""
+
+import re
+from collections.abc import Iterable
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    # Where a log has several counters, the one of optimizer updates comes first. W&B's `_step` counts log calls.
+    "step": (
+        *("train_global_step", "trainer_global_step", "global_step", "optimizer_step", "step", "steps"),
+        *("train_step", "training_step", "num_updates", "updates", "update", "iteration", "iterations", "iter"),
+        *("iter_num", "train_iter", "it", "_step"),
+    ),
+    "loss": ("loss", "train_loss_step", "batch_loss", "step_loss", "train_batch_loss", "train_loss_batch"),
+    # The loss of the step, or the training split by the validation's protocol: `tables.to_run` tells them apart.
+    "train_loss": (
+        *("train_loss", "training_loss", "loss_train", "loss_training", "train_lm_loss", "lm_loss", "losses_train"),
+        *("optim_loss", "train_ce_loss", "train_cross_entropy_loss"),
+    ),
+    "val_loss_subset": ("val_loss_subset",),
+    "val_loss": (
+        *("val_loss", "valid_loss", "validation_loss", "eval_loss", "loss_val", "loss_valid", "loss_validation"),
+        *("loss_eval", "losses_val", "dev_loss", "heldout_loss", "held_out_loss", "val_lm_loss", "val_loss_epoch"),
+        *("val_ce_loss", "test_loss", "loss_test"),
+    ),
+    "grad_norm": (
+        *("grad_norm", "train_grad_norm", "gradient_norm", "train_gradient_norm", "global_grad_norm", "gnorm"),
+        *("total_grad_norm", "optim_total_grad_norm", "grad_norm_total", "gradnorm", "norm", "total_norm"),
+    ),
+    "learning_rate": (
+        *("learning_rate", "train_learning_rate", "lr", "train_lr", "optim_lr", "optim_learning_rate_group0"),
+        *("learning_rate_step", "lr_step", "learning_rate_group0", "lr_group0"),
+    ),
+    "tokens": (
+        *("tokens", "num_tokens", "tokens_seen", "total_tokens", "train_tokens", "consumed_tokens"),
+        *("num_input_tokens_seen", "train_num_input_tokens_seen"),
+    ),
+}
+"""Canonical name (docs/run-folder.md) -> what it is called elsewhere, the best first, as `normalized` writes it."""
+
+PATTERNS = {
+    "learning_rate": re.compile(r"lr_\w+|learning_rate_\w+"),  # Lightning's monitor: lr-AdamW
+    "val_loss": re.compile(r"(eval|val|valid|validation)_\w+_loss"),  # the Trainer with several evaluation sets
+}
+"""Asked where no synonym fits."""
+
+WHOLE_RUN_AVERAGE = "train_train_loss"
+"""`train/train_loss`: what the Trainer's summary is called in TensorBoard and W&B, beside `train/loss`."""
+
+
+def normalized(name: str) -> str:
+    """`Train/Grad-Norm` and `train.grad_norm` become `train_grad_norm`; a leading underscore stays."""
+    name = name.strip().lower()
+    return ("_" if name.startswith("_") else "") + re.sub(r"[^a-z0-9]+", "_", name).strip("_")
+
+
+def recognize(names: Iterable[str]) -> dict[str, str]:
+    """Canonical name -> the one of `names` that means it, for those that are there.
+
+    >>> recognize(["_step", "train/global_step", "train/loss", "eval/loss", "colour"])
+    {'step': 'train/global_step', 'train_loss': 'train/loss', 'val_loss': 'eval/loss'}
+    """
+    given: dict[str, str] = {}
+    for name in names:
+        given.setdefault(normalized(name), name)
+    chosen = {}
+    for canonical, synonyms in SYNONYMS.items():
+        found = next((given[each] for each in synonyms if each in given), None)
+        if found is None and canonical in PATTERNS:
+            found = next((name for each, name in given.items() if PATTERNS[canonical].fullmatch(each)), None)
+        if found is not None:
+            chosen[canonical] = found
+    return chosen

@@ -1,0 +1,139 @@
+"""Which reader fits what was given: a run folder, a folder of another program, a file, or standard input."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fabula.errors import InputError
+from fabula.record.foreign import csv, jsonl, printed, tensorboard, trainer, wandb
+from fabula.record.reader import Run, is_run, read_run
+
+STDIN = Path("-")
+LOOSE = {".csv", ".tsv", ".jsonl", ".log"}
+"""Files that count as logs in a folder that holds no run of a known form; others are read when they are named."""
+KNOWN = (
+    "CSV, JSON lines, TensorBoard event files, W&B exports, a Trainer's output folder or trainer_state.json, "
+    "printed lines of the Trainer or of nanoGPT"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place that holds one log; `loose` where nothing but the name's ending speaks for it."""
+
+    path: Path
+    loose: bool = False
+
+
+def read_sources(path: Path) -> tuple[list[Run], list[str]]:
+    """The runs at `path` (a run, a folder of runs, a log; `-`: standard input), in the order of their names.
+
+    In a folder that holds no run of a known form, every file that may be a log is tried; the second value says which
+    were none, and why. Raises InputError when there is no run at all, or one is damaged.
+    """
+    runs, left_out = [], []
+    for source in find_sources(path):
+        if not source.loose:
+            runs += _read_source(source.path)
+            continue
+        try:
+            runs += _read_source(source.path)
+        except InputError as error:
+            left_out.append(str(error))
+    if not runs:
+        raise InputError(f"{path} holds no log that fabula can read: {left_out[0]}")
+    return runs, left_out
+
+
+def find_sources(path: Path) -> list[Source]:
+    """Where the logs are: `path` itself, or every log in the folder `path`.
+
+    Raises InputError when it does not exist or holds nothing that looks like a log.
+    """
+    if path == STDIN or path.is_file():
+        return [Source(path)]
+    if not path.is_dir():
+        raise InputError(f"{path} does not exist; give a run folder, a log file, or - for standard input")
+    found = [Source(each) for each in _run_folders(path)]
+    if not found:
+        files = sorted(each for each in path.rglob("*") if each.suffix in LOOSE and each.is_file())
+        found = [Source(each, loose=True) for each in files]
+    if not found:
+        raise InputError(f"{path} holds no log; known are fabula's own runs, {KNOWN}")
+    return found
+
+
+def _read_source(path: Path) -> list[Run]:
+    if path == STDIN:
+        return read_log(Path("standard input"), sys.stdin.buffer.read())
+    if not path.is_dir():
+        return read_log(path, path.read_bytes())
+    if is_run(path):
+        return [read_run(path)]
+    if trainer.is_output(path):
+        return trainer.read_folder(path)
+    return tensorboard.read_folder(path)
+
+
+def read_log(path: Path, content: bytes) -> list[Run]:
+    """The runs of a log's content; `path` is its name in messages.
+
+    Raises InputError when it is empty, binary, or of no known format.
+    """
+    if not content.strip():
+        raise InputError(f"{path} is empty; nothing was logged")
+    if tensorboard.looks_like(content):
+        return tensorboard.read(path, content)
+    text = _decoded(path, content)
+    return _reader_of(path, text)(path, text)
+
+
+def _reader_of(path: Path, text: str) -> Callable[[Path, str], list[Run]]:
+    start = text.lstrip()
+    header = next((line for line in start.split("\n", 50)[:50] if line.strip() and not line.startswith("#")), "")
+    if start.startswith("{") and '"log_history"' in text and _is_one_object(text):
+        return trainer.read
+    if re.match(r"\[?\s*\{\s*\"", start):
+        return jsonl.read
+    if wandb.looks_like(header):
+        return wandb.read
+    if csv.looks_like(header) and csv.has_steps(header):
+        return csv.read
+    if printed.looks_like(text):
+        return printed.read
+    if csv.looks_like(header):
+        return csv.read  # which says what is missing
+    raise InputError(f"{path} is no log that fabula knows; known are {KNOWN}")
+
+
+def _run_folders(folder: Path) -> list[Path]:
+    """Every folder at or below `folder` that is one run; what lies inside a run belongs to it."""
+    if is_run(folder) or trainer.is_output(folder) or tensorboard.event_files(folder):
+        return [folder]
+    inner = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
+    return [run for each in inner for run in _run_folders(each)]
+
+
+def _is_one_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    """The text, with line ends as `\\n`; UTF-16 where it says so, as a shell of Windows writes it."""
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        # A progress bar cut in two leaves half a character; a binary file has far more than that, and zeros.
+        text = content.decode(encoding, errors="replace")
+        if text.count("\ufffd") > 0.01 * len(text):
+            raise InputError(f"{path} is binary, and no event file of TensorBoard; known are {KNOWN}") from None
+    if "\0" in text:
+        raise InputError(f"{path} is binary, and no event file of TensorBoard; known are {KNOWN}")
+    return text.replace("\r\n", "\n")

@@ -1,0 +1,224 @@
+"""TensorBoard event files, read without TensorBoard: scalars by tag, every checksum verified.
+
+A file is a row of records, as TensorFlow's record_writer.h describes them: length (8 bytes, little-endian), a checksum
+of those bytes, the content, a checksum of it. The checksum is CRC-32C (Castagnoli), rotated by 15 bits and shifted by a
+constant. A content is an `Event` of event.proto in Protocol Buffers' wire format, of which few fields matter here:
+
+    Event        2 step, 5 summary
+    Summary      1 value
+    Value        1 tag, 2 simple_value, 8 tensor
+    TensorProto  1 dtype (1 float32, 2 float64, 3 int32, 9 int64), 4 tensor_content, 5 float_val, 6 double_val
+"""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fabula.errors import InputError
+from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized
+from fabula.record.foreign.notes import note
+from fabula.record.foreign.tables import choose, merge_series, not_finite_as_infinity, to_run
+from fabula.record.foreign.trainer import traps
+from fabula.record.reader import Run
+
+Series = dict[str, tuple[list[int], list[float]]]
+"""Tag -> steps and values, in the order written."""
+
+HEADER, FOOTER = 12, 4
+LONGEST = 1 << 16
+"""Bytes of the longest record that is read: scalars take some tens, pictures and graphs more than this."""
+_CONTENT_TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
+_FLOAT = struct.Struct("<f")
+
+
+def event_files(folder: Path) -> list[Path]:
+    """The event files directly in `folder`; their names begin with the time, so a resumed run's come in order."""
+    return sorted(path for path in folder.glob("*tfevents*") if path.is_file())
+
+
+def read_folder(folder: Path) -> list[Run]:
+    """The one run that the event files of a folder make up."""
+    series: Series = {}
+    for path in event_files(folder):
+        _add(series, path, path.read_bytes())
+    return [_run(folder, series)]
+
+
+def read(path: Path, content: bytes) -> list[Run]:
+    """The run of one event file. A half-written last record is left out.
+
+    Raises InputError for a wrong checksum and where no scalar has a name that fabula knows.
+    """
+    series: Series = {}
+    _add(series, path, content)
+    return [_run(path, series)]
+
+
+def looks_like(content: bytes) -> bool:
+    """Whether `content` begins with the header of a record."""
+    if len(content) < HEADER:
+        return False
+    head = content[:HEADER]
+    return int(_checksums(head, np.array([0]), np.array([8]))[0]) == int.from_bytes(head[8:], "little")
+
+
+def _run(path: Path, series: Series) -> Run:
+    if not series:
+        raise InputError(f"{path} holds no scalars; give the folder of a run that logged a loss")
+    chosen = choose(path, ["step", *series])
+    curves = {}
+    for name, tag in chosen.items():
+        if name != "step":
+            steps, values = (np.array(each, dtype=np.float64) for each in series[tag])
+            curves[name] = (steps, not_finite_as_infinity(values))
+    notes = []
+    if any(normalized(tag) == WHOLE_RUN_AVERAGE for tag in series):  # only the Trainer writes this one
+        apart = (
+            np.median(np.diff(curves["train_loss"][0])) if len(curves.get("train_loss", ([],))[0]) > 1 else "unknown"
+        )
+        notes = [note("train_loss_is_average"), *traps(f"{apart:g}" if apart != "unknown" else apart)]
+    return to_run(path, "tensorboard", merge_series(curves), names=chosen, notes=notes)
+
+
+def _add(series: Series, path: Path, content: bytes) -> None:
+    for start, length in _records(path, content):
+        for step, tag, value in _scalars(memoryview(content)[start : start + length]):
+            steps, values = series.setdefault(tag, ([], []))
+            steps.append(step)
+            values.append(value)
+
+
+def _records(path: Path, content: bytes) -> list[tuple[int, int]]:
+    """Start and length of each record's content, all checksums verified; those of more than LONGEST are left out."""
+    found, place = [], 0
+    while place + HEADER <= len(content):
+        length = int.from_bytes(content[place : place + 8], "little")
+        found.append((place + HEADER, length))
+        place += HEADER + length + FOOTER
+    heads = np.array([start - HEADER for start, _ in found])
+    _verify(path, content, heads, np.full(len(heads), 8))
+    if found and place > len(content):
+        found.pop()  # its head is right, so it is no damage but a record that was being written
+    found = [(start, length) for start, length in found if length <= LONGEST]
+    if found:
+        _verify(path, content, *np.array(found).T)
+    return found
+
+
+def _verify(path: Path, content: bytes, starts: np.ndarray, lengths: np.ndarray) -> None:
+    if not len(starts):
+        return
+    stored = np.ascontiguousarray(_gather(content, starts + lengths, 4)).view("<u4").ravel()
+    wrong = _checksums(content, starts, lengths) != stored
+    if wrong.any():
+        raise InputError(f"{path} is damaged at byte {starts[wrong].min()}: a checksum is wrong; copy the file again")
+
+
+def _scalars(event: memoryview) -> Iterator[tuple[int, str, float]]:
+    step, summary = 0, None
+    for number, value in _fields(event):
+        if number == 2:
+            step = _signed(value)
+        elif number == 5:
+            summary = value
+    if summary is None:
+        return
+    for number, entry in _fields(summary):
+        if number != 1:
+            continue
+        tag, scalar = "", None
+        for inner, value in _fields(entry):
+            if inner == 1:
+                tag = str(value, "utf-8", "replace")
+            elif inner == 2:
+                scalar = _FLOAT.unpack(value)[0]
+            elif inner == 8:
+                scalar = _tensor_scalar(value)
+        if scalar is not None:
+            yield step, tag, scalar
+
+
+def _tensor_scalar(tensor: memoryview) -> float | None:
+    """The number in a tensor that holds one; None for images, texts and whatever has more."""
+    kind, values = 0, np.array([])
+    for number, value in _fields(tensor):
+        if number == 1:
+            kind = value
+        elif number == 4 and kind in _CONTENT_TYPES:
+            values = np.frombuffer(value, _CONTENT_TYPES[kind]) if len(value) <= 8 else values
+        elif number == 5:
+            values = np.frombuffer(value, "<f4")
+        elif number == 6:
+            values = np.frombuffer(value, "<f8")
+    return float(values[0]) if len(values) == 1 else None
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
+    """Number and value of each field: an integer for a varint, else bytes."""
+    place, end = 0, len(message)
+    while place < end:
+        key, place = _varint(message, place)
+        kind = key & 7
+        if kind == 0:
+            value, place = _varint(message, place)
+            yield key >> 3, value
+            continue
+        if kind == 2:
+            size, place = _varint(message, place)
+        else:
+            size = {1: 8, 5: 4}[kind]
+        yield key >> 3, message[place : place + size]
+        place += size
+
+
+def _varint(message: memoryview, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[place]
+        place += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, place
+        shift += 7
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _table() -> np.ndarray:
+    """CRC-32C of each byte: the polynomial 0x1EDC6F41, reflected."""
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(0x82F63B78), table >> 1).astype(np.uint32)
+    return table
+
+
+_TABLE = _table()
+
+
+def _checksums(content: bytes, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The masked CRC-32C of each stretch of `content`: of all stretches of similar length at once, byte by byte."""
+    crcs = np.full(len(starts), 0xFFFFFFFF, dtype=np.uint32)
+    sizes = np.ceil(np.log2(np.maximum(lengths, 1)))
+    for size in np.unique(sizes):
+        chosen = np.flatnonzero(sizes == size)
+        chosen = chosen[
+            np.argsort(-lengths[chosen], kind="stable")
+        ]  # the longest first: those still to read stay in front
+        rows, crc = _gather(content, starts[chosen], int(lengths[chosen[0]])), crcs[chosen]
+        num_left = np.searchsorted(-lengths[chosen], -np.arange(rows.shape[1]), side="left")
+        for place, left in enumerate(num_left):
+            crc[:left] = _TABLE[(crc[:left] ^ rows[:left, place]) & 0xFF] ^ (crc[:left] >> np.uint32(8))
+        crcs[chosen] = crc
+    crcs = ~crcs
+    return ((crcs >> np.uint32(15)) | (crcs << np.uint32(17))) + np.uint32(0xA282EAD8)
+
+
+def _gather(content: bytes, starts: np.ndarray, length: int) -> np.ndarray:
+    """The `length` bytes from each start, a row each; bytes behind the end of the file are taken from its last."""
+    every = np.frombuffer(content, dtype=np.uint8)
+    return every[np.minimum(starts[:, None] + np.arange(length), len(every) - 1)]

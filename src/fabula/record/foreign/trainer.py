@@ -1,0 +1,116 @@
+"""The output folder of the Hugging Face Trainer: trainer_state.json of its latest checkpoint, or the folder's own.
+
+training_args.bin beside it, which would tell more, is a pickle and is never opened.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from fabula.errors import InputError
+from fabula.record.foreign import jsonl
+from fabula.record.foreign.notes import Note, note
+from fabula.record.reader import Run
+
+STATE = "trainer_state.json"
+
+
+def is_output(folder: Path) -> bool:
+    return any(_states(folder))
+
+
+def read_folder(folder: Path) -> list[Run]:
+    """The run of an output folder. Raises InputError when its state cannot be read or logged nothing."""
+    states = [(int(state.get("global_step") or 0), path, state) for path in _states(folder) for state in [_load(path)]]
+    _, path, state = max(states, key=lambda each: each[0])
+    return [_run(folder, path, state)]
+
+
+def read(path: Path, text: str) -> list[Run]:
+    """The run of a trainer_state.json that is given by itself."""
+    return [_run(path, path, _parsed(path, text))]
+
+
+def traps(steps: Any) -> list[Note]:
+    """What holds of every loss that the Trainer logs, `steps` apart."""
+    return [note("window_mean", steps=steps), note("nan_filtered"), note("maybe_scaled")]
+
+
+def zeros_as_nan(lines: list[dict[str, Any]]) -> list[Note]:
+    """Put NaN for losses of exactly 0 that follow a loss far above it, and say so. Changes `lines`.
+
+    The filter adds the mean so far for a NaN; where all losses of a window are NaN that mean is 0.
+    """
+    before = 0.0
+    notes: list[Note] = []
+    for line in lines:
+        if "loss" not in line:
+            continue
+        loss = float(line["loss"])
+        if loss == 0.0 and before > 0.01:  # a mean of 0 to all digits does not follow at once from a hundredth
+            line["loss"] = float("nan")
+            if not notes:
+                notes.append(note("zero_is_nan", before=f"{before:.3g}", step=line.get("step", "unknown")))
+        elif loss == loss:
+            before = loss
+    return notes
+
+
+def _states(folder: Path) -> list[Path]:
+    checkpoints = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
+    return [each / STATE for each in [folder, *checkpoints] if (each / STATE).is_file()]
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return _parsed(path, path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error})") from error
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        state = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}); remove it, and an earlier checkpoint is read") from error
+    if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):
+        raise InputError(f"{path} holds no log_history, so it is no state of a Trainer")
+    return state
+
+
+def _run(given: Path, path: Path, state: dict[str, Any]) -> Run:
+    lines = [dict(line) for line in state["log_history"] if isinstance(line, dict)]
+    if not lines:
+        raise InputError(f"{path}: its log_history is empty; the Trainer logs every logging_steps steps")
+    step, planned = int(state.get("global_step") or 0), int(state.get("max_steps") or 0)
+    notes = [*traps(state.get("logging_steps", "unknown")), *zeros_as_nan(lines)]
+    sets = sorted({name for line in lines for name in line if re.fullmatch(r"eval_\w+_loss", name)})
+    if len(sets) > 1 and not any("eval_loss" in line for line in lines):
+        first = next(name for line in lines for name in line if name in sets)
+        notes.append(note("several_evaluations", sets=len(sets), name=first))
+    info: dict[str, Any] = {}
+    if planned > 0:
+        info["steps"] = planned
+        if step >= planned:
+            info["status"] = "finished"
+        else:
+            notes.append(note("latest_checkpoint", step=f"{step:,}", planned=f"{planned:,}"))
+        if step and state.get("epoch"):
+            info["layout"] = {"epochs": float(state["epoch"]) * planned / step}
+    if vocabulary := _vocabulary(path.parent):
+        info["vocabulary"] = vocabulary
+    return jsonl.run_of(given, "trainer", lines, notes, **info)
+
+
+def _vocabulary(folder: Path) -> int | None:
+    """The size that stands in the model's config.json beside the state, if there is one."""
+    config = folder / "config.json"
+    if not config.is_file():
+        return None
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{config} cannot be read ({error}); remove it, and give --vocab instead") from error
+    size = content.get("vocab_size") or (content.get("text_config") or {}).get("vocab_size")
+    return size if isinstance(size, int) and size > 1 else None

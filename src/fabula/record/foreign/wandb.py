@@ -1,0 +1,57 @@
+"""Exports of Weights & Biases: a chart's CSV (a column a run), and the CSV of run.history()."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from fabula.errors import InputError
+from fabula.record.foreign import csv
+from fabula.record.foreign.names import recognize
+from fabula.record.foreign.notes import note
+from fabula.record.foreign.tables import choose, to_run
+from fabula.record.reader import Run
+
+_CURVE = re.compile(r"(?P<run>.+) - (?P<name>.+?)(?P<bound>__(MIN|MAX))?$")
+
+
+def looks_like(line: str) -> bool:
+    """Whether `line` is the header of an export."""
+    names = re.split(r'"?[,;]"?', line.strip().strip('"'))
+    charted = len(names) > 1 and all(" - " in name for name in names[1:])
+    return charted or {"_step", "_runtime"} <= set(names)
+
+
+def read(path: Path, text: str) -> list[Run]:
+    """The runs of an export: as many as a chart shows, one of a history. Raises InputError as for any CSV."""
+    header, rows, notes = csv.read_table(path, text)
+    if "_step" in header:
+        chosen = choose(path, header)
+        columns = {name: csv.column(path, rows, header.index(original), original) for name, original in chosen.items()}
+        return [to_run(path, "wandb", columns, names=chosen, notes=[*notes, note("sampled_history")])]
+    curves: dict[str, dict[str, int]] = {}
+    for place, name in enumerate(header[1:], start=1):
+        match = _CURVE.match(name)
+        if match and not match["bound"]:
+            curves.setdefault(match["run"], {})[match["name"]] = place
+    steps = csv.column(path, rows, 0, header[0])
+    runs = []
+    for run, places in curves.items():
+        chosen = recognize(places)
+        chosen.pop("step", None)  # a run may have its own `_step` column beside the chart's axis
+        if not chosen:
+            continue
+        values = {name: csv.column(path, rows, places[each], each) for name, each in chosen.items()}
+        if np.isnan(np.array(list(values.values()))).all():
+            continue
+        names = {"step": header[0], **chosen}
+        told = [*notes, note("sampled_chart")]
+        runs.append(to_run(path, "wandb", {"step": steps, **values}, names=names, notes=told, name=run))
+    if not runs:
+        raise InputError(
+            f"{path} holds no loss, gradient norm or learning rate under a name that fabula knows; its columns are: "
+            + ", ".join(header[:12])
+        )
+    if recognize([header[0]]).keys() != {"step"}:
+        raise InputError(f'{path}: its axis is "{header[0]}"; export the chart with steps on its x axis')
+    return runs
