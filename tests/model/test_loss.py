@@ -42,8 +42,8 @@ class Reference:
     def __init__(
         self, x_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, targets_N: Tensor, cap: float, dtype: torch.dtype
     ) -> None:
-        x, weight = x_ND.double().requires_grad_(), weight_VD.double().requires_grad_()
-        bias = None if bias_V is None else bias_V.double().requires_grad_()
+        x, weight = x_ND.detach().double().requires_grad_(), weight_VD.detach().double().requires_grad_()
+        bias = None if bias_V is None else bias_V.detach().double().requires_grad_()
         raw_NV = x @ weight.T if bias is None else x @ weight.T + bias
         logits_NV = cap * torch.tanh(raw_NV / cap) if cap else raw_NV
         counts = targets_N != IGNORE
@@ -57,8 +57,8 @@ class Reference:
 
         product, num_words, width = UNIT_ROUNDOFF[dtype], len(weight), x.shape[1]
         sums_NV = x.abs() @ weight.abs().T + (0 if bias is None else bias.abs())
-        largest = float(raw_NV.abs().max())
-        self.logit = product * largest + (width + 2) * U32 * float(sums_NV.max()) + 8 * U32 * largest
+        largest = float(raw_NV.detach().abs().max())
+        self.logit = product * largest + (width + 2) * U32 * float(sums_NV.detach().max()) + 8 * U32 * largest
         # The row sum of num_words exponentials, the logarithm, and the difference of numbers of the loss's size.
         self.loss_each = 2 * self.logit + (num_words + 4) * U32 + 8 * U32 * (largest + float(self.losses_N.max()))
         # A probability, and with a cap its slope 1 - tanh^2, which moves by at most 2 logit / cap.
