@@ -61,8 +61,8 @@ def run(arguments: list[str]) -> int:
         return _wrong(f"this command needs {error.name}; install it with: pip install 'fabula[train]'")
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         return _wrong(f"{error.filename}: {error.strerror}; choose another place")
-    if code == STOPPED:
-        print("fabula: stopped", file=sys.stderr)
+    except typer.Abort:  # Ctrl-C, where Typer does not return the exit code of it
+        return STOPPED
     return code if isinstance(code, int) else 0
 
 

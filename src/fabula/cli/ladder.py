@@ -52,9 +52,12 @@ def ladder(
         print(f"next: {typed(without='--dry-run')}")
         return
     page = out / "report.html"
-    status = run_ladder(
-        plan, planned, data, out, num_seeds=num_seeds, scale=share, workers=workers, command=typed(), page=page
-    )
+    try:
+        status = run_ladder(
+            plan, planned, data, out, num_seeds=num_seeds, scale=share, workers=workers, command=typed(), page=page
+        )
+    except KeyboardInterrupt:  # the second Ctrl-C; the first one is a wish
+        status = "interrupted"
     if status == "interrupted":
         print(f"stopped; continue with: {typed()}", file=sys.stderr)
         raise typer.Exit(130)
@@ -80,11 +83,13 @@ def run_ladder(
     """Make what is missing and write the report to `page`."""
     from fabula.cli.display import Display
     from fabula.ladder.execute import carry_out
-    from fabula.ladder.folder import describe, open_folder
+    from fabula.ladder.folder import describe, open_folder, with_earlier
     from fabula.report import write_report
 
-    missing = _missing(planned, data, out)  # first: a run that does not fit must leave the folder as it was
-    open_folder(out, describe(plan, planned, num_seeds, scale, command), plan)
+    # All that can be wrong is found before anything is written.
+    description = with_earlier(out, describe(plan, planned, num_seeds, scale, command), plan)
+    missing = _missing(planned, data, out)
+    open_folder(out, description)
     with Display() as display:
         if len(missing) < len(planned):
             display.notice(f"{len(planned) - len(missing)} of {len(planned)} runs are finished already")

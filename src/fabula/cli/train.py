@@ -63,6 +63,8 @@ def train(
         chosen = stored
     elif out.exists() and any(out.iterdir() if out.is_dir() else [out]):
         raise InputError(f"{out} already exists and is not empty; choose another --out, or continue with --resume")
+    elif not (parent := next(each for each in out.absolute().parents if each.exists())).is_dir():
+        raise InputError(f"{parent} is a file, so {out} cannot be a folder; choose another --out")
     prepared = open_prepared(data, chosen.tokenizer)
     next_command = (
         f"next: fabula generate {shlex.quote(str(out))} --prompt 'Once upon a time', "
@@ -91,6 +93,8 @@ def train(
             return
         try:
             status = resume_run(training, out) if resume else start_run(training, out)
+        except KeyboardInterrupt:  # the second Ctrl-C; the first one is a wish
+            status = "interrupted"
         except TrainingFailed as error:
             display.close()
             print(f"fabula: {error}", file=sys.stderr)

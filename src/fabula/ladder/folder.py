@@ -33,8 +33,9 @@ def describe(
     }
 
 
-def open_folder(out: Path, description: dict[str, Any], ladder: Ladder) -> None:
-    """Create the ladder's folder, or add tiers, phases and seeds to one that is there, in the order of `ladder`.
+def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict[str, Any]:
+    """`description`, together with the tiers, phases and seeds of the ladder that stands in `out`, in the order of
+    `ladder`. Nothing is written.
 
     Raises InputError when `out` holds something else, or a ladder of another name or scale.
     """
@@ -42,9 +43,7 @@ def open_folder(out: Path, description: dict[str, Any], ladder: Ladder) -> None:
     if not path.is_file():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise InputError(f"{out} exists and is no ladder; choose another --out")
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(path, description)
-        return
+        return description
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         differences = [key for key in ("name", "scale") if stored[key] != description[key]]
@@ -55,13 +54,18 @@ def open_folder(out: Path, description: dict[str, Any], ladder: Ladder) -> None:
         raise InputError(f"{path} is damaged ({error!r}); choose another --out") from error
     for key in differences:
         raise InputError(f"{out} holds a ladder with {key} {stored[key]}, not {description[key]}; choose another --out")
-    merged = {
+    return {
         **description,
         "tiers": _in_order(tiers, [Path(tier).stem for tier in ladder.tiers]),
-        "phases": [phases[name] for name in _in_order(phases, [cell.name for cell in ladder.cells])],
+        "phases": [phases[name] for name in _in_order(phases, [phase.name for phase in ladder.phases])],
         "seeds": num_seeds,
     }
-    write_json(path, merged)
+
+
+def open_folder(out: Path, description: dict[str, Any]) -> None:
+    """Create the ladder's folder with its ladder.json, or replace that."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "ladder.json", description)
 
 
 def _in_order(names: Iterable[str], order: list[str]) -> list[str]:

@@ -150,7 +150,10 @@ class Training:
         fields = evaluation_fields(
             self.engine.token_losses, self.rulers, self.data.tokenizer.eot, self.engine.device, full
         )
-        samples = self.sample(writer)
+        loss = fields["val_loss_subset"]
+        assert loss is not None, "every evaluation scores the subset"
+        finite = math.isfinite(loss)
+        samples = self.sample(writer) if finite else []  # without finite logits there is nothing to choose from
         seconds = time.perf_counter() - started
         progress.evaluation_seconds += seconds
         line = {
@@ -166,12 +169,13 @@ class Training:
         self.observer.evaluated(line)
         for sample in samples:
             self.observer.sampled(sample)
-        self.note_best(fields["val_loss_subset"])
+        if finite:
+            self.note_best(loss)
 
-    def note_best(self, loss: float | None) -> None:
+    def note_best(self, loss: float) -> None:
         """Remember the best step among those that can be gone back to."""
         progress = self.progress
-        if loss is None or not math.isfinite(loss) or not self.has_checkpoint(progress.step):
+        if not self.has_checkpoint(progress.step):
             return
         if progress.best_loss is None or loss < progress.best_loss:
             progress.best_loss, progress.best_step = loss, progress.step

@@ -42,16 +42,23 @@ def estimate(recipe: Recipe, rulers: Rulers, step_seconds: float) -> Estimate:
 def recipe_for_minutes(
     recipe: Recipe, rulers: Rulers, step_seconds: float, minutes: float, keep: frozenset[str]
 ) -> Recipe:
-    """The recipe with as many steps as fit into `minutes`, evaluations included.
+    """The recipe with the most steps that fit into `minutes`, evaluations included, which are scaled with the steps.
 
     Raises InputError when not even one step does.
     """
-    steps = int(minutes * 60 / step_seconds)
-    for _ in range(3):  # evaluations take time of their own, which depends on the steps: a fixed point
-        candidate = with_steps(recipe, max(1, steps), keep)
-        steps = int((minutes * 60 - estimate(candidate, rulers, step_seconds).evaluation) / step_seconds)
+
+    def seconds(steps: int) -> float:
+        return estimate(with_steps(recipe, steps, keep), rulers, step_seconds).total
+
+    steps, too_many = 0, int(minutes * 60 / step_seconds) + 1
+    while too_many - steps > 1:
+        middle = (steps + too_many) // 2
+        if seconds(middle) <= minutes * 60:
+            steps = middle
+        else:
+            too_many = middle
     if steps < 1:
-        needed = estimate(with_steps(recipe, 1, keep), rulers, step_seconds).total / 60
+        needed = seconds(1) / 60
         raise InputError(
             f"{minutes:g} minutes are too few: one step with its evaluations takes about {needed:.2g}; "
             "give more --minutes"
