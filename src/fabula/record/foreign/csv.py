@@ -58,7 +58,10 @@ def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[
     if not lines or not looks_like(lines[0]):
         raise InputError(f"{path} has no header line that names its columns (step, loss, val_loss, ...)")
     header = _cells(lines[0])
-    rows = list(csv.reader(lines[1:], delimiter=separator(lines[0])))
+    try:
+        rows = list(csv.reader(lines[1:], delimiter=separator(lines[0])))
+    except csv.Error as error:
+        raise InputError(f"{path} is no valid CSV ({error}); repair or remove that line") from error
     notes = []
     if rows and not text.endswith("\n") and (len(rows[-1]) < len(header) or not _whole(rows[-1])):
         rows.pop()
@@ -106,7 +109,10 @@ def _download(path: Path, header: list[str], rows: list[list[str]], notes: list[
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator(line)), [])]
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator(line)), [])]
+    except csv.Error:  # a carriage return within the line, as progress bars leave them: no table
+        return []
 
 
 def _is_missing(cell: str) -> bool:

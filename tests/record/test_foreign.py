@@ -1,0 +1,303 @@
+"""Logs of other programs: CSV, JSON lines, W&B exports, and what is no log at all."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fabula.errors import InputError
+from fabula.record.foreign import read_log, read_sources
+from fabula.record.foreign.names import SYNONYMS, normalized, recognize
+from fabula.record.reader import Run
+
+NAN, INF = float("nan"), float("inf")
+
+
+def read(text: str, name: str = "log.csv") -> Run:
+    (run,) = read_log(Path(name), text.encode())
+    return run
+
+
+def kinds(run: Run) -> list[str]:
+    return [each["kind"] for each in run.info["notes"]]
+
+
+# Columns by name
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["Step", "Training Loss", "Validation Loss"],
+         {"step": "Step", "train_loss": "Training Loss", "val_loss": "Validation Loss"}),
+        (["_step", "iter", "lr"], {"step": "iter", "learning_rate": "lr"}),
+        (["trainer/global_step", "lr-AdamW"], {"step": "trainer/global_step", "learning_rate": "lr-AdamW"}),
+        (["step", "eval_stories_loss"], {"step": "step", "val_loss": "eval_stories_loss"}),
+        (["global_step", "step", "gnorm"], {"step": "global_step", "grad_norm": "gnorm"}),
+        (["colour", "shape"], {}),
+    ],
+)  # fmt: skip
+def test_columns_are_known_by_many_names(names: list[str], expected: dict[str, str]) -> None:
+    assert recognize(names) == expected
+
+
+def test_no_name_means_two_things() -> None:
+    every = [name for synonyms in SYNONYMS.values() for name in synonyms]
+    assert len(every) == len(set(every))
+    assert all(normalized(name) == name for name in every), "the table is written as names are looked up"
+
+
+# CSV
+
+
+def test_training_loss_beside_every_evaluation_belongs_to_the_evaluations() -> None:
+    run = read("step,train_loss,val_loss\n0,10.9,10.8\n500,7.0,7.1\n1000,5.0,5.2\n")
+    assert len(run.train["step"]) == 0
+    assert run.evals["train_loss"].tolist() == [10.9, 7.0, 5.0]
+    assert run.info["columns"] == {"step": "step", "train_loss": "train_loss", "val_loss": "val_loss"}
+
+
+def test_training_loss_on_lines_of_its_own_is_the_loss_of_the_step() -> None:
+    run = read(
+        "step,train_loss,val_loss\n" + "".join(f"{step},{9 - step / 10},\n" for step in range(1, 11)) + "10,,8.2\n"
+    )
+    assert run.train["step"].tolist() == list(range(1, 11))
+    assert run.train["loss"][0] == 8.9
+    assert run.evals["val_loss"].tolist() == [8.2]
+    assert run.info["columns"]["loss"] == "train_loss"
+    assert kinds(run) == []
+
+
+def test_what_is_missing_and_what_is_lost_stay_apart() -> None:
+    run = read("step,loss,val_loss\n1,3.0,\n2,nan,\n3,inf,\n3,,2.9\n4,2.8,\n")
+    assert run.train["loss"].tolist() == [3.0, INF, INF, 2.8]
+    assert run.evals["val_loss"].tolist() == [2.9]
+
+
+def test_an_empty_loss_at_the_end_is_a_lost_one() -> None:
+    lines = [f"{step},{5 - step / 100 if step < 40 else ''},1e-3" for step in range(1, 61)]
+    run = read("step,loss,lr\n" + "\n".join(lines) + "\n")
+    assert np.isinf(run.train["loss"][39:]).all() and np.isfinite(run.train["loss"][:39]).all()
+    assert kinds(run) == ["empty_is_nan"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # A rate on every line and a loss on each tenth; summaries of an epoch on lines of their own.
+        "step,loss,lr\n" + "".join(f"{step},{4.0 if step % 10 == 1 else ''},1e-3\n" for step in range(1, 60)),
+        "step,epoch,train_loss_step,train_loss_epoch\n"
+        + "".join(f"{step},{step // 10}," + (",4.1\n" if step % 10 == 9 else "4.0,\n") for step in range(60)),
+    ],
+)  # fmt: skip
+def test_a_loss_that_is_not_logged_on_a_line_is_not_lost(text: str) -> None:
+    run = read(text)
+    assert np.isfinite(run.train["loss"][~np.isnan(run.train["loss"])]).all()
+    assert "empty_is_nan" not in kinds(run)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_separators_comments_and_repeated_headers(separator: str) -> None:
+    text = "# made by hand\nstep,loss\n1,3.0\nstep,loss\n2,2.5\n".replace(",", separator)
+    run = read(text)
+    assert run.train["loss"].tolist() == [3.0, 2.5]
+
+
+def test_a_half_written_last_line_is_left_out() -> None:
+    assert read("step,loss,lr\n1,3.0,1e-3\n2,2.9").train["step"].tolist() == [1.0]
+    run = read("step,loss,lr\n1,3.0,1e-3\n2,2.9,1e-")
+    assert run.train["step"].tolist() == [1.0] and kinds(run) == ["cut_off"]
+    assert read("step,loss,lr\n1,3.0,1e-3\n2,2.9,1e-3").train["step"].tolist() == [1.0, 2.0]
+
+
+def test_a_resume_is_seen_where_the_steps_go_back() -> None:
+    steps = [*range(1, 101), *range(81, 121)]
+    run = read("step,loss\n" + "".join(f"{step},{9 - step / 50}\n" for step in steps))
+    assert run.events == [{"event": "resumed", "step": 80}]
+    assert kinds(run) == ["resumed"]
+
+
+def test_of_several_runs_in_one_log_the_last_is_read() -> None:
+    text = "step,loss\n" + "".join(f"{step},{level}\n" for level in (5.0, 4.0) for step in range(1, 31))
+    run = read(text)
+    assert run.train["loss"].tolist() == [4.0] * 30
+    assert kinds(run) == ["several_runs"]
+
+
+def test_lines_in_the_wrong_order_are_sorted() -> None:
+    run = read("step,loss\n" + "".join(f"{step},{step}\n" for step in range(40, 0, -1)))
+    assert run.train["step"].tolist() == list(range(1, 41))
+    assert run.events == []
+
+
+def test_steps_apart_are_told() -> None:
+    assert kinds(read("step,loss\n" + "".join(f"{step},3.0\n" for step in range(10, 200, 10)))) == ["steps_apart"]
+
+
+def test_one_curve_as_tensorboard_saves_it() -> None:
+    text = "Wall time,Step,Value\n1.7e9,1,3.0\n1.7e9,2,2.5\n"
+    run = read(text, "runs_first-tag-train_loss.csv")
+    assert run.train["loss"].tolist() == [3.0, 2.5]
+    assert "sampled_download" in kinds(run)
+    with pytest.raises(InputError, match="does not say which"):
+        read(text, "download.csv")
+
+
+def test_the_seeds_own_curves(shared: Path) -> None:
+    (run,), _ = read_sources(shared / "reference" / "seed_runs" / "quality_baseline.csv")
+    assert len(run.evals["step"]) == 50
+    assert run.evals["val_loss"][0] == 376.4251 and run.evals["train_loss"][-1] == 5.0854
+
+
+# JSON lines
+
+
+def test_json_lines() -> None:
+    lines = [{"iter": step, "train": {"loss": 5.0 - step}, "note": "fine"} for step in range(3)]
+    run = read("\n".join(map(json.dumps, lines)) + '\n{"iter": 3, "train": {"lo', "log.jsonl")
+    assert run.train["loss"].tolist() == [5.0, 4.0, 3.0]
+    assert run.info["columns"]["loss"] == "train/loss"
+    assert "cut_off" in kinds(run)
+
+
+def test_json_numbers_that_are_none() -> None:
+    run = read('{"step":1,"loss":3.0}\n{"step":2,"loss":NaN}\n{"step":3,"loss":"inf"}\n{"step":3,"eval_loss":2.5}\n')
+    assert run.train["loss"].tolist() == [3.0, INF, INF]
+    assert run.evals["val_loss"].tolist() == [2.5]
+
+
+def test_null_where_every_line_has_a_loss_is_a_lost_one() -> None:
+    lines = [{"step": step, "loss": 4.0 if step < 30 else None, "lr": 1e-3} for step in range(1, 41)]
+    run = read("\n".join(map(json.dumps, lines)), "log.jsonl")
+    assert np.isinf(run.train["loss"][29:]).all()
+    # The same lines with an evaluation among them: there null only fills the line up.
+    filled = [{"step": 1, "loss": 4.0, "val_loss": None}, {"step": 1, "loss": None, "val_loss": 4.5}] * 5
+    assert read("\n".join(map(json.dumps, filled)), "log.jsonl").train["loss"].tolist() == [4.0] * 5
+
+
+def test_a_log_history_as_one_list() -> None:
+    lines = [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.0}, {"step": 2, "train_loss": 2.5, "train_runtime": 1.0}]
+    run = read(json.dumps(lines), "history.json")
+    assert run.train["loss"].tolist() == [3.0, 2.0]
+    assert "train_loss_is_average" in kinds(run) and "train_loss" not in run.evals
+
+
+def test_own_lines_away_from_their_run_folder() -> None:
+    run = read(
+        '{"kind":"event","step":0,"event":"started"}\n{"kind":"eval","step":0,"val_loss":9.0,"val_loss_subset":9.1,"full":true}\n'
+        '{"kind":"train","step":1,"loss":8.0}\n{"kind":"train","step":2,"loss":null,"non_finite":["loss"]}\n'
+    )
+    assert run.train["loss"].tolist() == [8.0, INF]
+    assert run.evals["val_loss_subset"].tolist() == [9.1] and run.events[0]["event"] == "started"
+
+
+# Weights & Biases
+
+
+def test_a_chart_of_several_runs_is_several_runs() -> None:
+    text = (
+        '"Step","fox - train/loss","fox - train/loss__MIN","fox - train/loss__MAX","owl - a - train/loss",'
+        '"owl - a - train/loss__MIN","owl - a - train/loss__MAX"\n'
+        + "".join(f'"{step}","4","3","5","{5 if step < 50 else ""}","",""\n' for step in range(0, 100, 10))
+    )  # fmt: skip
+    fox, owl = read_log(Path("wandb_export.csv"), text.encode())
+    assert (fox.info["name"], owl.info["name"]) == ("fox", "owl - a")
+    assert fox.info["log_format"] == "wandb" and kinds(fox) == ["sampled_chart"]
+    assert len(fox.train["step"]) == 10
+    assert owl.train["loss"].tolist() == [5.0] * 5, "a run that ended earlier has empty cells, not lost losses"
+
+
+def test_a_saved_history() -> None:
+    run = read(
+        ",_step,_runtime,_timestamp,train/global_step,train/loss,eval/loss\n"
+        "0,0,1.0,1e9,10,3.0,\n1,1,2.0,1e9,20,2.5,\n2,2,2.0,1e9,20,,2.6\n"
+    )
+    assert run.train["step"].tolist() == [10.0, 20.0] and run.evals["step"].tolist() == [20.0]
+    assert kinds(run) == ["sampled_history"]
+
+
+# What is no log
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty"),
+        (b"  \n\n", "is empty"),
+        (bytes(range(256)) * 20, "is binary"),
+        (b"\x00\x01\x02text\x00", "is binary"),
+        (b"Once upon a time there was a little girl.\nShe had a red ball.\n", "is no log that fabula knows"),
+        (b"Once upon a time, there was a fox.\nIt ran, and ran.\n", "no column of steps"),
+        (b"loss,lr\n3.0,1e-3\n", "no column of steps"),
+        (b"step,colour\n1,3\n", "no loss, gradient norm or learning rate"),
+        (b"step,loss\n", "a header and no lines"),
+        (b"1,3.0\n2,2.9\n", "is no log that fabula knows"),
+        (b"step,loss\n1,3.0\n2,red\n3,2.9\n", '"red" in column loss is no number'),
+        (b"step,loss\n1,3.0\n2\n3,2.9\n", "line 3: 1 cells where the header has 2"),
+        (b"step,loss\n1,\n2,\n", "no line with both a step and a value"),
+        (b'{"step":1,"loss":3.0}\n{"step":2,"lo\n{"step":3,"loss":2.0}\n', "line 2: not valid JSON"),
+        (b'{"step":1,"loss":3.0}\n[1, 2]\n', "line 2: not a JSON object"),
+        (b'{"step":1,"loss":"red"}\n', '"red" in field loss is no number'),
+        (b'{"loss":3.0}\n', "no column of steps"),
+        (b'{"step":1', "holds no whole line"),
+        (b"Step,fox - train/loss,fox - train/loss__MIN\n", "a header and no lines"),
+        (b'"Relative Time","fox - loss","fox - loss__MIN"\n1,3.0,2.0\n', "export the chart with steps"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(content: bytes, says: str) -> None:
+    with pytest.raises(InputError) as told:
+        read_log(Path("given.log"), content)
+    assert says in str(told.value) and str(told.value).startswith("given.log")
+    assert "\n" not in str(told.value)
+
+
+def test_text_of_a_windows_shell_is_read() -> None:
+    content = "step,loss\r\n1,3.0\r\n2,2.5\r\n"
+    for encoding in ("utf-16", "utf-8-sig"):
+        (run,) = read_log(Path("log.csv"), content.encode(encoding))
+        assert run.train["loss"].tolist() == [3.0, 2.5]
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_log_or_a_clear_error(content: bytes) -> None:
+    try:
+        runs = read_log(Path("given.log"), content)
+    except InputError as error:
+        assert str(error).startswith("given.log")  # noqa: PT017 - either outcome is right, a traceback is not
+    else:
+        assert all(len(run.train["step"]) + len(run.evals["step"]) for run in runs)
+
+
+PIECES = ["step", "loss", "1", "nan", "", "2.5", ",", ";", "\n", "\r", "{", "}", '"', ":", "'", "[", " "]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES)))
+def test_any_near_log_is_a_log_or_a_clear_error(parts: list[str]) -> None:
+    test_any_bytes_are_a_log_or_a_clear_error.hypothesis.inner_test("".join(parts).encode())
+
+
+# Folders
+
+
+def test_a_folder_of_loose_logs(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("step,loss\n1,3.0\n", encoding="utf-8")
+    (tmp_path / "a.jsonl").write_text('{"step":1,"loss":4.0}\n', encoding="utf-8")
+    (tmp_path / "stories.jsonl").write_text('{"text":"Once"}\n', encoding="utf-8")
+    runs, left_out = read_sources(tmp_path)
+    assert [run.path.name for run in runs] == ["a.jsonl", "b.csv"]
+    assert len(left_out) == 1 and "stories.jsonl" in left_out[0]
+
+
+def test_folders_without_logs(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        read_sources(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no log"):
+        read_sources(tmp_path)
+    (tmp_path / "stories.jsonl").write_text('{"text":"Once"}\n', encoding="utf-8")
+    with pytest.raises(InputError, match="no column of steps"):
+        read_sources(tmp_path)
