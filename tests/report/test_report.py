@@ -115,7 +115,7 @@ def test_every_completion_of_the_last_step_is_there(twin: str) -> None:
 
 
 def test_unfinished_runs_are_named_and_in_no_comparison(ladder: Path, twin: str) -> None:
-    assert "`basic/cosine seed 2`: interrupted at step" in twin
+    assert "`basic/cosine` seed 2: interrupted at step" in twin
     assert "11 of 12 runs finished" in twin
 
 
@@ -123,8 +123,8 @@ def test_missing_and_damaged_runs_stop_nothing(tmp_path: Path) -> None:
     folder = write_ladder(tmp_path / "ladder", leave_out=(("basic", "init", 0),))
     (folder / "runs" / "basic" / "packed" / "seed-1" / "run.json").write_text("{")
     twin = render_markdown(make_document(read_ladder([folder])))
-    assert "`basic/init seed 0`: not run yet" in twin
-    assert "`basic/packed seed 1`:" in twin
+    assert "`basic/init` seed 0: not run yet" in twin
+    assert "`basic/packed` seed 1:" in twin
     assert "is not valid JSON" in twin
 
 

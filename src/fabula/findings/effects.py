@@ -7,7 +7,7 @@ ladder without any effect shows one stays below 5 %.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fabula.findings.rule import number
@@ -34,11 +34,24 @@ class Comparison:
     """One protocol of one effect. Differences are after - before: negative is better."""
 
     protocol: str
-    differences: tuple[float, ...]
+    before: tuple[float, ...]
+    after: tuple[float, ...]
     paired: Interval
-    unpaired: Interval
-    correlation: float | None
     p_adjusted: float | None = None
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        return tuple(b - a for a, b in zip(self.before, self.after, strict=True))
+
+    @property
+    def unpaired(self) -> Interval:
+        """What the same losses would say without the pairing."""
+        return unpaired_interval(self.before, self.after, LEVEL)
+
+    @property
+    def correlation(self) -> float | None:
+        """How far the pairs rise and fall together; None for two pairs, which always lie on a line."""
+        return correlation(self.before, self.after) if len(self.before) > 2 else None
 
     def says(self) -> Verdict:
         if self.paired.low is None or self.paired.high is None or self.p_adjusted is None:
@@ -109,14 +122,8 @@ def _is_finite(final: Final) -> bool:
 
 
 def _compare(protocol: str, before: list[float], after: list[float]) -> Comparison:
-    differences = tuple(b - a for a, b in zip(before, after, strict=True))
-    return Comparison(
-        protocol,
-        differences,
-        mean_interval(differences, LEVEL),
-        unpaired_interval(before, after, LEVEL),
-        correlation(before, after) if len(before) > 2 else None,  # two points always lie on a line
-    )
+    differences = [b - a for a, b in zip(before, after, strict=True)]
+    return Comparison(protocol, tuple(before), tuple(after), mean_interval(differences, LEVEL))
 
 
 def with_holm(effects: Sequence[Effect]) -> list[Effect]:
@@ -131,9 +138,7 @@ def with_holm(effects: Sequence[Effect]) -> list[Effect]:
     tables = [dict(each.comparisons) for each in effects]
     for (index, protocol, _), p in zip(places, adjusted, strict=True):
         old = tables[index][protocol]
-        tables[index][protocol] = Comparison(
-            old.protocol, old.differences, old.paired, old.unpaired, old.correlation, p_adjusted=p
-        )
+        tables[index][protocol] = replace(old, p_adjusted=p)
     return [
         Effect(each.tier, each.before, each.after, each.seeds, table, each.reason)
         for each, table in zip(effects, tables, strict=True)

@@ -8,6 +8,7 @@ quantile by bisection, which needs no starting guess and cannot fail.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 TINY = 1e-300  # keeps Lentz's denominators away from zero
 
@@ -58,6 +59,7 @@ def two_sided_p(t: float, degrees: float) -> float:
     return incomplete_beta(degrees / 2.0, 0.5, degrees / (degrees + t * t))
 
 
+@cache
 def t_quantile(probability: float, degrees: float) -> float:
     """The t with P(T <= t) = probability, to a relative accuracy of about 1e-12."""
     if not 0.0 < probability < 1.0:

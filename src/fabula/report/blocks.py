@@ -144,6 +144,8 @@ class Figure:
     log: bool = False
     switchable: bool = True
     rows: tuple[dict[str, Any], ...] = ()
+    bands: tuple[dict[str, Any], ...] = ()
+    """Step ranges of findings, with the anchors that they lead to."""
     sparks: tuple[tuple[str, str, str], ...] = ()
     summary: str = ""
     """What the picture shows, for those who cannot see it."""

@@ -20,6 +20,8 @@ from fabula.report.stability import EPISODES, FoundGroup
 from fabula.report.wording import loss_text, mean_of, slug
 
 NUM_COLOURS = 8
+LEAST_BAND = 0.004
+"""Share of the run that a mark is wide at least, so that a single step can be seen."""
 LIGHT = {
     "--c0": "#8a8577",
     "--c1": "#3d7ea6",
@@ -118,27 +120,34 @@ def _figure(
         spec=spec,
         wide=wide,
         log=log,
+        bands=tuple(bands),
         summary=f"{title} of {tier.name} over the steps, a line a run: {phases}.",
     )
 
 
 def finding_bands(tier: TierView, groups: Iterable[FoundGroup]) -> list[dict[str, Any]]:
-    """Where the figures mark a finding: step ranges with tone, anchor and sentence."""
-    return [
-        {
-            "from": finding.steps[0],
-            "to": max(finding.steps[1], finding.steps[0]),
-            "phase": view.phase,
-            "seed": f"seed {view.seed}",
-            "tone": "bad" if finding.severity == "failure" else "warn",
-            "anchor": group.anchor,
-            "sentence": f"{view.phase}, seed {view.seed}: {finding.sentence}",
-        }
-        for group in groups
-        if group.tier == tier.name and group.kind in EPISODES
-        for view, finding in group.found
-        if finding.steps is not None
-    ]
+    """Where the figures mark a finding: step ranges with tone, anchor and a label for the first of each anchor."""
+    last = max((view.facts.last_step for view in tier.runs if view.facts), default=0)
+    bands = []
+    for group in groups:
+        if group.tier != tier.name or group.kind not in EPISODES:
+            continue
+        for number, (view, finding) in enumerate(group.found):
+            if finding.steps is None:
+                continue
+            first, end = finding.steps
+            bands.append(
+                {
+                    "from": first,
+                    "to": max(end, first + LEAST_BAND * last),
+                    "phase": view.phase,
+                    "seed": f"seed {view.seed}",
+                    "tone": "bad" if finding.severity == "failure" else "warn",
+                    "anchor": group.anchor,
+                    "label": "" if number else f"{group.kind.replace('_', ' ')}, {view.phase}",
+                }
+            )
+    return bands
 
 
 def effects_figure(tier: TierView) -> Figure | None:

@@ -25,7 +25,7 @@ from fabula.report.blocks import (
     toned,
 )
 from fabula.report.ladder_view import LadderView, PhaseView, RunView, TierView
-from fabula.report.stability import FoundGroup
+from fabula.report.stability import FoundGroup, unfinished_of
 from fabula.report.wording import (
     count_text,
     loss_text,
@@ -143,9 +143,10 @@ def _glance_cell(each: Effect | None) -> Rich:
 
 def seeds_sentence(ladder: LadderView) -> Rich:
     """How much the page may claim."""
-    if ladder.num_seeds < 2:
+    if ladder.num_paired_seeds < 2:
+        words = "One seed only" if ladder.num_seeds < 2 else "One seed so far"
         return rich(
-            strong("One seed only: this page gives no verdict. "),
+            strong(f"{words}: this page gives no verdict. "),
             "A difference between two single runs may be chance; run more seeds to tell.",
         )
     scale = ladder.plan.get("scale")
@@ -261,13 +262,14 @@ def measured_mechanism(before: PhaseView, after: PhaseView) -> Rich:
 
 def unfinished(ladder: LadderView) -> list[Rich]:
     """Runs that are missing or did not finish; they are in no comparison."""
-    from fabula.report.tables import state_text
-
-    return [
-        rich(code(run_label(view)), f": {state_text(view)}; in no comparison.")
-        for view in ladder.runs
-        if not view.finished
-    ]
+    items = []
+    for tier in ladder.tiers:
+        for phase in tier.phases:
+            name = phase.name if phase.name == tier.name else f"{tier.name}/{phase.name}"
+            items += [
+                rich(code(name), f" {seeds}: {state}; in no comparison.") for seeds, state in unfinished_of(phase)
+            ]
+    return items
 
 
 def silent_rules(views: Sequence[RunView]) -> list[Rich]:

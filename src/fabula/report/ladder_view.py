@@ -173,6 +173,11 @@ class LadderView:
         """Seeds of the phase that has the most."""
         return max((len(phase.runs) for tier in self.tiers for phase in tier.phases), default=0)
 
+    @property
+    def num_paired_seeds(self) -> int:
+        """The most seeds that any two neighbouring phases have both finished."""
+        return max((len(each.seeds) for each in self.effects), default=0)
+
 
 @dataclass(frozen=True)
 class _Entry:

@@ -53,7 +53,7 @@ def _entry(figure: Figure) -> dict[str, Any]:
     """What page.js needs of a figure; rows only where they do not come from the page's curves."""
     if figure.rows:
         return {"vega": interactive(figure.spec), "rows": figure.rows}
-    return {"vega": interactive(figure.spec), "parts": parts_of(figure.spec)}
+    return {"vega": interactive(figure.spec), "parts": parts_of(figure.spec), "bands": figure.bands}
 
 
 def _json(value: Any) -> Markup:

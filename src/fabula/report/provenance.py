@@ -7,7 +7,7 @@ from typing import Any
 
 from fabula.report.blocks import Column, Row, Table, code, rich, strong
 from fabula.report.ladder_view import LadderView, RunView, TierView
-from fabula.report.tables import state_text
+from fabula.report.stability import state_text
 from fabula.report.wording import NONE, count_text, duration_text, run_label
 
 

@@ -38,7 +38,7 @@ def curve_spec(
     colour_scale = {"domain": list(colour), "range": list(colour.values())}
     layers: list[dict[str, Any]] = []
     if bands:
-        layers.append(_band_layer(bands, shown))
+        layers += _band_layers(bands, shown, labelled=wide)
     layers += [
         {
             "transform": [{"filter": f"datum.part == '{part}'"}],
@@ -83,22 +83,28 @@ def curve_spec(
     }
 
 
-def _band_layer(bands: list[dict[str, Any]], shown: str) -> dict[str, Any]:
-    return {
+def _band_layers(bands: list[dict[str, Any]], shown: str, labelled: bool) -> list[dict[str, Any]]:
+    """Marks of findings behind the lines; with their names where there is room."""
+    tone = {"condition": {"test": "datum.tone == 'bad'", "value": "var(--bad)"}, "value": "var(--warn)"}
+    x = {"field": "first", "type": "quantitative"}
+    common = {
         "data": {"values": bands},
         "transform": [
             {"filter": f"{shown} && datum.to >= from"},
             {"calculate": "max(datum['from'], from)", "as": "first"},
         ],
-        "mark": {"type": "rect", "opacity": 0.16, "cursor": "pointer", "stroke": None, "minBandSize": 3},
-        "encoding": {
-            "x": {"field": "first", "type": "quantitative"},
-            "x2": {"field": "to"},
-            "y": {"value": 0},
-            "y2": {"value": "height"},
-            "color": {"condition": {"test": "datum.tone == 'bad'", "value": "var(--bad)"}, "value": "var(--warn)"},
-        },
     }
+    rect = {
+        **common,
+        "mark": {"type": "rect", "opacity": 0.16, "stroke": None},
+        "encoding": {"x": x, "x2": {"field": "to"}, "y": {"value": 0}, "y2": {"value": "height"}, "color": tone},
+    }
+    text = {
+        **common,
+        "mark": {"type": "text", "align": "left", "baseline": "top", "dx": 4, "dy": 4, "fontSize": 11},
+        "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "label"}, "color": tone},
+    }
+    return [rect, text] if labelled else [rect]
 
 
 def _floor_layers(floor: float) -> list[dict[str, Any]]:

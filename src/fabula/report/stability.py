@@ -1,11 +1,11 @@
-"""The cell "Stability" of the seeds' tables, by a stated rule, and the findings a page shows, grouped."""
+"""What became of a run: the cell "Stability" by a stated rule, what is unfinished, and findings grouped for a page."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fabula.record.finding import Finding
 from fabula.report.blocks import Rich, Span, Tone, rich, toned
-from fabula.report.ladder_view import LadderView, RunView
+from fabula.report.ladder_view import LadderView, PhaseView, RunView
 from fabula.report.wording import seeds_text, slug
 
 RULE = (
@@ -60,6 +60,24 @@ def _named(views: list[RunView], name_phase: bool) -> str:
         seeds = seeds_text([view.seed for view in views if view.phase == phase])
         parts.append(f"{phase}, {seeds}" if name_phase else seeds)
     return "; ".join(parts)
+
+
+def state_text(view: RunView) -> str:
+    """What became of a run that did not finish."""
+    if view.run is None:
+        return view.problem
+    step = int(view.last.get("step", 0))
+    planned = view.of("steps")
+    return f"{view.run.status} at step {step:,}" + (f" of {planned:,}" if planned else "")
+
+
+def unfinished_of(phase: PhaseView) -> list[tuple[str, str]]:
+    """Seeds and what became of them, for the runs of a phase that are in no comparison."""
+    states: dict[str, list[int]] = {}
+    for view in phase.runs:
+        if not view.finished:
+            states.setdefault(state_text(view), []).append(view.seed)
+    return [(seeds_text(seeds), state) for state, seeds in states.items()]
 
 
 @dataclass(frozen=True)

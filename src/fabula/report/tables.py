@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fabula.findings.effects import Effect, signed
 from fabula.report.blocks import Column, Part, Rich, Row, Table, code, joined, link, quiet, rich, strong, toned
 from fabula.report.ladder_view import LadderView, PhaseView, RunView, TierView
-from fabula.report.stability import EPISODES, RULE, FoundGroup, stability_cell
+from fabula.report.stability import EPISODES, RULE, FoundGroup, stability_cell, unfinished_of
 from fabula.report.wording import (
     ARROW,
     NONE,
@@ -78,7 +78,7 @@ def _notes(phase: PhaseView, effect: Effect | None, best: bool, groups: Sequence
         parts.append(strong("lowest of the tier"))
     if effect is not None and effect.headline is not None:
         parts.append(_effect_note(effect))
-    parts.extend(f"seed {view.seed}: {state_text(view)}" for view in phase.runs if not view.finished)
+    parts.extend(f"{seeds}: {state}" for seeds, state in unfinished_of(phase))
     tier = phase.runs[0].tier
     said = {
         "initial_loss_off": "first loss far from ln V",
@@ -107,15 +107,6 @@ def _effect_note(effect: Effect) -> Part:
 
 def _effects_anchor(tier: str) -> str:
     return slug("effects", tier)
-
-
-def state_text(view: RunView) -> str:
-    """What became of a run that did not finish."""
-    if view.run is None:
-        return view.problem
-    step = int(view.last.get("step", 0))
-    planned = view.of("steps")
-    return f"{view.run.status} at step {step:,}" + (f" of {planned:,}" if planned else "")
 
 
 def _episode_row(phase: PhaseView, found: Sequence[FoundGroup]) -> Row:

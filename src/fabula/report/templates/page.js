@@ -40,7 +40,7 @@
       tip.hidden = true;
       return;
     }
-    tip.textContent = datum.sentence || `${datum.phase}, ${datum.seed} · step ${datum.x.toLocaleString("en")}: ${Number(datum.y.toPrecision(5))}`;
+    tip.textContent = `${datum.phase}, ${datum.seed} · step ${datum.x.toLocaleString("en")}: ${Number(datum.y.toPrecision(5))}`;
     tip.hidden = false;
     const x = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
     const y = event.clientY + 18 + tip.offsetHeight > innerHeight ? event.clientY - tip.offsetHeight - 12 : event.clientY + 18;
@@ -64,6 +64,16 @@
     return copy;
   }
 
+  // The finding that is marked where the pointer is, two pixels of grace on both sides.
+  function bandAt(figure, clientX) {
+    const { hidden } = state[figure.dataset.group];
+    const at = clientX - figure.querySelector(".plot svg").getBoundingClientRect().left - figure.view.origin()[0];
+    const step = figure.view.scale("x");
+    return specs[figure.id].bands.find(
+      (band) => !hidden.has(band.phase) && !hidden.has(band.seed) && step(band.from) - 2 <= at && at <= step(band.to) + 2,
+    );
+  }
+
   async function draw(figure) {
     const plot = figure.querySelector(".plot");
     const room = plot.clientWidth;
@@ -79,9 +89,12 @@
     if (ownSignals.has("hidden")) {
       const { hidden, from } = state[figure.dataset.group];
       view.signal("hidden", [...hidden]).signal("from", from);
-      view.addEventListener("click", (event, item) => {
-        const anchor = item && item.datum && item.datum.anchor;
-        if (anchor) location.hash = anchor;
+      view.addEventListener("click", (event) => {
+        const found = bandAt(figure, event.clientX);
+        if (found) location.hash = found.anchor;
+      });
+      view.addEventListener("pointermove", (event) => {
+        plot.style.cursor = bandAt(figure, event.clientX) ? "pointer" : "";
       });
     }
     figure.view = view;
