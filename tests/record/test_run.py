@@ -170,6 +170,9 @@ def test_runs_are_found_below_a_folder_in_order(tmp_path: Path) -> None:
     for name in ("b/seed-1", "a/seed-0", "b/seed-0"):
         write(tmp_path / name).close("finished")
     assert [str(path.relative_to(tmp_path)) for path in find_runs(tmp_path)] == ["a/seed-0", "b/seed-0", "b/seed-1"]
+    (tmp_path / "a" / "seed-0").rename(tmp_path / "a" / ".seed-0.4711.partial")
+    assert [str(path.relative_to(tmp_path)) for path in find_runs(tmp_path)] == ["b/seed-0", "b/seed-1"]
+    (tmp_path / "a" / ".seed-0.4711.partial").rename(tmp_path / "a" / "seed-0")
     assert find_runs(tmp_path / "a" / "seed-0") == [tmp_path / "a" / "seed-0"]
 
 

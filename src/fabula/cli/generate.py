@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fabula.model.decoder import Decoder
+    from fabula.model.sampling import Sampling
     from fabula.recipe.schema import Recipe
     from fabula.text.tokenizers import Tokenizer
 
@@ -55,7 +58,7 @@ def generate(
     print(f"\nNext: fabula evaluate {shlex.quote(str(run))}", file=sys.stderr)
 
 
-def _prompts():  # type: ignore[no-untyped-def]
+def _prompts() -> "Iterator[str]":
     """Lines of stdin until it ends."""
     import sys
 
@@ -68,8 +71,14 @@ def _prompts():  # type: ignore[no-untyped-def]
 
 
 class _Speaker:
-    def __init__(  # type: ignore[no-untyped-def]
-        self, model: "Decoder", recipe: "Recipe", tokenizer: "Tokenizer", sampling, max_tokens: int, seed: int
+    def __init__(
+        self,
+        model: "Decoder",
+        recipe: "Recipe",
+        tokenizer: "Tokenizer",
+        sampling: "Sampling",
+        max_tokens: int,
+        seed: int,
     ) -> None:
         self.model, self.recipe, self.tokenizer = model, recipe, tokenizer
         self.sampling, self.max_tokens, self.seed = sampling, max_tokens, seed

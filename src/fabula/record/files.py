@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+PARTIAL = ".partial"
+"""How the name of what is not whole yet ends."""
+
 
 def _sync_folder(folder: Path) -> None:
     """Make a rename inside `folder` survive a power cut (not offered by Windows, where it is not needed)."""
@@ -22,7 +25,7 @@ def _sync_folder(folder: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by `text` in one rename: a reader sees the old file or the new one, never half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         with open(temporary, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
@@ -46,7 +49,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     Every file is synced before the rename, so that the name `path` stands for complete contents only.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     if temporary.exists():
         shutil.rmtree(temporary)
     temporary.mkdir()

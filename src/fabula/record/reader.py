@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
+from fabula.record.files import PARTIAL
 
 Columns = dict[str, np.ndarray]
 """Name -> float64 array, one value a line; NaN where a line lacks the field or holds null."""
@@ -56,7 +57,8 @@ def find_runs(folder: Path) -> list[Path]:
     """Every run folder at or below `folder`, in the order of their names."""
     if is_run(folder):
         return [folder]
-    return sorted(path.parent for path in folder.rglob("run.json"))
+    found = (path.parent for path in folder.rglob("run.json"))
+    return sorted(path for path in found if not path.name.endswith(PARTIAL))  # left by a process that was killed
 
 
 def read_run(folder: Path) -> Run:

@@ -43,7 +43,12 @@ def choose_precision(wanted: str, device: str) -> Choice:
         return Choice("float32", "this GPU has no native bfloat16")
     if device == "mps":
         return Choice("float32", "bfloat16 on MPS is not proven here")
-    capabilities = torch.cpu.get_capabilities()
+    detect = getattr(torch.cpu, "get_capabilities", None)
+    if detect is None:
+        return Choice("float32", f"torch {torch.__version__} cannot tell whether this processor multiplies bfloat16")
+    capabilities = detect()
+    if capabilities.get("bf16"):
+        return Choice("float32", "bfloat16 on ARM is not proven here")
     if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
         return Choice("bfloat16", "this processor multiplies bfloat16 natively")
     return Choice("float32", f"this processor ({platform.machine()}) has no native bfloat16 products")
