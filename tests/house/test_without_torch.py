@@ -151,6 +151,14 @@ def test_report_without_torch(bare_python: Path, recorded_run: Path, tmp_path: P
     assert page.with_suffix(".md").is_file()
 
 
+def test_diagnose_without_torch(bare_python: Path, recorded_run: Path, repo: Path) -> None:
+    logs = repo / "tests" / "record" / "logs"
+    for given in (recorded_run, logs / "trainer", logs / "trainer.log", logs / "tensorboard" / "classic"):
+        result = run(bare_python, "-c", SCRIPT, "diagnose", str(given), "--json")
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout)["verdict"] in ("healthy", "warning")
+
+
 def test_training_without_torch_names_the_extra(bare_python: Path, tmp_path: Path) -> None:
     (tmp_path / "stories.txt").write_text("Once upon a time.\n", encoding="utf-8")
     result = run(bare_python, "-c", SCRIPT, "train", "basic", "--data", str(tmp_path), "--out", str(tmp_path / "run"))

@@ -3,7 +3,7 @@
 NOTES = {
     "train_loss_is_average": "`train_loss` of the summary is the mean over the whole run, not its final loss; it is "
     "left out.",
-    "window_mean": "`loss` is the mean of the steps since the line before ({steps} steps): what is shorter is "
+    "window_mean": "`loss` is the mean of the steps since the line before ({steps}): what is shorter is "
     "flattened, and the first value is not the loss before the first update.",
     "nan_filtered": "The Trainer leaves losses that are not finite out of its means, unless it runs with "
     "logging_nan_inf_filter=False: finite losses do not prove that every step was finite; `grad_norm` is not filtered.",

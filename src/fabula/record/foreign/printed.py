@@ -73,7 +73,7 @@ def _nanogpt(path: Path, text: str) -> Run:
 def _trainer(path: Path, text: str) -> Run:
     lines, notes, info = _with_steps(text)
     logged = np.unique([line["step"] for line in lines if "loss" in line])
-    apart = f"{np.median(np.diff(logged)):g}" if len(logged) > 1 and not info else "unknown"
+    apart = float(np.median(np.diff(logged))) if len(logged) > 1 and "steps_are_lines" not in info else None
     notes = [*notes, *traps(apart), *zeros_as_nan(lines)]
     return jsonl.run_of(path, "printed Trainer", lines, notes, **info)
 

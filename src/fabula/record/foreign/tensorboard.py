@@ -76,10 +76,9 @@ def _run(path: Path, series: Series) -> Run:
             curves[name] = (steps, not_finite_as_infinity(values))
     notes = []
     if any(normalized(tag) == WHOLE_RUN_AVERAGE for tag in series):  # only the Trainer writes this one
-        apart = (
-            np.median(np.diff(curves["train_loss"][0])) if len(curves.get("train_loss", ([],))[0]) > 1 else "unknown"
-        )
-        notes = [note("train_loss_is_average"), *traps(f"{apart:g}" if apart != "unknown" else apart)]
+        steps = curves["train_loss"][0] if "train_loss" in curves else np.array([])
+        apart = float(np.median(np.diff(steps))) if len(steps) > 1 else None
+        notes = [note("train_loss_is_average"), *traps(apart)]
     return to_run(path, "tensorboard", merge_series(curves), names=chosen, notes=notes)
 
 

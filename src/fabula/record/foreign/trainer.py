@@ -4,6 +4,7 @@ training_args.bin beside it, which would tell more, is a pickle and is never ope
 """
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,9 @@ def read(path: Path, text: str) -> list[Run]:
     return [_run(path, path, _parsed(path, text))]
 
 
-def traps(steps: Any) -> list[Note]:
-    """What holds of every loss that the Trainer logs, `steps` apart."""
+def traps(apart: float | None) -> list[Note]:
+    """What holds of every loss that the Trainer logs, a value every `apart` steps (None: not known)."""
+    steps = "how many, the log does not say" if apart is None else f"{apart:,g} steps"
     return [note("window_mean", steps=steps), note("nan_filtered"), note("maybe_scaled")]
 
 
@@ -84,7 +86,7 @@ def _run(given: Path, path: Path, state: dict[str, Any]) -> Run:
     if not lines:
         raise InputError(f"{path}: its log_history is empty; the Trainer logs every logging_steps steps")
     step, planned = int(state.get("global_step") or 0), int(state.get("max_steps") or 0)
-    notes = [*traps(state.get("logging_steps", "unknown")), *zeros_as_nan(lines)]
+    notes = [*traps(_spacing(state)), *zeros_as_nan(lines)]
     sets = sorted({name for line in lines for name in line if re.fullmatch(r"eval_\w+_loss", name)})
     if len(sets) > 1 and not any("eval_loss" in line for line in lines):
         first = next(name for line in lines for name in line if name in sets)
@@ -101,6 +103,14 @@ def _run(given: Path, path: Path, state: dict[str, Any]) -> Run:
     if vocabulary := _vocabulary(path.parent):
         info["vocabulary"] = vocabulary
     return jsonl.run_of(given, "trainer", lines, notes, **info)
+
+
+def _spacing(state: dict[str, Any]) -> float | None:
+    """logging_steps; below 1 it is a share of all steps."""
+    given, planned = state.get("logging_steps"), state.get("max_steps") or 0
+    if not isinstance(given, (int, float)) or given <= 0:
+        return None
+    return float(given) if given >= 1 else float(math.ceil(given * planned)) or None
 
 
 def _vocabulary(folder: Path) -> int | None:
