@@ -53,3 +53,13 @@ def tinystories(shared: Path) -> Path:
     if not (folder / "train.jsonl").is_file():
         pytest.skip("../shared has no data/tinystories")
     return folder
+
+
+@pytest.fixture(scope="session")
+def grammar_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 stories of the built-in grammar, prepared once under a tokenizer of 512 tokens."""
+    from fabula.text.prepare import prepare
+
+    folder = tmp_path_factory.mktemp("grammar") / "stories"
+    prepare("grammar", folder, tokenizer="bpe:512", limit=60)
+    return folder

@@ -1,0 +1,82 @@
+"""What a training will cost, and how many steps fit into some minutes."""
+
+from pathlib import Path
+
+import pytest
+from tests.train.tiny import data_in, tiny
+
+from fabula.errors import InputError
+from fabula.score.rulers import make_rulers
+from fabula.train.choices import choose_compile, choose_precision, training_flop
+from fabula.train.plan import FORWARD_SHARE, estimate, evaluation_positions, recipe_for_minutes
+
+
+@pytest.mark.parametrize("every", [1, 3, 4, 12, 50])
+def test_every_evaluation_is_paid_for(every: int, grammar_folder: Path) -> None:
+    rulers = make_rulers(data_in(grammar_folder), 32)
+    recipe = tiny(steps=12, evaluation__every=every)
+    num_evaluations = len({0, 12, *range(every, 12, every)})
+    stream, story = rulers.stream.counts, rulers.story.counts
+    full = stream.num_targets + 32 * story.num_stories
+    part = rulers.stream_subset.counts.num_targets + rulers.train_sample.counts.num_targets
+    assert evaluation_positions(recipe, rulers) == 2 * full + num_evaluations * part
+    cost = estimate(recipe, rulers, step_seconds=0.5)
+    assert cost.training == 6.0 and cost.total == cost.training + cost.evaluation
+    per_position = 0.5 / recipe.positions_per_step
+    assert cost.evaluation == pytest.approx(FORWARD_SHARE * per_position * evaluation_positions(recipe, rulers))
+
+
+@pytest.mark.parametrize("minutes", [1.0, 7.5, 60.0])
+def test_the_steps_of_some_minutes_take_that_long(minutes: float, grammar_folder: Path) -> None:
+    rulers = make_rulers(data_in(grammar_folder), 32)
+    recipe = recipe_for_minutes(tiny(steps=1000, schedule__warmup=100), rulers, 0.02, minutes, frozenset())
+    cost = estimate(recipe, rulers, 0.02).total
+    assert minutes * 60 * 0.9 <= cost <= minutes * 60
+    assert recipe.schedule.warmup == pytest.approx(recipe.steps / 10, abs=1)
+
+
+def test_minutes_leave_what_the_user_set(grammar_folder: Path) -> None:
+    rulers = make_rulers(data_in(grammar_folder), 32)
+    recipe = recipe_for_minutes(tiny(steps=1000), rulers, 0.02, 2.0, frozenset({"schedule.warmup", "evaluation.every"}))
+    assert (recipe.schedule.warmup, recipe.evaluation.every) == (3, 5) and recipe.steps != 1000
+
+
+def test_too_few_minutes_are_refused(grammar_folder: Path) -> None:
+    rulers = make_rulers(data_in(grammar_folder), 32)
+    with pytest.raises(InputError, match=r"0\.01 minutes are too few: one step with its evaluations takes about"):
+        recipe_for_minutes(tiny(), rulers, 30.0, 0.01, frozenset())
+
+
+def test_precision_follows_the_recipe_and_says_why() -> None:
+    for wanted in ("float32", "bfloat16"):
+        choice = choose_precision(wanted, "cpu")
+        assert (choice.value, choice.reason) == (wanted, "the recipe says so")
+    choice = choose_precision("auto", "cpu")
+    assert choice.value in ("float32", "bfloat16") and "processor" in choice.reason
+    assert str(choice) == f"{choice.value} ({choice.reason})"
+    assert choose_precision("auto", "mps").value == "float32"
+
+
+def test_compiling_depends_on_the_recipe_and_on_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "c++")
+    assert choose_compile(tiny(compute__compile="on"), 512, "cpu").value == "on"
+    assert choose_compile(tiny(compute__compile="off"), 512, "cpu").value == "off"
+    short, long = tiny(compute__compile="auto"), tiny(compute__compile="auto", steps=10**6)
+    assert choose_compile(short, 512, "cpu").value == "off" and "before compiling pays" in str(
+        choose_compile(short, 512, "cpu")
+    )
+    assert choose_compile(long, 512, "cpu").value == "on"
+    assert choose_compile(long, 512, "mps").value == "off"
+    monkeypatch.delenv("CXX")
+    monkeypatch.setenv("PATH", "")
+    choice = choose_compile(long, 512, "cpu")
+    assert choice.value == "off" and "no C++ compiler found" in choice.reason
+    with pytest.raises(InputError, match=r'compute\.compile = "on", but no C\+\+ compiler found; install one'):
+        choose_compile(tiny(compute__compile="on"), 512, "cpu")
+
+
+def test_the_arithmetic_of_a_training() -> None:
+    """6 x parameters in matrices x positions; norms and biases count as well, positions and the lookup do not."""
+    recipe = tiny(steps=10)
+    layers = 16 * 48 + 16 * 16 + 16 + 2 * 16 * 64 + 64 + 16 + 4 * 16
+    assert training_flop(recipe, 512) == 6.0 * (layers + 32 + 512 * 16) * 10 * 4 * 32
