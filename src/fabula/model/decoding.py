@@ -45,7 +45,8 @@ class CachedDecoder:
         self.padding_B = torch.tensor([longest - length for length in lengths], device=device)
         for each in self.visibility.values():
             each.begin(longest, self.padding_B)
-        keep = [lambda k, v, cache=cache: cache.fill(k, v, self.padding_B) for cache in self.caches]
+        padding_B = None if min(lengths) == longest else self.padding_B
+        keep = [lambda k, v, cache=cache: cache.fill(k, v, padding_B) for cache in self.caches]
         x_BTD = self.model.hidden(tokens_BT, keep)
         last_BD = x_BTD[torch.arange(len(rows), device=device), torch.tensor(lengths, device=device) - 1]
         return self.model.logits(last_BD)

@@ -27,12 +27,17 @@ class LayerCache:
         self.both_BJSE = both_BJSE
         self.k_BKSE, self.v_BKSE = both_BJSE.chunk(2, dim=1)
 
-    def fill(self, k_BKTE: Tensor, v_BKTE: Tensor, padding_B: Tensor) -> None:
+    def fill(self, k_BKTE: Tensor, v_BKTE: Tensor, padding_B: Tensor | None) -> None:
         """Store whole rows that begin together (their ends padded) so that they end together.
 
-        Row b moves right by `padding_B[b]`; of a ring only the last `slots` tokens matter.
+        Row b moves right by `padding_B[b]` (None: no row moves); of a ring only the last `slots` tokens matter.
         """
         T = k_BKTE.shape[2]
+        if padding_B is None and T <= self.slots:
+            self.k_BKSE.narrow(2, 0, T).copy_(k_BKTE)
+            self.v_BKSE.narrow(2, 0, T).copy_(v_BKTE)
+            return
+        padding_B = torch.zeros(len(k_BKTE), dtype=torch.long, device=k_BKTE.device) if padding_B is None else padding_B
         time_S = torch.arange(max(0, T - self.slots), T, device=k_BKTE.device)
         source_BS = (time_S - padding_B[:, None]).clamp(min=0)
         index = source_BS[:, None, :, None].expand(-1, k_BKTE.shape[1], -1, k_BKTE.shape[3])

@@ -16,25 +16,27 @@ from torch import Tensor
 Product = Callable[[Tensor], Tensor]
 """(B, I) -> (B, O)."""
 
-FEW_ROWS = 2
-"""Up to here a transposed weight is the fastest."""
+FEW_ROWS = 4
+"""Up to here a transposed weight is the fastest, unless it is worth packing."""
 PACKED_FROM = 2**16
-"""Elements of a weight from which oneDNN's packing repays its 10 microseconds a call."""
+"""Elements of a weight from which oneDNN's packing repays its 10 microseconds a call; never for one row."""
 
 
 def prepare_product(weight_OI: Tensor, bias_O: Tensor | None, num_rows: int) -> Product:
     """x W' + b as a function of x, for about `num_rows` rows, in the type of `weight_OI`; it keeps a copy of it."""
     if weight_OI.device.type != "cpu":
         return lambda x: F.linear(x, weight_OI, bias_O)
-    if weight_OI.dtype == torch.float32 and num_rows <= FEW_ROWS:
+    exact = weight_OI.dtype == torch.float32
+    packed = weight_OI.numel() >= PACKED_FROM and not (exact and num_rows == 1) and packing_works(weight_OI.dtype)
+    if exact and num_rows <= FEW_ROWS and not packed:
         weight_IO = weight_OI.T.contiguous()
         if bias_O is None:
             return lambda x: torch.mm(x, weight_IO)
         return lambda x: torch.addmm(bias_O, x, weight_IO)
-    if weight_OI.numel() >= PACKED_FROM and packing_works(weight_OI.dtype):
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight_OI.contiguous(), num_rows)
+    if packed:
+        blocks = torch.ops.mkldnn._reorder_linear_weight(weight_OI.contiguous(), num_rows)
         multiply = torch.ops.mkldnn._linear_pointwise.default
-        return lambda x: multiply(x, packed, bias_O, "none", [], "")
+        return lambda x: multiply(x, blocks, bias_O, "none", [], "")
     return lambda x: F.linear(x, weight_OI, bias_O)
 
 
