@@ -148,7 +148,7 @@ def test_a_pair_that_comes_out_otherwise_is_named_with_its_numbers(tmp_path: Pat
     }
     assert "cosine was expected to end below init" in line
     assert f"{finals['cosine']:.3f} against {finals['init']:.3f}" in line
-    assert f"+{finals['cosine'] - finals['init']:.3f}" in line
+    assert f"ended {finals['cosine'] - finals['init']:.3f} above it" in line
     assert "cosine` is **worse** than `init`" in render_markdown(make_document(read_ladder([folder])))
 
 

@@ -1,7 +1,8 @@
 """The curves a page draws, brought to a size that fits: no spike disappears.
 
 A curve of 15,000 steps is cut into buckets, and each keeps its lowest and its highest value, so that every extreme
-of the record is on the page. Smoothing is a trailing mean over the full record, thinned afterwards.
+of the record is on the page. Smoothing averages the full record before it is
+thinned.
 """
 
 import math
@@ -41,25 +42,20 @@ def smoothing_window(curve: Curve) -> int:
     return min(len(curve), max(SMOOTHING_LEAST, round(SMOOTHING_SHARE * len(curve))))
 
 
-def smoothed(curve: Curve, points: int = SMOOTH_POINTS) -> Curve:
-    """Trailing mean of the finite values, at `points` places; the first values average over what there is."""
+def smoothed(curve: Curve, points: int = SMOOTH_POINTS, robust: bool = False) -> Curve:
+    """Trailing mean (`robust`: median) of the finite values, at `points` places; the first average over what there is.
+
+    The places are dense at the start, where the loss falls fast: half of them lie in the first tenth.
+    """
     curve = curve.finite
     if not len(curve):
         return curve
-    window = smoothing_window(curve)
-    total = np.concatenate([[0.0], np.cumsum(curve.values)])
-    ends = np.arange(1, len(curve) + 1)
-    starts = np.maximum(0, ends - window)
-    means = (total[ends] - total[starts]) / (ends - starts)
-    # Dense at the start, where the loss falls fast: half of the points in the first tenth.
-    places = np.concatenate(
-        [
-            np.linspace(0, 0.1 * (len(curve) - 1), points // 2),
-            np.linspace(0.1 * (len(curve) - 1), len(curve) - 1, points // 2),
-        ]
-    )
+    window, last = smoothing_window(curve), len(curve) - 1
+    places = np.concatenate([np.linspace(0, 0.1 * last, points // 2), np.linspace(0.1 * last, last, points // 2)])
     index = np.unique(places.round().astype(int))
-    return Curve(curve.name, curve.steps[index], means[index])
+    average = np.median if robust else np.mean
+    values = [float(average(curve.values[max(0, end - window + 1) : end + 1])) for end in index]
+    return Curve(curve.name, curve.steps[index], np.array(values))
 
 
 def five_digits(value: float) -> float:
@@ -86,7 +82,7 @@ def curves_of(view: RunView) -> dict[str, Any]:
         "raw_loss": columns(extremes(facts.train_loss)) if facts.train_loss else None,
         "loss": columns(smoothed(facts.train_loss)) if facts.train_loss else None,
         "raw_norm": columns(extremes(facts.grad_norm)) if facts.grad_norm else None,
-        "norm": columns(smoothed(facts.grad_norm)) if facts.grad_norm else None,
+        "norm": columns(smoothed(facts.grad_norm, robust=True)) if facts.grad_norm else None,
         "rate": columns(extremes(facts.learning_rate, 60)) if facts.learning_rate else None,
     }
     return {name: value for name, value in made.items() if value is not None}
@@ -102,13 +98,15 @@ def curves_of_tier(tier: TierView) -> list[dict[str, Any]]:
 SPARK = "▁▂▃▄▅▆▇█"
 
 
-def spark(curve: Curve | None, width: int = 24) -> str:
-    """The curve as a line of block characters, on a logarithmic scale; empty for no curve."""
-    if curve is None or len(curve.finite) < 3:
-        return ""
+def spark(curve: Curve, log: bool, width: int = 24) -> str:
+    """The curve as a line of block characters; empty where it has fewer than three points."""
     curve = curve.finite
+    if len(curve) < 3:
+        return ""
     places = np.linspace(curve.steps[0], curve.steps[-1], width)
-    values = np.log(np.maximum(np.interp(places, curve.steps, curve.values), 1e-12))
+    values = np.interp(places, curve.steps, curve.values)
+    if log:
+        values = np.log(np.maximum(values, 1e-12))
     low, high = float(values.min()), float(values.max())
     scale = (len(SPARK) - 1) / (high - low) if high > low else 0.0
     return "".join(SPARK[min(len(SPARK) - 1, math.floor((value - low) * scale + 0.5))] for value in values)

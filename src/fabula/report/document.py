@@ -8,6 +8,7 @@ from fabula.report.blocks import (
     Completions,
     Details,
     Document,
+    Figure,
     FigureGrid,
     FindingCard,
     FindingCards,
@@ -20,11 +21,11 @@ from fabula.report.blocks import (
     rich,
     strong,
 )
+from fabula.report.course import course, points
 from fabula.report.curves import curves_of_tier
 from fabula.report.figures import colours, effects_figure, figures
 from fabula.report.interpretation import (
     glance,
-    good_and_notes,
     health,
     lead,
     seeds_sentence,
@@ -55,14 +56,15 @@ NUM_GROWTH_SAMPLES = 6
 
 def make_document(ladder: LadderView) -> Document:
     groups = found_groups(ladder)
+    drawn = {tier.name: figures(tier, groups) for tier in ladder.tiers}
     blocks: list[Block] = [*_verdict(ladder)]
     comparison = final_comparison(ladder)
     if comparison is not None:
         blocks += [_heading(2, "Final comparison", "comparison", "Comparison"), comparison]
     for tier in ladder.tiers:
-        blocks += _tier(tier, groups)
+        blocks += _tier(tier, groups, drawn[tier.name])
     blocks += _completions(ladder)
-    blocks += _findings(ladder, groups)
+    blocks += _findings(ladder, groups, {figure.anchor for each in drawn.values() for figure in each})
     blocks += _recipes(ladder)
     blocks += _provenance(ladder)
     single = len(ladder.runs) == 1
@@ -105,7 +107,7 @@ def _verdict(ladder: LadderView) -> list[Block]:
     return blocks
 
 
-def _tier(tier: TierView, groups: Sequence[FoundGroup]) -> list[Block]:
+def _tier(tier: TierView, groups: Sequence[FoundGroup], drawn: tuple[Figure, ...]) -> list[Block]:
     first = tier.first
     size = parameters_text(first.of("parameters", "total")) if first else ""
     name = f"{tier.name.upper()} MODEL ({size} params)" if size else f"{tier.name.upper()} MODEL"
@@ -114,7 +116,6 @@ def _tier(tier: TierView, groups: Sequence[FoundGroup]) -> list[Block]:
     blocks += _titled(timeline(tier, groups), "Timeline of improvements", slug("timeline", tier.name))
     blocks += _titled(final_metrics(tier), "Final metrics", slug("metrics", tier.name))
     blocks += _effects(tier, groups)
-    drawn = figures(tier, groups)
     if drawn:
         blocks.append(_heading(3, "Curves", slug("curves", tier.name)))
         seeds = tuple(dict.fromkeys(f"seed {view.seed}" for view in tier.runs if view.run))
@@ -200,16 +201,18 @@ def _growth(told: Sequence[RunView]) -> Details | None:
     return Details(rich(where), (Completions(str(chosen[0]["prompt"]), entries),))
 
 
-def _findings(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Block]:
+def _findings(ladder: LadderView, groups: Sequence[FoundGroup], drawn: set[str]) -> list[Block]:
     blocks: list[Block] = [_heading(2, "Findings", "findings", "Findings")]
     cards = tuple(_card(group) for group in groups if group.severity in ("warning", "failure"))
     if cards:
         blocks.append(FindingCards(cards))
     else:
         blocks.append(Paragraph(rich("No warning and no failure in any run.")))
-    quiet_ones = good_and_notes(groups)
-    if quiet_ones:
-        blocks.append(Details(rich("What is well, and what is only worth knowing"), (Bullets(tuple(quiet_ones)),)))
+    for tier in ladder.tiers:
+        blocks += course(tier, groups, drawn, open_=len(ladder.runs) == 1)
+    remembered = points(ladder, groups)
+    if remembered:
+        blocks += [_heading(3, "Points to remember", "points"), Bullets(tuple(remembered))]
     silent = silent_rules(ladder.runs)
     if silent:
         blocks.append(Details(rich("What could not be looked for"), (Bullets(tuple(silent)),)))
@@ -288,6 +291,6 @@ METHOD = (
     rich(
         strong("Pictures"),
         " keep the lowest and the highest value of every bucket of steps, so no spike disappears; a thick line over a "
-        "thin one is a trailing mean over 1 % of the run.",
+        "thin one is a trailing mean over 1 % of the run (of gradient norms, a median).",
     ),
 )

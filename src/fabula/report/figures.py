@@ -7,17 +7,19 @@ it (Vega in the browser). Rows of data are {x, y, phase, seed, part}.
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import vl_convert
 
 from fabula.findings.effects import Effect
-from fabula.report.blocks import Figure, Rich, rich
-from fabula.report.curves import curves_of_tier, spark
-from fabula.report.ladder_view import TierView
+from fabula.findings.rule import number
+from fabula.report.blocks import Figure, rich
+from fabula.report.curves import curves_of, spark
+from fabula.report.ladder_view import PhaseView, TierView
 from fabula.report.specs import curve_spec, effects_spec
 from fabula.report.stability import EPISODES, FoundGroup
-from fabula.report.wording import loss_text, mean_of, slug
+from fabula.report.wording import NONE, mean_of, slug
 
 NUM_COLOURS = 8
 LEAST_BAND = 0.004
@@ -43,86 +45,93 @@ LIGHT = {
 
 def colours(tier: TierView) -> dict[str, str]:
     """Phase -> colour, in the ladder's order: the same on the whole page."""
-    return {phase.name: f"var(--c{index % NUM_COLOURS})" for index, phase in enumerate(tier.phases)}
+    first = 0 if len(tier.phases) > 1 else 1  # the grey of a ladder's beginning is for ladders
+    return {phase.name: f"var(--c{(first + index) % NUM_COLOURS})" for index, phase in enumerate(tier.phases)}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One figure that every tier may have: the curves it draws and how, and the curve that stands for it in text."""
+
+    which: str
+    title: str
+    caption: str
+    parts: dict[str, str]
+    told_by: str
+    """Name of the curve in `Facts`."""
+    unit: str = ""
+    log: bool = True
+    wide: bool = False
+    marked: bool = True
+    """Shows findings and, for a loss, the floor."""
+
+
+KINDS = (
+    _Kind(
+        "val",
+        "Validation loss",
+        "Held-out loss on the fixed subset; dashed: the same protocol on a sample of training stories.",
+        {"val": "line", "held_train": "dashed"},
+        "val_loss",
+        unit="nats per token",
+        wide=True,
+    ),
+    _Kind(
+        "train",
+        "Training loss",
+        "Thin: every step. Thick: trailing mean over 1 % of the run, ten steps at least.",
+        {"raw_loss": "raw", "loss": "line"},
+        "train_loss",
+        unit="nats per token",
+    ),
+    _Kind(
+        "norm",
+        "Gradient norm",
+        "Before clipping. Thin: every step; thick: trailing median.",
+        {"raw_norm": "raw", "norm": "line"},
+        "grad_norm",
+    ),
+    _Kind("rate", "Learning rate", "As recorded.", {"rate": "line"}, "learning_rate", log=False, marked=False),
+)
+BOUND = " Dotted: the entropy of the stories themselves, a bound that only tokenization and chance can blur."
 
 
 def figures(tier: TierView, groups: Iterable[FoundGroup]) -> tuple[Figure, ...]:
-    """The four figures of a tier, as far as its records hold what they show."""
-    runs = curves_of_tier(tier)
-    names = {name for run in runs for name in run["curves"]}
+    """The figures of a tier, as far as its records hold what they show."""
+    names = {name for view in tier.runs for name in curves_of(view)}
     bands = finding_bands(tier, groups)
     floor = mean_of([view.of("data", "entropy_floor") for view in tier.runs])
-    made = []
-    if "val" in names:
-        caption = "Held-out loss on the fixed subset; dashed: the same protocol on a sample of training stories."
-        if floor is not None:
-            caption += " Dotted: the entropy of the stories themselves, a bound that no model can beat by more than "
-            caption += "tokenization and chance allow."
-        made.append(
-            _loss_figure(
-                tier, "val", "Validation loss", caption, {"val": "line", "held_train": "dashed"}, bands, floor, True
-            )
-        )
-    if "loss" in names:
-        caption = "Thin: every step. Thick: trailing mean over 1 % of the run, ten steps at least."
-        parts = {"raw_loss": "raw", "loss": "line"}
-        made.append(_loss_figure(tier, "train", "Training loss", caption, parts, bands, floor, False))
-    if "norm" in names:
-        caption = "Before clipping. Thin: every step; thick: trailing mean."
-        parts = {"raw_norm": "raw", "norm": "line"}
-        made.append(_figure(tier, "norm", "Gradient norm", rich(caption), parts, "", bands, True))
-    if "rate" in names:
-        made.append(_figure(tier, "rate", "Learning rate", rich("As recorded."), {"rate": "line"}, "", [], False))
-    return tuple(made)
+    return tuple(
+        _figure(tier, kind, bands if kind.marked else [], floor if kind.unit else None)
+        for kind in KINDS
+        if names & kind.parts.keys()
+    )
 
 
-def _loss_figure(
-    tier: TierView,
-    which: str,
-    title: str,
-    caption: str,
-    parts: dict[str, str],
-    bands: list[dict[str, Any]],
-    floor: float | None,
-    wide: bool,
-) -> Figure:
-    figure = _figure(tier, which, title, rich(caption), parts, "nats per token", bands, True, wide, floor)
-    sparks = []
-    for phase in tier.phases:
-        if which != "val" or not phase.read:
-            continue
-        view = phase.read[0]
-        curve = view.facts.val_loss if view.facts else None
-        course = f"{loss_text(view.start_loss)} to {loss_text(view.best_loss)}, seed {view.seed}"
-        sparks.append((phase.name, spark(curve), course))
-    return Figure(**{**figure.__dict__, "sparks": tuple(sparks)})
-
-
-def _figure(
-    tier: TierView,
-    which: str,
-    title: str,
-    caption: Rich,
-    parts: dict[str, str],
-    unit: str,
-    bands: list[dict[str, Any]],
-    log: bool,
-    wide: bool = False,
-    floor: float | None = None,
-) -> Figure:
-    spec = curve_spec(colours(tier), parts, unit, log, wide, bands, floor)
+def _figure(tier: TierView, kind: _Kind, bands: list[dict[str, Any]], floor: float | None) -> Figure:
     phases = ", ".join(phase.name for phase in tier.phases if phase.read)
     return Figure(
-        anchor=slug("figure", tier.name, which),
-        title=title,
-        caption=caption,
+        anchor=slug("figure", tier.name, kind.which),
+        title=kind.title,
+        caption=rich(kind.caption + (BOUND if floor is not None and kind.wide else "")),
         group=slug(tier.name),
-        spec=spec,
-        wide=wide,
-        log=log,
+        spec=curve_spec(colours(tier), kind.parts, kind.unit, kind.log, kind.wide, bands, floor),
+        wide=kind.wide,
+        log=kind.log,
         bands=tuple(bands),
-        summary=f"{title} of {tier.name} over the steps, a line a run: {phases}.",
+        sparks=tuple(_spark(phase, kind) for phase in tier.phases if phase.read),
+        summary=f"{kind.title} of {tier.name} over the steps, a line a run: {phases}.",
     )
+
+
+def _spark(phase: PhaseView, kind: _Kind) -> tuple[str, str, str]:
+    """Phase, curve in block characters, and where it begins and ends; of the first seed."""
+    view = phase.read[0]
+    curve = getattr(view.facts, kind.told_by)
+    if curve is None or not len(curve.finite):
+        return phase.name, "", NONE
+    ends = [number(float(curve.finite.values[place])) for place in (0, -1)]
+    return phase.name, spark(curve, kind.log), f"{ends[0]} to {ends[1]}, seed {view.seed}"
 
 
 def finding_bands(tier: TierView, groups: Iterable[FoundGroup]) -> list[dict[str, Any]]:
@@ -132,7 +141,7 @@ def finding_bands(tier: TierView, groups: Iterable[FoundGroup]) -> list[dict[str
     for group in groups:
         if group.tier != tier.name or group.kind not in EPISODES:
             continue
-        for number, (view, finding) in enumerate(group.found):
+        for place, (view, finding) in enumerate(group.found):
             if finding.steps is None:
                 continue
             first, end = finding.steps
@@ -144,7 +153,7 @@ def finding_bands(tier: TierView, groups: Iterable[FoundGroup]) -> list[dict[str
                     "seed": f"seed {view.seed}",
                     "tone": "bad" if finding.severity == "failure" else "warn",
                     "anchor": group.anchor,
-                    "label": "" if number else f"{group.kind.replace('_', ' ')}, {view.phase}",
+                    "label": "" if place else f"{group.kind.replace('_', ' ')}, {view.phase}",
                 }
             )
     return bands

@@ -32,7 +32,6 @@ from fabula.report.wording import (
     mean_of,
     plural,
     run_label,
-    seeds_text,
     share_text,
     slug,
 )
@@ -180,7 +179,7 @@ def out_of_order(tier: TierView, name_tier: bool) -> list[Rich]:
                     code(later.name),
                     " was expected to end below ",
                     code(earlier.name),
-                    f" and ended {signed(difference)} above it "
+                    f" and ended {loss_text(difference)} above it "
                     f"({loss_text(float(np.mean([b for _, b in pairs])))} against "
                     f"{loss_text(float(np.mean([a for a, _ in pairs])))}, {plural(len(pairs), 'seed')}).",
                 )
@@ -218,22 +217,15 @@ def health(ladder: LadderView) -> Rich:
 
 
 def why(tier: TierView, groups: Sequence[FoundGroup]) -> list[Rich]:
-    """What improved, with its size, and the mechanism where one was measured; else "cause not measured"."""
+    """What each effect came with: the mechanism where one was measured; else "cause not measured"."""
     items = []
     phases = {phase.name: phase for phase in tier.phases}
     for each in tier.effects:
         if each.verdict not in ("improved", "worse", "depends on the protocol") or each.headline is None:
             continue
         mechanism = measured_mechanism(phases[each.before], phases[each.after])
-        size = f"{each.verdict} {_interval(each)}: "
-        items.append(rich(strong(f"{each.after}"), f" {size}", mechanism or "cause not measured."))
+        items.append(rich(strong(each.after), f", {each.verdict}: ", mechanism or "cause not measured."))
     return items
-
-
-def _interval(each: Effect) -> str:
-    told_by = each.headline
-    assert told_by is not None and told_by.paired.low is not None and told_by.paired.high is not None
-    return f"by {signed(told_by.paired.mean)} ({signed(told_by.paired.low)} to {signed(told_by.paired.high)})"
 
 
 def measured_mechanism(before: PhaseView, after: PhaseView) -> Rich:
@@ -291,16 +283,3 @@ def _without_article(text: str) -> str:
         if text.startswith(article):
             return text[len(article) :]
     return text
-
-
-def good_and_notes(groups: Sequence[FoundGroup]) -> list[Rich]:
-    """Findings that need no action, a line a kind and phase, told by the first seed."""
-    items = []
-    for group in groups:
-        if group.severity not in ("good", "note"):
-            continue
-        view, finding = group.found[0]
-        more = f" Also {seeds_text(group.seeds[1:])}." if len(group.seeds) > 1 else ""
-        where = f"{group.tier}/{group.phase}" if group.tier != group.phase else group.tier
-        items.append(rich(code(group.kind), f" {where}, seed {view.seed}: ", told(finding.sentence), quiet(more)))
-    return items

@@ -120,12 +120,16 @@ def _line(cells: list[str]) -> str:
 
 
 def _figure(figure: Figure) -> str:
+    """Curves as lines of block characters; a picture without such lines is told by the tables around it."""
+    anchor = f'<a id="{figure.anchor}"></a>\n\n'
     if not figure.sparks:
         return ""
-    lines = [f"**{escape(figure.title)}** over the steps, logarithmic:", ""]
+    lines = [f"**{escape(figure.title)}** over the steps{', logarithmic' if figure.log else ''}:", ""]
     lines += ["| | | |", "| --- | --- | --- |"]
-    lines += [_line([escape(name), f"`{line}`", escape(course)]) for name, line, course in figure.sparks]
-    return "\n".join(lines)
+    lines += [
+        _line([escape(name), f"`{line}`" if line else "", escape(course)]) for name, line, course in figure.sparks
+    ]
+    return anchor + "\n".join(lines)
 
 
 def _completions(block: Completions) -> str:

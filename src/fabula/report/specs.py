@@ -53,7 +53,11 @@ def curve_spec(
     if floor is not None:
         layers += _floor_layers(floor)
     y_axis: dict[str, Any] = {"title": None, "gridOpacity": 0.8, "labelOverlap": "greedy"}
-    y_axis |= {"values": LOG_TICKS, "format": "~g"} if log else {"tickCount": 4, "format": "~e"}
+    y_axis |= (
+        {"values": LOG_TICKS, "format": "~g"}
+        if log
+        else {"tickCount": 4, "labelExpr": "datum.value == 0 ? '0' : format(datum.value, '~e')"}
+    )
     return {
         "$schema": SCHEMA,
         "background": None,
