@@ -24,6 +24,10 @@ MIN_RISE_SHARE = 0.03
 NOISE_FACTOR = 6.0
 """... and six times the noise between neighbouring points. The reference is the best level so far, which lies two
 to three deviations below the mean of a noisy plateau, so three to four of the six are left as the margin."""
+NEIGHBOURS = 9
+"""Points around one that tell where it would be without noise."""
+SINGLE_FACTOR = 2.0
+"""A spike that is one logged value alone needs twice the noise factor: heavy-tailed noise reaches six deviations."""
 OVER_SHARE = 0.25
 """An episode is over when three quarters of its rise are gone."""
 BLOCKS_ABOVE = 2
@@ -71,13 +75,21 @@ def block_medians(curve: Curve, max_blocks: int = MAX_BLOCKS) -> Curve:
 def noise_of(values: np.ndarray) -> float:
     """Standard deviation of the noise between neighbours, robust against trend and spikes.
 
-    Second differences cancel a linear trend; for white noise their deviation is sqrt(6) of it. The median absolute
-    deviation (x 1.4826) ignores the few differences that an episode makes.
+    Second differences cancel a linear trend; for white noise their deviation is sqrt(6) of it. Noise with memory
+    hides in them, and shows in the distance to the median of nine neighbours; the larger of the two counts. Median
+    absolute deviations (x 1.4826) ignore the few values that an episode makes.
     """
     if len(values) < 4:
         return 0.0
-    second = np.diff(values, n=2)
-    return float(1.4826 * np.median(np.abs(second)) / math.sqrt(6.0))
+    noise = _deviation(np.diff(values, n=2)) / math.sqrt(6.0)
+    if len(values) >= 2 * NEIGHBOURS:
+        around = np.median(np.lib.stride_tricks.sliding_window_view(values, NEIGHBOURS), axis=1)
+        noise = max(noise, _deviation(values[NEIGHBOURS // 2 : -(NEIGHBOURS // 2)] - around))
+    return noise
+
+
+def _deviation(values: np.ndarray) -> float:
+    return float(1.4826 * np.median(np.abs(values)))
 
 
 def local_noise(values: np.ndarray, width: int = 41) -> np.ndarray:
@@ -193,18 +205,25 @@ def _with_short_ones(curve: Curve, points: Curve, found: list[Episode]) -> list[
     """Add the spikes that are shorter than a block: single values far above the medians around them."""
     around = np.pad(points.values, 2, mode="edge")  # a spike must not lift the level that it is measured from
     medians = np.median(np.lib.stride_tricks.sliding_window_view(around, 5), axis=1)
-    level = np.interp(curve.steps, points.steps, medians)
+    # Within a block a falling loss lies above the block's median, but not above that of the block before.
+    before = np.maximum(medians, np.concatenate([medians[:1], medians[:-1]]))
+    level = np.interp(curve.steps, points.steps, before)
     spread = np.interp(np.arange(len(curve)), *_spread(curve.values - level))
-    limit = np.maximum.reduce(
-        [np.full(len(curve), MIN_RISE_NATS), MIN_RISE_SHARE * np.abs(level), NOISE_FACTOR * spread]
-    )
+    least = np.maximum(MIN_RISE_NATS, MIN_RISE_SHARE * np.abs(level))
+    limit = np.maximum(least, NOISE_FACTOR * spread)
     above = np.concatenate([[0], (curve.values - level > limit).astype(np.int8), [0]])
     starts, stops = np.flatnonzero(np.diff(above) == 1), np.flatnonzero(np.diff(above) == -1)
     wanted = max(1, round(SINGLE_STEPS / max(1.0, curve.spacing)))
     extra = []
     for start, stop in zip(starts, stops, strict=True):
         first, last = int(curve.steps[start]), int(curve.steps[stop - 1])
-        if stop - start < wanted or any(each.first <= last and first <= each.last for each in found):
+        if (
+            stop - start < wanted
+            or last <= points.steps[1]
+            or any(each.first <= last and first <= each.last for each in found)
+        ):
+            continue
+        if stop - start == 1 and curve.values[start] - level[start] <= SINGLE_FACTOR * limit[start]:
             continue
         peak_at = start + int(np.argmax(curve.values[start:stop]))
         back = int(curve.steps[stop]) if stop < len(curve) else None
@@ -229,5 +248,5 @@ def _spread(residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Robust deviation of the residuals around 100 places along the curve."""
     edges = np.linspace(0, len(residuals), min(100, max(1, len(residuals) // 50)) + 1).astype(int)
     centres = 0.5 * (edges[:-1] + edges[1:])
-    deviations = [1.4826 * float(np.median(np.abs(residuals[a:b]))) for a, b in pairwise(edges)]
+    deviations = [_deviation(residuals[a:b]) for a, b in pairwise(edges)]
     return centres, np.array(deviations)

@@ -17,8 +17,10 @@ GROWTH_FACTOR = 2.0
 """The norm doubled between the middle of the run and its end: the loss surface is getting steeper, often before a
 divergence. A slow rise below that is common late in healthy runs."""
 EXPLOSION_FACTOR = 50.0
-"""Fifty times the run's median in several steps is no odd batch; clipping then hides a broken run."""
+"""Fifty times the usual norm in several steps is no odd batch; clipping then hides a broken run."""
 EXPLOSION_STEPS = 3
+NUM_LEVELS = 9
+"""Medians over ninths of the second half are its level: single steps scatter by tens of per cent."""
 SETTLED_SPREAD = 0.5
 """Settled: over the second half the norm's level keeps within half of itself."""
 DOMINATES = 0.5
@@ -41,7 +43,7 @@ def _norms(facts: Facts) -> Curve | Silent:
 @rule(
     gradient_spike_at_start="in the first tenth the norm is three times its later median or more, and then falls",
     gradient_growth="the norm's level doubles between the middle of the run and its end",
-    gradient_explosion="three steps or more lie above fifty times the median norm after the start",
+    gradient_explosion="after the start, three steps or more lie above fifty times the lower quartile of the norm",
     gradient_settled="over the second half the norm's level moves by less than half of itself",
 )
 def norms(facts: Facts) -> Outcome:
@@ -51,8 +53,7 @@ def norms(facts: Facts) -> Outcome:
     first, last = float(curve.steps[0]), float(curve.steps[-1])
     start_end = first + START_PART * (last - first)
     start, later = curve.part(first, start_end), curve.part(start_end, last)
-    levels = block_medians(curve, 60)
-    half = levels.part(first + 0.5 * (last - first), last)
+    half = block_medians(curve.part(first + 0.5 * (last - first), last), NUM_LEVELS)
     second = half.values
     if len(later) < 5 or len(second) < 4:
         return Silent("a gradient norm a step")
@@ -71,10 +72,11 @@ def norms(facts: Facts) -> Outcome:
                 f"and fell to about {number(median)}: usual for an untrained model.",
             )
         )
-    exploded = later.steps[later.values > EXPLOSION_FACTOR * max(median, 1e-12)]
+    usual = float(np.quantile(later.values, 0.25))  # a norm that stays exploded must not become what is usual
+    exploded = later.steps[later.values > EXPLOSION_FACTOR * max(usual, 1e-12)]
     if len(exploded) >= EXPLOSION_STEPS:
-        return [*found, _explosion(later, exploded, median)]
-    middle, end = float(np.median(second[: len(second) // 3 + 1])), float(np.median(second[-(len(second) // 3 + 1) :]))
+        return [*found, _explosion(later, exploded, usual)]
+    middle, end = float(second[:2].mean()), float(second[-2:].mean())
     if end >= GROWTH_FACTOR * middle:
         found.append(_growth(half, middle, end))
     elif second.max() - second.min() <= SETTLED_SPREAD * np.median(second):
@@ -92,7 +94,7 @@ def norms(facts: Facts) -> Outcome:
     return found
 
 
-def _explosion(later: Curve, exploded: np.ndarray, median: float) -> Finding:
+def _explosion(later: Curve, exploded: np.ndarray, usual: float) -> Finding:
     worst = int(np.argmax(later.values))
     return Finding(
         kind="gradient_explosion",
@@ -102,11 +104,11 @@ def _explosion(later: Curve, exploded: np.ndarray, median: float) -> Finding:
         evidence={
             "peak": float(later.values[worst]),
             "peak_step": int(later.steps[worst]),
-            "median": median,
+            "usual": usual,
             "num_steps": len(exploded),
         },
         sentence=f"The gradient norm exploded: up to {number(float(later.values[worst]))} at step "
-        f"{int(later.steps[worst]):,}, against a median of {number(median)}.",
+        f"{int(later.steps[worst]):,}, against {number(usual)} as usual.",
         alternatives=("the learning rate is too high", "an overflow in the precision used", "a broken batch"),
         try_="resume before it with half the learning rate: if the norm stays low, the rate was the cause",
     )

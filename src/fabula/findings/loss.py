@@ -10,8 +10,8 @@ from fabula.findings.rule import Outcome, Silent, number, rule, share
 from fabula.record.finding import Finding
 
 INITIAL_TOLERANCE = 0.05
-"""An untrained model that knows nothing gives every token the same chance: a loss of ln V. Embeddings N(0, 0.02) end
-within 1 % of it (Karpathy's rule of thumb); 5 % leaves room for other sound initialisations."""
+"""An untrained model that knows nothing gives every token the same chance: a loss of ln V. Embeddings N(0, 0.02)
+end within 1 % of it; 5 % leaves room for other sound initialisations."""
 FAST_SHARE, FAST_PART = 0.75, 0.15
 """A start is fast when three quarters of all that was learned was learned in the first 15 % of the run."""
 MIN_POINTS_FOR_COURSE = 10
@@ -19,7 +19,7 @@ MIN_POINTS_FOR_COURSE = 10
 FLAT_SHARE = 0.01
 """A third of a run that lowers the loss by less than 1 % of its level is a plateau."""
 IMPROVING_SHARE = 0.01
-"""The last fifth is still improving where it lowers the loss by 1 % or more, beyond three times its noise."""
+"""The last fifth is still improving where it lowers the loss by 1 % or more, and by three standard errors."""
 GAP_SHARE = 0.05
 """Training and held-out loss within 5 % of each other: what was learned holds for new stories."""
 OVERFIT_SHARE = 0.01
@@ -166,8 +166,9 @@ def stopping_point(facts: Facts) -> Outcome:
         return Silent("enough evaluations in the last third of the run")
     fall_third, fall_fifth = _fall(third), _fall(fifth)
     level, noise = float(np.median(third.values)), noise_of(curve.values[len(curve) // 2 :])
+    error = noise * math.sqrt(12.0 / len(fifth))  # of the fall of a least-squares line through evenly spaced points
     evidence = {"curve": curve.name, "fall_last_third": round(fall_third, 5), "fall_last_fifth": round(fall_fifth, 5)}
-    if fall_fifth > max(IMPROVING_SHARE * level, 3.0 * noise):
+    if fall_fifth > max(IMPROVING_SHARE * level, 3.0 * error):
         return [
             Finding(
                 kind="still_improving",

@@ -19,7 +19,7 @@ DECAYED = 0.5
 LOW_START = 0.5
 """A warmup begins below half of the peak."""
 JUMP = 0.1
-"""A resumed schedule goes on within 10 % of where it stood; warmup steps move more, so they are left out."""
+"""A resumed schedule goes on within 10 % of where its last two rates point."""
 LINEAR_FIT = 0.999
 """A warmup that never ends is a straight line from near zero: its correlation with the step is above this."""
 
@@ -238,12 +238,13 @@ def micro_steps(facts: Facts) -> Outcome:
         curve = _rates(facts)
         if isinstance(curve, Silent):
             return curve
-        lowest = curve.values.min()
-        floor_from = int(np.argmax(curve.values <= lowest * (1 + FIXED_TOLERANCE) + 1e-30))
+        top = int(np.argmax(curve.values))
+        lowest = curve.values[top:].min()
+        floor_from = top + int(np.argmax(curve.values[top:] <= lowest * (1 + FIXED_TOLERANCE) + 1e-30))
         reached = float(curve.steps[floor_from] / curve.steps[-1])
         flat = bool((curve.values[floor_from:] <= lowest * (1 + 2 * FIXED_TOLERANCE) + 1e-30).all())
         expected = 1.0 / facts.accumulation
-        if is_fixed(curve) or floor_from == 0 or not flat or not 0.8 * expected <= reached <= 1.2 * expected:
+        if is_fixed(curve) or floor_from == top or not flat or not 0.8 * expected <= reached <= 1.2 * expected:
             return []
         evidence = {"accumulation": facts.accumulation, "floor_reached_at": reached}
         told = f"the rate reaches its floor after {share(reached)} of the run, which is 1/{facts.accumulation}"
@@ -269,13 +270,14 @@ def jump_on_resume(facts: Facts) -> Outcome:
     if not resumed:
         return [] if facts.recipe is not None else Silent("the steps at which the run was resumed")
     found = []
-    warmup = warmup_end(facts, curve) or 0
     for step in resumed:
         before, after = curve.part(-1, step), curve.part(step + 1, np.inf)
-        if not len(before) or not len(after) or step <= warmup:
+        if len(before) < 2 or not len(after):
             continue
         old, new = float(before.values[-1]), float(after.values[0])
-        if abs(new - old) <= JUMP * max(old, new):
+        slope = (old - float(before.values[-2])) / (before.steps[-1] - before.steps[-2])
+        expected = old + slope * (after.steps[0] - before.steps[-1])
+        if abs(new - expected) <= JUMP * max(expected, new):
             continue
         found.append(
             Finding(

@@ -66,10 +66,11 @@ class RunView:
 
     @cached_property
     def last(self) -> dict[str, float]:
-        """The last value of every column, evaluations first: what the run had done when its record ends."""
+        """The last value of every column; where steps and evaluations both have one, that of the steps, which go on
+        longer: what the run had done when its record ends."""
         values: dict[str, float] = {}
         if self.run is not None:
-            for columns in (self.run.train, self.run.evals):
+            for columns in (self.run.evals, self.run.train):
                 values.update({name: float(column[-1]) for name, column in columns.items() if len(column)})
         return {name: value for name, value in values.items() if math.isfinite(value)}
 

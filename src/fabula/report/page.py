@@ -7,7 +7,6 @@ from typing import Any
 
 import jinja2
 import vl_convert
-from markupsafe import Markup
 
 import fabula
 from fabula.report.blocks import Document, Figure, FigureGrid, told
@@ -24,7 +23,7 @@ def render_page(document: Document) -> str:
     """The whole file as text."""
     figures = [figure for block in document.blocks if isinstance(block, FigureGrid) for figure in block.figures]
     rows = {figure.anchor: _rows(document, figure) for figure in figures}
-    pictures = {figure.anchor: Markup(svg(figure.spec, rows[figure.anchor])) for figure in figures}
+    pictures = {figure.anchor: svg(figure.spec, rows[figure.anchor]) for figure in figures}
     specs = {figure.anchor: _entry(figure) for figure in figures}
     return (
         _environment()
@@ -32,9 +31,9 @@ def render_page(document: Document) -> str:
         .render(
             document=document,
             version=fabula.__version__,
-            style=Markup(_file("style.css")),
-            script=Markup(_file("page.js")),
-            bundle=Markup(_bundle()) if figures else "",
+            style=_file("style.css"),
+            script=_file("page.js"),
+            bundle=_bundle() if figures else "",
             curves=_json(document.curves) if figures else "",
             specs=_json(specs),
             pictures=pictures,
@@ -56,9 +55,9 @@ def _entry(figure: Figure) -> dict[str, Any]:
     return {"vega": interactive(figure.spec), "parts": parts_of(figure.spec), "bands": figure.bands}
 
 
-def _json(value: Any) -> Markup:
+def _json(value: Any) -> str:
     """JSON inside a script element: no "<" may end it, whatever a phase is called."""
-    return Markup(json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"))
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
 
 
 @cache
