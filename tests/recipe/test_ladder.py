@@ -149,3 +149,16 @@ def test_every_built_in_ladder_can_be_planned(name: str) -> None:
     assert len(plan_runs(ladder, ladder.tiers, phases, ladder.seeds, 0.1)) == (
         len(ladder.tiers) * len(phases) * ladder.seeds
     )
+
+
+def test_a_factorial_ladder_has_the_first_phase_with_every_subset_of_the_others() -> None:
+    ladder = load_ladder("factorial")
+    names = [cell.name for cell in ladder.cells]
+    assert names[:4] == ["baseline", "init", "cosine", "packed"]  # the path, which is the seeds' ladder
+    assert sorted(names[4:]) == ["baseline+cosine", "baseline+cosine+packed", "baseline+packed", "init+packed"]
+    assert ladder.recipe("basic", "packed") == load_recipe("basic/packed")
+    alone = ladder.recipe("basic", "baseline+packed")
+    assert alone == load_recipe("basic/baseline").with_values(
+        **{"name": "basic/baseline+packed", "batch.layout": "packed"}
+    )
+    assert len({str(run.folder) for run in plan_runs(ladder, ["basic"], names, 2, 1.0)}) == 16

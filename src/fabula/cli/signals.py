@@ -14,10 +14,10 @@ class StopRequest:
         self._previous: dict[signal.Signals, Any] = {}
 
     def install(self) -> None:
-        if self._previous:
-            return
         for each in (signal.SIGINT, signal.SIGTERM):
-            self._previous[each] = signal.signal(each, self._request)
+            # What is ignored stays ignored: a shell starts its background jobs deaf to Ctrl-C.
+            if each not in self._previous and signal.getsignal(each) is not signal.SIG_IGN:
+                self._previous[each] = signal.signal(each, self._request)
 
     def restore(self) -> None:
         while self._previous:

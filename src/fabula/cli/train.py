@@ -82,11 +82,10 @@ def train(
     if init_from is not None:
         chosen, start = _starting_point(chosen, init_from)
     with Display() as display:
-        if minutes is None:  # else the probe has to say first for how long the recipe goes
+        if strict and minutes is None:  # with minutes, the probe has to say first for how long the recipe goes
             _lint(chosen, strict, display)
         training = prepare_training(chosen, prepared, seed or 0, display, minutes, keep, start)
-        if minutes is not None:
-            _lint(training.recipe, strict, display)
+        _lint(training.recipe, strict, display)
         if dry_run:
             _print_plan(training)
             print(f"next: {typed(without='--dry-run')}")

@@ -57,7 +57,7 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
     return {
         **description,
         "tiers": _in_order(tiers, [Path(tier).stem for tier in ladder.tiers]),
-        "phases": [phases[name] for name in _in_order(phases, [phase.name for phase in ladder.phases])],
+        "phases": [phases[name] for name in _in_order(phases, [cell.name for cell in ladder.cells])],
         "seeds": num_seeds,
     }
 

@@ -1,0 +1,308 @@
+"""`fabula train` and `fabula ladder` as a user meets them: plans, runs, stops, and wrong input in one line."""
+
+import json
+import re
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.train.tiny import metrics, tiny_file
+
+from fabula.cli import run
+from fabula.cli.display import Display, duration
+from fabula.record.checkpoint import checkpoint_steps
+from fabula.record.reader import read_run
+
+Fabula = Callable[..., tuple[int, str, str]]
+LADDER = """
+tiers = ["tier.toml"]
+phases = "seeds"
+seeds = 2
+set = { "tokenizer" = "bpe:512" }
+"""
+
+
+@pytest.fixture
+def fabula(
+    tmp_path: Path, grammar_folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Fabula]:
+    """Run a command in an empty folder that holds `tiny.toml` and the link `data`; exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    # A shell starts its background jobs deaf to Ctrl-C; the tests do as a user at a terminal does.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    tiny_file(tmp_path)
+    (tmp_path / "data").symlink_to(grammar_folder)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["fabula", *arguments])
+        capfd.readouterr()
+        code = run(list(arguments))
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    yield command
+    signal.signal(signal.SIGINT, before)
+
+
+TRAIN = ("train", "tiny.toml", "--data", "data", "--out", "run")
+
+
+def refused(fabula: Fabula, *arguments: str) -> str:
+    """The one line that says what is wrong; the folder stays as it was."""
+    before = sorted(path for path in Path().rglob("*"))
+    code, out, err = fabula(*arguments)
+    assert code == 2 and out == "", (code, out, err)
+    assert err.count("\n") == 1 and err.startswith("fabula: ") and "Traceback" not in err, err
+    assert sorted(path for path in Path().rglob("*")) == before
+    return err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": "nowhere"}, r"nowhere does not exist; make it with: fabula prepare"),
+        ({"data": "."}, r"holds no manifest\.json, so it is no prepared folder"),
+        ({"recipe": "basc"}, r'unknown recipe "basc"; did you mean "basic"\?'),
+        (
+            {"recipe": "basic"},
+            r"data is not tokenized with gpt2; .*add it with: fabula prepare grammar --tokenizer gpt2",
+        ),
+        ({"recipe": "none.toml"}, r"none\.toml does not exist"),
+        ({"more": ["--set", "model.widht=3"]}, r'unknown recipe field "model\.widht"; did you mean "model\.width"\?'),
+        ({"more": ["--set", "batch.rows=0"]}, r'"batch\.rows": input should be greater than or equal to 1, got 0'),
+        ({"more": ["--set", "model.heads=3"]}, r"model\.width 16 is not a multiple of model\.heads 3"),
+        ({"more": ["--set", "tokenizer=bpe:600"]}, r"data is not tokenized with bpe:600; known: bpe:512; add it with"),
+        ({"more": ["--set", "model.vocabulary=9"]}, r"vocabulary \(9\) is smaller than that of data"),
+        ({"more": ["--steps", "3", "--minutes", "1"]}, r"--steps and --minutes both say how long to train"),
+        ({"more": ["--steps", "3", "--set", "steps=4"]}, r"--steps and --set steps both say how long"),
+        ({"more": ["--minutes", "0"]}, r"--minutes 0: give a number above 0"),
+        ({"more": ["--minutes", "nan"]}, r"--minutes nan: give a number above 0"),
+        ({"more": ["--steps", "0"]}, r"'--steps'.*see: fabula train --help"),
+        ({"more": ["--sed", "0"]}, r"No such option: --sed.*--seed.*see: fabula train --help"),
+        ({"more": ["--resume"]}, r"run does not exist or is no folder"),
+        ({"out": "."}, r"\. already exists and is not empty; choose another --out, or continue with --resume"),
+        ({"out": "tiny.toml"}, r"tiny\.toml already exists"),
+        ({"out": "tiny.toml/run"}, r"tiny\.toml"),
+    ],
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(change: dict[str, Any], message: str, fabula: Fabula) -> None:
+    arguments = {"recipe": "tiny.toml", "data": "data", "out": "run", "more": [], **change}
+    err = refused(
+        fabula, "train", arguments["recipe"], "--data", arguments["data"], "--out", arguments["out"], *arguments["more"]
+    )
+    assert re.search(message, err), err
+
+
+def test_a_half_written_data_folder_is_told(fabula: Fabula) -> None:
+    source = Path("data").resolve()
+    Path("data").unlink()
+    shutil.copytree(source, "data")
+    tokens = next(Path("data").rglob("train.tokens.bin"))
+    content = tokens.read_bytes()
+    tokens.write_bytes(content[:-2])
+    assert re.search(
+        r"train\.tokens\.bin holds \d+ bytes where \d+ are due; prepare the data again", refused(fabula, *TRAIN)
+    )
+    tokens.unlink()
+    assert "train.tokens.bin is missing; prepare the data again" in refused(fabula, *TRAIN)
+    Path("data/manifest.json").write_text('{"version"')
+    assert "manifest.json is damaged; prepare the data again" in refused(fabula, *TRAIN)
+
+
+def test_a_wrong_command_line_is_one_line(fabula: Fabula) -> None:
+    assert "No such command 'trian'" in refused(fabula, "trian")
+    assert re.search(r"TIER\[/PHASE\]\|FILE.*see: fabula train --help", refused(fabula, "train"))
+    assert re.search(r"--data.*see: fabula train --help", refused(fabula, "train", "tiny.toml"))
+    code, out, _ = fabula()
+    assert code == 0 and "COMMAND" in out
+
+
+def test_a_run_from_its_plan_to_its_end_and_again(fabula: Fabula) -> None:
+    code, out, err = fabula(*TRAIN, "--dry-run", "--steps", "6")
+    assert code == 0 and not Path("run").exists()
+    assert "6 steps, 768 positions" in out and "learning rate" in out and re.search(r"about \d+ \w+: training", out)
+    assert out.splitlines()[-1] == "next: fabula train tiny.toml --data data --out run --steps 6"
+    assert "device: " in err and "precision: float32 (the recipe says so)" in err
+
+    code, out, err = fabula(*TRAIN, "--steps", "6", "--seed", "3", "--set", "checkpoint.every=2")
+    assert code == 0
+    assert out == "next: fabula generate run --prompt 'Once upon a time', or fabula report run --out report.html\n"
+    assert re.search(r"finished at about (\w+ )?\d\d:\d\d\n.*step 0  validation \d\.\d{4}, whole split", err, re.DOTALL)
+    assert err.count("Once upon a time") == 3, "at steps 0, 5 and 6"
+    assert "\x1b" not in err
+    record = read_run(Path("run"))
+    assert record.status == "finished" and record.info["seed"] == 3 and record.train["step"][-1] == 6
+    assert checkpoint_steps(Path("run")) == [2, 4, 6]
+    before = (Path("run") / "run.json").read_bytes()
+    code, out, err = fabula(*TRAIN, "--resume")
+    assert (code, err) == (0, "run is finished already\n") and out.startswith("next: fabula generate run")
+    assert (Path("run") / "run.json").read_bytes() == before
+    assert "run already exists and is not empty" in refused(fabula, *TRAIN)
+
+    assert "run was made with seed 3, not 4; give that one" in refused(fabula, *TRAIN, "--resume", "--seed", "4")
+    assert "leave out --steps" in refused(fabula, *TRAIN, "--resume", "--steps", "9")
+    other = refused(fabula, "train", "basic", "--data", "data", "--out", "run", "--resume")
+    assert "run was made with the recipe tiny, not basic/packed; give that name" in other
+    info = json.loads(before)
+    for content, message in (
+        ("{", "run.json is not valid JSON"),
+        ("[]", "run.json holds no JSON object"),
+        ("{}", "run.json lacks fields of a run"),
+        (
+            json.dumps(info | {"data": info["data"] | {"text_hashes": {}}}),
+            "run was made with other stories than data holds",
+        ),
+    ):
+        (Path("run") / "run.json").write_text(content)
+        assert message in refused(fabula, *TRAIN, "--resume")
+
+
+def signals_at(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
+    """Ctrl-C after each of these updates."""
+    plain = Display.stepped
+
+    def stepped(self: Display, line: dict[str, Any]) -> None:
+        plain(self, line)
+        if line["step"] in steps:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Display, "stepped", stepped)
+
+
+def test_ctrl_c_stops_with_a_checkpoint_and_resume_finishes(fabula: Fabula, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        signals_at(patch, 3)
+        code, out, err = fabula(*TRAIN, "--seed", "2")
+    assert code == 130 and out == ""
+    assert "stopping after this step, with a checkpoint; Ctrl-C again stops at once" in err
+    assert "stopped; continue with: fabula train tiny.toml --data data --out run --resume\n" in err
+    record = read_run(Path("run"))
+    assert record.status == "interrupted" and record.info["steps_done"] == 3 and checkpoint_steps(Path("run")) == [3]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    code, out, err = fabula(*TRAIN, "--resume")
+    assert code == 0 and "goes on after step 3" in err
+    assert read_run(Path("run")).status == "finished" and read_run(Path("run")).info["seed"] == 2
+    assert [line["step"] for line in metrics(Path("run")) if line["kind"] == "train"] == list(range(1, 13))
+
+
+def test_a_background_job_stays_deaf_to_ctrl_c(fabula: Fabula, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signals_at(monkeypatch, 3)
+    assert fabula(*TRAIN, "--steps", "4")[0] == 0
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_a_second_ctrl_c_stops_at_once(fabula: Fabula, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Display.stepped
+
+    def stepped(self: Display, line: dict[str, Any]) -> None:
+        plain(self, line)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Display, "stepped", stepped)
+        code, _, err = fabula(*TRAIN)
+    assert code == 130 and "Traceback" not in err
+    assert err.endswith("stopped; continue with: fabula train tiny.toml --data data --out run --resume\n")
+    assert read_run(Path("run")).status == "interrupted" and not checkpoint_steps(Path("run"))
+    assert fabula(*TRAIN, "--resume")[0] == 0
+    assert read_run(Path("run")).status == "finished"
+
+
+def test_ctrl_c_before_the_first_step_leaves_nothing(fabula: Fabula, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Display, "planned", lambda *_: signal.raise_signal(signal.SIGINT))
+    code, _, err = fabula(*TRAIN)
+    assert code == 130 and "Traceback" not in err and not Path("run").exists()
+
+
+def test_a_run_that_fails_says_so_and_exits_1(fabula: Fabula, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fabula.train.loop.MOST_SKIPPED", 2)
+    code, out, err = fabula(*TRAIN, "--set", "initialization.std=1e30")
+    assert code == 1 and out == ""
+    assert err.splitlines()[-1].startswith("fabula: 2 steps in a row were not finite; lower schedule.peak")
+    assert read_run(Path("run")).status == "failed"
+
+
+def test_minutes_fix_the_steps_in_the_recipe(fabula: Fabula, monkeypatch: pytest.MonkeyPatch) -> None:
+    def warm_up(engine: Any, *_: object) -> None:
+        engine.step_seconds = 1.0
+
+    monkeypatch.setattr("fabula.train.loop.warm_up", warm_up)
+    code, out, _ = fabula(*TRAIN, "--minutes", "10", "--dry-run")
+    steps = int(re.search(r"^([\d,]+) steps", out, re.MULTILINE).group(1).replace(",", ""))  # type: ignore[union-attr]
+    assert code == 0 and 12 < steps < 600
+    assert "minutes are too few" in refused(fabula, *TRAIN, "--minutes", "0.1")
+
+
+def test_a_ladder_from_its_plan_to_its_report(fabula: Fabula, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("ladder.toml").write_text(LADDER)
+    tier = Path(tiny_file(Path(), steps=4, evaluation__every=4)).read_text()
+    Path("tier.toml").write_text(tier)
+    command = ("ladder", "ladder.toml", "--data", "data", "--out", "out", "--phases", "cosine,packed")
+    code, out, _ = fabula(*command, "--dry-run")
+    assert code == 0 and not Path("out").exists()
+    assert "2 x 4 steps, 512 positions each" in out and "4 runs, 2,048 positions, about" in out
+    assert out.splitlines()[-1] == f"next: fabula {' '.join(command)}"
+
+    with monkeypatch.context() as patch:
+        signals_at(patch, 2)
+        code, _, err = fabula(*command, "--seeds", "1")
+    assert code == 130 and f"stopped; continue with: fabula {' '.join(command)} --seeds 1" in err
+    runs = Path("out/runs/tier")
+    assert read_run(runs / "cosine/seed-0").status == "interrupted" and not (runs / "packed").exists()
+
+    code, out, err = fabula(*command, "--seeds", "1")
+    assert code == 0 and out.splitlines()[0] == "out/report.html" and "next: " in out
+    assert "run 1 of 2, seed 0: tier/cosine" in err and "run 2 of 2, seed 0: tier/packed" in err
+    assert err.count("device: ") == 1, "the same choices are told once"
+    assert Path("out/report.html").is_file() and Path("out/report.md").is_file()
+    assert {read_run(runs / phase / "seed-0").status for phase in ("cosine", "packed")} == {"finished"}
+
+    before = (runs / "cosine/seed-0/metrics.jsonl").read_bytes()
+    code, out, err = fabula(*command, "--dry-run")
+    assert code == 0 and out.startswith("2 of 4 runs are finished already\n") and "2 runs, 1,024 positions" in out
+    code, _, err = fabula(*command, "--seeds", "1")
+    assert code == 0 and "2 of 2 runs are finished already" in err
+    assert (runs / "cosine/seed-0/metrics.jsonl").read_bytes() == before
+
+    Path("tier.toml").write_text(tier.replace("rows = 4", "rows = 2"))
+    assert "was made with another recipe" in refused(fabula, *command)
+    assert "holds a ladder with scale 1.0, not 0.5" in refused(fabula, *command, "--scale", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--tiers", "bsic"], r'unknown tier "bsic"; did you mean "basic"'),
+        (["--phases", "init,pakced"], r'unknown phase "pakced"; did you mean "packed"'),
+        (["--phases", ","], r"give at least one phase: baseline, init, cosine, packed"),
+        (["--scale", "0"], r"--scale 0: give a number above 0"),
+        (["--scale", "nan"], r"--scale nan: give a number above 0"),
+        (["--scale", "-1"], r"--scale -1: give a number above 0"),
+        (["--seeds", "0"], r"'--seeds'.*see: fabula ladder --help"),
+        (["--tiers", "basic"], r"data is not tokenized with gpt2"),
+        (["--tiers", "basic", "--dry-run"], r"data is not tokenized with gpt2"),
+    ],
+)
+def test_a_ladder_that_cannot_be_is_one_line(more: list[str], message: str, fabula: Fabula) -> None:
+    assert re.search(message, refused(fabula, "ladder", "seeds", "--data", "data", "--out", "out", *more))
+
+
+def test_an_unknown_ladder_names_the_nearest(fabula: Fabula) -> None:
+    assert 'did you mean "seeds"' in refused(fabula, "ladder", "seed", "--data", "data", "--out", "out")
+    Path("out").mkdir()
+    Path("out/notes.txt").write_text("mine")
+    Path("ladder.toml").write_text(LADDER)
+    tiny_file(Path())
+    Path("tiny.toml").rename("tier.toml")
+    assert "out exists and is no ladder" in refused(fabula, "ladder", "ladder.toml", "--data", "data", "--out", "out")
+
+
+def test_durations() -> None:
+    assert [duration(seconds) for seconds in (0.4, 89, 90, 5000, 5400, 100_000)] == [
+        "0 s", "89 s", "2 min", "83 min", "1 h 30 min", "27 h 47 min",
+    ]  # fmt: skip
