@@ -17,7 +17,7 @@ from fabula.model.prepared import PreparedDecoder, PreparedNorm
 class CachedDecoder:
     """Decodes a batch of rows, each from its own position 0: `prefill` once (or again), then `step` by step.
 
-    `capacity` is the most tokens a row will have.
+    `capacity` is the most tokens a row will have. To be used under `torch.inference_mode()`.
     """
 
     def __init__(self, weights: PreparedDecoder, num_rows: int, capacity: int) -> None:

@@ -116,6 +116,12 @@ def causal_attention(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, scale: floa
         k_BKTE, v_BKTE = (each.repeat_interleave(groups, dim=1) for each in (k_BKTE, v_BKTE))
     if not 0 < window < T:
         return attention(q_BHTE, k_BKTE, v_BKTE, scale)
+    if T <= 2 * window:
+        # No more scores than blocks would make, and without their copies: 1.2 instead of 1.7 s, forward and backward of
+        # 8 rows of 1,024 with a window of 512 and 4 heads of 256, on one core.
+        time_T = torch.arange(T, device=q_BHTE.device)
+        visible_TT = (time_T <= time_T[:, None]) & (time_T > time_T[:, None] - window)
+        return attention(q_BHTE, k_BKTE, v_BKTE, scale, visible_TT)
     return windowed_attention(q_BHTE, k_BKTE, v_BKTE, scale, window)
 
 
