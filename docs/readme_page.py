@@ -25,7 +25,7 @@ def ladder() -> str:
     (tier,) = view.tiers
     effects = {effect.after: effect for effect in tier.effects}
     lines = [
-        "| phase | the one change | final loss, `stream` | final loss, `story` | against the phase before (95 % interval) |",
+        "| phase | the one change | final, `stream` | final, `story` | against the phase before (95 % interval) |",
         "|---|---|---:|---:|---|",
     ]
     for phase in tier.phases:
@@ -53,10 +53,11 @@ def reference() -> str:
     run = read_run(REFERENCE)
     full, training = run.full_evals(), run.train
     last = {name: float(values[-1]) for name, values in full.items() if len(values)}
+    tokens, epochs, start = last["tokens"] / 1e6, run.info["layout"]["epochs"], float(full["val_loss"][0])
     return (
-        f"`{run.info['recipe']}` trained for its whole {int(last['step']):,} steps ({last['tokens'] / 1e6:.1f} M tokens, "
-        f"{run.info['layout']['epochs']:.1f} epochs) goes from {float(full['val_loss'][0]):.2f} to **{last['val_loss']:.3f}** "
-        f"nats a token on `stream` and {last['val_loss_story']:.3f} on `story`, {last['val_bits_per_byte']:.3f} bits a byte "
+        f"`{run.info['recipe']}` trained for its whole {int(last['step']):,} steps ({tokens:.1f} M tokens, "
+        f"{epochs:.1f} epochs) goes from {start:.2f} to **{last['val_loss']:.3f}** nats a token on `stream` and "
+        f"{last['val_loss_story']:.3f} on `story`, {last['val_bits_per_byte']:.3f} bits a byte "
         f"({len(training['step']):,} lines of record, one seed, so a reference and no verdict)."
     )
 
