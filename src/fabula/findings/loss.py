@@ -24,9 +24,10 @@ GAP_SHARE = 0.05
 """Training and held-out loss within 5 % of each other: what was learned holds for new stories."""
 OVERFIT_SHARE = 0.01
 """Held-out loss 1 % above its best, and more than three times its noise, while training loss went on falling."""
-STAIR_FACTOR = 5.0
-"""A drop at an epoch's end counts where it is five times the standard error of the two windows around it."""
+STAIR_FACTOR = 4.0
+"""The mean drop at the ends of epochs counts where it is four standard errors, the lines on both sides taken off ..."""
 STAIR_SHARE = 0.01
+"""... and 1 % of the level."""
 SCALE_TOLERANCE = 0.08
 """A first loss within 8 % of ln V times (or over) the accumulation is that product, not an odd initialisation."""
 
@@ -144,8 +145,7 @@ def fast_start(facts: Facts) -> Outcome:
             steps=(int(curve.steps[0]), at),
             evidence={"curve": curve.name, "start": start, "at": at, "value": target, "best": best},
             sentence=f"The loss fell fast at first: from {number(start)}, three quarters of its whole fall were "
-            "done by "
-            f"step {at:,} ({share(at / curve.steps[-1])} of the run).",
+            f"done by step {at:,} ({share(at / curve.steps[-1])} of the run).",
         )
     ]
 
@@ -177,8 +177,7 @@ def stopping_point(facts: Facts) -> Outcome:
                 steps=(int(fifth.steps[0]), int(last)),
                 evidence=evidence,
                 sentence=f"The loss was still falling at the end: by {number(fall_fifth)} in the last fifth of the "
-                "run. "
-                "More steps would lower it further.",
+                "run. More steps would lower it further.",
             )
         ]
     if fall_third < FLAT_SHARE * level and steps[0] < 0.5 * last:
@@ -254,13 +253,12 @@ def generalisation(facts: Facts) -> Outcome:
             steps=(int(val.steps[0]), int(val.steps[-1])),
             evidence={**evidence, "gap": round(gap, 5)},
             sentence=f"At the end held-out loss ({number(float(val.values[-1]))}) and training loss "
-            f"({number(train_end)}) "
-            "are close: what was learned holds for new stories.",
+            f"({number(train_end)}) are close: what was learned holds for new stories.",
         )
     ]
 
 
-@rule(epoch_staircase="training loss drops in a step where an epoch ends")
+@rule(epoch_staircase="training loss drops where epochs end, beyond what the lines on both sides explain")
 def staircase(facts: Facts) -> Outcome:
     layout = facts.info.get("layout") or {}
     epochs = layout.get("epochs")
@@ -273,28 +271,37 @@ def staircase(facts: Facts) -> Outcome:
     curve = facts.train_loss.finite
     length = facts.num_steps / epochs
     window = 0.1 * length
-    drops = []
+    drops, variances, levels = [], [], []
     for boundary in np.arange(length, facts.num_steps - 0.5 * window, length):
         before, after = curve.part(boundary - window, boundary - 1), curve.part(boundary + 1, boundary + window)
         if min(len(before), len(after)) < 5:
             continue
-        trend = _fall(before) + _fall(after)  # what the slopes on both sides explain by themselves
-        drop = float(before.values.mean() - after.values.mean()) - 0.5 * max(trend, 0.0)
-        error = math.sqrt(before.values.var(ddof=1) / len(before) + after.values.var(ddof=1) / len(after))
-        if drop > max(STAIR_FACTOR * error, STAIR_SHARE * after.values.mean()):
-            drops.append((int(boundary), round(drop, 5)))
+        # The lines through both windows, led on to the boundary; each end varies as 4 sigma^2 / n.
+        trend = 0.5 * (_fall(before) + _fall(after))
+        drops.append((int(boundary), float(before.values.mean() - after.values.mean()) - trend))
+        variances.append(4.0 * (noise_of(before.values) ** 2 / len(before) + noise_of(after.values) ** 2 / len(after)))
+        levels.append(float(after.values.mean()))
     if not drops:
         return []
+    mean = math.fsum(drop for _, drop in drops) / len(drops)
+    error = math.sqrt(math.fsum(variances)) / len(drops)
+    if mean <= max(STAIR_FACTOR * error, STAIR_SHARE * float(np.mean(levels))):
+        return []
+    where = f"step {drops[0][0]:,}" if len(drops) == 1 else f"{len(drops)} boundaries from step {drops[0][0]:,} on"
     return [
         Finding(
             kind="epoch_staircase",
             scope="run",
             severity="note",
             steps=(drops[0][0], drops[-1][0]),
-            evidence={"drops": drops, "steps_per_epoch": round(length, 1)},
-            sentence=f"Training loss drops where an epoch ends (by {number(drops[0][1])} at step {drops[0][0]:,}): "
-            "stories "
-            "that come again are remembered.",
+            evidence={
+                "mean_drop": round(mean, 5),
+                "standard_error": round(error, 5),
+                "drops": [(step, round(drop, 5)) for step, drop in drops],
+                "steps_per_epoch": round(length, 1),
+            },
+            sentence=f"Training loss drops by {number(mean)} where an epoch ends ({where}): stories that come again "
+            "are remembered.",
         )
     ]
 

@@ -145,8 +145,7 @@ def _rising(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: dict) 
         steps=(int(after.steps[0]), steps[1]),
         evidence=evidence,
         sentence=f"The learning rate {'rises' if facts.planned else 'rose'} from {number(float(after.values[0]))} "
-        "at step "
-        f"{int(after.steps[0]):,} to {number(evidence['last'])} at the end, where schedules usually decay.",
+        f"at step {int(after.steps[0]):,} to {number(evidence['last'])} at the end, where schedules usually decay.",
         alternatives=("the schedule's floor lies above its peak", "a warmup far longer than meant"),
         try_="exchange peak and floor and run both with the same seeds: the paired difference says what the rise cost",
     )

@@ -169,13 +169,20 @@ def _completions(ladder: LadderView) -> list[Block]:
         grown = _growth(told)
         if grown is not None:
             blocks.append(grown)
-    return [_heading(2, "Completions", "completions", "Completions"), Paragraph(SAMPLING), *blocks] if blocks else []
+    return (
+        [_heading(2, "Completions", "completions", "Completions"), Paragraph(_sampling(ladder)), *blocks]
+        if blocks
+        else []
+    )
 
 
-SAMPLING = rich(
-    "From each phase's latest checkpoint, first seed, drawn with the settings that the record holds; not chosen among "
-    "several."
-)
+def _sampling(ladder: LadderView) -> Rich:
+    """Where the completions come from, and how they were drawn."""
+    samples = [sample for view in ladder.runs if view.run for sample in view.run.samples]
+    words = {"temperature": "temperature", "top_p": "top-p", "top_k": "top-k"}
+    settings = [f"{word} {samples[0][key]}" for key, word in words.items() if samples and samples[0].get(key)]
+    drawn = f", drawn with {' and '.join(settings)}" if settings else ""
+    return rich(f"From each phase's latest checkpoint, first seed{drawn}; not chosen among several.")
 
 
 def _latest(view: RunView) -> list[dict]:
@@ -285,8 +292,7 @@ METHOD = (
         strong("Verdicts"),
         " compare final losses seed by seed: the mean of the paired differences with a 95 % t interval, p values "
         "adjusted by Holm over both protocols of all effects on the page. Improved or worse needs both protocols; "
-        "where "
-        "one of them alone shows it, the verdict depends on the protocol; otherwise there is no evidence.",
+        "where one of them alone shows it, the verdict depends on the protocol; otherwise there is no evidence.",
     ),
     rich(
         strong("Pictures"),

@@ -152,8 +152,7 @@ def seeds_sentence(ladder: LadderView) -> Rich:
     at = f" ({100 * float(scale):g} % of the tiers' steps)" if scale not in (None, 1, 1.0) else ""
     return rich(
         f"Verdicts speak of this scale{at} and these learning rates. They compare final evaluations over all "
-        "validation "
-        f"stories, paired by seed, with one error rate of 5 % for the whole table."
+        f"validation stories, paired by seed, with one error rate of 5 % for the whole table."
     )
 
 

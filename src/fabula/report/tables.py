@@ -242,8 +242,7 @@ def _ranking_ruler(ladder: LadderView, name: str | None) -> tuple[str, str]:
         return "", "Not ranked: the final evaluation at context 128 is missing."
     return column, (
         f"Ranked by the final loss of {name} at context 128, nats per {per}, which is one ruler for all tiers. "
-        "Worst and "
-        "best loss are measured at each tier's own context and are not ranked."
+        "Worst and best loss are measured at each tier's own context and are not ranked."
     )
 
 
