@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from fabula.findings.rule import number
 from fabula.findings.statistics import Interval, correlation, holm, mean_interval, unpaired_interval
 from fabula.record.finding import Finding
 
@@ -152,7 +151,7 @@ def sentence(each: Effect) -> str:
         return f"`{each.after}` against `{each.before}`: no verdict, {each.reason}."
     mean, low, high = told.paired.mean, told.paired.low, told.paired.high
     direction = "below" if mean < 0 else "above"
-    ended = f"ended {number(abs(mean))} {direction} `{each.before}` on `{told.protocol}`"
+    ended = f"ended {abs(mean):.3f} {direction} `{each.before}` on `{told.protocol}`"
     if each.verdict == "no verdict" or low is None or high is None:
         return f"`{each.after}` {ended}; no verdict: {each.reason}."
     seeds = f"95 % interval {signed(low)} to {signed(high)}, {len(each.seeds)} seeds"
@@ -162,7 +161,7 @@ def sentence(each: Effect) -> str:
         parts = ", ".join(f"{comparison.says()} on `{name}`" for name, comparison in each.comparisons.items())
         return f"What `{each.after}` does depends on the protocol ({parts}): it {ended} ({seeds})."
     word = "improved on" if each.verdict == "improved" else "is worse than"
-    return f"`{each.after}` {word} `{each.before}` by {number(abs(mean))} on `{told.protocol}` ({seeds})."
+    return f"`{each.after}` {word} `{each.before}` by {abs(mean):.3f} on `{told.protocol}` ({seeds})."
 
 
 def signed(value: float) -> str:

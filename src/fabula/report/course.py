@@ -63,7 +63,8 @@ def _item(group: FoundGroup, figure: str) -> Rich:
     _, finding = group.found[0]
     parts: list[Part] = [code(group.phase), f" seed {group.seeds[0]}: ", told(finding.sentence)]
     if finding.steps is not None and figure:
-        parts += [" ", link(f"Steps {finding.steps[0]:,} to {finding.steps[1]:,}", figure)]
+        first, last = finding.steps
+        parts += [" ", link(f"Step {first:,}" if first == last else f"Steps {first:,} to {last:,}", figure)]
     if len(group.seeds) > 1:
         parts.append(quiet(f" Also {seeds_text(group.seeds[1:])}."))
     return rich(*parts)
