@@ -12,7 +12,7 @@ import pytest
 from tests.train.tiny import metrics, tiny_file
 
 from fabula.cli import run
-from fabula.cli.display import Display, duration
+from fabula.cli.display import Display
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import read_run
 
@@ -300,9 +300,3 @@ def test_an_unknown_ladder_names_the_nearest(fabula: Fabula) -> None:
     tiny_file(Path())
     Path("tiny.toml").rename("tier.toml")
     assert "out exists and is no ladder" in refused(fabula, "ladder", "ladder.toml", "--data", "data", "--out", "out")
-
-
-def test_durations() -> None:
-    assert [duration(seconds) for seconds in (0.4, 89, 90, 5000, 5400, 100_000)] == [
-        "0 s", "89 s", "2 min", "83 min", "1 h 30 min", "27 h 47 min",
-    ]  # fmt: skip

@@ -19,6 +19,9 @@ from fabula.train.plan import Estimate
 QUIET_SECONDS = 30
 """Without a terminal, a line of progress at most this often."""
 
+RATE_WEIGHT = 0.1
+"""Weight of the newest step in the speed that is shown: single steps jump."""
+
 
 class Display(Observer):
     """Shows one training after another; a context manager that also turns Ctrl-C into an orderly stop."""
@@ -33,6 +36,7 @@ class Display(Observer):
         self._shown_choices: dict[str, Choice] = {}
         self._last_line = -math.inf
         self._val_loss = ""
+        self._rate = 0.0
         self._num_steps = 0
         self._estimate = Estimate(0.0, 0.0)
 
@@ -60,7 +64,7 @@ class Display(Observer):
             for name, choice in choices.items():
                 self.console.print(Text(f"{name}: {choice}", style="dim"), soft_wrap=True)
             self._shown_choices = dict(choices)
-        self._num_steps, self._val_loss, self._last_line = recipe.steps, "", -math.inf
+        self._num_steps, self._val_loss, self._rate, self._last_line = recipe.steps, "", 0.0, -math.inf
         text = Text(self.title)
         text.append(recipe.name, style="bold")
         text.append(
@@ -89,7 +93,9 @@ class Display(Observer):
             self._progress.start()
 
     def stepped(self, line: dict[str, Any]) -> None:
-        text = f"loss {line['loss']:.3f}{self._val_loss}  {line['tokens_per_second']:,.0f} tokens/s"
+        rate = line["tokens_per_second"]
+        self._rate = rate if not self._rate else (1 - RATE_WEIGHT) * self._rate + RATE_WEIGHT * rate
+        text = f"loss {line['loss']:.3f}{self._val_loss}  {self._rate:,.0f} tokens/s"
         if self._progress is not None:
             self._progress.update(self._task, completed=line["step"], description=text)
         elif line["seconds"] - self._last_line > QUIET_SECONDS:
@@ -110,12 +116,18 @@ class Display(Observer):
             self.close()
 
     def sampled(self, sample: dict[str, Any]) -> None:
-        text = Text(f"  {sample['prompt']}", style="dim")
-        text.append(" ".join(str(sample["completion"]).splitlines()), style="italic")
+        text = Text.assemble(("  " + printable(sample["prompt"]), "dim"), (printable(sample["completion"]), "italic"))
         self.console.print(text, soft_wrap=not self.console.is_terminal)
 
     def stopping(self) -> bool:
         return self._stop.requested
+
+
+def printable(text: str) -> str:
+    """`text` in one line, without what would steer the terminal: an untrained model writes any byte."""
+    return "".join(
+        each if each.isprintable() else " " if each.isspace() else "\N{REPLACEMENT CHARACTER}" for each in text
+    )
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,83 @@
+"""The live display: what it shows without a terminal, and what it keeps from one."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+from tests.train.tiny import tiny
+
+from fabula.cli.curves import BARS, sparkline
+from fabula.cli.display import Display, duration, printable
+from fabula.train.choices import Choice
+from fabula.train.plan import Estimate
+
+CHOICES = {"device": Choice("cpu", "no CUDA or MPS device")}
+
+
+def line(step: int, seconds: float, **fields: Any) -> dict[str, Any]:
+    return {"step": step, "seconds": seconds, "loss": 2.5, "tokens_per_second": 1000.0, **fields}
+
+
+def shown(display: Display) -> str:
+    assert isinstance(display.console.file, io.StringIO)
+    return display.console.file.getvalue()
+
+
+@pytest.fixture
+def display() -> Display:
+    made = Display()
+    made.console = Console(file=io.StringIO(), width=80)
+    return made
+
+
+def test_without_a_terminal_a_line_now_and_then(display: Display) -> None:
+    with display:
+        display.planned(tiny(steps=1000), CHOICES, Estimate(100.0, 20.0))
+        display.begun(0)
+        for step in range(1, 1001):
+            display.stepped(line(step, step * 0.125))
+        display.planned(tiny(steps=2), CHOICES, Estimate(1.0, 0.0))
+        display.begun(1)
+        display.stepped(line(2, 0.2))
+    lines = shown(display).splitlines()
+    assert lines[0] == "device: cpu (no CUDA or MPS device)"
+    assert lines[1] == "tiny: 1,000 steps of 128 positions, about 2 min"
+    assert lines[2].startswith("finished at about ")
+    assert [each.split("  ")[0] for each in lines[3:8]] == [
+        "step 1/1,000", "step 242/1,000", "step 483/1,000", "step 724/1,000", "step 965/1,000",
+    ]  # fmt: skip
+    assert lines[4] == "step 242/1,000  loss 2.500  1,000 tokens/s  2 min left"
+    assert lines[8] == "tiny: 2 steps of 128 positions, about 1 s"
+    assert lines[9].startswith("goes on after step 1, finished at about ")
+    assert lines[10].startswith("step 2/2  ")
+
+
+def test_an_evaluation_and_its_completion_take_a_line_each_however_long(display: Display) -> None:
+    fields = {"val_loss_subset": 2.25, "val_loss": 2.5, "train_loss": 2.0}
+    display.planned(tiny(), CHOICES, Estimate(1.0, 0.0))
+    display.evaluated({"step": 0, "full": True, **fields})
+    display.sampled({"prompt": "Once", "completion": " upon a time " * 20 + "\x1b[31m\a\nend"})
+    display.evaluated({"step": 5, "full": False, **fields})
+    lines = shown(display).splitlines()[2:]
+    assert lines[0] == "step 0  validation 2.2500, whole split 2.5000, training 2.0000"
+    assert lines[1] == "  Once" + " upon a time " * 20 + "\ufffd[31m\ufffd end"
+    assert lines[2] == "step 5  validation 2.2500, training 2.0000"
+
+
+def test_what_would_steer_a_terminal_is_not_printed() -> None:
+    assert printable("a\tb\r\nc\x1b[2J\x07é漢\x9b") == "a b  c\ufffd[2J\ufffdé漢\ufffd"
+
+
+def test_durations() -> None:
+    assert [duration(seconds) for seconds in (0.4, 89, 90, 5000, 5400, 100_000)] == [
+        "0 s", "89 s", "2 min", "83 min", "1 h 30 min", "27 h 47 min",
+    ]  # fmt: skip
+
+
+def test_a_sparkline_has_a_bar_a_part_from_zero_to_the_maximum() -> None:
+    assert sparkline([0.0, 0.5, 1.0]) == BARS[0] + BARS[4] + BARS[7]
+    assert sparkline([1.0] * 100, width=5) == BARS[7] * 5
+    assert sparkline([0.0, 0.0]) == BARS[0] * 2
+    assert sparkline([1.0, 0.0, 0.0, 0.0], width=2) == BARS[4] + BARS[0]
+    assert sparkline([]) == ""
