@@ -36,6 +36,8 @@ def generate(
     import shlex
     import sys
 
+    import torch
+
     from fabula.errors import InputError
     from fabula.model.load import best_step, load_model
     from fabula.model.sampling import Sampling
@@ -44,6 +46,8 @@ def generate(
     if best and step is not None:
         raise InputError("give --step or --best, not both")
     model, recipe, tokenizer = load_model(run, best_step(run) if best else step)
+    if torch.cuda.is_available():
+        model.cuda()
     speaker = _Speaker(model, recipe, tokenizer, sampling, max_tokens, seed)
     if prompt is not None:
         speaker.say(prompt)

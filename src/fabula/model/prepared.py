@@ -22,13 +22,12 @@ from fabula.model.products import Product, prepare_product
 class PreparedNorm:
     """A norm over the last dimension, float32. An RMSNorm's weight is left out: `gain` says where it goes."""
 
-    def __init__(self, norm: Norm, width: int) -> None:
+    def __init__(self, norm: Norm, width: int, device: torch.device) -> None:
         self.layernorm = norm.kind == "layernorm"
         self.width, self.epsilon = width, norm.epsilon
         self.gain = rms_gain(norm)
         self.weight = norm.weight.detach().float() if self.layernorm and norm.weight is not None else None
         self.bias = None if norm.bias is None else norm.bias.detach().float()
-        device = torch.device("cpu") if norm.weight is None else norm.weight.device
         self._epsilon = torch.tensor(norm.epsilon, device=device)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -71,11 +70,11 @@ class PreparedDecoder:
     """The weights of `model` as they are now, for batches of about `num_rows` rows."""
 
     def __init__(self, model: Decoder, num_rows: int) -> None:
-        self.model, self.num_rows = model, num_rows
+        self.model, self.num_rows, self.device = model, num_rows, model.embedding.weight.device
         dtype = model.compute_dtype
         with torch.no_grad():
             self.layers = [self._layer(layer) for layer in model.stack]
-            self.final_norm = PreparedNorm(model.final_norm, model.shape.width)
+            self.final_norm = PreparedNorm(model.final_norm, model.shape.width, self.device)
             head = _gained(model.head_weight, self.final_norm.gain)
             bias = None if model.head_bias is None else model.head_bias.detach()
             # In bfloat16 the bias is added afterwards, in float32, as the decoder does.
@@ -86,20 +85,20 @@ class PreparedDecoder:
 
     def _layer(self, layer: Layer) -> PreparedLayer:
         shape, attention, feed_forward = self.model.shape, layer.attention, layer.feed_forward
-        attention_norm = PreparedNorm(layer.attention_norm, shape.width)
-        feed_forward_norm = PreparedNorm(layer.feed_forward_norm, shape.width)
+        attention_norm = PreparedNorm(layer.attention_norm, shape.width, self.device)
+        feed_forward_norm = PreparedNorm(layer.feed_forward_norm, shape.width, self.device)
         K, E = shape.num_kv_heads, shape.size_of_head
         # Attention over K heads with G queries each leaves them as (G, K, E); the projection expects (K, G, E).
         out = attention.out.weight.detach()
         out = out.view(-1, K, shape.heads // K, E).transpose(1, 2).reshape(out.shape)
         posts = [
-            None if norm is None else PreparedNorm(norm, shape.width)
+            None if norm is None else PreparedNorm(norm, shape.width, self.device)
             for norm in (layer.attention_post_norm, layer.feed_forward_post_norm)
         ]
         return PreparedLayer(
             attention_norm=attention_norm,
             qkv=self._product(attention.qkv, attention_norm.gain),
-            qk_norm=None if attention.query_norm is None else PreparedNorm(attention.query_norm, E),
+            qk_norm=None if attention.query_norm is None else PreparedNorm(attention.query_norm, E, self.device),
             out=self._product(attention.out, None, out),
             attention_post=posts[0],
             feed_forward_norm=feed_forward_norm,
@@ -126,9 +125,7 @@ class PreparedDecoder:
             heads = ((attention.query_norm, shape.heads), (attention.key_norm, shape.num_kv_heads))
             for norm, num_heads in heads:
                 gain = None if norm is None else rms_gain(norm)
-                gain = (
-                    torch.ones(shape.size_of_head, device=self.model.embedding.weight.device) if gain is None else gain
-                )
+                gain = torch.ones(shape.size_of_head, device=self.device) if gain is None else gain
                 gains.append(gain.expand(num_heads, -1))
         weights_LJE = torch.cat(gains).view(shape.layers, -1, shape.size_of_head)
         return weights_LJE, weights_LJE.roll(shape.size_of_head // 2, -1)
@@ -136,7 +133,7 @@ class PreparedDecoder:
     def rope_tables(self, length: int) -> tuple[Tensor, Tensor]:
         """Factors of a head and of its exchanged halves, (S, L, 1, E) each, for positions 0 .. length - 1."""
         model = self.model
-        tables = model.rope(length, model.embedding.weight.device)
+        tables = model.rope(length, self.device)
         chosen = [tables[1] if model.shape.is_local(each) else tables[0] for each in range(model.shape.layers)]
         pairs = [pair for pair in chosen if pair is not None]
         cosine_SLE = torch.stack([torch.cat((cosine, cosine), -1) for cosine, _ in pairs], 1)

@@ -1,0 +1,58 @@
+"""`fabula export` as a user meets it."""
+
+from pathlib import Path
+
+import pytest
+import typer
+from tests.exchange.test_huggingface import run_of
+from tests.model.shapes import GPT, LLAMA, OTHERS
+from typer.testing import CliRunner
+
+from fabula.cli.export import export
+from fabula.errors import InputError
+
+
+def command(*arguments: str) -> str:
+    """stdout of `fabula export ARGUMENTS`; an InputError is raised as it is."""
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(export)
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_what_was_written_is_told_and_what_comes_next(tmp_path: Path) -> None:
+    run = run_of(GPT, tmp_path)
+    out = command(str(run), "--to", "hf", "--out", str(tmp_path / "hf"))
+    assert "step 10 as GPT2LMHeadModel" in out and "the bias of the head" in out
+    assert "Next: transformers.AutoModelForCausalLM.from_pretrained" in out
+    assert {path.name for path in (tmp_path / "hf").iterdir()} == {
+        "README.md",
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "recipe.toml",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
+
+
+def test_gguf(tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    out = command(str(run_of(LLAMA, tmp_path)), "--to", "gguf", "--out", str(tmp_path / "gguf"))
+    assert "Next: llama-completion -m" in out
+    assert {path.name for path in (tmp_path / "gguf").iterdir()} == {"README.md", "Modelfile", "model.gguf"}
+
+
+def test_wrong_input_writes_nothing(tmp_path: Path) -> None:
+    run = run_of(OTHERS, tmp_path)
+    for arguments, message in (
+        (["--to", "hf"], "no architecture of transformers"),
+        (["--to", "hf", "--step", "3"], "no checkpoint at step 3"),
+        (["--to", "hf", "--best"], "leave --best out"),
+    ):
+        with pytest.raises(InputError, match=message):
+            command(str(run), *arguments, "--out", str(tmp_path / "out"))
+        assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match=r"no checkpoint|does not exist"):
+        command(str(tmp_path / "nowhere"), "--to", "hf", "--out", str(tmp_path / "out"))
