@@ -36,18 +36,15 @@ def generate(
     import shlex
     import sys
 
-    import torch
-
     from fabula.errors import InputError
-    from fabula.model.load import best_step, load_model
+    from fabula.model.load import best_step, load_model, move_to_gpu
     from fabula.model.sampling import Sampling
 
     sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
     if best and step is not None:
         raise InputError("give --step or --best, not both")
     model, recipe, tokenizer = load_model(run, best_step(run) if best else step)
-    if torch.cuda.is_available():
-        model.cuda()
+    move_to_gpu(model)
     speaker = _Speaker(model, recipe, tokenizer, sampling, max_tokens, seed)
     if prompt is not None:
         speaker.say(prompt)

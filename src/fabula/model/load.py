@@ -90,3 +90,9 @@ def put_weights(model: Decoder, weights: Mapping[str, Tensor], file: str, shape_
     model.load_state_dict({name: weights[name].float() for name in expected}, strict=True, assign=True)
     for parameter in model.parameters():
         parameter.requires_grad_(True)
+
+
+def move_to_gpu(model: Decoder) -> None:
+    """Move `model` to the CUDA device where there is one."""
+    if torch.cuda.is_available():
+        model.cuda()
