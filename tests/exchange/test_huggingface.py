@@ -135,7 +135,7 @@ def test_the_card_is_written_from_the_record(tmp_path: Path) -> None:
     run = run_of(GPT, tmp_path)
     (run / "run.json").write_text(
         json.dumps(
-            {"status": "interrupted", "seed": 7, "data": {"path": "C:/Users/somebody/stories", "tokenizer": "bytes"}}
+            {"status": "interrupted", "seed": 7, "data": {"path": "disks/somebody/stories", "tokenizer": "bytes"}}
         )
     )
     lines = [
