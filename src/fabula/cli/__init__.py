@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
     try:
         # Outside its standalone mode Typer returns the code of typer.Exit, and raises usage errors instead of drawing
         # a box around them.
-        code = app(arguments or ["--help"], standalone_mode=False)
+        code = app(arguments or ["--help"], prog_name="fabula", standalone_mode=False)
     except UsageError as error:
         return _wrong(_usage(error))
     except InputError as error:
