@@ -106,7 +106,6 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
     assert different == [name for name in first if "norm" not in name and not name.endswith("bias")]
 
 
-@pytest.mark.xfail(reason="norm weights keep what an earlier use of the model left in them")
 def test_a_used_model_starts_anew() -> None:
     """The probe before a run makes real updates; initialisation must undo them all."""
     model, expected = model_of("scaled"), model_of("scaled").state_dict()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from fabula.model.decoder import Decoder
-from fabula.model.layers import Linear
+from fabula.model.layers import Linear, Norm
 from fabula.recipe.schema import Initialization
 
 RESIDUAL_WRITERS = ("attention.out", "feed_forward.down")
@@ -51,6 +51,8 @@ def initialize(model: Decoder, initialization: Initialization, seed: int) -> Non
                 normal(module.weight, residual_std if name.endswith(RESIDUAL_WRITERS) else std)
             if module.bias is not None:
                 uniform(module.bias, limit) if default else module.bias.zero_()
+        elif isinstance(module, Norm):
+            module.reset()
     limit = 1.0 / math.sqrt(model.shape.width)
     if model.head is not None:
         uniform(model.head, limit) if default else normal(model.head, std)

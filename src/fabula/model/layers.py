@@ -35,9 +35,17 @@ class Norm(nn.Module):
     def __init__(self, kind: str, width: int, epsilon: float) -> None:
         super().__init__()
         self.kind, self.epsilon = kind, epsilon
-        start = torch.zeros if kind == "rmsnorm_plus_one" else torch.ones
-        self.weight = nn.Parameter(start(width)) if kind != "rmsnorm_bare" else None
-        self.bias = nn.Parameter(torch.zeros(width)) if kind == "layernorm" else None
+        self.weight = nn.Parameter(torch.empty(width)) if kind != "rmsnorm_bare" else None
+        self.bias = nn.Parameter(torch.empty(width)) if kind == "layernorm" else None
+        self.reset()
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Make it the identity but for the normalisation."""
+        if self.weight is not None:
+            self.weight.fill_(0.0 if self.kind == "rmsnorm_plus_one" else 1.0)
+        if self.bias is not None:
+            self.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
         dtype, x = x.dtype, x.float()
