@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from fabula.model.embedding import Embedding
 from fabula.model.layers import Attention, FeedForward, Keep, Norm, rope_tables
 from fabula.model.loss import linear_cross_entropy
 from fabula.recipe.schema import Model
@@ -47,7 +48,7 @@ class Decoder(nn.Module):
     def __init__(self, shape: Model, vocabulary: int, compute_dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.shape, self.vocabulary, self.compute_dtype = shape, vocabulary, compute_dtype
-        self.embedding = nn.Embedding(vocabulary, shape.width)
+        self.embedding = Embedding(vocabulary, shape.width)
         self.embedding_scale = math.sqrt(shape.width) if shape.embedding_scale == "sqrt_width" else 1.0
         self.positions = nn.Embedding(shape.context, shape.width) if shape.positions == "learned" else None
         self.layers = nn.ModuleList(Layer(shape, index) for index in range(shape.layers))

@@ -7,9 +7,9 @@ while they are warm. Since the loss is a scalar, its gradients are known up to a
 the forward pass computes them too, and the backward pass only multiplies by that factor (as Liger Kernel does on
 GPUs; Hsu et al. 2024).
 
-With e = exp(l - max l) and s its sum over the row, softmax = e / s. The division is moved onto the N x D side of
-both products, so each logit is touched once after its exponential:
-  dx = (e / s) W - W[target]        dW = e' (x / s) - onehot' x
+With e = exp(l - max l) and s its sum over the row, softmax - onehot = (e - s onehot) / s. The division is moved onto
+the N x D side of both products, so each logit is touched once after its exponential:
+  dx = (e - s onehot) W / s        dW = (e - s onehot)' (x / s)
 """
 
 import torch
@@ -75,17 +75,17 @@ class _LinearCrossEntropy(torch.autograd.Function):
             x, targets, counts = x_ND[part], targets_N[part], counts_N[part].float()
             loss_C, e_CV, sum_C, slope_CV = _chunk(x, weight, bias, targets, cap)
             total = total + (loss_C * counts).sum()
-            onehot_C = counts
+            # The target's share: softmax - 1, times the row sum. Each row has one, so that nothing is added up in an
+            # order that depends on threads.
+            at_target_C1 = e_CV.gather(1, targets[:, None]) - sum_C[:, None]
+            e_CV = e_CV.scatter(1, targets[:, None], at_target_C1)
             if slope_CV is not None:
                 e_CV = e_CV * slope_CV
-                onehot_C = counts * slope_CV.gather(1, targets[:, None])[:, 0]
             e_CV, scale_C = e_CV.to(x.dtype), counts / sum_C
-            dx[part] = (e_CV @ weight).float() * scale_C[:, None] - weight[targets].float() * onehot_C[:, None]
+            dx[part] = (e_CV @ weight).float() * scale_C[:, None]
             dweight += (e_CV.T @ (x * scale_C[:, None]).to(x.dtype)).float()
-            dweight.index_add_(0, targets, x.float() * -onehot_C[:, None])
             if dbias is not None:
                 dbias += (e_CV.T @ scale_C.to(x.dtype)).float()
-                dbias.index_add_(0, targets, -onehot_C)
         words = len(weight_VD)
         ctx.save_for_backward(
             dx.to(x_ND.dtype), dweight[:words].to(weight_VD.dtype), None if dbias is None else dbias[:words]

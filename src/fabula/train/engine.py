@@ -81,11 +81,6 @@ def build_engine(
     choices = {"device": device_choice, "precision": precision, "compile": compiling, "memory": keep_freed_memory()}
     optimizer = make_optimizer(model, recipe.optimizer, recipe.schedule.peak)
     loss_sum, losses = loss_functions(model)
-    if device.type == "cpu":
-        # Inductor adds the gradients of repeated words with atomics, in whichever order the threads arrive, unless it is
-        # told not to; then two runs of one recipe and seed are equal to the last bit. GPUs lack some of these kernels.
-        torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False
     if compiling.value == "on":
         # One engine is alive at a time; without this, Dynamo would stop compiling after the eighth run of a ladder.
         torch.compiler.reset()
