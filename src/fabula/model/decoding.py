@@ -74,14 +74,17 @@ class CachedDecoder:
             y_BD = layer.attention_norm(x_BD)
             heads_BJE = layer.qkv(y_BD if exact else y_BD.to(dtype)).view(B, -1, E)
             if layer.qk_norm is not None or turn is not None:
-                qk_BJE = rotated_BJE = heads_BJE.narrow(1, 0, H + K)
+                qk_BJE = turned_BJE = heads_BJE.narrow(1, 0, H + K)
                 if not exact:
-                    rotated_BJE = qk_BJE.float()
+                    turned_BJE = qk_BJE.float()
                 if layer.qk_norm is not None:
-                    rotated_BJE = layer.qk_norm(rotated_BJE)
-                if turn is not None:
-                    rotated_BJE = torch.addcmul(rotated_BJE * turn[0], rotated_BJE.roll(E // 2, -1), turn[1])
-                qk_BJE.copy_(rotated_BJE)
+                    turned_BJE = layer.qk_norm(turned_BJE)
+                if turn is None:
+                    qk_BJE.copy_(turned_BJE)
+                elif exact:
+                    torch.addcmul(turned_BJE * turn[0], turned_BJE.roll(E // 2, -1), turn[1], out=qk_BJE)
+                else:
+                    qk_BJE.copy_(torch.addcmul(turned_BJE * turn[0], turned_BJE.roll(E // 2, -1), turn[1]))
             cache.put(slot, heads_BJE.narrow(1, H, 2 * K))
             # Queries that share keys stand where time does: one position, so nothing is causal here.
             q_BKGE = heads_BJE.narrow(1, 0, H).view(B, K, H // K, E)
