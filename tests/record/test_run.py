@@ -46,6 +46,9 @@ def test_a_value_that_is_not_finite_is_null_and_named() -> None:
         "loss": None, "grad_norm": None, "step": 3, "cap": None, "full": True, "non_finite": ["loss", "grad_norm"],
     }  # fmt: skip
     assert "non_finite" not in json.loads(json_line({"loss": 1.0, "cap": None}))
+    assert json.loads(json_line({"nats": [1.5, math.nan], "tokens": [1, 2]})) == {
+        "nats": [1.5, None], "tokens": [1, 2], "non_finite": ["nats"],
+    }  # fmt: skip
 
 
 def test_numbers_keep_seven_digits() -> None:

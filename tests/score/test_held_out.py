@@ -14,7 +14,7 @@ from torch import Tensor
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialize
 from fabula.recipe.schema import Initialization, Model
-from fabula.score.held_out import Score, evaluation_fields, score
+from fabula.score.held_out import Score, evaluate, score
 from fabula.score.rulers import COMMON_CONTEXT, Protocol, Ruler, make_rulers
 from fabula.text.batches import IGNORE
 from fabula.text.prepared import Split
@@ -70,6 +70,30 @@ def test_a_story_is_scored_from_its_beginning_and_cut_at_the_context() -> None:
     assert scored.gpt2_targets is None  # what was cut off is in no count
 
 
+@pytest.mark.parametrize("context", [4, 64])
+@pytest.mark.parametrize("protocol", ["stream", "story"])
+def test_the_total_falls_to_the_stories_whose_tokens_they_are(protocol: Protocol, context: int) -> None:
+    def token_is_its_loss(inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
+        return torch.where(targets_BT == EOT, 0.5, targets_BT).where(targets_BT != IGNORE, 0).float()
+
+    scored = score(token_is_its_loss, Ruler(split_of(STORIES), protocol, context), EOT, CPU)
+    cut = context if protocol == "story" else 99
+    rows = [[*story, 0.5][:cut] for story in STORIES]
+    assert scored.story_targets_S.tolist() == [len(row) for row in rows]
+    assert scored.story_nats_S.tolist() == [sum(row) for row in rows]
+    assert scored.nats == sum(map(sum, rows)) and scored.targets == sum(map(len, rows))
+
+
+def test_stories_add_up_to_the_evaluation() -> None:
+    _, token_losses = loss_functions(tiny_model(16, 32))
+    fields, stories = evaluate(token_losses, make_rulers(DATA, 32), EOT, CPU, full=True)
+    assert [line["protocol"] for line in stories] == ["stream", "story"]
+    for line, field in zip(stories, ("val_loss", "val_loss_story"), strict=True):
+        assert line["split"] == SPLITS["validation"].name and len(line["nats"]) == 20
+        assert sum(line["nats"]) / sum(line["tokens"]) == pytest.approx(fields[field], abs=1e-6)
+    assert evaluate(token_losses, make_rulers(DATA, 32), EOT, CPU, full=False).stories == []
+
+
 def test_only_the_chosen_stories_are_scored() -> None:
     ruler = Ruler(split_of(STORIES), "stream", 4, np.array([1, 3]))
     seen = []
@@ -96,14 +120,13 @@ def test_every_batch_has_one_shape() -> None:
 
 
 def test_the_three_losses_by_their_formulas() -> None:
-    scored = Score(nats=100.0, targets=50, gpt2_targets=40, text_bytes=200)
+    stories = np.array([100.0]), np.array([50])
+    scored = Score(100.0, 50, 40, 200, *stories)
     assert scored.loss == 2.0 and scored.loss_gpt2 == 2.5
     assert scored.bits_per_byte == pytest.approx(100 / math.log(2) / 200)
     assert replace(scored, gpt2_targets=None).loss_gpt2 is None
     # A model that gives each bit of each byte an even chance needs 8 bits a byte.
-    assert Score(nats=10 * math.log(256), targets=10, gpt2_targets=None, text_bytes=10).bits_per_byte == pytest.approx(
-        8
-    )
+    assert Score(10 * math.log(256), 10, None, 10, *stories).bits_per_byte == pytest.approx(8)
 
 
 def stories_of(seed: int, num: int = 20) -> Split:
@@ -123,13 +146,13 @@ def test_the_counts_behind_an_evaluation(context: int) -> None:
     assert held_out.gpt2_lengths is not None
     num_targets = held_out.num_tokens + held_out.num_stories
     rulers = make_rulers(DATA, context)
-    fields = evaluation_fields(one_nat_each, rulers, EOT, CPU, full=True)
+    fields = evaluate(one_nat_each, rulers, EOT, CPU, full=True).fields
     ones = {"train_loss", "val_loss_subset", "val_loss", "val_loss_story", "val_loss_at_128", "val_loss_story_at_128"}
     assert {name: fields[name] for name in ones} == dict.fromkeys(ones, 1.0)
     ratio = num_targets / (int(held_out.gpt2_lengths.sum()) + held_out.num_stories)
     assert fields["val_loss_gpt2"] == fields["val_loss_gpt2_at_128"] == pytest.approx(ratio)
     assert fields["val_bits_per_byte"] == pytest.approx(num_targets / math.log(2) / int(held_out.num_bytes.sum()))
-    part = evaluation_fields(one_nat_each, rulers, EOT, CPU, full=False)
+    part = evaluate(one_nat_each, rulers, EOT, CPU, full=False).fields
     assert set(part) == {"train_loss", "val_loss_subset", "val_loss", "val_loss_gpt2", "val_bits_per_byte"}
 
 
@@ -138,8 +161,8 @@ def test_between_full_evaluations_the_subset_speaks(monkeypatch: pytest.MonkeyPa
     rulers = make_rulers(DATA, 32)
     assert rulers.stream_subset.counts.num_stories < rulers.stream.counts.num_stories
     _, token_losses = loss_functions(tiny_model(16, 32))
-    part = evaluation_fields(token_losses, rulers, EOT, CPU, full=False)
-    whole = evaluation_fields(token_losses, rulers, EOT, CPU, full=True)
+    part = evaluate(token_losses, rulers, EOT, CPU, full=False).fields
+    whole = evaluate(token_losses, rulers, EOT, CPU, full=True).fields
     assert part["val_loss"] == part["val_loss_subset"] == whole["val_loss_subset"] != whole["val_loss"]
 
 

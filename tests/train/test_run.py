@@ -81,6 +81,16 @@ def test_the_record_has_a_line_an_update_and_full_evaluations_at_both_ends(run: 
     assert (np.diff(record.train["seconds"]) > 0).all()
 
 
+def test_the_final_evaluation_is_kept_story_by_story(run: Path, grammar_folder: Path) -> None:
+    record = read_run(run)
+    (last,) = (i for i, step in enumerate(record.evals["step"]) if step == 12)
+    for protocol, field in (("stream", "val_loss"), ("story", "val_loss_story")):
+        stories = record.stories[protocol]
+        assert len(stories.nats_S) == data_in(grammar_folder).split("validation").num_stories
+        assert stories.split == "validation" and stories.ruler == record.info["rulers"][protocol]
+        assert stories.nats_S.sum() / stories.tokens_S.sum() == pytest.approx(record.evals[field][last], rel=1e-6)
+
+
 def test_one_prompt_is_completed_at_each_evaluation_and_all_at_the_end(run: Path) -> None:
     lines = samples(run)
     assert [(line["step"], line["prompt"], line["final"]) for line in lines] == [
@@ -93,7 +103,8 @@ def test_one_prompt_is_completed_at_each_evaluation_and_all_at_the_end(run: Path
 def test_checkpoints_stand_where_the_recipe_says(run: Path) -> None:
     assert checkpoint_steps(run) == [4, 8, 12]
     assert sorted(path.name for path in run.iterdir()) == [
-        "checkpoints", "metrics.jsonl", "recipe.toml", "run.json", "samples.jsonl", "tokenizer.json",
+        "checkpoints", "evaluations.jsonl", "metrics.jsonl", "recipe.toml", "run.json", "samples.jsonl",
+        "tokenizer.json",
     ]  # fmt: skip
     assert not same_tensors(tensors(run, 4), tensors(run, 8))
 
@@ -140,6 +151,7 @@ def test_interrupted_and_resumed_is_uninterrupted(run: Path, grammar_folder: Pat
     resumed = interrupted_and_resumed(grammar_folder, tmp_path / "resumed", tiny(), [3, 5, 6])
     assert metrics(resumed, events=False) == metrics(run, events=False)
     assert samples(resumed) == samples(run)
+    assert (resumed / "evaluations.jsonl").read_bytes() == (run / "evaluations.jsonl").read_bytes()
     assert same_tensors(tensors(resumed), tensors(run))
     record = read_run(resumed)
     assert [(event["step"], event["event"]) for event in record.events] == [

@@ -19,6 +19,17 @@ Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
+class StoryLosses:
+    """One protocol of a final evaluation, story by story, in the order of the split."""
+
+    split: str
+    ruler: str
+    tokens_S: np.ndarray
+    nats_S: np.ndarray
+    """NaN where a story's loss was not finite."""
+
+
+@dataclass(frozen=True)
 class Run:
     """What a run wrote, as read from its folder (or, with fewer fields, from a foreign log).
 
@@ -39,6 +50,22 @@ class Run:
     @cached_property
     def recipe_toml(self) -> str:
         return _read_text(self.path / "recipe.toml")
+
+    @cached_property
+    def stories(self) -> dict[str, StoryLosses]:
+        """The final evaluation story by story, a protocol each; empty where the run has not come to its end, or was
+        made by another tool. Raises InputError when evaluations.jsonl is damaged."""
+        found = {}
+        for line in _json_lines(self.path / "evaluations.jsonl"):
+            if line.get("kind") != "stories":
+                continue
+            try:
+                tokens_S, nats_S = (np.array(line[name], np.float64) for name in ("tokens", "nats"))
+                found[str(line["protocol"])] = StoryLosses(str(line["split"]), str(line["ruler"]), tokens_S, nats_S)
+            except (KeyError, TypeError, ValueError) as error:
+                path = self.path / "evaluations.jsonl"
+                raise InputError(f"{path}: a line of stories is damaged ({error!r})") from error
+        return found
 
     def full_evals(self) -> Columns:
         """The evaluations over the whole validation split (step 0 and the end)."""

@@ -9,7 +9,7 @@ from typing import IO, Any, Self
 from fabula.errors import InputError
 from fabula.record.files import whole_folder, write_json, write_text
 
-STREAMS = ("metrics", "samples")
+STREAMS = ("metrics", "samples", "evaluations")
 """The appended files whose offsets a checkpoint remembers, so that a resumed run can cut them back."""
 
 
@@ -22,19 +22,26 @@ def json_line(fields: dict[str, Any]) -> str:
     non_finite = []
     for key, value in fields.items():
         if isinstance(value, float):
-            if math.isfinite(value):
-                value = float(f"{value:.7g}")
-            else:
+            if not math.isfinite(value):
                 non_finite.append(key)
-                value = None
+            value = _number(value)
+        elif isinstance(value, list) and any(isinstance(each, float) for each in value):
+            numbers = [_number(each) for each in value]
+            if None in numbers:
+                non_finite.append(key)
+            value = numbers
         line[key] = value
     if non_finite:
         line["non_finite"] = non_finite
     return json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(f"{value:.7g}")
+
+
 class RunWriter:
-    """Appends to RUN/metrics.jsonl and RUN/samples.jsonl, and keeps RUN/run.json true.
+    """Appends to RUN/metrics.jsonl, RUN/samples.jsonl and RUN/evaluations.jsonl, and keeps RUN/run.json true.
 
     A run folder is a valid, unfinished run from the moment it exists: `run.json` says "running" until `close` says
     how it ended.
@@ -47,7 +54,7 @@ class RunWriter:
         for stream in STREAMS:
             path = folder / f"{stream}.jsonl"
             if append_from is not None:
-                _cut_back(path, append_from[stream])
+                _cut_back(path, append_from.get(stream, 0))  # a checkpoint of before a stream was kept
             self._files[stream] = open(path, "ab")  # noqa: SIM115 - closed by close()
         self.set_info(status="running")
 
@@ -73,7 +80,7 @@ class RunWriter:
     @classmethod
     def resume(cls, folder: Path, info: dict[str, Any], offsets: dict[str, int]) -> Self:
         """Continue a run folder from the byte offsets of a checkpoint; what came after moves to
-        metrics.discarded.jsonl (samples.discarded.jsonl) and is not lost."""
+        NAME.discarded.jsonl and is not lost."""
         return cls(folder, info, append_from=offsets)
 
     def train(self, **fields: Any) -> None:
@@ -87,6 +94,9 @@ class RunWriter:
 
     def sample(self, **fields: Any) -> None:
         self._append("samples", fields)
+
+    def stories(self, **fields: Any) -> None:
+        self._append("evaluations", {"kind": "stories", **fields})
 
     def offsets(self) -> dict[str, int]:
         """Bytes written so far, a stream each: what a checkpoint stores."""

@@ -1,13 +1,15 @@
 """Held-out loss by the yardstick.
 
-Shapes: B rows, T context. Nats throughout, until the very end of a formula.
+Shapes: B rows, T context, S stories, N targets. Nats throughout, until the very end of a formula.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -28,6 +30,9 @@ class Score:
     targets: int
     gpt2_targets: int | None
     text_bytes: int
+    story_nats_S: npt.NDArray[np.float64]
+    """The same total, story by story: a target belongs to the story that its token is of, end-of-text included."""
+    story_targets_S: npt.NDArray[np.int64]
 
     @property
     def loss(self) -> float:
@@ -51,26 +56,35 @@ def score(token_losses: TokenLosses, ruler: Ruler, eot: int, device: torch.devic
     Batches all have one shape (short ones are filled with masked rows), so that a compiled model is compiled once.
     """
     rows = max(1, POSITIONS_PER_BATCH // ruler.context)
-    total, targets = 0.0, 0
+    losses = []
     for batch in ruler.batches(rows, eot):
         missing = rows - len(batch.inputs_BT)
         inputs = np.pad(batch.inputs_BT, ((0, missing), (0, 0)), constant_values=eot)
         wanted = np.pad(batch.targets_BT, ((0, missing), (0, 0)), constant_values=IGNORE)
         with torch.no_grad():
             losses_BT = token_losses(torch.from_numpy(inputs).to(device), torch.from_numpy(wanted).to(device))
-        total += float(losses_BT.double().sum())
-        targets += batch.num_targets
+        losses.append(losses_BT.double().cpu().numpy()[wanted != IGNORE])
+    losses_N = np.concatenate(losses)
+    lengths_S = ruler.story_targets
+    assert len(losses_N) == lengths_S.sum(), "every target is scored once, story by story"
+    story_nats_S = np.add.reduceat(losses_N, np.cumsum(lengths_S) - lengths_S)
     counts = ruler.counts
     # Padded rows are cut, so the counts of the whole text hold for the stream only.
-    whole = ruler.protocol == "stream"
-    assert not whole or targets == counts.num_targets, "the stream scores every target once"
-    return Score(total, targets, counts.num_gpt2_targets if whole else None, counts.num_bytes)
+    gpt2_targets = counts.num_gpt2_targets if ruler.protocol == "stream" else None
+    return Score(float(story_nats_S.sum()), len(losses_N), gpt2_targets, counts.num_bytes, story_nats_S, lengths_S)
 
 
-def evaluation_fields(
-    token_losses: TokenLosses, rulers: Rulers, eot: int, device: torch.device, full: bool
-) -> dict[str, float | None]:
-    """The loss fields of one eval line (docs/run-folder.md)."""
+class Evaluation(NamedTuple):
+    """What one evaluation gives to the record (docs/run-folder.md)."""
+
+    fields: dict[str, float | None]
+    """The loss fields of its line."""
+    stories: list[dict[str, Any]]
+    """After a full one, the fields of a line of evaluations.jsonl a protocol: each story's targets and nats."""
+
+
+def evaluate(token_losses: TokenLosses, rulers: Rulers, eot: int, device: torch.device, full: bool) -> Evaluation:
+    """Score the subset and the training sample, and where `full` the whole split by every protocol."""
     subset = score(token_losses, rulers.stream_subset, eot, device)
     stream = score(token_losses, rulers.stream, eot, device) if full else subset
     fields: dict[str, float | None] = {
@@ -80,6 +94,7 @@ def evaluation_fields(
         "val_loss_gpt2": stream.loss_gpt2,
         "val_bits_per_byte": stream.bits_per_byte,
     }
+    stories = []
     if full:
         story = score(token_losses, rulers.story, eot, device)
         same = rulers.stream_at_128.context == rulers.stream.context
@@ -91,4 +106,15 @@ def evaluation_fields(
             "val_loss_gpt2_at_128": stream_at_128.loss_gpt2,
             "val_loss_story_at_128": story_at_128.loss,
         }
-    return fields
+        stories = [_story_fields(rulers.stream, stream), _story_fields(rulers.story, story)]
+    return Evaluation(fields, stories)
+
+
+def _story_fields(ruler: Ruler, scored: Score) -> dict[str, Any]:
+    return {
+        "protocol": ruler.protocol,
+        "split": ruler.split.name,
+        "ruler": ruler.hash,
+        "tokens": scored.story_targets_S.tolist(),
+        "nats": np.round(scored.story_nats_S, 4).tolist(),  # the noise of a story's loss begins before that digit
+    }

@@ -43,6 +43,13 @@ class Ruler:
     def counts(self) -> TextCounts:
         return text_counts(self.split, self.indices)
 
+    @property
+    def story_targets(self) -> npt.NDArray[np.int64]:
+        """Targets of each story in the order in which `batches` brings them, end-of-text included, and in a row of
+        its own cut to the context."""
+        whole = self.split.lengths[slice(None) if self.indices is None else self.indices] + 1
+        return whole if self.protocol == "stream" else np.minimum(whole, self.context)
+
     def batches(self, rows: int, eot: int) -> list[Batch]:
         make = stream_windows if self.protocol == "stream" else story_rows
         return list(make(self.split, self.indices, context=self.context, rows=rows, eot=eot))

@@ -23,7 +23,7 @@ from fabula.record.checkpoint import checkpoint_steps, read_checkpoint, remove_o
 from fabula.record.reader import read_run
 from fabula.record.writer import STREAMS, RunWriter
 from fabula.score.completions import complete_prompts
-from fabula.score.held_out import evaluation_fields
+from fabula.score.held_out import evaluate
 from fabula.score.rulers import Rulers, make_rulers
 from fabula.text.batches import BatchSource
 from fabula.text.prepared import PreparedData
@@ -147,9 +147,11 @@ class Training:
         """Score by the yardstick and complete the prompts; their time is not training time."""
         progress = self.progress
         started = time.perf_counter()
-        fields = evaluation_fields(
-            self.engine.token_losses, self.rulers, self.data.tokenizer.eot, self.engine.device, full
-        )
+        eot = self.data.tokenizer.eot
+        fields, stories = evaluate(self.engine.token_losses, self.rulers, eot, self.engine.device, full)
+        if progress.step == self.recipe.steps:
+            for story in stories:
+                writer.stories(step=progress.step, **story)
         loss = fields["val_loss_subset"]
         assert loss is not None, "every evaluation scores the subset"
         finite = math.isfinite(loss)
