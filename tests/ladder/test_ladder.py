@@ -44,7 +44,7 @@ def add(out: Path, new: dict[str, Any]) -> None:
 def test_the_folder_says_what_was_asked_for(tmp_path: Path) -> None:
     add(tmp_path / "out", description(planned("second"), planned("first")))
     assert ladder_json(tmp_path / "out") == {
-        "format": 1, "name": "mine", "tiers": ["small"], "seeds": 1, "scale": 1.0,
+        "format": 1, "name": "mine", "design": "path", "tiers": ["small"], "seeds": 1, "scale": 1.0,
         "phases": [
             {"name": "second", "change": "the second one", "includes": ["first", "second"]},
             {"name": "first", "change": "the first one", "includes": ["first"]},

@@ -6,7 +6,7 @@ import pytest
 
 from fabula.errors import InputError
 from fabula.recipe import load_recipe
-from fabula.recipe.ladder import load_ladder, plan_runs
+from fabula.recipe.ladder import Ladder, load_ladder, plan_runs
 
 MINE = """
 tiers = ["basic", "tier.toml"]
@@ -162,3 +162,24 @@ def test_a_factorial_ladder_has_the_first_phase_with_every_subset_of_the_others(
         **{"name": "basic/baseline+packed", "batch.layout": "packed"}
     )
     assert len({str(run.folder) for run in plan_runs(ladder, ["basic"], names, 2, 1.0)}) == 16
+
+
+def test_each_phase_is_left_out_in_turn() -> None:
+    """The first phase is the ground that every recipe stands on."""
+    ladder = Ladder.model_validate(load_ladder("seeds").model_dump() | {"design": "leave-one-out"})
+    assert {cell.name: [phase.name for phase in cell.phases] for cell in ladder.cells} == {
+        "baseline": ["baseline"],
+        "whole": ["baseline", "init", "cosine", "packed"],
+        "without-init": ["baseline", "cosine", "packed"],
+        "without-cosine": ["baseline", "init", "packed"],
+        "without-packed": ["baseline", "init", "cosine"],
+    }
+    recipe = ladder.recipe("basic", "without-cosine")
+    assert (recipe.schedule.kind, recipe.batch.layout) == ("constant", "packed")
+    assert ladder.recipe("basic", "whole").schedule.kind == "cosine"
+
+
+def test_leaving_out_needs_something_that_stays(folder: Path) -> None:
+    (folder / "mine.toml").write_text('design = "leave-one-out"\n' + MINE)
+    with pytest.raises(InputError, match="needs a first phase and two others; use a path"):
+        load_ladder("mine.toml")

@@ -22,6 +22,7 @@ def describe(
     return {
         "format": 1,
         "name": ladder.name,
+        "design": ladder.design,
         "tiers": list(tiers),
         "phases": [
             {"name": name, "change": cells[name].change, "includes": [phase.name for phase in cells[name].phases]}
@@ -37,7 +38,7 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
     """`description`, together with the tiers, phases and seeds of the ladder that stands in `out`, in the order of
     `ladder`. Nothing is written.
 
-    Raises InputError when `out` holds something else, or a ladder of another name or scale.
+    Raises InputError when `out` holds something else, or a ladder of another name, design or scale.
     """
     path = out / "ladder.json"
     if not path.is_file():
@@ -46,7 +47,8 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
         return description
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        differences = [key for key in ("name", "scale") if stored[key] != description[key]]
+        stored = {"design": ladder.design, **stored}  # ladders of before it was written down
+        differences = [key for key in ("name", "design", "scale") if stored[key] != description[key]]
         tiers = dict.fromkeys([*stored["tiers"], *description["tiers"]])
         phases = {each["name"]: each for each in [*stored["phases"], *description["phases"]]}
         num_seeds = max(stored["seeds"], description["seeds"])

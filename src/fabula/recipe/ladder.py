@@ -13,6 +13,9 @@ from fabula.recipe.presets import PRESETS, load_tier, with_steps
 from fabula.recipe.schema import Count, Recipe, Section, first_error, set_key
 from fabula.recipe.toml import read_toml
 
+Design = Literal["path", "factorial", "leave-one-out"]
+WHOLE = "whole"
+
 
 class Phase(Section):
     """One change to the recipe of the phase before it (of the tier itself, for the first)."""
@@ -36,8 +39,9 @@ class Cell:
 
 class Ladder(Section):
     name: str
-    design: Literal["path", "factorial"] = "path"
-    """`path`: each phase on top of those before it; `factorial`: the first phase with every subset of the others."""
+    design: Design = "path"
+    """`path`: each phase on top of those before it. `factorial`: the first phase with every subset of the others.
+    `leave-one-out`: the first phase, all of them together, and all but each of the others in turn."""
     tiers: tuple[str, ...] = Field(strict=False, min_length=1)
     """Names of presets, or paths of TOML files that hold a tier."""
     seeds: Count = 3
@@ -51,23 +55,38 @@ class Ladder(Section):
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names):
             raise ValueError(f"two phases are called alike: {', '.join(names)}; rename one")
+        if self.design == "leave-one-out" and len(names) < 3:
+            raise ValueError("to leave one out, a ladder needs a first phase and two others; use a path")
+        cells = [cell.name for cell in self.cells]
+        if len(set(cells)) < len(cells):
+            raise ValueError(f"two recipes are called alike: {', '.join(cells)}; rename a phase")
         return self
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         """Every recipe of the ladder, those of the path first.
 
-        A cell of the path is called by its last phase. Any other one is called by the part of the path that it has,
-        then "+" and the phases that it has beside it: `baseline+packed` is the first phase with packing alone.
+        A cell of the path is called by its last phase. Any other one of a factorial is called by the part of the path
+        that it has, then "+" and the phases that it has beside it: `baseline+packed` is the first phase with packing
+        alone. Where one is left out in turn, all phases together are `whole`, and the others `without-PHASE`.
         """
         path = [self.phases[: end + 1] for end in range(len(self.phases))]
         if self.design == "path":
             return tuple(Cell(each[-1].name, each[-1].change, each) for each in path)
         base, *toggles = self.phases
+        if self.design == "leave-one-out":
+            return (
+                Cell(base.name, base.change, (base,)),
+                Cell(WHOLE, "; ".join(phase.change for phase in toggles), self.phases),
+                *(Cell(f"without-{left.name}", f"all but: {left.change}", self._without(left)) for left in toggles),
+            )
         subsets = [
             (base, *chosen) for size in range(len(toggles) + 1) for chosen in itertools.combinations(toggles, size)
         ]
         return tuple(self._cell(each) for each in sorted(subsets, key=lambda each: each not in path))
+
+    def _without(self, left: Phase) -> tuple[Phase, ...]:
+        return tuple(phase for phase in self.phases if phase != left)
 
     def _cell(self, phases: tuple[Phase, ...]) -> Cell:
         num_path = next((num for num, each in enumerate(phases) if each != self.phases[num]), len(phases))
