@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -23,10 +24,13 @@ ROOMS = {
     "Schedule": ("schedule",),
     "Set-up": ("setup",),
     "Events": ("events",),
+    "Completions": ("completions",),
 }
 LADDER = {
     "effect": "what a phase changed in the final loss, paired by seed, with its interval and verdict (docs/report.md)"
 }
+COMPLETIONS = DOCS / "measured" / "completions.json"
+"""Written by measure_completions.py."""
 CURVES_A_SIDE = 200
 SEEDS = (31, 32)
 """Of the curves that show a kind, and of those that do not."""
@@ -95,7 +99,25 @@ def _share(part: int, whole: int) -> str:
     return f"{part / max(1, whole):.3f} ({low:.3f} to {high:.3f})"
 
 
-PARTS = {"kinds": kinds, "thresholds": thresholds, "measured": measured}
+def completions() -> str:
+    """What measure_completions.py found, a table a corpus."""
+    lines = [
+        "| stories | kind | found in whole stories | found in damaged ones | damaged how |",
+        "|---|---|---|---|---|",
+    ]
+    for corpus in json.loads(COMPLETIONS.read_text(encoding="utf-8")):
+        name = f"{corpus['source']}, {corpus['split']}"
+        for how, made in corpus["damaged"].items():
+            whole = corpus["as_they_are"][made["kind"]]
+            lines.append(
+                f"| {name} | `{made['kind']}` | {whole} of {corpus['num_stories']:,}: "
+                f"{_share(whole, corpus['num_stories'])} | {made['found']} of {made['num']:,}: "
+                f"{_share(made['found'], made['num'])} | {how} |"
+            )
+    return "\n".join(lines)
+
+
+PARTS = {"kinds": kinds, "thresholds": thresholds, "measured": measured, "completions": completions}
 
 
 def written(page: str, names: tuple[str, ...] = tuple(PARTS)) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fabula.findings import events, gradient, instability, loss, schedule, setup
+from fabula.findings import completions, events, gradient, instability, loss, schedule, setup
 from fabula.findings.facts import Facts, Flags, facts_of_recipe, facts_of_run
 from fabula.findings.rule import Rule, Silent
 from fabula.recipe import Recipe
@@ -17,6 +17,7 @@ RULES: tuple[Rule, ...] = (
     *schedule.RULES,
     *setup.RULES,
     *events.RULES,
+    *completions.RULES,
 )
 
 

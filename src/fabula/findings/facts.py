@@ -79,6 +79,8 @@ class Facts:
     recipe: Recipe | None = None
     info: dict[str, Any] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    """Lines of samples.jsonl."""
 
     @property
     def scope(self) -> Any:
@@ -138,6 +140,7 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
         recipe=recipe,
         info=run.info,
         events=run.events,
+        samples=run.samples,
     )
 
 

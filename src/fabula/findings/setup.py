@@ -114,11 +114,11 @@ def evaluation_noise(facts: Facts) -> Outcome:
     ]
 
 
-@rule(eot_missing="stories are not separated by an end-of-text token")
+@rule(needs_run=False, eot_missing="stories are not separated by an end-of-text token")
 def end_of_text(facts: Facts) -> Outcome:
     closes = (facts.info.get("data") or {}).get("end_of_text")
     if closes is None and facts.recipe is not None:
-        return []  # fabula's own batches close every story
+        closes = facts.recipe.batch.end_of_text
     if closes is None:
         return Silent("whether stories are closed by an end-of-text token")
     if closes:
@@ -126,13 +126,13 @@ def end_of_text(facts: Facts) -> Outcome:
     return [
         Finding(
             kind="eot_missing",
-            scope="run",
+            scope=facts.scope,
             severity="warning",
             evidence={"end_of_text": False},
             sentence="No end-of-text token separates the stories: the model cannot learn to stop, and one story "
             "runs into the next.",
-            alternatives=("the tokenizer adds none by itself", "it was filtered as a special token"),
-            try_="decode the first 300 training tokens and look for the separator",
+            alternatives=("the recipe leaves it out on purpose", "it was filtered as a special token"),
+            try_="`--set batch.end_of_text=true` with the same seed: compare the final losses, and where stories end",
         )
     ]
 

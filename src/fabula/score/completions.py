@@ -1,9 +1,12 @@
 """Completions of fixed prompts: what a reader looks at first."""
 
+from typing import Any
+
 import numpy as np
 
 from fabula.model.decoder import Decoder
 from fabula.model.generate import complete
+from fabula.score.known_stories import KnownStories
 from fabula.text.tokenizers import Tokenizer
 
 COMPLETION_STREAM = 0x74656C6C  # "tell": apart from the streams of initialisation and order
@@ -12,9 +15,15 @@ TOP_P = 0.95
 
 
 def complete_prompts(
-    model: Decoder, tokenizer: Tokenizer, prompts: tuple[str, ...], num_tokens: int, seed: int
-) -> list[dict[str, object]]:
-    """One completion of each prompt, as the fields of samples.jsonl; the same seed gives the same text."""
+    model: Decoder,
+    tokenizer: Tokenizer,
+    prompts: tuple[str, ...],
+    num_tokens: int,
+    seed: int,
+    known: KnownStories | None = None,
+) -> list[dict[str, Any]]:
+    """One completion of each prompt, as the fields of samples.jsonl; the same seed gives the same text. With `known`,
+    how it compares with the stories."""
     ids = [[tokenizer.eot, *tokenizer.encode(prompt).tolist()] for prompt in prompts]
     stream = int(np.random.SeedSequence([COMPLETION_STREAM, seed]).generate_state(1, np.uint64)[0] >> 1)
     longest = model.shape.context - max(map(len, ids))
@@ -27,13 +36,16 @@ def complete_prompts(
         top_p=TOP_P,
         seed=stream,
     )
+    texts = [tokenizer.decode(output) for output in outputs]
+    compared: list[dict[str, Any]] = known.fields(prompts, outputs, texts) if known else [{} for _ in prompts]
     return [
         {
             "prompt": prompt,
-            "completion": tokenizer.decode(output),
+            "completion": text,
             "seed": seed,
             "temperature": TEMPERATURE,
             "top_p": TOP_P,
+            **fields,
         }
-        for prompt, output in zip(prompts, outputs, strict=True)
+        for prompt, text, fields in zip(prompts, texts, compared, strict=True)
     ]

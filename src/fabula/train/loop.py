@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from fabula.record.reader import read_run
 from fabula.record.writer import STREAMS, RunWriter
 from fabula.score.completions import complete_prompts
 from fabula.score.held_out import evaluate
+from fabula.score.known_stories import KnownStories, know_stories
 from fabula.score.rulers import Rulers, make_rulers
 from fabula.text.batches import BatchSource
 from fabula.text.prepared import PreparedData
@@ -190,11 +192,16 @@ class Training:
         final = self.progress.step == self.recipe.steps
         prompts = evaluation.prompts if final else evaluation.prompts[:1]
         num_tokens = FINAL_SAMPLE_TOKENS if final else evaluation.sample_tokens
-        completions = complete_prompts(self.engine.model, self.data.tokenizer, prompts, num_tokens, self.seed)
+        model, tokenizer = self.engine.model, self.data.tokenizer
+        completions = complete_prompts(model, tokenizer, prompts, num_tokens, self.seed, self.known_stories)
         lines = [{"step": self.progress.step, **each, "final": final} for each in completions]
         for line in lines:
             writer.sample(**line)
         return lines
+
+    @cached_property
+    def known_stories(self) -> KnownStories:
+        return know_stories(self.data)
 
     def save(self, writer: RunWriter) -> None:
         """Write a checkpoint that remembers where the record stood, then tidy up the older ones."""

@@ -1,0 +1,232 @@
+"""Rules on completions: whether they keep to the prompt and to themselves, loop, or repeat what was learned.
+
+The last completion of each prompt is judged, from its text and from what samples.jsonl says of it. One completion is
+one draw of many, so that all but copying are notes: they say what there is to see, and change no verdict.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fabula.findings.facts import Facts
+from fabula.findings.rule import Outcome, Silent, rule, share
+from fabula.findings.story_text import (
+    FUNCTION_WORDS,
+    changed_pronoun,
+    genders,
+    loops,
+    newcomer,
+    pronouns,
+    repeated_share,
+    stem,
+)
+from fabula.record.finding import Finding, Severity
+from fabula.record.words import words
+
+MIN_WORDS = 25
+"""Shorter completions show neither a theme nor a habit."""
+TELLING_SHARE = 0.15
+"""What a prompt is about are its names and the words that at most 15 % of the training stories hold: `little`, `day`
+and `play` come back in any story."""
+PRONOUNS = 3
+"""Three pronouns, all of the other kind than the prompt's, speak of somebody else."""
+LOOP_TIMES = 4
+"""The same words four times in a row: in 5,000 stories that happened to no one."""
+LOOP_WORDS = 6
+"""A stretch of six words or more is a loop when it is said twice in a row."""
+REPEATED_SHARE = 0.15
+"""Of four words in a row, the share that had been said before. Real stories reach 9 % in one of a hundred."""
+COPIED_TOKENS = 32
+"""Tokens in a row that stand in the training stories. Of real validation stories one in a thousand shares as many."""
+COPIED_FACTOR = 1.5
+"""... and half as much again as the longest stretch of twenty validation stories, where stories resemble each other."""
+NEWCOMER_AFTER = 30
+"""The first 30 words and marks of a story may bring in anybody: `Tom and Lily are friends.`"""
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What one completion shows: in words for the sentence, and as numbers."""
+
+    words: str
+    evidence: dict[str, Any]
+
+
+Sample = Mapping[str, Any]
+
+
+def latest(samples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last completion of every prompt, those of the untrained model left out."""
+    last: dict[str, dict[str, Any]] = {}
+    for sample in samples:
+        if sample.get("step") and isinstance(sample.get("prompt"), str) and isinstance(sample.get("completion"), str):
+            last[sample["prompt"]] = sample
+    return list(last.values())
+
+
+def _judged(facts: Facts, field: str = "", called: str = "") -> list[dict[str, Any]] | Silent:
+    """The completions that can be judged: long enough, and with `field` on their line."""
+    there = latest(facts.samples)
+    if not there:
+        return Silent("completions of a trained model (samples.jsonl)")
+    with_field = [sample for sample in there if not field or field in sample]
+    if not with_field:
+        return Silent(f"{called} (samples.jsonl)")
+    long = [sample for sample in with_field if len(words(sample["completion"])) >= MIN_WORDS]
+    return long or Silent(f"a completion of {MIN_WORDS} words or more")
+
+
+def _findings(
+    kind: str,
+    samples: Sequence[Sample],
+    look: Callable[[Sample], _Shown | None],
+    claims: tuple[str, str],
+    severity: Severity = "note",
+    alternatives: tuple[str, ...] = (),
+    try_: str = "",
+) -> list[Finding]:
+    """One finding for all completions in which `look` sees something. `claims`: what one does, what several do."""
+    found = [(sample, shown) for sample in samples if (shown := look(sample)) is not None]
+    if not found:
+        return []
+    steps = [int(sample["step"]) for sample, _ in found]
+    claim = claims[0] if len(found) == 1 else claims[1]
+    told = "; ".join(f'after "{_in_a_sentence(sample["prompt"])}" {shown.words}' for sample, shown in found)
+    return [
+        Finding(
+            kind=kind,
+            scope="completions",
+            severity=severity,
+            steps=(min(steps), max(steps)),
+            evidence={
+                "num_judged": len(samples),
+                "num_found": len(found),
+                "completions": [
+                    {"prompt": sample["prompt"], "step": int(sample["step"]), "says": shown.words, **shown.evidence}
+                    for sample, shown in found
+                ],
+            },
+            sentence=f"{len(found)} of {_count(len(samples))} {claim}: {told}.",
+            alternatives=alternatives,
+            try_=try_,
+        )
+    ]
+
+
+def _count(number_of: int) -> str:
+    return f"{number_of} completion{'s' if number_of > 1 else ''}"
+
+
+def _in_a_sentence(text: str) -> str:
+    return " ".join(text.replace("`", "'").split())
+
+
+@rule(prompt_drift="the completion leaves what the prompt named, or speaks of a he where the prompt had a she")
+def prompt_drift(facts: Facts) -> Outcome:
+    samples = _judged(facts, "prompt_words", "how common the prompt's words are")
+    if isinstance(samples, Silent):
+        return samples
+    return _findings("prompt_drift", samples, _drift, ("leaves its prompt", "leave their prompts"))
+
+
+def telling_words(sample: Sample) -> list[str]:
+    """The words of the prompt that say what it is about: its names, and what is rare among the stories."""
+    names = {name.lower() for name in sample.get("names", ())}
+    return [
+        word
+        for word, held_by in sample["prompt_words"].items()
+        if word in names or (held_by <= TELLING_SHARE and word not in FUNCTION_WORDS)
+    ]
+
+
+def _drift(sample: Sample) -> _Shown | None:
+    telling, completion = telling_words(sample), words(sample["completion"])
+    returned = {stem(word) for word in completion}
+    if telling and not any(stem(word) in returned for word in telling):
+        listed = " or ".join(f'"{word}"' for word in telling[:4])
+        return _Shown(f"no {listed} comes back", {"words": telling})
+    (he, she), said = pronouns(completion), genders(words(sample["prompt"]))
+    if said == {"he"} and she >= PRONOUNS and not he:
+        return _Shown(f'a he becomes a she ("she" and "her" {she} times)', {"he": he, "she": she})
+    if said == {"she"} and he >= PRONOUNS and not she:
+        return _Shown(f'a she becomes a he ("he" and "his" {he} times)', {"he": he, "she": she})
+    return None
+
+
+@rule(repetition="the completion says the same words over and over, beyond what any real story does")
+def repetition(facts: Facts) -> Outcome:
+    samples = _judged(facts)
+    if isinstance(samples, Silent):
+        return samples
+    return _findings("repetition", samples, _repeated, ("repeats itself", "repeat themselves"))
+
+
+def _repeated(sample: Sample) -> _Shown | None:
+    said = words(sample["completion"])
+    for stretch, times in loops(said):
+        if times >= LOOP_TIMES or (times >= 2 and len(stretch) >= LOOP_WORDS):
+            text = " ".join(stretch)
+            return _Shown(f'"{text}" comes {times} times in a row', {"stretch": text, "times": times})
+    again = repeated_share(said)
+    if again <= REPEATED_SHARE:
+        return None
+    return _Shown(f"{share(again)} of all runs of four words had been said before", {"repeated_share": round(again, 4)})
+
+
+@rule(copying="a long stretch of the completion stands word for word in the training stories")
+def copying(facts: Facts) -> Outcome:
+    samples = _judged(facts, "copied_tokens", "how much of a completion stands in the training stories")
+    if isinstance(samples, Silent):
+        return samples
+    if all(COPIED_FACTOR * _usual(sample) > sample.get("tokens", COPIED_TOKENS) for sample in samples):
+        return Silent("stories that share less with each other than whole completions")
+    return _findings(
+        "copying",
+        samples,
+        _copied,
+        ("is copied from the training stories", "are copied from the training stories"),
+        severity="warning",
+        alternatives=(
+            "the training stories were repeated until they were known by heart",
+            "a story stands in the training split many times",
+        ),
+        try_="sample ten seeds of that prompt: the same stretch again means that it is known by heart",
+    )
+
+
+def _usual(sample: Sample) -> int:
+    return int(sample.get("validation_copied_tokens", 0))
+
+
+def _copied(sample: Sample) -> _Shown | None:
+    copied, usual = int(sample["copied_tokens"]), _usual(sample)
+    if copied < max(COPIED_TOKENS, COPIED_FACTOR * usual):
+        return None
+    of = int(sample.get("tokens", copied))
+    return _Shown(
+        f"{copied} of {of} tokens in a row are a training story's, where validation stories share {usual} at most",
+        {"copied_tokens": copied, "tokens": of, "validation_copied_tokens": usual},
+    )
+
+
+@rule(inconsistency="somebody is there whom nobody introduced, or the only person changes from he to she")
+def inconsistency(facts: Facts) -> Outcome:
+    samples = _judged(facts, "names", "which words of a completion are names")
+    if isinstance(samples, Silent):
+        return samples
+    return _findings("inconsistency", samples, _changed, ("does not keep its persons", "do not keep their persons"))
+
+
+def _changed(sample: Sample) -> _Shown | None:
+    text = sample["prompt"] + sample["completion"]
+    name = newcomer(text, sample["names"], NEWCOMER_AFTER)
+    if name is not None:
+        return _Shown(f'"{name}" appears unintroduced', {"name": name})
+    changed = changed_pronoun(text)
+    if changed is None:
+        return None
+    who, sentence = changed
+    return _Shown(f'the {who} is taken for another ("{sentence}")', {"who": who, "sentence": sentence})
+
+
+RULES = (prompt_drift, repetition, copying, inconsistency)

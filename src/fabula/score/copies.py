@@ -1,0 +1,96 @@
+"""How long the longest stretch of a text is that stands word for word in the training stories.
+
+A stretch of LEAST tokens or more contains one of the corpus's grams of GRAM tokens that begin at every STRIDE-th place.
+So only those places are looked up, all queries at once, and what is found there is extended both ways: a hundred
+tokens against 3.7 million in a few hundredths of a second, and against 500 million in seconds, without an index.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+LEAST = 8
+"""Shorter stretches are common to all stories and count as none."""
+GRAM = 4
+STRIDE = LEAST - GRAM + 1
+TABLE_BITS = 22
+"""Size of the table of hashes: 4 MB, of which 2,000 grams fill a twentieth of a per cent."""
+CHUNK = 1 << 22
+
+Tokens = npt.NDArray[np.int64]
+
+
+def longest_copies(queries: Sequence[npt.ArrayLike], corpus: npt.NDArray[Any]) -> list[int]:
+    """For each query (token ids), the length of its longest stretch that `corpus` holds as it is; 0 below LEAST.
+
+    `corpus`: token ids end to end, memory-mapped or not; a stretch may cross the end of a story, as no completion does.
+    """
+    texts = [np.asarray(query, dtype=np.int64) for query in queries]
+    longest = np.zeros(len(texts), dtype=np.int64)
+    places = [(np.full(max(0, len(text) - GRAM + 1), row), np.arange(len(text) - GRAM + 1)) for row, text in
+              enumerate(texts) if len(text) >= LEAST]  # fmt: skip
+    if not places:
+        return longest.tolist()
+    rows, starts = (np.concatenate(each) for each in zip(*places, strict=True))
+    # All queries in one array with walls between them, which equal no token.
+    edges = np.cumsum([0, *(len(text) + 1 for text in texts)])
+    joined = np.full(edges[-1] + 1, -1, dtype=np.int64)
+    for text, edge in zip(texts, edges[:-1], strict=True):
+        joined[edge + 1 : edge + 1 + len(text)] = text
+    at = edges[rows] + 1 + starts
+    keys = _hash([joined[at + shift] for shift in range(GRAM)])
+    order = np.argsort(keys, kind="stable")
+    keys, at, rows = keys[order], at[order], rows[order]
+    table = np.zeros(1 << TABLE_BITS, dtype=bool)
+    table[keys] = True
+    for found, place in _candidates(corpus, table, keys):
+        lengths = _extended(joined, at[found], corpus, place)
+        np.maximum.at(longest, rows[found], lengths)
+    return [int(length) if length >= LEAST else 0 for length in longest]
+
+
+def _hash(grams: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    value = np.zeros(len(grams[0]), dtype=np.uint64)
+    for gram in grams:
+        value = (value ^ gram.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        value ^= value >> np.uint64(29)
+    return (value >> np.uint64(64 - TABLE_BITS)).astype(np.int64)
+
+
+def _candidates(
+    corpus: npt.NDArray[Any], table: npt.NDArray[np.bool_], keys: Tokens
+) -> Iterator[tuple[Tokens, Tokens]]:
+    """Pairs (index of a query's gram, place in the corpus) with equal hashes, chunk by chunk."""
+    last = len(corpus) - GRAM
+    for start in range(0, last + 1, CHUNK * STRIDE):
+        place = np.arange(start, min(start + CHUNK * STRIDE, last + 1), STRIDE)
+        hashes = _hash([corpus[start + shift : start + shift + len(place) * STRIDE : STRIDE][: len(place)]
+                        for shift in range(GRAM)])  # fmt: skip
+        hit = np.flatnonzero(table[hashes])
+        place, hashes = place[hit], hashes[hit]
+        first, stop = np.searchsorted(keys, hashes, "left"), np.searchsorted(keys, hashes, "right")
+        counts = stop - first
+        offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        yield np.repeat(first, counts) + offsets, np.repeat(place, counts)
+
+
+def _extended(joined: Tokens, at: Tokens, corpus: npt.NDArray[Any], place: Tokens) -> Tokens:
+    """Tokens around each pair of places that are equal one by one; 0 where the gram itself is not."""
+    forward = _equal_tokens(joined, at, corpus, place, 1)
+    backward = _equal_tokens(joined, at - 1, corpus, place - 1, -1)
+    return np.where(forward >= GRAM, forward + backward, 0)
+
+
+def _equal_tokens(joined: Tokens, at: Tokens, corpus: npt.NDArray[Any], place: Tokens, direction: int) -> Tokens:
+    lengths = np.zeros(len(at), dtype=np.int64)
+    alive = np.arange(len(at))
+    while len(alive):
+        there = place[alive] + direction * lengths[alive]
+        inside = (there >= 0) & (there < len(corpus))
+        alive, there = alive[inside], there[inside]
+        same = joined[at[alive] + direction * lengths[alive]] == corpus[there]
+        alive = alive[same]
+        lengths[alive] += 1
+    return lengths

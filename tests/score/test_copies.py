@@ -1,0 +1,46 @@
+"""The longest stretch that stands word for word in the training stories."""
+
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fabula.score import copies
+from fabula.score.copies import LEAST, longest_copies
+from fabula.text.prepared import open_prepared
+
+
+def by_hand(query: list[int], corpus: list[int]) -> int:
+    """Longest common stretch, by comparing every stretch with every stretch."""
+    stretches = {tuple(corpus[start:stop]) for stop in range(len(corpus) + 1) for start in range(stop)}
+    own = [tuple(query[start:stop]) for stop in range(len(query) + 1) for start in range(stop)]
+    best = max((len(each) for each in own if each in stretches), default=0)
+    return best if best >= LEAST else 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_what_everything_against_everything_finds(data: st.DataObject) -> None:
+    """Few different tokens, so that stretches are long; the second query is a piece of the corpus."""
+    tokens = st.lists(st.integers(0, 2), max_size=60)
+    corpus, query = data.draw(tokens), data.draw(tokens)
+    start = data.draw(st.integers(0, max(0, len(corpus) - 1)))
+    queries = [query, corpus[start : start + 20], []]
+    expected = [by_hand(each, corpus) for each in queries]
+    assert longest_copies(queries, np.array(corpus, dtype=np.uint16)) == expected
+
+
+def test_a_copy_is_found_at_every_place(monkeypatch) -> None:
+    """At the ends of chunks, too: the corpus is read 35 places at a time."""
+    monkeypatch.setattr(copies, "CHUNK", 7)
+    corpus = np.random.default_rng(0).integers(0, 50_000, 150).astype(np.uint16)
+    for start in range(len(corpus) - LEAST):
+        query = [60_000, *corpus[start : start + LEAST].tolist(), 60_001]
+        assert longest_copies([query], corpus) == [LEAST]
+
+
+def test_real_tokens(grammar_folder: Path) -> None:
+    train = open_prepared(grammar_folder, "bpe:512").split("train")
+    story = train.story(3)
+    assert longest_copies([story, story[5:40], story[: LEAST - 1], story[::-1]], train.tokens) == [len(story), 35, 0, 0]
