@@ -5,24 +5,38 @@ from typing import Annotated
 
 import typer
 
+OF_LOGS = "Of logs that do not say it:"
+
 
 def report(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Run folders, a ladder, or folders of runs.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Run folders, a ladder, folders of runs, logs of other programs."),
+    ],
     out: Annotated[Path, typer.Option(help="The page; its Markdown twin is written beside it.")] = Path("report.html"),
     as_json: Annotated[bool, typer.Option("--json", help="Print what the page says as one JSON document.")] = False,
+    vocab: Annotated[int | None, typer.Option(min=2, help=f"{OF_LOGS} size of the vocabulary.")] = None,
+    clip: Annotated[float | None, typer.Option(min=0.0, help=f"{OF_LOGS} gradient norm that was clipped to.")] = None,
+    accumulation: Annotated[int | None, typer.Option(min=1, help=f"{OF_LOGS} micro-steps to an update.")] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help=f"{OF_LOGS} they begin with untrained models.")
+    ] = False,
 ) -> None:
     """Write what the runs show: tables, curves, completions, findings, effects with intervals.
 
-    Reads records alone: no training stack, no network. The page is one file.
+    Reads records alone: no training stack, no network. The page is one file. Logs are those that `fabula diagnose`
+    reads; their runs are shown and not ranked.
     """
     import json
     import shlex
 
-    from fabula.report import summary, write_report
+    from fabula.findings import Flags
+    from fabula.report import write_report
 
-    write_report(paths, out)
+    flags = Flags(vocabulary=vocab, clip=clip, accumulation=accumulation, from_scratch=from_scratch or None)
+    said = write_report(paths, out, flags)
     if as_json:
-        print(json.dumps({"page": str(out), "twin": str(out.with_suffix(".md")), **summary(paths)}, indent=2))
+        print(json.dumps({"page": str(out), "twin": str(out.with_suffix(".md")), **said}, indent=2, allow_nan=False))
         return
     print(out)
     print(f"next: open {shlex.quote(str(out))} in a browser; or read {shlex.quote(str(out.with_suffix('.md')))}")

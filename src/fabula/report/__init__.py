@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fabula.errors import InputError
 from fabula.record.files import write_text
 
+if TYPE_CHECKING:
+    from fabula.findings import Flags
+    from fabula.report.ladder_view import LadderView
 
-def write_report(paths: Sequence[Path], out: Path) -> None:
-    """Read runs or ladders at `paths`; write the page to `out` (.html) and its twin beside it (.md).
+
+def write_report(paths: Sequence[Path], out: Path, flags: "Flags | None" = None) -> dict[str, Any]:
+    """Read runs, ladders or logs of other programs at `paths`; write the page to `out` (.html) and its twin beside it
+    (.md). `flags` are what such logs cannot say. Returns what the page says, as `summary` does.
 
     Raises InputError for a path that holds no record, and for an `out` that does not end in .html.
     """
@@ -20,21 +25,27 @@ def write_report(paths: Sequence[Path], out: Path) -> None:
 
     if out.suffix != ".html":
         raise InputError(f"--out {out}: the page is an .html file; its Markdown twin is written beside it")
-    document = make_document(read_ladder(paths))
+    ladder = read_ladder(paths, flags)
+    document = make_document(ladder)
     page, twin = render_page(document), render_markdown(document)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, page)
     write_text(out.with_suffix(".md"), twin)
+    return _summary(ladder)
 
 
-def summary(paths: Sequence[Path]) -> dict[str, Any]:
+def summary(paths: Sequence[Path], flags: "Flags | None" = None) -> dict[str, Any]:
     """What the page says, as values: runs with verdict and findings, effects, and what came out of order."""
+    from fabula.report.ladder_view import read_ladder
+
+    return _summary(read_ladder(paths, flags))
+
+
+def _summary(ladder: "LadderView") -> dict[str, Any]:
     from fabula.findings.effects import as_finding
     from fabula.report.blocks import plain_text
     from fabula.report.interpretation import out_of_order
-    from fabula.report.ladder_view import read_ladder
 
-    ladder = read_ladder(paths)
     runs = [
         {
             "path": str(view.path),

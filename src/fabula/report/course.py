@@ -61,7 +61,8 @@ def _by_phase(tier: TierView, groups: Sequence[FoundGroup]) -> list[FoundGroup]:
 def _item(group: FoundGroup, figure: str) -> Rich:
     """A finding as its first seed tells it, with the steps as the way to the figure."""
     _, finding = group.found[0]
-    parts: list[Part] = [code(group.phase), f" seed {group.seeds[0]}: ", told(finding.sentence)]
+    seed = "" if group.foreign else f" seed {group.seeds[0]}"
+    parts: list[Part] = [code(group.phase), f"{seed}: ", told(finding.sentence)]
     if finding.steps is not None and figure:
         first, last = finding.steps
         parts += [" ", link(f"Step {first:,}" if first == last else f"Steps {first:,} to {last:,}", figure)]

@@ -24,6 +24,7 @@ from fabula.report.blocks import (
 from fabula.report.course import course, points
 from fabula.report.curves import curves_of_tier
 from fabula.report.figures import colours, effects_figure, figures
+from fabula.report.foreign_logs import alarms, log_blocks, log_lead, logs_table
 from fabula.report.interpretation import (
     glance,
     health,
@@ -46,7 +47,7 @@ from fabula.report.tables import (
     pairing_table,
     timeline,
 )
-from fabula.report.wording import parameters_text, seeds_text, slug
+from fabula.report.wording import parameters_text, plural, run_name, seeds_text, slug
 
 MOST_SAYINGS = 6
 """Sentences of one kind on one card."""
@@ -57,26 +58,41 @@ NUM_GROWTH_SAMPLES = 6
 def make_document(ladder: LadderView) -> Document:
     groups = found_groups(ladder)
     drawn = {tier.name: figures(tier, groups) for tier in ladder.tiers}
-    blocks: list[Block] = [*_verdict(ladder)]
-    comparison = final_comparison(ladder)
+    own, logs = ladder.own, ladder.logs
+    blocks: list[Block] = [*_verdict(own)] if own.runs else [Paragraph(log_lead(logs), "lead")]
+    if logs:
+        blocks += [Bullets(tuple(told_alarms))] if (told_alarms := alarms(logs, groups)) else []
+        blocks.append(logs_table(logs))
+    comparison = final_comparison(own)
     if comparison is not None:
         blocks += [_heading(2, "Final comparison", "comparison", "Comparison"), comparison]
-    for tier in ladder.tiers:
+    for tier in own.tiers:
         blocks += _tier(tier, groups, drawn[tier.name])
-    blocks += _completions(ladder)
+    for tier in logs:
+        blocks += log_blocks(tier, drawn[tier.name])
+    blocks += _completions(own)
     blocks += _findings(ladder, groups, {figure.anchor for each in drawn.values() for figure in each})
-    blocks += _recipes(ladder)
+    blocks += _recipes(own)
     blocks += _provenance(ladder)
-    single = len(ladder.runs) == 1
-    title = f"Run {ladder.runs[0].tier}/{ladder.runs[0].phase}" if single else f"Ladder {ladder.name}"
-    if not ladder.plan and not single:
-        title = "Runs compared"
     scale = ladder.plan.get("scale")
-    subtitle = counted(ladder)
+    subtitle = ", ".join([*([counted(own)] if own.runs else []), *([_counted_logs(logs)] if logs else [])])
     if scale is not None and float(scale) != 1.0:
         subtitle += f", {100 * float(scale):g} % of the tiers' steps"
     curves = {slug(tier.name): curves_of_tier(tier) for tier in ladder.tiers}
-    return Document(title, subtitle, tuple(blocks), curves)
+    return Document(_title(ladder), subtitle, tuple(blocks), curves)
+
+
+def _title(ladder: LadderView) -> str:
+    if len(ladder.runs) == 1:
+        (view,) = ladder.runs
+        return f"Log {view.tier}" if ladder.logs else f"Run {run_name(view)}"
+    if ladder.plan:
+        return f"Ladder {ladder.name}"
+    return "Runs compared" if ladder.own.runs else "Logs"
+
+
+def _counted_logs(logs: Sequence[TierView]) -> str:
+    return plural(sum(len(tier.runs) for tier in logs), "log of another program", "logs of other programs")
 
 
 def _heading(level: int, text: str, anchor: str, short: str = "") -> Heading:
@@ -232,15 +248,17 @@ def _card(group: FoundGroup) -> FindingCard:
     curve = "norm" if group.kind.startswith(("gradient", "clipping")) else "val"
     if group.kind.startswith(("lr_", "schedule", "warmup")):
         curve = "rate"
-    name = f"{group.tier}/{group.phase}" if group.tier != group.phase else group.tier
+    name = run_name(group.found[0][0])
     # Where an episode is, differs by seed; other findings repeat themselves.
     wanted = MOST_SAYINGS if group.kind in EPISODES or group.kind == "interrupted" else 1
-    sayings = tuple((f"seed {view.seed}", finding.sentence) for view, finding in group.found[:wanted])
+    sayings = tuple(
+        ("" if group.foreign else f"seed {view.seed}", finding.sentence) for view, finding in group.found[:wanted]
+    )
     left = list(dict.fromkeys(view.seed for view, _ in group.found[wanted:]))
     more = f"Also {seeds_text(left)}." if left else ""
     return FindingCard(
         anchor=group.anchor,
-        where=rich(code(name), f" {seeds_text(group.seeds)}"),
+        where=rich(code(name), "" if group.foreign else f" {seeds_text(group.seeds)}"),
         finding=worst,
         sayings=sayings,
         more=more,

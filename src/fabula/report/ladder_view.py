@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
-from fabula.findings import Diagnosis, Facts, diagnose
+from fabula.findings import Diagnosis, Facts, Flags, diagnose
 from fabula.findings.effects import Effect, Final, effect, with_holm
 from fabula.findings.facts import facts_of_run
+from fabula.record.foreign import STDIN, read_sources
 from fabula.record.reader import Run, find_runs, is_run, read_run
 
 KNOWN_ORDER = ("baseline", "init", "cosine", "packed")
@@ -30,14 +31,16 @@ class RunView:
     path: Path
     run: Run | None
     problem: str = ""
+    flags: Flags | None = None
+    """What a log of another program cannot say by itself."""
 
     @cached_property
     def facts(self) -> Facts | None:
-        return facts_of_run(self.run) if self.run is not None else None
+        return facts_of_run(self.run, self.flags) if self.run is not None else None
 
     @cached_property
     def diagnosis(self) -> Diagnosis | None:
-        return diagnose(self.run) if self.run is not None else None
+        return diagnose(self.run, self.flags) if self.run is not None else None
 
     @property
     def finished(self) -> bool:
@@ -135,6 +138,8 @@ class TierView:
     name: str
     phases: tuple[PhaseView, ...]
     effects: tuple[Effect, ...] = ()
+    foreign: bool = False
+    """Logs of another program, a phase each: shown together, compared with nothing."""
 
     @property
     def runs(self) -> list[RunView]:
@@ -166,6 +171,16 @@ class LadderView:
         return [each for tier in self.tiers for each in tier.runs]
 
     @property
+    def own(self) -> "LadderView":
+        """The runs that fabula made."""
+        return replace(self, tiers=tuple(tier for tier in self.tiers if not tier.foreign))
+
+    @property
+    def logs(self) -> list[TierView]:
+        """The logs of other programs."""
+        return [tier for tier in self.tiers if tier.foreign]
+
+    @property
     def effects(self) -> list[Effect]:
         return [each for tier in self.tiers for each in tier.effects]
 
@@ -188,13 +203,14 @@ class _Entry:
     path: Path
 
 
-def read_ladder(paths: Sequence[Path]) -> LadderView:
-    """Read run folders, ladder folders and folders that hold runs.
+def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView:
+    """Read run folders, ladder folders, folders that hold runs, and logs of other programs, which `flags` are for.
 
     Raises InputError for a path that is none of these, and for a damaged run that was named itself. Within a ladder
     a missing or damaged run is shown as such.
     """
     entries: list[_Entry] = []
+    logs: list[TierView] = []
     changes: dict[str, str] = {}
     plan: dict[str, Any] = {}
     named = [path for path in paths if path.is_dir() and is_run(path)]
@@ -203,17 +219,30 @@ def read_ladder(paths: Sequence[Path]) -> LadderView:
             plan = _read_plan(path)
             changes.update({phase["name"]: phase.get("change", "") for phase in plan["phases"]})
             entries.extend(_planned(path, plan))
-        elif not path.is_dir():
-            raise InputError(f"{path} does not exist or is no folder; give the folder of a run or of a ladder")
-        else:
-            runs = find_runs(path)
-            if not runs:
-                raise InputError(f"{path} holds no run and no ladder; `fabula train` and `fabula ladder` write them")
+        elif path.is_dir() and (runs := find_runs(path)):
             entries.extend(_entry_of(run) for run in runs)
+        else:
+            logs.append(_foreign(path, flags, [tier.name for tier in logs]))
     entries = _apart(entries)
     views = [_view(entry, strict=entry.path in named) for entry in entries]
-    name = str(plan.get("name") or (views[0].path.name if len(views) == 1 else "runs"))
-    return LadderView(name, _with_effects(_sorted(views, changes)), plan)
+    everything = [*views, *(view for tier in logs for view in tier.runs)]
+    name = str(plan.get("name") or (everything[0].path.name if len(everything) == 1 else "runs"))
+    return LadderView(name, (*_with_effects(_sorted(views, changes)), *logs), plan)
+
+
+def _foreign(path: Path, flags: Flags | None, taken: Sequence[str]) -> TierView:
+    """What other programs logged at `path`: each run a phase, by the name of its file or chart."""
+    runs, _ = read_sources(path)
+    name = path.resolve().name if path != STDIN else "standard input"
+    if name in taken:
+        name = str(path)
+    names: list[str] = []
+    for run in runs:
+        below = run.path.relative_to(path).as_posix() if run.path.is_relative_to(path) else run.path.name
+        given = str(run.info.get("name") or (below if below != "." else name))
+        names.append(given if given not in names else f"{given} ({len(names) + 1})")
+    views = [RunView(name, given, 0, run.path, run, flags=flags) for given, run in zip(names, runs, strict=True)]
+    return TierView(name, tuple(PhaseView(view.phase, "", (view,)) for view in views), foreign=True)
 
 
 def _read_plan(path: Path) -> dict[str, Any]:

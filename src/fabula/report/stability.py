@@ -90,6 +90,11 @@ class FoundGroup:
     found: tuple[tuple[RunView, Finding], ...]
 
     @property
+    def foreign(self) -> bool:
+        """Found in a log of another program, which has no seeds."""
+        return bool(self.found[0][0].of("log_format"))
+
+    @property
     def anchor(self) -> str:
         return slug("finding", self.tier, self.phase, self.kind)
 

@@ -74,9 +74,13 @@ def range_text(low: str, high: str) -> str:
     return f"{number} to {high}" if high.endswith(f" {unit}") else f"{low} to {high}"
 
 
+def run_name(view: RunView) -> str:
+    """Tier and phase, or what a log is called."""
+    return view.tier if view.phase == view.tier else f"{view.tier}/{view.phase}"
+
+
 def run_label(view: RunView) -> str:
-    name = view.tier if view.phase == view.tier else f"{view.tier}/{view.phase}"
-    return f"{name} seed {view.seed}"
+    return run_name(view) if view.of("log_format") else f"{run_name(view)} seed {view.seed}"
 
 
 def seeds_text(seeds: Sequence[int]) -> str:
@@ -87,8 +91,8 @@ def seeds_text(seeds: Sequence[int]) -> str:
     return f"seeds {', '.join(names[:-1])} and {names[-1]}"
 
 
-def plural(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+def plural(number: int, word: str, words: str = "") -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {words or word + 's'}"
 
 
 def slug(*parts: str) -> str:
