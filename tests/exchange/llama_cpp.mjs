@@ -1,9 +1,10 @@
 // What llama.cpp says about a GGUF file: reads {"model", "rows", "prompt"} as JSON from stdin, writes JSON to stdout.
 //   logits[row][position] = the logits after each token of each row, teacher-forced; tokens = the encoding of `prompt`.
-// Weights, keys and values in float32; two threads. Run with node in a folder where node-llama-cpp is installed.
+// Weights, keys and values in float32; at most two threads. Run with node in a folder where node-llama-cpp is installed.
 import {createRequire} from "node:module";
 import {pathToFileURL} from "node:url";
 import {readFileSync} from "node:fs";
+import {availableParallelism} from "node:os";
 import path from "node:path";
 
 const resolve = createRequire(path.join(process.cwd(), "package.json")).resolve;
@@ -14,7 +15,7 @@ const llama = await getLlama({build: "never", gpu: false, logLevel: LlamaLogLeve
 const model = await llama.loadModel({modelPath, gpuLayers: 0});
 const context = await model.createContext({
     contextSize: Math.max(...rows.map((row) => row.length)) + 8,
-    threads: 2,
+    threads: Math.min(2, availableParallelism()),
     flashAttention: false,
     experimentalKvCacheKeyType: "F32",
     experimentalKvCacheValueType: "F32"

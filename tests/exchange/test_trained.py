@@ -1,0 +1,37 @@
+"""The two portable recipes, trained on real stories, exported both ways, and asked for the same text."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fabula.recipe.presets import load_recipe, with_steps
+from fabula.text.prepare import prepare
+from fabula.text.prepared import open_prepared
+from fabula.train.loop import prepare_training, start_run
+from fabula.train.observer import Observer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gemma3-nano", "llama-nano"])
+def test_greedy_text_is_the_same_everywhere(name: str, repo: Path, tinystories: Path, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    pytest.importorskip("gguf")
+    recipe = with_steps(load_recipe(name), 150)
+    prepare(str(tinystories), tmp_path / "data", tokenizer=recipe.tokenizer, limit=4000)
+    training = prepare_training(recipe, open_prepared(tmp_path / "data", recipe.tokenizer), 0, Observer())
+    assert start_run(training, tmp_path / "run") == "finished"
+
+    command = [sys.executable, str(repo / "benchmarks" / "elsewhere.py"), str(tmp_path / "run")]
+    if node := os.environ.get("NODE_LLAMA_CPP"):
+        command += ["--llama-cpp", node]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    (result,) = json.loads(answer.stdout)["results"]
+    assert result["transformers"]["same_texts"] == result["prompts"] == 4
+    assert result["transformers"]["logits_difference"] < 1e-4 and result["read_back_difference"] < 1e-5
+    if node:
+        assert result["llama.cpp"]["same_next_token"] == result["llama.cpp"]["clear_positions"] > 200
