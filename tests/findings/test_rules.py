@@ -153,6 +153,42 @@ def test_loss_scaled_by_accumulation() -> None:
     assert "loss_scaled_by_accumulation" not in found(diagnose(record(np.linspace(10.8, 3.0, 100)), flags))
 
 
+@pytest.mark.parametrize(("factor", "accumulation", "scaled"), [(8.0, 8, True), (0.125, 8, True), (1.0, 8, False),
+                                                                (2.0, 2, True), (4.0, 8, False)])  # fmt: skip
+def test_loss_scaled_all_along(factor: float, accumulation: int, scaled: bool) -> None:
+    """Against held-out loss neither vocabulary nor the first step is needed: Trainer logs begin with a window."""
+    steps = np.arange(10.0, 2_001, 10)
+    loss = 3.0 + 7.8 * np.exp(-steps / 300)
+    run = record(factor * loss, loss[19::20], steps=steps, eval_steps=steps[19::20])
+    kinds_found = found(diagnose(run, Flags(accumulation=accumulation)))
+    assert ("loss_scaled_by_accumulation" in kinds_found) is scaled
+
+
+def test_overfitting_is_no_scaling() -> None:
+    """Training loss falls to half of the held-out one: with an accumulation of 2 that is still no factor."""
+    steps = np.arange(10.0, 4_001, 10)
+    train, val = 1.5 + 8 * np.exp(-steps / 1_000), 3.0 + 7 * np.exp(-steps / 500)
+    run = record(train, val[19::20], steps=steps, eval_steps=steps[19::20])
+    assert "loss_scaled_by_accumulation" not in found(diagnose(run, Flags(accumulation=2)))
+
+
+def test_an_oversized_start_is_no_learning() -> None:
+    """From 376 to 5 is a fall of 371, and from equal chances on it is a slow one."""
+    steps = np.arange(0.0, 50_000, 1_000)
+    losses = 5.0 + 6.0 * np.exp(-steps / 25_000)
+    losses[0] = 376.0
+    run = record(evals=losses, eval_steps=steps)
+    assert "fast_start" in found(diagnose(run))
+    assert "fast_start" not in found(diagnose(run, GPT2))
+
+
+def test_a_run_that_ends_in_nan_has_no_stopping_point() -> None:
+    losses = np.linspace(3.0, 2.0, 200)
+    assert "still_improving" in found(diagnose(record(losses)))
+    losses[180:] = math.nan
+    assert "still_improving" not in found(diagnose(record(losses)))
+
+
 def schedule(recipe: Recipe) -> set[str]:
     """What the lint and what the record of the same schedule say; they must agree."""
     planned = found(lint(recipe))

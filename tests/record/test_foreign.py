@@ -1,5 +1,6 @@
 """Logs of other programs: CSV, JSON lines, W&B exports, and what is no log at all."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -290,7 +291,8 @@ def test_a_folder_of_loose_logs(tmp_path: Path) -> None:
     (tmp_path / "stories.jsonl").write_text('{"text":"Once"}\n', encoding="utf-8")
     runs, left_out = read_sources(tmp_path)
     assert [run.path.name for run in runs] == ["a.jsonl", "b.csv"]
-    assert len(left_out) == 1 and "stories.jsonl" in left_out[0]
+    (left,) = left_out
+    assert "stories.jsonl" in left.why and not left.damaged
 
 
 def test_folders_without_logs(tmp_path: Path) -> None:
@@ -301,3 +303,26 @@ def test_folders_without_logs(tmp_path: Path) -> None:
     (tmp_path / "stories.jsonl").write_text('{"text":"Once"}\n', encoding="utf-8")
     with pytest.raises(InputError, match="no column of steps"):
         read_sources(tmp_path)
+
+
+def test_a_damaged_run_among_others_is_named(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good" / "checkpoint-9", tmp_path / "bad" / "checkpoint-5"
+    for folder, history in ((good, [{"step": 9, "loss": 2.0}]), (bad, [])):
+        folder.mkdir(parents=True)
+        state = {"global_step": 9, "log_history": history}
+        (folder / "trainer_state.json").write_text(json.dumps(state), encoding="utf-8")
+    runs, (left,) = read_sources(tmp_path)
+    assert [run.path.name for run in runs] == ["good"]
+    assert left.damaged and "log_history is empty" in left.why
+    with pytest.raises(InputError, match="log_history is empty"):
+        read_sources(tmp_path / "bad")
+
+
+def test_a_spreadsheets_decimal_commas() -> None:
+    (run,) = read_log(Path("log.csv"), b"step;loss\n1;2,5\n2;2,25\n3;2,0e0\n")
+    assert run.train["loss"].tolist() == [2.5, 2.25, 2.0]
+
+
+def test_a_compressed_log_is_told() -> None:
+    with pytest.raises(InputError, match="unpack it"):
+        read_log(Path("log.jsonl.gz"), gzip.compress(b'{"step":1,"loss":2}\n'))

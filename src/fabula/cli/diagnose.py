@@ -60,10 +60,14 @@ def diagnose(
     told = [(run, diagnose_run(run, flags)) for run in runs]
     worst = max((diagnosis.verdict for _, diagnosis in told), key=("healthy", "warning", "failed").index)
     for each in left_out:
-        print(f"left out: {each}", file=sys.stderr)
+        print(f"left out: {each.why}", file=sys.stderr)
     if as_json:
         documents = [_document(run, diagnosis) for run, diagnosis in told]
-        whole = documents[0] if len(told) == 1 else {"verdict": worst, "runs": documents, "left_out": left_out}
+        whole = (
+            documents[0]
+            if len(told) == 1 and not left_out
+            else {"verdict": worst, "runs": documents, "left_out": [each.why for each in left_out]}
+        )
         print(json.dumps(whole, indent=1, allow_nan=False))
     else:
         _show_all(told)
@@ -73,7 +77,8 @@ def diagnose(
                 f"{worst}: {len(told)} runs, " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "\n"
             )
         print(f"next: {_next(log, told, flags)}")
-    if fail_on is not None and (worst == "failed" or (worst == "warning" and fail_on is FailOn.warning)):
+    damaged = any(each.damaged for each in left_out)  # nobody can say that such a run is well
+    if fail_on is not None and (damaged or worst == "failed" or (worst == "warning" and fail_on is FailOn.warning)):
         raise typer.Exit(1)
 
 
@@ -169,7 +174,7 @@ def _evidence(finding: "Finding") -> str:
 
 
 def _next(log: Path, told: "list[tuple[Run, Diagnosis]]", flags: "Flags") -> str:
-    """The command to type now: with the options that rules lacked, or the report of fabula's own runs."""
+    """The command to type now: with the options that rules lacked, or the report."""
     import re
     import shlex
 
@@ -183,4 +188,4 @@ def _next(log: Path, told: "list[tuple[Run, Diagnosis]]", flags: "Flags") -> str
     values = {"--vocab": " N", "--clip": " F", "--accumulation": " N"}
     if options:
         return f"fabula diagnose {given} {' '.join(option + values.get(option, '') for option in options)}"
-    return f"fabula diagnose {given} --json"
+    return f"fabula diagnose {given} --json" if str(log) == "-" else f"fabula report {given} --out report.html"

@@ -30,6 +30,10 @@ STAIR_SHARE = 0.01
 """... and 1 % of the level."""
 SCALE_TOLERANCE = 0.08
 """A first loss within 8 % of ln V times (or over) the accumulation is that product, not an odd initialisation."""
+BESIDE_TOLERANCE = 0.25
+"""Training and held-out loss of the same model differ by less than a quarter, so that a ratio of 2 or of 1/2 at nine in
+ten evaluations is a factor."""
+MIN_POINTS_BESIDE = 4
 
 
 @rule(initial_loss_off="the untrained model's loss is not ln V, within 5 %")
@@ -81,13 +85,18 @@ def _scaled_by(facts: Facts, ratio: float) -> bool:
     )
 
 
-@rule(loss_scaled_by_accumulation="the logged loss is ln V multiplied or divided by the accumulation")
+@rule(loss_scaled_by_accumulation="the logged loss is ln V, or all along the held-out loss, times or over accumulation")
 def scaled_by_accumulation(facts: Facts) -> Outcome:
     if facts.accumulation is None:
         return Silent("the accumulation (--accumulation)")
+    if facts.planned or facts.accumulation == 1:
+        return []
+    beside = _ratio_to_held_out(facts)
+    if beside is not None:
+        return _scaled(facts, "training loss", "held-out loss", beside) if _is_scaled(facts, beside) else []
     if facts.vocabulary is None:
         return Silent("the vocabulary's size (--vocab)")
-    if facts.planned or facts.accumulation == 1 or facts.from_scratch is False:
+    if facts.from_scratch is False:
         return []
     train = facts.train_loss or facts.held_train_loss  # where a log has it at the evaluations only
     first = train.finite if train is not None else None
@@ -96,20 +105,44 @@ def scaled_by_accumulation(facts: Facts) -> Outcome:
     ratio = float(first.values[0]) / math.log(facts.vocabulary)
     if not _scaled_by(facts, ratio):
         return []
+    start = Curve("ratio", first.steps[:1], np.array([ratio]))
+    return _scaled(facts, f"first training loss, {number(float(first.values[0]))},", "ln V", start)
+
+
+def _ratio_to_held_out(facts: Facts) -> Curve | None:
+    """Training loss over held-out loss at the evaluations; None where the record lacks one of them."""
+    if facts.train_loss is None or facts.val_loss is None:
+        return None
+    train, val = block_medians(facts.train_loss), facts.val_loss.finite
+    if not len(train):
+        return None
+    val = val.part(train.steps[0], train.steps[-1])
+    if min(len(train), len(val)) < MIN_POINTS_BESIDE:
+        return None
+    return Curve("ratio", val.steps, np.interp(val.steps, train.steps, train.values) / np.maximum(val.values, 1e-9))
+
+
+def _is_scaled(facts: Facts, ratios: Curve) -> bool:
+    """Whether the ratio is the accumulation, or one over it, all along: overfitting lowers it only bit by bit."""
+    accumulation = float(facts.accumulation or 1)
+    low, high = np.quantile(ratios.values, [0.1, 0.9])
+    return any(
+        low > factor * (1.0 - BESIDE_TOLERANCE) and high < factor * (1.0 + BESIDE_TOLERANCE)
+        for factor in (accumulation, 1.0 / accumulation)
+    )
+
+
+def _scaled(facts: Facts, what: str, of: str, ratios: Curve) -> list[Finding]:
+    ratio = float(np.median(ratios.values))
     return [
         Finding(
             kind="loss_scaled_by_accumulation",
             scope="run",
             severity="warning",
-            steps=(int(first.steps[0]),) * 2,
-            evidence={
-                "first_loss": float(first.values[0]),
-                "accumulation": facts.accumulation,
-                "ratio": round(ratio, 4),
-            },
-            sentence=f"The first training loss, {number(float(first.values[0]))}, is ln V "
-            f"{'multiplied' if ratio > 1 else 'divided'} by the accumulation of {facts.accumulation}: a sum was logged "
-            "where a mean is meant, or the reverse.",
+            steps=(int(ratios.steps[0]), int(ratios.steps[-1])),
+            evidence={"accumulation": facts.accumulation, "ratio": round(ratio, 4)},
+            sentence=f"The {what} is {of} {'multiplied' if ratio > 1 else 'divided'} by the accumulation of "
+            f"{facts.accumulation}: a sum was logged where a mean is meant, or the reverse.",
             alternatives=("only the log is scaled", "the gradient is scaled too, and with it the effect of clipping"),
             try_="repeat one step with accumulation 1 and the same stories: loss and gradient norm should not change",
         )
@@ -133,6 +166,9 @@ def fast_start(facts: Facts) -> Outcome:
     # A record that begins in the middle of a run has no start to speak of.
     if curve.steps[0] > 0.02 * curve.steps[-1] or start - best < 0.1 * start:
         return []
+    known = math.log(facts.vocabulary) if facts.vocabulary is not None else math.inf
+    # What an oversized initialisation costs at first is no learning: the fall counts from equal chances on.
+    begin, start = start, min(start, known) if best < known else start
     target = start - FAST_SHARE * (start - best)
     at = int(curve.steps[int(np.argmax(curve.values <= target))])
     if at > FAST_PART * curve.steps[-1]:
@@ -143,9 +179,10 @@ def fast_start(facts: Facts) -> Outcome:
             scope="run",
             severity="good",
             steps=(int(curve.steps[0]), at),
-            evidence={"curve": curve.name, "start": start, "at": at, "value": target, "best": best},
-            sentence=f"The loss fell fast at first: from {number(start)}, three quarters of its whole fall were "
-            f"done by step {at:,} ({share(at / curve.steps[-1])} of the run).",
+            evidence={"curve": curve.name, "start": begin, "from": start, "at": at, "value": target, "best": best},
+            sentence=f"The loss fell fast at first: {'' if begin == start else 'counted '}from {number(start)} on"
+            f"{'' if begin == start else ' (ln V)'}, three quarters of its whole fall were done by step {at:,} "
+            f"({share(at / curve.steps[-1])} of the run).",
         )
     ]
 
@@ -159,7 +196,8 @@ def stopping_point(facts: Facts) -> Outcome:
     if isinstance(curve, Silent):
         return curve
     last, steps = float(curve.steps[-1]), curve.steps
-    if any(each.over_at is None for each in episodes(curve)):
+    lost = any(not np.isfinite(each.values[-1]) for each in facts.loss_curves)
+    if lost or any(each.over_at is None for each in episodes(curve)):
         return []  # a run that ends in a divergence has no stopping point to judge
     fifth, third = curve.part(0.8 * last, last), curve.part(last * 2 / 3, last)
     if len(third) < 4:

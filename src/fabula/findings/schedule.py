@@ -130,7 +130,7 @@ def _peak_not_reached(facts: Facts, curve: Curve, steps: tuple[int, int], eviden
             "the warmup is counted in another unit than the steps",
             "the run was stopped early",
         ),
-        try_="set schedule.warmup to 5 % of the steps and repeat: a lower final loss says that the warmup cost it",
+        try_="set the warmup to 5 % of the steps and repeat: a lower final loss says that the warmup cost it",
     )
 
 
@@ -178,7 +178,7 @@ def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: d
                 evidence={**evidence, "warmup": warmup, "steps": end},
                 sentence=f"The warmup {'takes' if facts.planned else 'took'} {share((warmup or 0) / end)} of the run.",
                 alternatives=("the run was shortened and its warmup was not", "the warmup is counted in another unit"),
-                try_="set schedule.warmup to 5 % of the steps and repeat with the same seed",
+                try_="set the warmup to 5 % of the steps and repeat with the same seed: compare the final losses",
             )
         )
     after = curve.values[int(np.argmax(curve.values)) :]

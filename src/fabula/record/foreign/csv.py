@@ -14,6 +14,8 @@ from fabula.record.foreign.tables import LOSSES, choose, lost_lines, not_finite_
 from fabula.record.reader import Columns, Run
 
 SEPARATORS = ",;\t|"
+DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
+"""How spreadsheets of many countries write a number, between semicolons."""
 DOWNLOAD = ["wall time", "step", "value"]
 """The header of TensorBoard's download; the quantity stands in the file's name, behind `tag-`."""
 
@@ -136,6 +138,8 @@ def _whole(row: list[str]) -> bool:
 def _number(path: Path, cell: str, name: str) -> float:
     if _is_missing(cell):
         return float("nan")
+    if DECIMAL_COMMA.fullmatch(cell.strip()):
+        return float(cell.replace(",", "."))
     try:
         return float(cell)
     except ValueError as error:

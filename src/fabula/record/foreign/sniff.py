@@ -28,23 +28,32 @@ class Source:
     loose: bool = False
 
 
-def read_sources(path: Path) -> tuple[list[Run], list[str]]:
+@dataclass(frozen=True)
+class LeftOut:
+    """A source that could not be read, and why. Of a `damaged` one the form was known: it is a run, and not well."""
+
+    why: str
+    damaged: bool
+
+
+def read_sources(path: Path) -> tuple[list[Run], list[LeftOut]]:
     """The runs at `path` (a run, a folder of runs, a log; `-`: standard input), in the order of their names.
 
-    In a folder that holds no run of a known form, every file that may be a log is tried; the second value says which
-    were none, and why. Raises InputError when there is no run at all, or one is damaged.
+    The second value says what in a folder could not be read, and why: damaged runs, and, where there is no run of a
+    known form, files that are no logs. Raises InputError when there is no run at all, or `path` itself is damaged.
     """
-    runs, left_out = [], []
-    for source in find_sources(path):
-        if not source.loose:
-            runs += _read_source(source.path)
-            continue
+    runs: list[Run] = []
+    left_out = []
+    sources = find_sources(path)
+    for source in sources:
         try:
             runs += _read_source(source.path)
         except InputError as error:
-            left_out.append(str(error))
+            if len(sources) == 1 and not source.loose:
+                raise
+            left_out.append(LeftOut(str(error), damaged=not source.loose))
     if not runs:
-        raise InputError(f"{path} holds no log that fabula can read: {left_out[0]}")
+        raise InputError(f"{path} holds no log that fabula can read: {left_out[0].why}")
     return runs, left_out
 
 
@@ -85,6 +94,8 @@ def read_log(path: Path, content: bytes) -> list[Run]:
     """
     if not content.strip():
         raise InputError(f"{path} is empty; nothing was logged")
+    if content[:2] in (b"\x1f\x8b", b"PK"):
+        raise InputError(f"{path} is compressed; unpack it and give what is in it")
     if tensorboard.looks_like(content):
         return tensorboard.read(path, content)
     text = _decoded(path, content)

@@ -34,7 +34,10 @@ def choose(path: Path, names: Iterable[str]) -> dict[str, str]:
     listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     if "step" not in chosen:
         known = ", ".join(["step", "global_step", "iter"])
-        raise InputError(f"{path} has no column of steps ({known}, ...); its columns are: {listed or 'none'}")
+        raise InputError(
+            f"{path} has no column of steps ({known}, ...); its columns are: {listed or 'none'}; add one, or give the "
+            "one that counts the updates such a name"
+        )
     if not chosen.keys() & {*LOSSES, "grad_norm", "learning_rate"}:
         raise InputError(
             f"{path} has steps, but no loss, gradient norm or learning rate under a name that fabula knows; "
