@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from fabula.record.reader import read_run
-from fabula.report.ladder_view import PhaseView, read_ladder
+from fabula.report.ladder_view import read_ladder
+from fabula.report.views import PhaseView
 
 DOCS = Path(__file__).parent
 PAGE = DOCS.parent / "README.md"

@@ -5,7 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fabula.findings.effects import Effect, Final, as_finding, effect, sentence, signed, with_holm
+from fabula.findings.contrasts import Contrast, Recipe, across_tiers, contrasts
+from fabula.findings.effect_words import as_finding, sentence, signed, verdict_words
+from fabula.findings.effects import Effect, Final, answer, effect, with_holm
+from fabula.findings.statistics import mean_interval
 
 
 def finals(
@@ -127,3 +130,135 @@ def test_as_a_finding_it_carries_its_numbers() -> None:
 def test_a_true_minus() -> None:
     assert signed(-0.5) == "\N{MINUS SIGN}0.500"
     assert signed(0.5) == "+0.500"
+
+
+SUBSETS = {
+    "start": (), "a": ("a",), "b": ("b",), "c": ("c",), "a+b": ("a", "b"), "a+c": ("a", "c"), "b+c": ("b", "c"),
+    "all": ("a", "b", "c"),
+}  # fmt: skip
+FACTORIAL = [Recipe(name, ("start", *has)) for name, has in SUBSETS.items()]
+
+
+def of_model(contrast: Contrast, value: dict[tuple[str, ...], float]) -> float:
+    """The contrast's answer where a recipe's loss is the sum of `value` over the subsets of its phases."""
+    losses = {name: sum(size for key, size in value.items() if set(key) <= set(has)) for name, has in SUBSETS.items()}
+    return sum(weight * losses[place[1]] for place, weight in contrast.weights)
+
+
+def test_a_factorial_asks_for_effects_and_interactions() -> None:
+    """By hand: with main effects A, B, C, and A x B on top, the effect of `a` averages over with and without `b`."""
+    asked = {each.name: each for each in contrasts("basic", FACTORIAL)}
+    assert list(asked) == ["a", "b", "c", "a × b", "a × c", "b × c", "a × b × c"]
+    assert [each.kind for each in asked.values()] == ["effect"] * 3 + ["interaction"] * 4
+    value = {(): 5.0, ("a",): -1.0, ("b",): -0.5, ("c",): 0.25, ("a", "b"): 0.4, ("a", "b", "c"): 0.2}
+    told = {name: of_model(each, value) for name, each in asked.items()}
+    assert told == pytest.approx(
+        {
+            "a": -1 + 0.2 + 0.05, "b": -0.5 + 0.2 + 0.05, "c": 0.25 + 0.05,
+            "a × b": 0.4 + 0.1, "a × c": 0.1, "b × c": 0.1, "a × b × c": 0.2,
+        }
+    )  # fmt: skip
+    assert all(len(each.weights) == 8 for each in asked.values()), "every run contributes"
+    for each in asked.values():
+        assert sum(weight for _, weight in each.weights) == pytest.approx(0)
+
+
+def test_an_interaction_is_the_effect_under_its_condition_minus_the_effect_without() -> None:
+    random = np.random.default_rng(3)
+    finals_of = {("basic", name): finals(list(random.normal(3, 1, 3))) for name in SUBSETS}
+    for each in contrasts("basic", FACTORIAL)[3:]:
+        told = answer(each, finals_of).comparisons["stream"]
+        assert told.together is not None and told.apart is not None
+        assert told.paired.mean == pytest.approx(told.together - told.apart)
+    both = {place: np.array([run.losses["stream"] for run in runs]) for place, runs in finals_of.items()}
+    loss = {name: both["basic", name].mean() for name in SUBSETS}
+    told = answer(contrasts("basic", FACTORIAL)[3], finals_of).comparisons["stream"]
+    assert told.together == pytest.approx((loss["a+b"] - loss["a"] + loss["all"] - loss["a+c"]) / 2)
+    assert told.apart == pytest.approx((loss["b"] - loss["start"] + loss["b+c"] - loss["c"]) / 2)
+
+
+def test_a_main_effect_is_paired_by_seed_over_all_recipes() -> None:
+    random = np.random.default_rng(4)
+    table = {name: random.normal(3, 0.2, 3) for name in SUBSETS}
+    told = answer(contrasts("basic", FACTORIAL)[0], {("basic", n): finals(list(v)) for n, v in table.items()})
+    with_a = np.mean([table[name] for name, has in SUBSETS.items() if "a" in has], axis=0)
+    without = np.mean([table[name] for name, has in SUBSETS.items() if "a" not in has], axis=0)
+    expected = mean_interval(list(with_a - without))
+    assert told.num_runs == 24
+    assert told.comparisons["stream"].paired.mean == pytest.approx(expected.mean)
+    assert told.comparisons["stream"].paired.low == pytest.approx(expected.low)
+
+
+def test_other_designs() -> None:
+    path = [Recipe("x", ("x",)), Recipe("y", ("x", "y")), Recipe("z", ("x", "y", "z"))]
+    assert [(each.before, each.after, each.design) for each in contrasts("t", path)] == [
+        ("x", "y", "pair"), ("y", "z", "pair"),
+    ]  # fmt: skip
+    left = [Recipe("s", ("s",)), Recipe("whole", ("s", "a", "b", "c"))]
+    left += [Recipe(f"without-{x}", tuple(p for p in ("s", "a", "b", "c") if p != x)) for x in "abc"]
+    assert [(each.phases, each.before, each.after, each.design) for each in contrasts("t", left)] == [
+        (("a",), "without-a", "whole", "leave-one-out"), (("b",), "without-b", "whole", "leave-one-out"),
+        (("c",), "without-c", "whole", "leave-one-out"), (("whole",), "s", "whole", "pair"),
+    ]  # fmt: skip
+    some = [FACTORIAL[0], FACTORIAL[1], FACTORIAL[4]]  # a part of a factorial: what builds upon what
+    assert [(each.before, each.after) for each in contrasts("t", some)] == [("start", "a"), ("a", "a+b")]
+    assert [(each.before, each.after) for each in contrasts("t", [Recipe("p"), Recipe("q")])] == [("p", "q")]
+
+
+def test_how_an_effect_differs_between_tiers() -> None:
+    """Scale helps with `y` only: a claim of its own, at a context that both tiers have."""
+    path = [Recipe("x", ("x",)), Recipe("y", ("x", "y"))]
+    (asked,) = across_tiers({tier: contrasts(tier, path) for tier in ("small", "large")})
+    losses = {
+        ("small", "x"): [3.00, 3.02, 3.01], ("small", "y"): [2.90, 2.93, 2.91],
+        ("large", "x"): [2.80, 2.81, 2.83], ("large", "y"): [2.20, 2.22, 2.235],
+    }  # fmt: skip
+    runs = {
+        place: [
+            Final(
+                seed, {"stream": 9.0, "stream_at_128": loss}, {"stream": place[0], "stream_at_128": "r"}, len(place[0])
+            )
+            for seed, loss in enumerate(values)
+        ]
+        for place, values in losses.items()
+    }
+    each = with_holm([answer(asked, runs)])[0]
+    assert each.name == "y × large"
+    assert each.comparisons["stream"].paired.mean == pytest.approx(-0.595 + 0.0966667, abs=1e-5)
+    assert verdict_words(each) == "does more"
+    assert sentence(each).startswith("`y` does more on `large` than on `small`: its effect is −0.595 on `large`")
+
+
+def test_a_run_that_failed_is_told_and_the_rest_gets_no_verdict() -> None:
+    """Its seed cannot be paired; leaving it out in silence would flatter its recipe."""
+    before, after = finals([3.0, 3.1, 3.2]), finals([2.0, 2.1, 2.2])
+    before[2] = Final(2, {}, {}, float("nan"))
+    each = told(before, after)
+    assert each.verdict == "no verdict" and each.seeds == (0, 1)
+    assert "`before` seed 2 did not stay finite" in sentence(each)
+    assert each.comparisons["stream"].differences == pytest.approx((-1.0, -1.0)), "what there is, is shown"
+    runs = {("basic", name): finals([3.0, 3.1, 3.2]) for name in SUBSETS}
+    runs["basic", "b"][1] = Final(1, {"stream": float("nan"), "story": 1.0}, {}, 1e6)
+    for asked in contrasts("basic", FACTORIAL):
+        assert "`b` seed 1 did not stay finite" in answer(asked, runs).reason
+
+
+def test_the_unpaired_interval_takes_every_recipe_by_itself() -> None:
+    """Noise that a seed brings to all recipes widens the unpaired interval and not the paired one."""
+    shared = np.array([-0.3, 0.0, 0.3])
+    random = np.random.default_rng(5)
+    runs = {("basic", name): finals(list(3 + shared + random.normal(0, 0.01, 3))) for name in SUBSETS}
+    told = answer(contrasts("basic", FACTORIAL)[0], runs).comparisons["stream"]
+    assert told.paired.low is not None and told.paired.high is not None
+    assert told.unpaired.low is not None and told.unpaired.high is not None
+    assert told.unpaired.high - told.unpaired.low > 3 * (told.paired.high - told.paired.low)
+    assert told.correlation is not None and told.correlation > 0.99
+
+
+def test_what_would_have_been_told() -> None:
+    """A mean just above the least that is told has a verdict, one just below it has none."""
+    scatter = np.array([-0.01, 0.0, 0.01])
+    least = told(finals([3.0, 3.0, 3.0]), finals(list(2.5 + scatter))).comparisons["stream"].least_told(2)
+    assert least is not None
+    for size, verdict in ((1.01, "improved"), (0.99, "no evidence")):
+        assert told(finals([3.0, 3.0, 3.0]), finals(list(3 - size * least + scatter))).verdict == verdict

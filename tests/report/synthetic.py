@@ -184,6 +184,26 @@ def write_run(
             },
         },
     )
+    if status == "finished" and evaluated[-1] == steps and math.isfinite(line["val_loss"]):
+        write_stories(folder, line, seed)
+
+
+def _end(has: list[str]) -> float:
+    """Final loss of a recipe off the path: the changes add up."""
+    return END["baseline"] - 1.8 * ("init" in has) - 0.1 * ("cosine" in has) - 0.9 * ("packed" in has)
+
+
+def write_stories(folder: Path, line: dict[str, Any], seed: int) -> None:
+    """A final evaluation story by story: 200 stories of unequal difficulty, which add up to its losses."""
+    random = np.random.default_rng(7)  # the same stories for every run
+    tokens = random.integers(50, 400, 200)
+    hard = random.normal(0, 0.3, 200) + np.random.default_rng(seed).normal(0, 0.01, 200)
+    with open(folder / "evaluations.jsonl", "w") as file:
+        for protocol, column in (("stream", "val_loss"), ("story", "val_loss_story")):
+            nats = tokens * (line[column] + hard - (tokens * hard).sum() / tokens.sum())
+            fields = {"kind": "stories", "step": line["step"], "protocol": protocol, "split": "validation"}
+            ruler = json.loads((folder / "run.json").read_text())["rulers"][protocol]
+            file.write(json_line({**fields, "ruler": ruler, "tokens": tokens.tolist(), "nats": nats.round(4).tolist()}))
 
 
 def write_ladder(
@@ -202,24 +222,30 @@ def write_ladder(
     plan = {
         "format": 1,
         "name": ladder.name,
+        "design": ladder.design,
         "tiers": list(tiers),
-        "phases": [{"name": phase.name, "change": phase.change} for phase in ladder.phases],
+        "phases": [
+            {"name": cell.name, "change": cell.change, "includes": [phase.name for phase in cell.phases]}
+            for cell in ladder.cells
+        ],
         "seeds": seeds,
         "scale": scale,
         "command": "fabula ladder seeds --data D --out L",
     }
     (folder / "ladder.json").write_text(json.dumps(plan))
     for tier in tiers:
-        for phase in ladder.phases:
+        for phase in ladder.cells:
             recipe = ladder.recipe(tier, phase.name, scale)
             better = {"basic": 0.0, "mid": 0.25, "quality": 0.9}.get(tier, 0.0)
             worse = {"basic": 1.0, "mid": 1.5, "quality": 3.0}.get(tier, 1.0)
             for seed in range(seeds):
                 if (tier, phase.name, seed) in leave_out:
                     continue
+                has = [each.name for each in phase.phases]
+                plain = "init" not in has and "baseline" in has
                 arguments: dict[str, Any] = {
-                    "start": START.get(phase.name, 10.84) * (worse if phase.name == "baseline" else 1.0),
-                    "end": END.get(phase.name, 3.0) - better,
+                    "start": START["baseline" if plain else "init"] * (worse if plain else 1.0),
+                    "end": END.get(phase.name, _end(has)) - better,
                     "tail": TAILS.get(phase.name, " and they lived."),
                 }
                 arguments |= of_phase.get(phase.name, {}) | of_phase.get(f"{phase.name}_{seed}", {})

@@ -1,31 +1,41 @@
-"""What a phase changed, and whether that is more than noise: paired differences of final evaluations.
+"""What a ladder shows: effects and interactions on the final loss, and whether they are more than noise.
 
-Runs of one seed see the same stories in the same order, so phases are compared seed by seed: the mean of the paired
-differences with its t interval. All verdicts of one table share one error rate (Holm 1979), so the chance that a
-ladder without any effect shows one stays below 5 %.
+Runs of one seed see the same stories in the same order, so every question (contrasts.py) is asked seed by seed: the
+mean of the answers with its t interval. All verdicts of one table share one error rate (Holm 1979), so the chance that
+a ladder without any effect shows one stays below 5 %.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from fabula.findings.statistics import Interval, correlation, holm, mean_interval, unpaired_interval
-from fabula.record.finding import Finding
+from fabula.findings.contrasts import Contrast, Place, Recipe, Weights, contrasts
+from fabula.findings.statistics import Interval, correlation, holm, mean_interval, t_quantile, unpaired_contrast
 
 LEVEL = 0.95
 PROTOCOLS = ("stream", "story")
+SAME_POSITIONS = 0.01
+"""Recipes of one tier may differ by this share of their positions: rounding of steps, nothing else."""
 Verdict = Literal["improved", "worse", "no evidence", "depends on the protocol", "no verdict"]
 
 
 @dataclass(frozen=True)
 class Final:
-    """The final full evaluation of one run: loss and ruler hash, a protocol each."""
+    """What one run came to: its losses and their rulers by name (`stream`, `story`, each also with `_at_128`). A run
+    that failed has no losses and is here all the same: leaving it out would flatter its recipe."""
 
     seed: int
     losses: dict[str, float]
     rulers: dict[str, str]
     positions: float
+
+    @property
+    def is_finite(self) -> bool:
+        return bool(self.losses) and all(math.isfinite(loss) for loss in self.losses.values())
+
+
+Finals = Mapping[Place, Sequence[Final]]
 
 
 @dataclass(frozen=True)
@@ -33,23 +43,27 @@ class Comparison:
     """One protocol of one effect. Differences are after - before: negative is better."""
 
     protocol: str
+    ruler: str
     before: tuple[float, ...]
     after: tuple[float, ...]
+    """The two sides seed by seed; of an effect, mean losses."""
     paired: Interval
+    unpaired: Interval
+    """What the same losses would say if no two of them shared a seed."""
+    apart: float | None = None
+    together: float | None = None
+    """Of an interaction, the mean effect without its condition, and under it."""
     p_adjusted: float | None = None
+    stories: tuple[float, float] | None = None
+    """What other validation stories would have made of the mean (stories.py): the middle 95 % of resamples."""
 
     @property
     def differences(self) -> tuple[float, ...]:
         return tuple(b - a for a, b in zip(self.before, self.after, strict=True))
 
     @property
-    def unpaired(self) -> Interval:
-        """What the same losses would say without the pairing."""
-        return unpaired_interval(self.before, self.after, LEVEL)
-
-    @property
     def correlation(self) -> float | None:
-        """How far the pairs rise and fall together; None for two pairs, which always lie on a line."""
+        """How far the two sides rise and fall together; None for two seeds, which always lie on a line."""
         return correlation(self.before, self.after) if len(self.before) > 2 else None
 
     def says(self) -> Verdict:
@@ -59,17 +73,48 @@ class Comparison:
             return "no evidence"
         return "improved" if self.paired.mean < 0 else "worse"
 
+    def least_told(self, num_claims: int) -> float | None:
+        """The smallest mean that would have had a verdict at this scatter over the seeds, as the table's first."""
+        if self.paired.low is None or self.paired.high is None:
+            return None
+        half, degrees = (self.paired.high - self.paired.low) / 2, len(self.before) - 1
+        strict = t_quantile(1 - (1 - LEVEL) / (2 * max(1, num_claims)), degrees)
+        return half * strict / t_quantile(0.5 + LEVEL / 2, degrees)
+
 
 @dataclass(frozen=True)
 class Effect:
-    """One phase against another within a tier. `reason` says why there is no verdict, where there is none."""
+    """The answer to one question. `reason` says why there is no verdict, where there is none."""
 
-    tier: str
-    before: str
-    after: str
+    contrast: Contrast
     seeds: tuple[int, ...]
     comparisons: dict[str, Comparison]
     reason: str = ""
+
+    @property
+    def kind(self) -> str:
+        return self.contrast.kind
+
+    @property
+    def tier(self) -> str:
+        """The tier; the larger one, where two are compared."""
+        return self.contrast.tiers[-1]
+
+    @property
+    def before(self) -> str:
+        return self.contrast.before
+
+    @property
+    def after(self) -> str:
+        return self.contrast.after
+
+    @property
+    def name(self) -> str:
+        return self.contrast.name
+
+    @property
+    def num_runs(self) -> int:
+        return len(self.seeds) * len(self.contrast.weights)
 
     @property
     def verdict(self) -> Verdict:
@@ -85,112 +130,103 @@ class Effect:
 
 
 def effect(tier: str, before: str, after: str, finals_before: Sequence[Final], finals_after: Sequence[Final]) -> Effect:
-    """Compare two phases on the seeds that both have finished."""
-    first = {final.seed: final for final in finals_before}
-    second = {final.seed: final for final in finals_after}
-    seeds = tuple(sorted(first.keys() & second.keys()))
-    if not seeds:
-        return Effect(tier, before, after, (), {}, "no seed has finished both")
-    lost = [seed for seed in seeds if not (_is_finite(first[seed]) and _is_finite(second[seed]))]
-    if lost:  # leaving them out would flatter the phase that lost them
-        names = ", ".join(map(str, lost))
-        return Effect(tier, before, after, seeds, {}, f"the final loss of seed {names} is not finite")
-    pairs = [(first[seed], second[seed]) for seed in seeds]
-    comparisons: dict[str, Comparison] = {}
+    """Compare two recipes of a tier."""
+    (contrast,) = contrasts(tier, [Recipe(before), Recipe(after)])
+    return answer(contrast, {(tier, before): finals_before, (tier, after): finals_after})
+
+
+def answer(contrast: Contrast, finals: Finals, protocols: Sequence[str] = PROTOCOLS) -> Effect:
+    """Ask `contrast` of the seeds that all of its recipes have come to an end with.
+
+    Where a run failed, the others are shown without a verdict: without it they flatter its recipe.
+    """
+    by_seed = {place: {final.seed: final for final in finals.get(place, ())} for place, _ in contrast.weights}
+    seeds = sorted(set.intersection(*(set(runs) for runs in by_seed.values())))
+    lost = [
+        f"`{place[1]}` seed {seed}"
+        for place, runs in by_seed.items()
+        for seed, run in runs.items()
+        if not run.is_finite
+    ]
+    whole = tuple(seed for seed in seeds if all(runs[seed].is_finite for runs in by_seed.values()))
     reason = ""
-    for protocol in PROTOCOLS:
-        if not all(protocol in final.losses for pair in pairs for final in pair):
+    if lost:
+        reason = f"the loss of {_listed(lost)} did not stay finite, and the rest would flatter it"
+    if not whole:
+        return Effect(contrast, (), {}, reason or "no seed has finished all that it compares")
+    comparisons: dict[str, Comparison] = {}
+    for protocol in protocols:
+        key = protocol + contrast.at
+        runs = [by_seed[place][seed] for place, _ in contrast.weights for seed in whole]
+        if not all(key in run.losses for run in runs):
             continue
-        if len({final.rulers.get(protocol) for pair in pairs for final in pair}) > 1:
-            reason = f"the rulers of `{protocol}` differ: another text, rule or context was measured"
+        rulers = {run.rulers.get(key, "") for run in runs}
+        if len(rulers) > 1:
+            reason = reason or f"the rulers of `{protocol}` differ: another text, rule or context was measured"
             continue
-        comparisons[protocol] = _compare(
-            protocol, [a.losses[protocol] for a, _ in pairs], [b.losses[protocol] for _, b in pairs]
-        )
-    if not comparisons and not reason:
-        reason = "the final evaluation is missing"
-    if any(abs(a.positions - b.positions) > 0.01 * max(a.positions, b.positions) for a, b in pairs):
-        reason = "the two were trained on unequal numbers of positions"
-    elif len(seeds) == 1 and not reason:
-        reason = "one seed only"
-    return Effect(tier, before, after, seeds, comparisons, reason)
+        losses = {place: [runs[seed].losses[key] for seed in whole] for place, runs in by_seed.items()}
+        comparisons[protocol] = _compare(protocol, rulers.pop(), contrast, losses)
+    if not comparisons:
+        reason = reason or "the final evaluation is missing"
+    for tier in contrast.tiers:
+        positions = [
+            by_seed[place][seed].positions for place, _ in contrast.weights if place[0] == tier for seed in whole
+        ]
+        if max(positions) - min(positions) > SAME_POSITIONS * max(positions):
+            reason = reason or f"the recipes of {tier} were trained on unequal numbers of positions"
+    if len(whole) == 1:
+        reason = reason or "one seed only"
+    return Effect(contrast, whole, comparisons, reason)
 
 
-def _is_finite(final: Final) -> bool:
-    return bool(final.losses) and all(math.isfinite(loss) for loss in final.losses.values())
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def _compare(protocol: str, before: list[float], after: list[float]) -> Comparison:
-    differences = [b - a for a, b in zip(before, after, strict=True)]
-    return Comparison(protocol, tuple(before), tuple(after), mean_interval(differences, LEVEL))
+def _weighted(weights: Weights, losses: Mapping[Place, Sequence[float]]) -> list[float]:
+    """The weighted sum of losses, seed by seed."""
+    num_seeds = len(next(iter(losses.values())))
+    return [math.fsum(weight * losses[place][index] for place, weight in weights) for index in range(num_seeds)]
 
 
-def with_holm(effects: Sequence[Effect]) -> list[Effect]:
-    """The same effects with p values adjusted over the whole table, both protocols counted."""
-    places = [
+def _compare(protocol: str, ruler: str, contrast: Contrast, losses: Mapping[Place, Sequence[float]]) -> Comparison:
+    before, after = (tuple(_weighted(side, losses)) for side in contrast.sides)
+
+    def mean_of(side: Weights) -> float | None:
+        return math.fsum(_weighted(side, losses)) / len(before) if contrast.apart else None
+
+    return Comparison(
+        protocol,
+        ruler,
+        before,
+        after,
+        paired=mean_interval([b - a for a, b in zip(before, after, strict=True)], LEVEL),
+        unpaired=unpaired_contrast([(weight, losses[place]) for place, weight in contrast.weights], LEVEL),
+        apart=mean_of(contrast.apart),
+        together=mean_of(contrast.together),
+    )
+
+
+def num_claims(effects: Sequence[Effect]) -> int:
+    """Claims that share the error rate: every protocol of every effect that may have a verdict."""
+    return len(_claims(effects))
+
+
+def _claims(effects: Sequence[Effect]) -> list[tuple[int, str, float]]:
+    return [
         (index, protocol, comparison.paired.p)
         for index, each in enumerate(effects)
         for protocol, comparison in each.comparisons.items()
         if comparison.paired.p is not None and not each.reason
     ]
-    adjusted = holm([p for _, _, p in places])
+
+
+def with_holm(effects: Sequence[Effect]) -> list[Effect]:
+    """The same effects with p values adjusted over the whole table, both protocols counted."""
+    claims = _claims(effects)
+    adjusted = holm([p for _, _, p in claims])
     tables = [dict(each.comparisons) for each in effects]
-    for (index, protocol, _), p in zip(places, adjusted, strict=True):
-        old = tables[index][protocol]
-        tables[index][protocol] = replace(old, p_adjusted=p)
-    return [
-        Effect(each.tier, each.before, each.after, each.seeds, table, each.reason)
-        for each, table in zip(effects, tables, strict=True)
-    ]
-
-
-def sentence(each: Effect) -> str:
-    """The effect in one sentence, with its interval; without a verdict, why there is none."""
-    told = each.headline
-    if told is None:
-        return f"`{each.after}` against `{each.before}`: no verdict, {each.reason}."
-    mean, low, high = told.paired.mean, told.paired.low, told.paired.high
-    direction = "below" if mean < 0 else "above"
-    ended = f"ended {abs(mean):.3f} {direction} `{each.before}` on `{told.protocol}`"
-    if each.verdict == "no verdict" or low is None or high is None:
-        return f"`{each.after}` {ended}; no verdict: {each.reason}."
-    seeds = f"95 % interval {signed(low)} to {signed(high)}, {len(each.seeds)} seeds"
-    if each.verdict == "no evidence":
-        return f"No evidence that `{each.after}` changed the loss: it {ended} ({seeds})."
-    if each.verdict == "depends on the protocol":
-        parts = ", ".join(f"{comparison.says()} on `{name}`" for name, comparison in each.comparisons.items())
-        return f"What `{each.after}` does depends on the protocol ({parts}): it {ended} ({seeds})."
-    word = "improved on" if each.verdict == "improved" else "is worse than"
-    return f"`{each.after}` {word} `{each.before}` by {abs(mean):.3f} on `{told.protocol}` ({seeds})."
-
-
-def signed(value: float) -> str:
-    """A difference with its sign, three decimals, and a true minus."""
-    text = f"{value:+.3f}"
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def as_finding(each: Effect) -> Finding:
-    told = each.headline
-    evidence = {
-        "tier": each.tier,
-        "before": each.before,
-        "after": each.after,
-        "verdict": each.verdict,
-        "seeds": list(each.seeds),
-        "protocols": {
-            name: {
-                "differences": [round(value, 6) for value in comparison.differences],
-                "mean": comparison.paired.mean,
-                "interval": [comparison.paired.low, comparison.paired.high],
-                "p_holm": comparison.p_adjusted,
-                "unpaired_interval": [comparison.unpaired.low, comparison.unpaired.high],
-                "correlation": comparison.correlation,
-            }
-            for name, comparison in each.comparisons.items()
-        },
-    }
-    good = each.verdict == "improved" and told is not None
-    return Finding(
-        kind="effect", scope="ladder", severity="good" if good else "note", sentence=sentence(each), evidence=evidence
-    )
+    for (index, protocol, _), p in zip(claims, adjusted, strict=True):
+        tables[index][protocol] = replace(tables[index][protocol], p_adjusted=p)
+    return [replace(each, comparisons=table) for each, table in zip(effects, tables, strict=True)]

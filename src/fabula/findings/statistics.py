@@ -106,18 +106,26 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
 
 def unpaired_interval(before: Sequence[float], after: Sequence[float], level: float = 0.95) -> Interval:
     """Difference of means, after - before, with Welch's t interval (Welch 1947; both need two values)."""
-    difference = math.fsum(after) / len(after) - math.fsum(before) / len(before)
-    if min(len(before), len(after)) < 2:
-        return Interval(difference, None, None, None, len(before) + len(after))
-    shares = [standard_deviation(values) ** 2 / len(values) for values in (before, after)]
-    error = math.sqrt(sum(shares))
+    return unpaired_contrast([(-1.0, before), (1.0, after)], level)
+
+
+def unpaired_contrast(groups: Sequence[tuple[float, Sequence[float]]], level: float = 0.95) -> Interval:
+    """Weighted sum of group means, each group with a variance of its own (Welch 1947, with Satterthwaite's degrees of
+    freedom): what the values say when none of them belong together. `groups` are (weight, values)."""
+    mean = math.fsum(weight * math.fsum(values) / len(values) for weight, values in groups)
+    num = sum(len(values) for _, values in groups)
+    if min(len(values) for _, values in groups) < 2:
+        return Interval(mean, None, None, None, num)
+    shares = [(weight * standard_deviation(values)) ** 2 / len(values) for weight, values in groups]
+    error = math.sqrt(math.fsum(shares))
     if error == 0.0:
-        return Interval(difference, difference, difference, _p_of(difference, 0.0, 1.0), len(before) + len(after))
-    parts = zip(shares, (len(before), len(after)), strict=True)
-    degrees = sum(shares) ** 2 / sum(share**2 / (n - 1) for share, n in parts)
+        return Interval(mean, mean, mean, _p_of(mean, 0.0, 1.0), num)
+    sizes = (len(values) for _, values in groups)
+    degrees = math.fsum(shares) ** 2 / math.fsum(
+        share**2 / (size - 1) for share, size in zip(shares, sizes, strict=True)
+    )
     half = t_quantile(0.5 + level / 2.0, degrees) * error
-    p = _p_of(difference, error, degrees)
-    return Interval(difference, difference - half, difference + half, p, len(before) + len(after))
+    return Interval(mean, mean - half, mean + half, _p_of(mean, error, degrees), num)
 
 
 def _p_of(mean: float, error: float, degrees: float) -> float:

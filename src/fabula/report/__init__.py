@@ -9,7 +9,7 @@ from fabula.record.files import write_text
 
 if TYPE_CHECKING:
     from fabula.findings import Flags
-    from fabula.report.ladder_view import LadderView
+    from fabula.report.views import LadderView
 
 
 def write_report(paths: Sequence[Path], out: Path, flags: "Flags | None" = None) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def summary(paths: Sequence[Path], flags: "Flags | None" = None) -> dict[str, An
 
 
 def _summary(ladder: "LadderView") -> dict[str, Any]:
-    from fabula.findings.effects import as_finding
+    from fabula.findings.effect_words import as_finding
     from fabula.report.blocks import plain_text
     from fabula.report.interpretation import out_of_order
 

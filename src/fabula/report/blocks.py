@@ -117,6 +117,8 @@ class Paragraph:
 @dataclass(frozen=True)
 class Bullets:
     items: tuple[Rich, ...]
+    anchors: tuple[str, ...] = ()
+    """One an item where links lead to them; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ class FigureGrid:
 class Completions:
     prompt: str
     entries: tuple[tuple[Rich, str], ...]
-    """Label and completion."""
+    """Label, which may say what was found in it, and completion."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,8 @@ class FindingCard:
     """The worst of them, which gives causes and experiment."""
     sayings: tuple[tuple[str, str], ...]
     """Seed and sentence of each that is told."""
+    evidence: str = ""
+    """The numbers of the worst."""
     more: str = ""
     """What is told in short: further seeds."""
     figure: str = ""

@@ -1,14 +1,29 @@
 """How the runs went, topic by topic, in the shape of the seeds' interpretation; and what is worth remembering.
 
-Every sentence is a finding's own, and leads to the figure that shows it.
+Every sentence is a finding's own, and leads to what shows it. A topic of which nothing can be said, says why.
 """
 
 from collections.abc import Sequence
 
-from fabula.report.blocks import Block, Bullets, Details, Heading, Part, Rich, code, link, quiet, rich, strong, told
-from fabula.report.ladder_view import LadderView, TierView
+from fabula.record.finding import Finding
+from fabula.report.blocks import (
+    Block,
+    Bullets,
+    Details,
+    Heading,
+    Part,
+    Rich,
+    code,
+    joined,
+    link,
+    quiet,
+    rich,
+    strong,
+    told,
+)
 from fabula.report.stability import FoundGroup, stability_of
-from fabula.report.wording import loss_text, seeds_text, slug
+from fabula.report.views import LadderView, RunView, TierView
+from fabula.report.wording import evidence_text, loss_text, seeds_text, slug, steps_text
 
 TOPICS = {
     "Loss": ("initial_loss_off", "fast_start", "epoch_staircase", "loss_scaled_by_accumulation"),
@@ -34,23 +49,47 @@ TOPICS = {
         "schedule_in_micro_steps",
     ),
     "Set-up": ("window_never_binds", "updates_lost_to_rounding", "evaluation_too_noisy", "eot_missing"),
+    "Completions": ("prompt_drift", "repetition", "copying", "inconsistency"),
 }
+ALWAYS_TOLD = ("Loss", "Generalisation", "Stability", "Stopping point", "Gradient norm", "Learning-rate schedule")
+"""What the seeds' interpretation speaks of: where nothing was found there, the page says what was looked for."""
 FIGURES = {"Gradient norm": "norm", "Learning-rate schedule": "rate"}
 """The figure that shows a topic, where it is not the validation loss."""
+MOST_SAYINGS = 4
+"""Findings of one kind in one run that are told one by one."""
+
+
+def topic_of(kind: str) -> str:
+    return next((topic for topic, kinds in TOPICS.items() if kind in kinds), "")
+
+
+def figure_of(tier: str, kind: str, drawn: set[str]) -> str:
+    """The anchor of the figure that shows a kind; empty where none of those in `drawn` does."""
+    topic = topic_of(kind)
+    wanted = () if topic == "Completions" else (FIGURES[topic],) if topic in FIGURES else ("val", "train")
+    anchors = (slug("figure", tier, which) for which in wanted)
+    return next((anchor for anchor in anchors if anchor in drawn), "")
 
 
 def course(tier: TierView, groups: Sequence[FoundGroup], drawn: set[str], open_: bool) -> list[Block]:
     """The topics of a tier; folded away unless `open_`. `drawn` holds the anchors of the figures that there are."""
     blocks: list[Block] = []
     for topic, kinds in TOPICS.items():
-        figure = slug("figure", tier.name, FIGURES.get(topic, "val"))
-        there = [group for group in groups if group.tier == tier.name and group.kind in kinds]
-        items = [_item(group, figure if figure in drawn else "") for group in _by_phase(tier, there)]
+        there = _by_phase(tier, [group for group in groups if group.tier == tier.name and group.kind in kinds])
+        items = [(_item(group, drawn), _own_anchor(group)) for group in there]
+        if not items and topic in ALWAYS_TOLD:
+            items = [(text, "") for text in _nothing(tier.runs, kinds)]
         if items:
-            blocks += [Heading(3, rich(topic), slug("course", tier.name, topic)), Bullets(tuple(items))]
+            heading = Heading(3, rich(topic), slug("course", tier.name, topic))
+            blocks += [heading, Bullets(tuple(text for text, _ in items), tuple(anchor for _, anchor in items))]
     if not blocks or open_:
         return blocks
     return [Details(rich(f"How the runs of {tier.name} went, topic by topic"), tuple(blocks))]
+
+
+def _own_anchor(group: FoundGroup) -> str:
+    """Warnings and failures have a card, which links lead to; of the others this item is the place."""
+    return "" if group.severity in ("warning", "failure") else group.anchor
 
 
 def _by_phase(tier: TierView, groups: Sequence[FoundGroup]) -> list[FoundGroup]:
@@ -58,17 +97,53 @@ def _by_phase(tier: TierView, groups: Sequence[FoundGroup]) -> list[FoundGroup]:
     return sorted(groups, key=lambda group: order.index(group.phase))
 
 
-def _item(group: FoundGroup, figure: str) -> Rich:
-    """A finding as its first seed tells it, with the steps as the way to the figure."""
-    _, finding = group.found[0]
-    seed = "" if group.foreign else f" seed {group.seeds[0]}"
-    parts: list[Part] = [code(group.phase), f"{seed}: ", told(finding.sentence)]
-    if finding.steps is not None and figure:
-        first, last = finding.steps
-        parts += [" ", link(f"Step {first:,}" if first == last else f"Steps {first:,} to {last:,}", figure)]
+def _item(group: FoundGroup, drawn: set[str]) -> Rich:
+    """The findings of one kind as the first seed has them, each with the way to what shows it."""
+    first, _ = group.found[0]
+    findings = [finding for view, finding in group.found if view is first]
+    seed = "" if group.foreign else f" seed {first.seed}"
+    parts: list[Part] = [code(group.phase), f"{seed}: "]
+    for finding in findings[:MOST_SAYINGS]:
+        parts += [told(finding.sentence), *_evidence(group, finding, drawn), " "]
+    if len(findings) > MOST_SAYINGS:
+        parts.append(f"And {len(findings) - MOST_SAYINGS} more of the kind. ")
+    if _own_anchor(group) == "":
+        parts.append(link("Causes", group.anchor))
     if len(group.seeds) > 1:
         parts.append(quiet(f" Also {seeds_text(group.seeds[1:])}."))
     return rich(*parts)
+
+
+def _evidence(group: FoundGroup, finding: Finding, drawn: set[str]) -> list[Part]:
+    """The way to the curve that shows a finding; the numbers themselves where no curve does."""
+    if finding.scope == "completions":
+        return [" ", link("Completions", "completions")]
+    figure = figure_of(group.tier, group.kind, drawn)
+    if finding.steps is not None and figure:
+        return [" ", link(steps_text(finding.steps), figure)]
+    numbers = evidence_text(finding)
+    return [quiet(f" ({numbers})")] if numbers else []
+
+
+def _nothing(runs: Sequence[RunView], kinds: Sequence[str]) -> list[Rich]:
+    """Of a topic without findings: what was looked for, and what could not be."""
+    diagnoses = [view.diagnosis for view in runs if view.diagnosis is not None]
+    if not diagnoses:
+        return []
+    lacks: dict[str, list[str]] = {}
+    for diagnosis in diagnoses:
+        for silent in diagnosis.silent:
+            for kind in set(silent.kinds) & set(kinds):
+                lacks.setdefault(kind, []).append(silent.lacks)
+    unknown = {kind for kind, told_by in lacks.items() if len(told_by) == len(diagnoses)}
+    looked = [kind for kind in kinds if kind not in unknown]
+    items = []
+    if looked:
+        items.append(rich("Looked for and not found: ", joined([code(kind) for kind in looked]), "."))
+    if unknown:
+        reasons = dict.fromkeys(lacks[kind][0] for kind in kinds if kind in unknown)
+        items.append(rich("Not looked for, because not known: ", "; ".join(reasons), "."))
+    return items
 
 
 def points(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Rich]:
@@ -76,15 +151,17 @@ def points(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Rich]:
     items: list[Rich] = []
     for tier in ladder.tiers:
         where = f" on {tier.name}" if len(ladder.tiers) > 1 else ""
-        improved = [each for each in tier.effects if each.verdict == "improved" and each.headline]
+        effects = [each for each in tier.effects if each.kind == "effect"]
+        improved = [each for each in effects if each.verdict == "improved" and each.headline]
         if improved:
             largest = min(improved, key=lambda each: each.headline.paired.mean if each.headline else 0.0)
             assert largest.headline is not None
             size = loss_text(abs(largest.headline.paired.mean))
-            items.append(rich("The largest gain", where, " came from ", code(largest.after), f": {size} nats."))
+            name = code(largest.contrast.phases[0])
+            items.append(rich("The largest gain", where, " came from ", name, f": {size} nats."))
         items += [
-            rich("Whether ", code(each.after), " helps", where, " was not shown at this scale.")
-            for each in tier.effects
+            rich("Whether ", code(each.contrast.phases[0]), " helps", where, " was not shown at this scale.")
+            for each in effects
             if each.verdict == "no evidence"
         ]
         falling = {group.phase for group in groups if group.tier == tier.name and group.kind == "still_improving"}
@@ -92,12 +169,33 @@ def points(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Rich]:
             items.append(
                 rich("Every phase was still falling at its end", where, ": with more steps the order may change.")
             )
-        unstable = list(
-            dict.fromkeys(view.phase for view in tier.runs if stability_of(view) in ("diverged", "recovered"))
-        )
-        if unstable:
-            names = [code(name) for name in unstable]
-            items.append(rich(strong("Divergence"), where, " was seen in ", *_listed(names), " alone."))
+        items += _lost(tier, groups, where)
+    return items
+
+
+def _lost(tier: TierView, groups: Sequence[FoundGroup], where: str) -> list[Rich]:
+    """Which phases diverged, and of a single run what it lost by that."""
+    unstable = list(dict.fromkeys(view.phase for view in tier.runs if stability_of(view) in ("diverged", "recovered")))
+    if not unstable:
+        return []
+    if len(tier.phases) > 1:
+        names = [code(name) for name in unstable]
+        only = " and in no other phase" if len(unstable) < len(tier.phases) and not tier.foreign else ""
+        items = [rich(strong("Divergence"), where, " was seen in ", *_listed(names), f"{only}.")]
+    else:
+        items = []
+    for group in groups:
+        if group.tier == tier.name and group.kind == "divergence" and len(tier.runs) == 1:
+            view, finding = group.found[-1]
+            if finding.severity == "failure" and view.best_loss is not None:
+                items.append(
+                    rich(
+                        "The end of this run is not its best: the loss had been at ",
+                        strong(loss_text(view.best_loss)),
+                        f" and ended at {loss_text(finding.evidence['final'])}. ",
+                        link(steps_text(finding.steps), group.anchor),
+                    )
+                )
     return items
 
 

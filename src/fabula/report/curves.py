@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fabula.findings.facts import Curve
-from fabula.report.ladder_view import RunView, TierView
+from fabula.report.views import RunView, TierView
 
 RAW_BUCKETS = 240
 """Buckets of a raw curve, two values each: more than a page has pixels for."""

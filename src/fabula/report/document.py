@@ -1,6 +1,7 @@
 """The report's order: verdict and headline table first, then each tier, completions, findings, provenance."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from fabula.report.blocks import (
     Block,
@@ -14,17 +15,22 @@ from fabula.report.blocks import (
     FindingCards,
     Heading,
     Paragraph,
+    Part,
     Rich,
     Switches,
     Table,
+    Tone,
     code,
+    link,
     rich,
     strong,
+    toned,
 )
-from fabula.report.course import course, points
+from fabula.report.course import course, figure_of, points, topic_of
 from fabula.report.curves import curves_of_tier
-from fabula.report.figures import colours, effects_figure, figures
-from fabula.report.foreign_logs import alarms, log_blocks, log_lead, logs_table
+from fabula.report.effect_blocks import across_blocks, effect_blocks, noise_blocks
+from fabula.report.figures import colours, figures
+from fabula.report.foreign_logs import alarms, files_table, log_blocks, log_lead, logs_table
 from fabula.report.interpretation import (
     glance,
     health,
@@ -33,21 +39,18 @@ from fabula.report.interpretation import (
     silent_rules,
     unfinished,
     verdicts,
-    why,
 )
-from fabula.report.ladder_view import LadderView, RunView, TierView
 from fabula.report.provenance import facts_table, phase_differences, runs_table, tier_differences
 from fabula.report.stability import EPISODES, FoundGroup, found_groups
 from fabula.report.tables import (
     counted,
-    effects_table,
     final_comparison,
     final_metrics,
     mechanism,
-    pairing_table,
     timeline,
 )
-from fabula.report.wording import parameters_text, plural, run_name, seeds_text, slug
+from fabula.report.views import LadderView, RunView, TierView
+from fabula.report.wording import evidence_text, parameters_text, plural, run_name, seeds_text, slug
 
 MOST_SAYINGS = 6
 """Sentences of one kind on one card."""
@@ -65,12 +68,12 @@ def make_document(ladder: LadderView) -> Document:
         blocks.append(logs_table(logs))
     comparison = final_comparison(own)
     if comparison is not None:
-        blocks += [_heading(2, "Final comparison", "comparison", "Comparison"), comparison]
+        blocks += [_heading(2, "Final comparison", "comparison", "Comparison"), comparison, *across_blocks(own)]
     for tier in own.tiers:
-        blocks += _tier(tier, groups, drawn[tier.name])
+        blocks += _tier(tier, groups, drawn[tier.name], own.num_claims)
     for tier in logs:
         blocks += log_blocks(tier, drawn[tier.name])
-    blocks += _completions(own)
+    blocks += _completions(own, groups)
     blocks += _findings(ladder, groups, {figure.anchor for each in drawn.values() for figure in each})
     blocks += _recipes(own)
     blocks += _provenance(ladder)
@@ -108,7 +111,7 @@ def _titled(table: Table | None, text: str, anchor: str, note: Rich = ()) -> lis
 
 def _verdict(ladder: LadderView) -> list[Block]:
     items = verdicts(ladder)
-    blocks: list[Block] = [Paragraph(lead(ladder), "lead")]
+    blocks: list[Block] = [Paragraph(lead(ladder), "lead"), *noise_blocks(ladder)]
     table = glance(ladder)
     if table is not None:
         blocks.append(table)
@@ -123,7 +126,7 @@ def _verdict(ladder: LadderView) -> list[Block]:
     return blocks
 
 
-def _tier(tier: TierView, groups: Sequence[FoundGroup], drawn: tuple[Figure, ...]) -> list[Block]:
+def _tier(tier: TierView, groups: Sequence[FoundGroup], drawn: tuple[Figure, ...], num_claims: int) -> list[Block]:
     first = tier.first
     size = parameters_text(first.of("parameters", "total")) if first else ""
     name = f"{tier.name.upper()} MODEL ({size} params)" if size else f"{tier.name.upper()} MODEL"
@@ -131,7 +134,7 @@ def _tier(tier: TierView, groups: Sequence[FoundGroup], drawn: tuple[Figure, ...
     blocks: list[Block] = [_heading(2, name, anchor, tier.name)]
     blocks += _titled(timeline(tier, groups), "Timeline of improvements", slug("timeline", tier.name))
     blocks += _titled(final_metrics(tier), "Final metrics", slug("metrics", tier.name))
-    blocks += _effects(tier, groups)
+    blocks += effect_blocks(tier, num_claims)
     if drawn:
         blocks.append(_heading(3, "Curves", slug("curves", tier.name)))
         seeds = tuple(dict.fromkeys(f"seed {view.seed}" for view in tier.runs if view.run))
@@ -143,32 +146,7 @@ def _tier(tier: TierView, groups: Sequence[FoundGroup], drawn: tuple[Figure, ...
     return blocks
 
 
-def _effects(tier: TierView, groups: Sequence[FoundGroup]) -> list[Block]:
-    table = effects_table(tier)
-    if table is None:
-        return []
-    blocks: list[Block] = [_heading(3, "What each phase changed", slug("effects", tier.name))]
-    figure = effects_figure(tier)
-    if figure is not None:
-        blocks.append(FigureGrid((figure,)))
-    blocks.append(table)
-    reasons = why(tier, groups)
-    if reasons:
-        blocks.append(Bullets(tuple(reasons)))
-    pairing = pairing_table([tier])
-    if pairing is not None:
-        blocks.append(Details(rich("How the pairing did"), (Paragraph(PAIRING), pairing)))
-    return blocks
-
-
-PAIRING = rich(
-    "Runs of one seed see the same stories in the same order. Where their final losses rise and fall together "
-    "(correlation near 1), pairing narrows the interval; where they do not, the unpaired interval (Welch) is the "
-    "narrower one. Verdicts are read from the paired one in every case."
-)
-
-
-def _completions(ladder: LadderView) -> list[Block]:
+def _completions(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Block]:
     blocks: list[Block] = []
     for tier in ladder.tiers:
         told = [view for phase in tier.phases for view in phase.read[:1] if view.run and view.run.samples]
@@ -179,7 +157,8 @@ def _completions(ladder: LadderView) -> list[Block]:
                 sample = next((each for each in _latest(view) if each["prompt"] == prompt), None)
                 if sample is not None:
                     at = "" if sample.get("final") else f", step {int(sample['step']):,}"
-                    entries.append((rich(strong(view.phase), f" seed {view.seed}{at}"), str(sample["completion"])))
+                    label = rich(strong(view.phase), f" seed {view.seed}{at}", *_shown_by(view, sample, groups))
+                    entries.append((label, str(sample["completion"])))
             prefix = f"{tier.name}: " if len(ladder.tiers) > 1 else ""
             blocks.append(Completions(prefix + prompt if prefix else prompt, tuple(entries)))
         grown = _growth(told)
@@ -190,6 +169,20 @@ def _completions(ladder: LadderView) -> list[Block]:
         if blocks
         else []
     )
+
+
+def _shown_by(view: RunView, sample: dict[str, Any], groups: Sequence[FoundGroup]) -> list[Part]:
+    """What was found in a completion, each with the way to where it is told."""
+    parts: list[Part] = []
+    for group in groups:
+        if topic_of(group.kind) != "Completions" or (group.tier, group.phase) != (view.tier, view.phase):
+            continue
+        for other, finding in group.found:
+            places = [(each["prompt"], each["step"]) for each in finding.evidence["completions"]]
+            if other is view and (sample["prompt"], sample["step"]) in places:
+                tone: Tone = "warning" if finding.severity == "warning" else "note"
+                parts += [" ", toned("", tone), link(group.kind.replace("_", " "), group.anchor)]
+    return parts
 
 
 def _sampling(ladder: LadderView) -> Rich:
@@ -226,7 +219,7 @@ def _growth(told: Sequence[RunView]) -> Details | None:
 
 def _findings(ladder: LadderView, groups: Sequence[FoundGroup], drawn: set[str]) -> list[Block]:
     blocks: list[Block] = [_heading(2, "Findings", "findings", "Findings")]
-    cards = tuple(_card(group) for group in groups if group.severity in ("warning", "failure"))
+    cards = tuple(_card(group, drawn) for group in groups if group.severity in ("warning", "failure"))
     if cards:
         blocks.append(FindingCards(cards))
     else:
@@ -242,12 +235,9 @@ def _findings(ladder: LadderView, groups: Sequence[FoundGroup], drawn: set[str])
     return blocks
 
 
-def _card(group: FoundGroup) -> FindingCard:
+def _card(group: FoundGroup, drawn: set[str]) -> FindingCard:
     severities = ("failure", "warning", "note", "good")
     _, worst = min(group.found, key=lambda item: severities.index(item[1].severity))
-    curve = "norm" if group.kind.startswith(("gradient", "clipping")) else "val"
-    if group.kind.startswith(("lr_", "schedule", "warmup")):
-        curve = "rate"
     name = run_name(group.found[0][0])
     # Where an episode is, differs by seed; other findings repeat themselves.
     wanted = MOST_SAYINGS if group.kind in EPISODES or group.kind == "interrupted" else 1
@@ -261,8 +251,9 @@ def _card(group: FoundGroup) -> FindingCard:
         where=rich(code(name), "" if group.foreign else f" {seeds_text(group.seeds)}"),
         finding=worst,
         sayings=sayings,
+        evidence=evidence_text(worst),
         more=more,
-        figure=slug("figure", group.tier, curve),
+        figure=figure_of(group.tier, group.kind, drawn),
     )
 
 
@@ -280,8 +271,14 @@ def _recipes(ladder: LadderView) -> list[Block]:
 
 
 def _provenance(ladder: LadderView) -> list[Block]:
-    views = [view for view in ladder.runs if view.run is not None]
-    blocks: list[Block] = [_heading(2, "Provenance", "provenance", "Provenance"), runs_table(ladder)]
+    blocks: list[Block] = [_heading(2, "Provenance", "provenance", "Provenance")]
+    if ladder.logs:
+        blocks.append(files_table(ladder.logs))
+    own = ladder.own
+    if not own.runs:
+        return [*blocks, Details(rich("How to read the pictures"), (Bullets((PICTURES,)),))]
+    views = [view for view in own.runs if view.run is not None]
+    blocks.append(runs_table(own))
     facts = facts_table(views)
     if facts is not None:
         blocks.append(Details(rich("Versions, machine, choices, hashes"), (facts,)))
@@ -292,6 +289,11 @@ def _provenance(ladder: LadderView) -> list[Block]:
     return blocks
 
 
+PICTURES = rich(
+    strong("Pictures"),
+    " keep the lowest and the highest value of every bucket of steps, so no spike disappears; a thick line over a "
+    "thin one is a trailing mean over 1 % of the run (of gradient norms, a median).",
+)
 METHOD = (
     rich(
         strong("Loss"),
@@ -309,12 +311,9 @@ METHOD = (
     rich(
         strong("Verdicts"),
         " compare final losses seed by seed: the mean of the paired differences with a 95 % t interval, p values "
-        "adjusted by Holm over both protocols of all effects on the page. Improved or worse needs both protocols; "
-        "where one of them alone shows it, the verdict depends on the protocol; otherwise there is no evidence.",
+        "adjusted by Holm over both protocols of all effects and interactions on the page. Improved or worse needs "
+        "both protocols; where one of them alone shows it, the verdict depends on the protocol; otherwise there is no "
+        "evidence. Every verdict speaks of this scale and these learning rates.",
     ),
-    rich(
-        strong("Pictures"),
-        " keep the lowest and the highest value of every bucket of steps, so no spike disappears; a thick line over a "
-        "thin one is a trailing mean over 1 % of the run (of gradient norms, a median).",
-    ),
+    PICTURES,
 )

@@ -6,7 +6,7 @@ it (Vega in the browser). Rows of data are {x, y, phase, seed, part}.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,9 @@ from fabula.findings.effects import Effect
 from fabula.findings.rule import number
 from fabula.report.blocks import Figure, rich
 from fabula.report.curves import curves_of, spark
-from fabula.report.ladder_view import PhaseView, TierView
 from fabula.report.specs import curve_spec, effects_spec
 from fabula.report.stability import EPISODES, FoundGroup
+from fabula.report.views import PhaseView, TierView
 from fabula.report.wording import NONE, mean_of, slug
 
 NUM_COLOURS = 8
@@ -62,10 +62,18 @@ class _Kind:
     unit: str = ""
     log: bool = True
     wide: bool = False
-    marked: bool = True
-    """Shows findings and, for a loss, the floor."""
+    of_a_log: str = ""
+    """The caption for a log of another program, which does not say so much."""
 
 
+MARKED = {
+    "val": (*EPISODES, "recovery", "overfitting", "initial_loss_off", "batch_skipped", "rolled_back"),
+    "train": (*EPISODES, "recovery", "initial_loss_off", "batch_skipped", "rolled_back", "loss_scaled_by_accumulation"),
+    "norm": (*EPISODES, "gradient_growth"),
+    "rate": ("lr_rising", "lr_jump_on_resume", "lr_peak_not_reached", "warmup_too_long", "schedule_in_micro_steps"),
+}
+"""What a figure marks: the findings that it shows and that are at certain steps."""
+TONES = {"failure": "bad", "warning": "warn"}
 KINDS = (
     _Kind(
         "val",
@@ -75,6 +83,7 @@ KINDS = (
         "val_loss",
         unit="nats per token",
         wide=True,
+        of_a_log="Held-out loss as it was logged; dashed: the loss on training text at the same steps.",
     ),
     _Kind(
         "train",
@@ -83,6 +92,7 @@ KINDS = (
         {"raw_loss": "raw", "loss": "line"},
         "train_loss",
         unit="nats per token",
+        of_a_log="Thin: every logged value. Thick: trailing mean over 1 % of them, ten at least.",
     ),
     _Kind(
         "norm",
@@ -90,8 +100,9 @@ KINDS = (
         "Before clipping. Thin: every step; thick: trailing median.",
         {"raw_norm": "raw", "norm": "line"},
         "grad_norm",
+        of_a_log="As it was logged. Thin: every value; thick: trailing median.",
     ),
-    _Kind("rate", "Learning rate", "As recorded.", {"rate": "line"}, "learning_rate", log=False, marked=False),
+    _Kind("rate", "Learning rate", "As recorded.", {"rate": "line"}, "learning_rate", log=False),
 )
 BOUND = " Dotted: the entropy of the stories themselves, a bound that only tokenization and chance can blur."
 
@@ -99,10 +110,10 @@ BOUND = " Dotted: the entropy of the stories themselves, a bound that only token
 def figures(tier: TierView, groups: Iterable[FoundGroup]) -> tuple[Figure, ...]:
     """The figures of a tier, as far as its records hold what they show."""
     names = {name for view in tier.runs for name in curves_of(view)}
-    bands = finding_bands(tier, groups)
+    found = list(groups)
     floor = mean_of([view.of("data", "entropy_floor") for view in tier.runs])
     return tuple(
-        _figure(tier, kind, bands if kind.marked else [], floor if kind.unit else None)
+        _figure(tier, kind, finding_bands(tier, found, MARKED[kind.which]), floor if kind.unit else None)
         for kind in KINDS
         if names & kind.parts.keys()
     )
@@ -113,9 +124,13 @@ def _figure(tier: TierView, kind: _Kind, bands: list[dict[str, Any]], floor: flo
     return Figure(
         anchor=slug("figure", tier.name, kind.which),
         title=kind.title,
-        caption=rich(kind.caption + (BOUND if floor is not None and kind.wide else "")),
+        caption=rich(
+            (kind.of_a_log if tier.foreign else "") or kind.caption + (BOUND if floor is not None and kind.wide else "")
+        ),
         group=slug(tier.name),
-        spec=curve_spec(colours(tier), kind.parts, kind.unit, kind.log, kind.wide, bands, floor),
+        spec=curve_spec(
+            colours(tier), kind.parts, "" if tier.foreign else kind.unit, kind.log, kind.wide, bands, floor
+        ),
         wide=kind.wide,
         log=kind.log,
         bands=tuple(bands),
@@ -131,15 +146,16 @@ def _spark(phase: PhaseView, kind: _Kind) -> tuple[str, str, str]:
     if curve is None or not len(curve.finite):
         return phase.name, "", NONE
     ends = [number(float(curve.finite.values[place])) for place in (0, -1)]
-    return phase.name, spark(curve, kind.log), f"{ends[0]} to {ends[1]}, seed {view.seed}"
+    seed = "" if view.of("log_format") else f", seed {view.seed}"
+    return phase.name, spark(curve, kind.log), f"{ends[0]} to {ends[1]}{seed}"
 
 
-def finding_bands(tier: TierView, groups: Iterable[FoundGroup]) -> list[dict[str, Any]]:
+def finding_bands(tier: TierView, groups: Iterable[FoundGroup], kinds: Sequence[str]) -> list[dict[str, Any]]:
     """Where the figures mark a finding: step ranges with tone, anchor and a label for the first of each anchor."""
     last = max((view.facts.last_step for view in tier.runs if view.facts), default=0)
     bands = []
     for group in groups:
-        if group.tier != tier.name or group.kind not in EPISODES:
+        if group.tier != tier.name or group.kind not in kinds:
             continue
         for place, (view, finding) in enumerate(group.found):
             if finding.steps is None:
@@ -151,39 +167,46 @@ def finding_bands(tier: TierView, groups: Iterable[FoundGroup]) -> list[dict[str
                     "to": max(end, first + LEAST_BAND * last),
                     "phase": view.phase,
                     "seed": f"seed {view.seed}",
-                    "tone": "bad" if finding.severity == "failure" else "warn",
+                    "tone": TONES.get(finding.severity, "note"),
                     "anchor": group.anchor,
-                    "label": "" if place else f"{group.kind.replace('_', ' ')}, {view.phase}",
+                    "label": "" if place or finding.severity not in TONES else _label(tier, group),
                 }
             )
     return bands
 
 
-def effects_figure(tier: TierView) -> Figure | None:
-    """Each effect as its seeds' differences with mean and interval; every row has a scale of its own."""
-    told = [each for each in tier.effects if each.comparisons]
+def _label(tier: TierView, group: FoundGroup) -> str:
+    name = group.kind.replace("_", " ")
+    return f"{name}, {group.phase}" if len(tier.phases) > 1 else name
+
+
+def effects_figure(tier: TierView, effects: Sequence[Effect], which: str = "effects") -> Figure | None:
+    """Each effect (or interaction) as its seeds' differences with mean and interval; every row has its own scale."""
+    told = [each for each in effects if each.comparisons]
     if not told:
         return None
     rows = [row for each in told for row in _effect_rows(each)]
-    spec = effects_spec([_effect_label(each) for each in told])
     return Figure(
-        anchor=slug("figure", tier.name, "effects"),
-        title="Effects",
-        caption=rich(
-            "Final loss, after minus before, in nats: left of zero is better. Points: seeds. Bar: 95 % t interval of "
-            "the paired differences. Each row has its own scale."
-        ),
+        anchor=slug("figure", tier.name, which),
+        title=which.capitalize(),
+        caption=rich(_CAPTIONS[which] + " Points: seeds. Bar: 95 % t interval over seeds. Each row has its own scale."),
         group=slug(tier.name),
-        spec=spec,
+        spec=effects_spec([_effect_label(each) for each in told]),
         wide=True,
         switchable=False,
         rows=tuple(rows),
-        summary=f"Effects of the phases of {tier.name} on the final loss; the table beside it holds the numbers.",
+        summary=f"{which.capitalize()} on the final loss of {tier.name}; the table beside it holds the numbers.",
     )
 
 
+_CAPTIONS = {
+    "effects": "Final loss, after minus before, in nats: left of zero is better.",
+    "interactions": "Difference of two effects on the final loss, in nats: left of zero is better together.",
+}
+
+
 def _effect_label(each: Effect) -> str:
-    return f"{each.before} → {each.after}"
+    return f"{each.before} → {each.after}" if each.contrast.design == "pair" else each.name
 
 
 def _effect_rows(each: Effect) -> list[dict[str, Any]]:

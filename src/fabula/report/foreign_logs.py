@@ -32,8 +32,8 @@ from fabula.report.blocks import (
 )
 from fabula.report.curves import curves_of
 from fabula.report.figures import colours
-from fabula.report.ladder_view import RunView, TierView
 from fabula.report.stability import FoundGroup
+from fabula.report.views import RunView, TierView
 from fabula.report.wording import ARROW, NONE, loss_text, plural, slug
 
 VERDICT_TONES: dict[str, Tone] = {"failed": "failure", "warning": "warning", "healthy": "good"}
@@ -172,10 +172,24 @@ def _traps(tier: TierView) -> list[Rich]:
     return items
 
 
+def files_table(tiers: Sequence[TierView]) -> Table:
+    """Where each log was read from, and how many lines it has."""
+    rows = []
+    for tier in tiers:
+        for view in tier.runs:
+            assert view.run is not None
+            counts = [(len(view.run.train["step"]), "training line"), (len(view.run.evals["step"]), "evaluation")]
+            told_counts = ", ".join(plural(count, word) for count, word in counts if count)
+            cells = (rich(view.phase), rich(code(str(view.path))), rich(str(view.of("log_format"))), rich(told_counts))
+            rows.append(Row(cells))
+    columns = (Column("Log"), Column("Read from", wide=True), Column("Format"), Column("Holds", wide=True))
+    return Table(columns, tuple(rows))
+
+
 def _columns_table(tier: TierView) -> Table:
     rows = [
-        Row((rich(view.phase), rich(code(name)), rich(code(str(given)))))
+        Row((rich(code(name)), rich(code(str(given))), rich(view.phase)))
         for view in tier.runs
         for name, given in (view.of("columns") or {}).items()
     ]
-    return Table((Column("Log"), Column("Read as"), Column("Column of the log")), tuple(rows))
+    return Table((Column("Read as"), Column("Column of the log"), Column("Log")), tuple(rows))

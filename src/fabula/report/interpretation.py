@@ -1,12 +1,13 @@
 """What a report says in words. Every sentence is made from findings and records; none names an unmeasured cause."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from fabula.findings.effects import Effect, sentence, signed
+from fabula.findings.effect_words import sentence, signed, verdict_words
+from fabula.findings.effects import Effect
 from fabula.report.blocks import (
     Column,
     Part,
@@ -14,7 +15,6 @@ from fabula.report.blocks import (
     Row,
     Span,
     Table,
-    Tone,
     code,
     joined,
     link,
@@ -24,8 +24,9 @@ from fabula.report.blocks import (
     told,
     toned,
 )
-from fabula.report.ladder_view import LadderView, PhaseView, RunView, TierView
-from fabula.report.stability import FoundGroup, unfinished_of
+from fabula.report.effect_tables import asked_cell, tone_of
+from fabula.report.stability import unfinished_of
+from fabula.report.views import LadderView, PhaseView, RunView, TierView
 from fabula.report.wording import (
     count_text,
     loss_text,
@@ -66,18 +67,24 @@ def lead(ladder: LadderView) -> Rich:
     return rich(f"{plural(len(done), 'run')} finished; they do not share a ruler or a tier, so none is ranked.")
 
 
-VERDICT_WORDS = {
-    "improved": "improved",
-    "worse": "worse",
-    "no evidence": "No evidence",
-    "depends on the protocol": "depends on the protocol",
-    "no verdict": "no verdict",
-}
-TONES: dict[str, Tone] = {"improved": "good", "worse": "failure", "depends on the protocol": "warning"}
+VERDICT_WORDS = (
+    "No evidence",
+    "no verdict",
+    "depends on the protocol",
+    "better together",
+    "worse together",
+    "does more",
+    "does less",
+    "improved",
+    "made worse",
+    "worse",
+)
 
 
-def _with_strong(text: Rich, word: str) -> Rich:
-    """The same text with the first `word` strong."""
+def _with_strong(text: Rich, words: Sequence[str] = VERDICT_WORDS) -> Rich:
+    """The same text with the first of `words` that it has strong."""
+    plain = [span.text for span in text if not span.code]
+    word = next((each for each in words if any(each in part for part in plain)), "\0")
     spans: list[Span] = []
     found = False
     for span in text:
@@ -91,20 +98,16 @@ def _with_strong(text: Rich, word: str) -> Rich:
 
 
 def verdicts(ladder: LadderView) -> list[Rich]:
-    """An item for each effect of a single tier, in the ladder's order, then what is out of order."""
+    """An item for each effect and interaction of a single tier, with several for how effects differ between them;
+    then what is out of order."""
     items = []
-    for each in ladder.effects if len(ladder.tiers) == 1 else ():  # several tiers: see `glance`
+    for each in ladder.effects if len(ladder.tiers) == 1 else ladder.across:  # several tiers: see `glance`
         if each.headline is None and not each.reason:
             continue
-        tone: Tone = TONES.get(each.verdict, "unknown")
-        items.append(
-            rich(
-                toned("", tone),
-                _with_strong(told(sentence(each)), VERDICT_WORDS[each.verdict]),
-                " ",
-                link("Numbers", slug("effects", each.tier)),
-            )
-        )
+        anchor = slug("effects" if each.kind == "effect" else "interactions", each.tier)
+        if each in ladder.across:
+            anchor = "across"
+        items.append(rich(toned("", tone_of(each)), _with_strong(told(sentence(each))), " ", link("Numbers", anchor)))
     for tier in ladder.tiers:
         items.extend(out_of_order(tier, name_tier=len(ladder.tiers) > 1))
     return items
@@ -114,16 +117,12 @@ def glance(ladder: LadderView) -> Table | None:
     """With several tiers, every effect in one table: a row a phase, a column a tier."""
     if len(ladder.tiers) < 2 or not ladder.effects:
         return None
-    by_place = {(each.tier, each.before, each.after): each for each in ladder.effects}
-    pairs = list(dict.fromkeys((each.before, each.after) for each in ladder.effects))
+    effects = [each for tier in ladder.tiers for each in tier.effects if each.kind == "effect"]
+    by_place = {(each.tier, each.before, each.after): each for each in effects}
+    asked = {(each.before, each.after): asked_cell(each) for each in effects}
     rows = [
-        Row(
-            (
-                rich(strong(after), f" against {before}"),
-                *(_glance_cell(by_place.get((tier.name, before, after))) for tier in ladder.tiers),
-            )
-        )
-        for before, after in pairs
+        Row((cell, *(_glance_cell(by_place.get((tier.name, *sides))) for tier in ladder.tiers)))
+        for sides, cell in asked.items()
     ]
     return Table(
         (Column("Effect on the final loss"), *(Column(tier.name, wide=True) for tier in ladder.tiers)), tuple(rows)
@@ -137,7 +136,7 @@ def _glance_cell(each: Effect | None) -> Rich:
     size = signed(paired.mean)
     if paired.low is not None and paired.high is not None:
         size += f" ({signed(paired.low)} to {signed(paired.high)})"
-    return rich(toned(each.verdict, TONES.get(each.verdict, "unknown")), quiet(size, own_line=True))
+    return rich(toned(each.verdict, tone_of(each)), quiet(size, own_line=True))
 
 
 def seeds_sentence(ladder: LadderView) -> Rich:
@@ -148,22 +147,24 @@ def seeds_sentence(ladder: LadderView) -> Rich:
             strong(f"{words}: this page gives no verdict. "),
             "A difference between two single runs may be chance; run more seeds to tell.",
         )
-    scale = ladder.plan.get("scale")
+    scale, claims = ladder.plan.get("scale"), plural(ladder.num_claims, "claim")
     at = f" ({100 * float(scale):g} % of the tiers' steps)" if scale not in (None, 1, 1.0) else ""
     return rich(
         f"Verdicts speak of this scale{at} and these learning rates. They compare final evaluations over all "
-        f"validation stories, paired by seed, with one error rate of 5 % for the whole table."
+        f"validation stories, paired by seed, with one error rate of 5 % for the whole table ({claims})."
     )
 
 
 def out_of_order(tier: TierView, name_tier: bool) -> list[Rich]:
     """Every pair of phases that came out in another order than the ladder's, with its numbers.
 
-    The ladder expects each phase to end below the ones before it.
+    The ladder expects each phase to end below those that it builds upon.
     """
     items = []
-    for index, later in enumerate(tier.phases):
-        for earlier in tier.phases[:index]:
+    for index, later in enumerate(tier.path):
+        for earlier in tier.path[:index]:
+            if earlier.includes and not set(earlier.includes) < set(later.includes):
+                continue
             pairs = _paired(earlier, later)
             if not pairs:
                 continue
@@ -215,27 +216,33 @@ def health(ladder: LadderView) -> Rich:
     return rich(joined(parts, ", "), ". ", link("Findings", "findings"))
 
 
-def why(tier: TierView, groups: Sequence[FoundGroup]) -> list[Rich]:
+def why(tier: TierView) -> list[Rich]:
     """What each effect came with: the mechanism where one was measured; else "cause not measured"."""
     items = []
-    phases = {phase.name: phase for phase in tier.phases}
     for each in tier.effects:
-        if each.verdict not in ("improved", "worse", "depends on the protocol") or each.headline is None:
+        telling = each.verdict in ("improved", "worse", "depends on the protocol") and each.headline is not None
+        if each.kind != "effect" or not telling:
             continue
-        mechanism = measured_mechanism(phases[each.before], phases[each.after])
-        items.append(rich(strong(each.after), f", {each.verdict}: ", mechanism or "cause not measured."))
+        sides = [[tier.phase(place[1]) for place, _ in side] for side in each.contrast.sides]
+        said = verdict_words(each)
+        items.append(rich(strong(each.name), f", {said}: ", measured_mechanism(*sides) or "cause not measured."))
     return items
 
 
-def measured_mechanism(before: PhaseView, after: PhaseView) -> Rich:
-    """What the records show to have changed with a phase: the first loss, padding, cut-off stories, tokens seen."""
+def measured_mechanism(before: Sequence[PhaseView], after: Sequence[PhaseView]) -> Rich:
+    """What the records show to have changed with an effect: the first loss, padding, cut-off stories, tokens seen.
+    Of several recipes on a side, their mean."""
     parts: list[Part] = []
-    first = [mean_of([view.start_loss for view in phase.counted]) for phase in (before, after)]
+
+    def mean(phases: Sequence[PhaseView], value: Callable[[RunView], float | None]) -> float | None:
+        return mean_of([mean_of([value(view) for view in phase.counted]) for phase in phases])
+
+    first = [mean(side, lambda view: view.start_loss) for side in (before, after)]
     if first[0] is not None and first[1] is not None and abs(first[0] - first[1]) > 0.05 * min(first[0], first[1]):
         parts.append(f"the loss before the first update went from {loss_text(first[0])} to {loss_text(first[1])}")
 
-    def layout(phase: PhaseView, key: str) -> float | None:
-        return mean_of([view.of("layout", key) for view in phase.counted])
+    def layout(phases: Sequence[PhaseView], key: str) -> float | None:
+        return mean(phases, lambda view: view.of("layout", key))
 
     words = {
         "padding_share": ("padding from {} to {} of the positions", share_text, 0.005),
@@ -265,20 +272,25 @@ def unfinished(ladder: LadderView) -> list[Rich]:
 
 def silent_rules(views: Sequence[RunView]) -> list[Rich]:
     """What could not be looked for, by name, and what was lacking."""
-    lacks: dict[tuple[str, tuple[str, ...]], list[RunView]] = {}
-    for view in views:
-        for silent in view.diagnosis.silent if view.diagnosis else ():
-            lacks.setdefault((silent.lacks, silent.kinds), []).append(view)
-    total = sum(view.diagnosis is not None for view in views)
+    lacking: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    diagnosed = [view for view in views if view.diagnosis is not None]
+    for lacks, kind in dict.fromkeys(
+        (silent.lacks, kind)
+        for view in diagnosed
+        for silent in (view.diagnosis.silent if view.diagnosis else ())
+        for kind in silent.kinds
+    ):
+        there = tuple(index for index, view in enumerate(diagnosed) if _lacks(view, lacks, kind))
+        lacking.setdefault((lacks, there), []).append(kind)
     items = []
-    for (what, kinds), there in lacks.items():
-        where = "" if len(there) == total else f" in {plural(len(there), 'run')}"
-        items.append(rich(joined([code(kind) for kind in kinds]), f": no {_without_article(what)}{where}."))
+    for (lacks, there), kinds in lacking.items():
+        where = "" if len(there) == len(diagnosed) else f" in {plural(len(there), 'run')}"
+        items.append(
+            rich("Not known", where, f": {lacks}. Not looked for: ", joined([code(kind) for kind in kinds]), ".")
+        )
     return items
 
 
-def _without_article(text: str) -> str:
-    for article in ("a ", "an ", "the "):
-        if text.startswith(article):
-            return text[len(article) :]
-    return text
+def _lacks(view: RunView, lacks: str, kind: str) -> bool:
+    assert view.diagnosis is not None
+    return any(silent.lacks == lacks and kind in silent.kinds for silent in view.diagnosis.silent)

@@ -39,7 +39,11 @@ def _block(block: Block) -> str:
             text = inline(block.text)
             return f"> {text}" if block.kind == "lead" else text
         case Bullets():
-            return "\n".join(f"- {inline(item)}" for item in block.items)
+            anchors = block.anchors or ("",) * len(block.items)
+            return "\n".join(
+                f'- <a id="{anchor}"></a>{inline(item)}' if anchor else f"- {inline(item)}"
+                for item, anchor in zip(block.items, anchors, strict=True)
+            )
         case Table():
             return _table(block)
         case FigureGrid():
@@ -148,7 +152,12 @@ def _card(card: FindingCard) -> str:
     if len(card.sayings) == 1:
         said = inline(told(finding.sentence))
     else:
-        said = "\n".join(f"- {label}: {inline(told(sentence))}" for label, sentence in card.sayings)
+        said = "\n".join(
+            f"- {label}: {inline(told(sentence))}" if label else f"- {inline(told(sentence))}"
+            for label, sentence in card.sayings
+        )
+    if card.evidence:
+        said += f"\n\nEvidence: {escape(card.evidence)}."
     if card.more:
         said += f"\n\n{escape(card.more)}"
     causes = escape("; ".join(finding.alternatives))

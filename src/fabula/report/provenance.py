@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from fabula.report.blocks import Column, Row, Table, code, rich, strong
-from fabula.report.ladder_view import LadderView, RunView, TierView
 from fabula.report.stability import state_text
+from fabula.report.views import LadderView, RunView, TierView
 from fabula.report.wording import NONE, count_text, duration_text, run_label
 
 

@@ -89,7 +89,13 @@ def curve_spec(
 
 def _band_layers(bands: list[dict[str, Any]], shown: str, labelled: bool) -> list[dict[str, Any]]:
     """Marks of findings behind the lines; with their names where there is room."""
-    tone = {"condition": {"test": "datum.tone == 'bad'", "value": "var(--bad)"}, "value": "var(--warn)"}
+    tone = {
+        "condition": [
+            {"test": "datum.tone == 'bad'", "value": "var(--bad)"},
+            {"test": "datum.tone == 'note'", "value": "var(--quiet)"},
+        ],
+        "value": "var(--warn)",
+    }
     x = {"field": "first", "type": "quantitative"}
     common = {
         "data": {"values": bands},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fabula.record.finding import Finding
 from fabula.report.blocks import Rich, Span, Tone, rich, toned
-from fabula.report.ladder_view import LadderView, PhaseView, RunView
+from fabula.report.views import LadderView, PhaseView, RunView
 from fabula.report.wording import seeds_text, slug
 
 RULE = (

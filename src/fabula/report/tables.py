@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from fabula.findings.effects import Effect, signed
+from fabula.findings.effects import Effect
 from fabula.report.blocks import Column, Part, Rich, Row, Table, code, joined, link, quiet, rich, strong, toned
-from fabula.report.ladder_view import LadderView, PhaseView, RunView, TierView
 from fabula.report.stability import EPISODES, RULE, FoundGroup, stability_cell, unfinished_of
+from fabula.report.views import LadderView, PhaseView, RunView, TierView
 from fabula.report.wording import (
     ARROW,
     NONE,
@@ -38,10 +38,10 @@ def timeline(tier: TierView, groups: Sequence[FoundGroup]) -> Table:
         Column("Final, all stories", numeric=True),
         Column("Notes", wide=True),
     )
-    effects = {each.after: each for each in tier.effects}
+    effects = {each.after: each for each in tier.effects if each.contrast.design == "pair"}
     lowest = tier.lowest()
     rows = []
-    for phase in tier.phases:
+    for phase in tier.path:
         best = phase is lowest
         rows.append(_phase_row(phase, effects.get(phase.name), best, groups))
         found = [
@@ -246,95 +246,6 @@ def _ranking_ruler(ladder: LadderView, name: str | None) -> tuple[str, str]:
     )
 
 
-def effects_table(tier: TierView) -> Table | None:
-    """What each phase changed, with intervals and verdicts; None where no two phases can be compared."""
-    effects = [each for each in tier.effects if each.headline is not None or each.reason]
-    if not effects:
-        return None
-    rows = [
-        Row(
-            (
-                rich(strong(each.after), f" against {each.before}"),
-                _difference_cell(each, "stream"),
-                _difference_cell(each, "story"),
-                _p_cell(each),
-                _verdict_cell(each),
-            )
-        )
-        for each in effects
-    ]
-    columns = (
-        Column("Effect", wide=True),
-        Column("On stream, nats", numeric=True),
-        Column("On story, nats", numeric=True),
-        Column("p (Holm), stream / story", numeric=True),
-        Column("Verdict", wide=True),
-    )
-    return Table(columns, tuple(rows))
-
-
-def _difference_cell(each: Effect, protocol: str) -> Rich:
-    told = each.comparisons.get(protocol)
-    if told is None:
-        return rich(NONE)
-    paired = told.paired
-    spans: list[Part] = [strong(signed(paired.mean))]
-    if paired.low is not None and paired.high is not None:
-        spans.append(quiet(f"{signed(paired.low)} to {signed(paired.high)}", own_line=True))
-    return rich(*spans)
-
-
-def _p_cell(each: Effect) -> Rich:
-    parts = [
-        "< 0.001" if told.p_adjusted < 0.001 else f"{told.p_adjusted:.3f}"
-        for told in each.comparisons.values()
-        if told.p_adjusted is not None
-    ]
-    return joined(parts, " / ") if parts else rich(NONE)
-
-
-def _verdict_cell(each: Effect) -> Rich:
-    tones = {"improved": "good", "worse": "failure", "depends on the protocol": "warning"}
-    spans: list[Part] = [toned(each.verdict, tones.get(each.verdict, "unknown"))]  # type: ignore[arg-type]
-    if each.reason:
-        spans.append(quiet(each.reason, own_line=True))
-    return rich(*spans)
-
-
-def pairing_table(tiers: Sequence[TierView]) -> Table | None:
-    """How well the pairing did: its correlation, and the interval without it."""
-    rows = []
-    for tier in tiers:
-        for each in tier.effects:
-            for protocol, told in each.comparisons.items():
-                if told.unpaired.low is None or told.unpaired.high is None:
-                    continue
-                values = " \N{MIDDLE DOT} ".join(signed(value) for value in told.differences)
-                rows.append(
-                    Row(
-                        (
-                            rich(f"{tier.name}: {each.after} against {each.before}"),
-                            rich(protocol),
-                            rich(values),
-                            rich(
-                                NONE
-                                if told.correlation is None
-                                else f"{told.correlation:.2f}".replace("-", "\N{MINUS SIGN}")
-                            ),
-                            rich(f"{signed(told.unpaired.low)} to {signed(told.unpaired.high)}"),
-                        )
-                    )
-                )
-    columns = (
-        Column("Effect", wide=True),
-        Column("Protocol"),
-        Column("Difference of each seed", numeric=True),
-        Column("Correlation of the pairs", numeric=True),
-        Column("Interval without pairing", numeric=True),
-    )
-    return Table(columns, tuple(rows)) if rows else None
-
-
 def mechanism(tier: TierView) -> Table | None:
     """What the rows were filled with: the measured mechanism of packing."""
     rows = []
@@ -374,6 +285,9 @@ def mechanism(tier: TierView) -> Table | None:
 
 def counted(ladder: LadderView) -> str:
     """`12 runs (1 tier, 4 phases, 3 seeds)`."""
-    phases = max((len(tier.phases) for tier in ladder.tiers), default=0)
-    parts = [plural(len(ladder.tiers), "tier"), plural(phases, "phase"), plural(ladder.num_seeds, "seed")]
+    phases = plural(max((len(tier.phases) for tier in ladder.tiers), default=0), "phase")
+    toggles = {each.contrast.phases for each in ladder.effects if each.contrast.design == "factorial"}
+    if toggles:
+        phases = f"{plural(sum(len(each) == 1 for each in toggles), 'change')} with and without each other"
+    parts = [plural(len(ladder.tiers), "tier"), phases, plural(ladder.num_seeds, "seed")]
     return f"{plural(len(ladder.runs), 'run')} ({', '.join(parts)})"

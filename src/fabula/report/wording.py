@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fabula.findings.rule import number
+from fabula.record.finding import Finding
 from fabula.report.blocks import Rich, Span, quiet, rich, strong
-from fabula.report.ladder_view import RunView
+from fabula.report.views import RunView
 
 ARROW = " \N{RIGHTWARDS ARROW} "
 DOT = " \N{MIDDLE DOT} "
@@ -98,6 +100,24 @@ def plural(number: int, word: str, words: str = "") -> str:
 def slug(*parts: str) -> str:
     """An anchor from names that users chose."""
     return "-".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") or "x" for part in parts)
+
+
+def steps_text(steps: tuple[int, int] | None) -> str:
+    """`Step 5`, `Steps 5 to 10`, or `Whole run`."""
+    if steps is None:
+        return "Whole run"
+    return f"Step {steps[0]:,}" if steps[0] == steps[1] else f"Steps {steps[0]:,} to {steps[1]:,}"
+
+
+def evidence_text(finding: Finding) -> str:
+    """The numbers of a finding: `level before 4.97, peak 7.3`; what is a list or a table is left to --json."""
+    parts = []
+    for name, value in finding.evidence.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            continue
+        text = f"{value:,}" if isinstance(value, int) else number(value)
+        parts.append(f"{name.replace('_', ' ')} {text}")
+    return ", ".join(parts)
 
 
 def kind_title(kind: str) -> str:

@@ -1,0 +1,124 @@
+"""The page of a factorial: credit for every change, what the changes do to each other, and the noise first."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.report.synthetic import write_ladder
+from tests.report.test_report import lines_of
+
+from fabula.recipe.ladder import Ladder, load_ladder
+from fabula.report import summary
+from fabula.report.document import make_document
+from fabula.report.ladder_view import read_ladder
+from fabula.report.markdown import render_markdown
+
+CELLS = [cell.name for cell in load_ladder("factorial").cells]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_ladder(tmp_path_factory.mktemp("factorial") / "ladder", ladder=load_ladder("factorial"))
+
+
+@pytest.fixture(scope="module")
+def twin(folder: Path) -> str:
+    return render_markdown(make_document(read_ladder([folder])))
+
+
+def finals(folder: Path) -> dict[str, np.ndarray]:
+    runs = folder / "runs" / "basic"
+    return {
+        cell: np.array([lines_of(runs / cell / f"seed-{seed}", "eval")[-1]["val_loss"] for seed in range(3)])
+        for cell in CELLS
+    }
+
+
+def test_every_run_contributes_to_every_effect(folder: Path) -> None:
+    said = summary([folder])
+    names = [" × ".join(each["evidence"]["phases"]) for each in said["effects"]]
+    assert names == [
+        "init", "cosine", "packed", "init × cosine", "init × packed", "cosine × packed", "init × cosine × packed",
+    ]  # fmt: skip
+    assert [each["kind"] for each in said["effects"]] == ["effect"] * 3 + ["interaction"] * 4
+    losses = finals(folder)
+    packed = said["effects"][2]["evidence"]
+    on = [cell for cell in CELLS if "packed" in cell]
+    by_hand = np.mean([losses[cell] for cell in on], axis=0) - np.mean(
+        [losses[cell] for cell in CELLS if cell not in on], axis=0
+    )
+    assert packed["num_runs"] == 24
+    assert packed["protocols"]["stream"]["differences"] == pytest.approx(list(by_hand), abs=1e-6)
+    assert "at this scale and learning rate" in said["effects"][2]["sentence"]
+    assert packed["protocols"]["stream"]["stories_interval"][0] < packed["protocols"]["stream"]["mean"] + 1e-3
+
+
+def test_the_page_says_effects_interactions_and_noise(twin: str) -> None:
+    assert re.search(
+        r"The noise first: with another seed alone the final loss on stream moves by 0\.\d+ to 0\.\d+", twin
+    )
+    assert "24 runs (1 tier, 3 changes with and without each other, 3 seeds)" in twin
+    assert "Among 14 claims with one error rate" in twin
+    assert re.search(r"`init` \*\*improved\*\* the loss by \d\.\d+ on `stream`, averaged over 4 pairs of recipes", twin)
+    assert "### What the changes do to each other" in twin
+    assert re.search(r"the effect of `packed` is −\d\.\d+ with `init` and −\d\.\d+ without it", twin)
+    assert re.search(r"the loss before the first update went from 123\.\d+ to 10\.8\d", twin)
+    assert "How smooth the end was" in twin
+
+
+def test_the_timeline_is_one_path_through_the_factorial(twin: str) -> None:
+    timeline = twin.split("### Timeline of improvements")[1].split("###")[0]
+    rows = re.findall(r"^\| \*\*([\w+-]+)\*\*", timeline, flags=re.MULTILINE)
+    assert rows == ["baseline", "init", "cosine", "packed"]
+    every = twin.split("### Every recipe")[1].split("###")[0]
+    assert re.findall(r"^\| \*\*([\w+-]+)\*\*", every, flags=re.MULTILINE) == CELLS
+
+
+def test_a_diverged_run_stops_nothing_and_is_told(tmp_path: Path) -> None:
+    folder = write_ladder(
+        tmp_path / "ladder", ladder=load_ladder("factorial"),
+        baseline_1={"status": "failed", "stop_at": 120, "nan_at": 100},
+    )  # fmt: skip
+    said = summary([folder])
+    for each in said["effects"]:
+        assert each["evidence"]["verdict"] == "no verdict"
+        assert each["evidence"]["seeds"] == [0, 2]
+        assert "`baseline` seed 1 did not stay finite" in each["sentence"]
+    twin = render_markdown(make_document(read_ladder([folder])))
+    assert "`basic/baseline` seed 1: failed at step 120 of 300; in no comparison." in twin
+
+
+def test_what_the_whole_recipe_loses_without_each_change(tmp_path: Path) -> None:
+    ladder = Ladder.model_validate(load_ladder("seeds").model_dump() | {"design": "leave-one-out"})
+    folder = write_ladder(tmp_path / "ladder", ladder=ladder)
+    said = summary([folder])
+    assert [(each["evidence"]["before"], each["evidence"]["after"]) for each in said["effects"]] == [
+        ("without-init", "whole"), ("without-cosine", "whole"), ("without-packed", "whole"), ("baseline", "whole"),
+    ]  # fmt: skip
+    assert said["effects"][0]["sentence"].startswith("`init` improved the whole recipe by 1.8")
+    twin = render_markdown(make_document(read_ladder([folder])))
+    assert "### Every recipe" in twin and "whole against without-init" in twin
+
+
+def test_tiers_are_asked_whether_a_change_does_more_on_the_larger(tmp_path: Path) -> None:
+    folder = write_ladder(tmp_path / "ladder", tiers=("basic", "mid"))
+    for line in summary([folder])["effects"]:
+        if line["evidence"]["design"] != "tiers":
+            continue
+        assert line["kind"] == "interaction" and line["evidence"]["tiers"] == ["basic", "mid"]
+        mean = line["evidence"]["protocols"]["stream"]["mean"]
+        told = line["evidence"]["protocols"]["stream"]
+        assert mean == pytest.approx(told["together"] - told["apart"])
+    twin = render_markdown(make_document(read_ladder([folder])))
+    assert "How effects differ between the tiers" in twin
+    assert "**No evidence** that `packed` does another thing on `mid` than on `basic`" in twin
+
+
+def test_without_stories_on_record_no_interval_over_them(tmp_path: Path) -> None:
+    folder = write_ladder(tmp_path / "ladder", seeds=2)
+    (folder / "runs" / "basic" / "init" / "seed-1" / "evaluations.jsonl").unlink()
+    said = {each["evidence"]["after"]: each["evidence"]["protocols"]["stream"] for each in summary([folder])["effects"]}
+    assert said["init"]["stories_interval"] is None and said["packed"]["stories_interval"] is not None
+    assert json.dumps(said)
