@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from tests.train.tiny import StopAfter, data_in, metrics, same_tensors, tensors, tiny, tiny_run
+from tests.train.tiny import StopAfter, data_in, metrics, same_tensors, tensors, tiny, tiny_file, tiny_run
 
 from fabula.errors import InputError
+from fabula.ladder.brackets import choose_rates, rates_of
 from fabula.ladder.estimate import probe_phases
 from fabula.ladder.execute import carry_out, carry_out_run
 from fabula.ladder.folder import describe, is_finished, open_folder, with_earlier
-from fabula.recipe.ladder import Ladder, Phase, PlannedRun
+from fabula.recipe.ladder import Ladder, Phase, PlannedRun, plan_runs
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import find_runs, read_run
 from fabula.train.loop import TrainingFailed
@@ -49,7 +50,7 @@ def test_the_folder_says_what_was_asked_for(tmp_path: Path) -> None:
             {"name": "second", "change": "the second one", "includes": ["first", "second"]},
             {"name": "first", "change": "the first one", "includes": ["first"]},
         ],
-        "command": "fabula ladder mine.toml",
+        "workers": 1, "command": "fabula ladder mine.toml",
     }  # fmt: skip
 
 
@@ -209,3 +210,68 @@ def test_a_probe_a_kind_of_step(grammar_folder: Path, monkeypatch: pytest.Monkey
     evaluation = [cost.seconds - each for cost, each in zip(costs, training, strict=True)]
     assert all(each > 0 for each in evaluation)
     assert evaluation[0] == pytest.approx(evaluation[2], rel=1e-6)  # the same evaluations cost the same
+
+
+BRACKETED = Ladder(
+    name="mine",
+    tiers=("small.toml",),
+    phases=(
+        Phase(name="first", change="as it is", set={}),
+        Phase(name="second", change="padded", set={"batch.layout": "padded"}, bracket=(2.0, 0.01, 1.0)),
+        Phase(name="third", change="less clipping", set={"optimizer.clip": 5.0}),
+    ),
+)
+
+
+def test_a_learning_rate_is_chosen_on_tune_before_the_phases_runs(
+    grammar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lowest loss on `tune` is taken, for this phase and those after it; what was tried is not tried again."""
+    tiny_file(tmp_path, **QUICK)
+    (tmp_path / "tiny.toml").rename(tmp_path / "small.toml")
+    monkeypatch.chdir(tmp_path)
+    asked = BRACKETED, ["small.toml"], ["third"], 1.0, grammar_folder, tmp_path / "out"
+    choices = choose_rates(*asked, Observer())
+    assert choices is not None
+    (choice,) = choices
+    assert (choice.phase, choice.multiples, choice.peaks) == ("second", (0.01, 1.0, 2.0), (1e-4, 1e-2, 2e-2))
+    runs = [tmp_path / "out/brackets/small/second" / f"times-{each:g}" for each in choice.multiples]
+    losses = [read_run(run).full_evals()["val_loss"][-1] for run in runs]
+    assert choice.losses == tuple(losses) and choice.taken == choice.multiples[losses.index(min(losses))] != 0.01
+    assert all('split = "tune"' in (run / "recipe.toml").read_text() for run in runs)
+    assert read_run(runs[0]).stories["stream"].split == "tune"
+    before = [(run / "run.json").read_bytes() for run in runs]
+    assert choose_rates(*asked, Observer()) == choices
+    assert [(run / "run.json").read_bytes() for run in runs] == before
+    rates = rates_of(choices)
+    recipes = {
+        run.phase: run.recipe
+        for run in plan_runs(BRACKETED, ["small.toml"], ["first", "second", "third"], 1, 1.0, rates)
+    }
+    assert recipes["first"].schedule.peak == 1e-2
+    assert recipes["second"].schedule.peak == recipes["third"].schedule.peak == choice.taken * 1e-2
+    assert recipes["third"].schedule.floor == choice.taken * 1e-3
+    assert recipes["third"].evaluation.split == "validation"
+    assert find_runs(tmp_path / "out") == sorted(runs), "the ladder's own runs are elsewhere"
+
+
+def test_a_rate_whose_loss_does_not_stay_finite_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([float("inf"), 3.0, 2.5] + [float("inf")] * 3)
+    monkeypatch.setattr("fabula.ladder.brackets._loss_of", lambda *_: next(losses))
+    monkeypatch.chdir(tmp_path)
+    tiny_file(tmp_path, **QUICK)
+    (tmp_path / "tiny.toml").rename(tmp_path / "small.toml")
+    asked = BRACKETED, ["small.toml"], ["second"], 1.0, tmp_path, tmp_path / "out"
+    (choice,) = choose_rates(*asked, Observer()) or []
+    assert choice.taken == 2.0 and choice.as_json()["losses"] == [None, 3.0, 2.5]
+    with pytest.raises(InputError, match="no learning rate in the bracket of second stays finite"):
+        choose_rates(*asked, Observer())
+
+
+def test_a_ladder_of_before_says_that_its_workers_are_not_known(tmp_path: Path) -> None:
+    add(tmp_path, description(planned()))
+    assert ladder_json(tmp_path)["workers"] == 1
+    old = {key: value for key, value in ladder_json(tmp_path).items() if key not in ("workers", "design")}
+    (tmp_path / "ladder.json").write_text(json.dumps(old))
+    add(tmp_path, description(planned()))
+    assert ladder_json(tmp_path)["workers"] is None

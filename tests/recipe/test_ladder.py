@@ -183,3 +183,25 @@ def test_leaving_out_needs_something_that_stays(folder: Path) -> None:
     (folder / "mine.toml").write_text('design = "leave-one-out"\n' + MINE)
     with pytest.raises(InputError, match="needs a first phase and two others; use a path"):
         load_ladder("mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("bracket", "design", "message"),
+    [
+        ("[1]", "path", "the bracket of wide needs two multiples or more"),
+        ("[1, 2, 1]", "path", "the bracket of wide needs two multiples or more, each once"),
+        ("[1, 0]", "path", "greater than 0"),
+        ("[1, 2]", "factorial", "the bracket of wide needs a path"),
+    ],
+)
+def test_a_bracket_that_can_choose_nothing_is_refused(bracket: str, design: str, message: str, folder: Path) -> None:
+    (folder / "mine.toml").write_text(f'design = "{design}"\n{MINE}bracket = {bracket}\n')
+    with pytest.raises(InputError, match=message):
+        load_ladder("mine.toml")
+
+
+def test_a_chosen_rate_holds_from_its_phase_on(folder: Path) -> None:
+    ladder = load_ladder("seeds")
+    plain, chosen = (ladder.recipe("basic", "packed", rates=rates) for rates in ({}, {"cosine": 0.5}))
+    assert chosen.schedule.peak == plain.schedule.peak / 2 and chosen.schedule.floor == plain.schedule.floor / 2
+    assert ladder.recipe("basic", "init", rates={"cosine": 0.5}) == ladder.recipe("basic", "init")

@@ -48,7 +48,7 @@ def ladder(
     chosen_phases = _chosen(phases, [cell.name for cell in plan.cells], "phase")
     planned = plan_runs(plan, chosen_tiers, chosen_phases, num_seeds, share)
     if dry_run:
-        _dry_run(planned, data, out)
+        _dry_run(plan, planned, data, out)
         print(f"next: {typed(without='--dry-run')}")
         return
     page = out / "report.html"
@@ -82,15 +82,29 @@ def run_ladder(
 ) -> Literal["finished", "interrupted"]:
     """Make what is missing and write the report to `page`."""
     from fabula.cli.display import Display
+    from fabula.ladder.brackets import choose_rates, rates_of
     from fabula.ladder.execute import carry_out
     from fabula.ladder.folder import describe, open_folder, with_earlier
+    from fabula.recipe.ladder import plan_runs
     from fabula.report import write_report
 
-    # All that can be wrong is found before anything is written.
-    description = with_earlier(out, describe(plan, planned, num_seeds, scale, command), plan)
-    missing = _missing(planned, data, out)
+    # All that can be wrong is found before anything is written; what brackets choose is known only later.
+    description = with_earlier(out, describe(plan, planned, num_seeds, scale, command, workers), plan)
+    bracketed = any(phase.bracket for phase in plan.phases)
+    missing = [] if bracketed else _missing(planned, data, out)
     open_folder(out, description)
     with Display() as display:
+        if bracketed:
+            there = [tier for tier in plan.tiers if Path(tier).stem in description["tiers"]]
+            phases = [phase["name"] for phase in description["phases"]]
+            choices = choose_rates(plan, there, phases, scale, data, out, display)
+            if choices is None:
+                return "interrupted"
+            open_folder(out, {**description, "brackets": [choice.as_json() for choice in choices]})
+            tiers = [tier for tier in there if Path(tier).stem in {run.tier for run in planned}]
+            phases = list(dict.fromkeys(run.phase for run in planned))
+            planned = plan_runs(plan, tiers, phases, num_seeds, scale, rates_of(choices))
+            missing = _missing(planned, data, out)
         if len(missing) < len(planned):
             display.notice(f"{len(planned) - len(missing)} of {len(planned)} runs are finished already")
 
@@ -131,7 +145,7 @@ def _chosen(wanted: str | None, known: list[str], what: str) -> list[str]:
     return [name for name in known if name in names]
 
 
-def _dry_run(planned: "Sequence[PlannedRun]", data: Path, out: Path) -> None:
+def _dry_run(plan: "Ladder", planned: "Sequence[PlannedRun]", data: Path, out: Path) -> None:
     from itertools import groupby
 
     from fabula.cli.curves import sparkline
@@ -139,7 +153,10 @@ def _dry_run(planned: "Sequence[PlannedRun]", data: Path, out: Path) -> None:
     from fabula.ladder.estimate import probe_phases
     from fabula.recipe.schedule import learning_rates
 
-    missing = _missing(planned, data, out)
+    tries = sum(len(phase.bracket) for phase in plan.phases) * len({run.tier for run in planned})
+    if tries:
+        print(f"before them {tries} runs of seed 0 choose learning rates on tune; the times below are without those")
+    missing = list(planned) if tries else _missing(planned, data, out)
     if len(missing) < len(planned):
         print(f"{len(planned) - len(missing)} of {len(planned)} runs are finished already")
     with Display() as display:

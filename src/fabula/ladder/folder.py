@@ -14,7 +14,7 @@ from fabula.train.loop import check_origin, stored_recipe
 
 
 def describe(
-    ladder: Ladder, planned: Sequence[PlannedRun], num_seeds: int, scale: float, command: str
+    ladder: Ladder, planned: Sequence[PlannedRun], num_seeds: int, scale: float, command: str, workers: int = 1
 ) -> dict[str, Any]:
     """The content of ladder.json: what was asked for, and the command that did."""
     tiers, phases = ({getattr(run, name): None for run in planned} for name in ("tier", "phase"))
@@ -30,6 +30,7 @@ def describe(
         ],
         "seeds": num_seeds,
         "scale": scale,
+        "workers": workers,
         "command": command,
     }
 
@@ -52,6 +53,7 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
         tiers = dict.fromkeys([*stored["tiers"], *description["tiers"]])
         phases = {each["name"]: each for each in [*stored["phases"], *description["phases"]]}
         num_seeds = max(stored["seeds"], description["seeds"])
+        workers = max(stored["workers"], description["workers"]) if stored.get("workers") else None  # not known
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error!r}); choose another --out") from error
     for key in differences:
@@ -61,6 +63,7 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
         "tiers": _in_order(tiers, [Path(tier).stem for tier in ladder.tiers]),
         "phases": [phases[name] for name in _in_order(phases, [cell.name for cell in ladder.cells])],
         "seeds": num_seeds,
+        "workers": workers,
     }
 
 

@@ -1,10 +1,11 @@
 """The plan of a ladder: tiers x phases x seeds, as values. A ladder file is TOML that users write themselves."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -15,6 +16,8 @@ from fabula.recipe.toml import read_toml
 
 Design = Literal["path", "factorial", "leave-one-out"]
 WHOLE = "whole"
+NO_RATES: Mapping[str, float] = MappingProxyType({})
+NO_TIERS: Mapping[str, Mapping[str, float]] = MappingProxyType({})
 
 
 class Phase(Section):
@@ -26,6 +29,9 @@ class Phase(Section):
     """The change in words, for tables."""
     set: dict[str, Any]
     """Dotted recipe keys with their new values."""
+    bracket: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(), strict=False)
+    """Multiples of the peak learning rate (its floor goes with it) to choose from, for this phase and those after it:
+    each is tried with seed 0 and scored on `tune` before the phase is trained."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,13 @@ class Ladder(Section):
             raise ValueError(f"two phases are called alike: {', '.join(names)}; rename one")
         if self.design == "leave-one-out" and len(names) < 3:
             raise ValueError("to leave one out, a ladder needs a first phase and two others; use a path")
+        for phase in self.phases:
+            if phase.bracket and (len(set(phase.bracket)) < 2 or len(set(phase.bracket)) < len(phase.bracket)):
+                raise ValueError(f"the bracket of {phase.name} needs two multiples or more, each once")
+            if phase.bracket and self.design != "path":
+                raise ValueError(
+                    f"the bracket of {phase.name} needs a path: elsewhere it would change two things at once"
+                )
         cells = [cell.name for cell in self.cells]
         if len(set(cells)) < len(cells):
             raise ValueError(f"two recipes are called alike: {', '.join(cells)}; rename a phase")
@@ -94,8 +107,9 @@ class Ladder(Section):
         name = "+".join([phases[num_path - 1].name, *(phase.name for phase in beside)])
         return Cell(name, "; ".join(phase.change for phase in beside or phases[-1:]), phases)
 
-    def recipe(self, tier: str, cell: str, scale: float = 1.0) -> Recipe:
-        """The recipe TIER/CELL: the tier with the changes of the cell's phases, in order.
+    def recipe(self, tier: str, cell: str, scale: float = 1.0, rates: Mapping[str, float] = NO_RATES) -> Recipe:
+        """The recipe TIER/CELL: the tier with the changes of the cell's phases, in order. `rates` holds, by phase,
+        the multiple of the peak learning rate that was chosen from its bracket.
 
         Raises InputError for an unknown cell or tier, and for changes that no recipe can have.
         """
@@ -104,9 +118,15 @@ class Ladder(Section):
             raise InputError(f'unknown phase "{cell}" of ladder {self.name}{nearest(cell, list(cells))}')
         tree = load_tier(tier)
         tree["name"] = f"{Path(tier).stem}/{cell}"
-        for changes in [self.set, *(phase.set for phase in cells[cell].phases)]:
-            for key, value in changes.items():
+        for key, value in self.set.items():
+            set_key(tree, key, value)
+        for phase in cells[cell].phases:
+            for key, value in phase.set.items():
                 set_key(tree, key, value)
+            if phase.name in rates:
+                schedule = Recipe.from_tree(tree).schedule
+                set_key(tree, "schedule.peak", schedule.peak * rates[phase.name])
+                set_key(tree, "schedule.floor", schedule.floor * rates[phase.name])
         recipe = Recipe.from_tree(tree)
         return recipe if scale == 1.0 else with_steps(recipe, max(1, round(recipe.steps * scale)))
 
@@ -153,16 +173,26 @@ def _one_line(error: ValidationError) -> str:
 
 
 def plan_runs(
-    ladder: Ladder, tiers: Sequence[str], phases: Sequence[str], num_seeds: int, scale: float
+    ladder: Ladder,
+    tiers: Sequence[str],
+    phases: Sequence[str],
+    num_seeds: int,
+    scale: float,
+    rates: Mapping[str, Mapping[str, float]] = NO_TIERS,
 ) -> list[PlannedRun]:
     """Every run of the ladder, tier by tier and seed by seed, so that a ladder that is cut off has whole pairs.
+    `rates` holds, by name of the tier and phase, what was chosen from brackets.
 
     Raises InputError when two tiers share a name, or a tier or phase is unknown.
     """
     names = [Path(tier).stem for tier in tiers]
     if len(set(names)) < len(names):
         raise InputError(f"two tiers of this ladder are called alike: {', '.join(names)}; rename one of the files")
-    recipes = {(tier, phase): ladder.recipe(tier, phase, scale) for tier in tiers for phase in phases}
+    recipes = {
+        (tier, phase): ladder.recipe(tier, phase, scale, rates.get(name, NO_RATES))
+        for tier, name in zip(tiers, names, strict=True)
+        for phase in phases
+    }
     return [
         PlannedRun(name, phase, seed, recipes[tier, phase])
         for tier, name in zip(tiers, names, strict=True)

@@ -174,6 +174,8 @@ class Compute(Section):
 class Evaluation(Section):
     every: Count = 500
     """Steps between evaluations on the fixed subset."""
+    split: Literal["validation", "tune"] = "validation"
+    """The held-out stories: choices are made on `tune`, reported on `validation`."""
     prompts: tuple[str, ...] = Field(default=SEED_PROMPTS, strict=False)
     """A completion of the first is shown at each evaluation; all of them are completed at the end."""
     sample_tokens: CountOrNone = 48

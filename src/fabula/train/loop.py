@@ -32,7 +32,7 @@ from fabula.text.prepared import PreparedData
 from fabula.train import state
 from fabula.train.engine import Engine, build_engine, warm_up
 from fabula.train.observer import Observer
-from fabula.train.plan import estimate, recipe_for_minutes
+from fabula.train.plan import check_fit, estimate, recipe_for_minutes
 
 FINAL_SAMPLE_TOKENS = 120
 MOST_SKIPPED = 20
@@ -239,12 +239,12 @@ def prepare_training(
             f"({data.tokenizer.name}, {vocabulary:,}); leave model.vocabulary at 0"
         )
     recipe = recipe.with_values(**{"model.vocabulary": recipe.vocabulary or vocabulary})
-    _check_fit(recipe, data)
+    check_fit(recipe, data)
     source = BatchSource(
         data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
         context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
     )  # fmt: skip
-    rulers = make_rulers(data, recipe.model.context)
+    rulers = make_rulers(data, recipe.model.context, recipe.evaluation.split)
     engine = build_engine(recipe, recipe.vocabulary, seed, start.weights if start else None)
     warm_up(engine, source, observer.notice)
     if minutes is not None:
@@ -252,21 +252,6 @@ def prepare_training(
         engine.recipe = recipe
     observer.planned(recipe, engine.choices, estimate(recipe, rulers, engine.step_seconds))
     return Training(recipe, data, seed, engine, source, rulers, observer, start=start)
-
-
-def _check_fit(recipe: Recipe, data: PreparedData) -> None:
-    for name in ("train", "validation"):
-        if not data.split(name).num_stories:
-            raise InputError(f"{data.folder} has no {name} stories; prepare it again from more stories")
-    if not recipe.evaluation.sample_tokens:
-        return
-    for prompt in recipe.evaluation.prompts:
-        num_tokens = 1 + len(data.tokenizer.encode(prompt))
-        if num_tokens >= recipe.model.context:
-            raise InputError(
-                f'evaluation.prompts: "{prompt}" is {num_tokens} tokens long with its end-of-text, but the context is '
-                f"{recipe.model.context}; give shorter ones, or set evaluation.sample_tokens=0"
-            )
 
 
 def run_information(training: Training) -> dict[str, Any]:

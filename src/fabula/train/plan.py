@@ -6,6 +6,7 @@ from fabula.errors import InputError
 from fabula.recipe.presets import with_steps
 from fabula.recipe.schema import Recipe
 from fabula.score.rulers import Rulers
+from fabula.text.prepared import PreparedData, SplitName
 
 FORWARD_SHARE = 1 / 3
 """A step is one forward and two products of the same size backward, so scoring costs a third of training a position."""
@@ -64,3 +65,20 @@ def recipe_for_minutes(
             "give more --minutes"
         )
     return with_steps(recipe, steps, keep)
+
+
+def check_fit(recipe: Recipe, data: PreparedData) -> None:
+    """Raise InputError when a split that the run needs is empty, or a prompt leaves no room to complete it."""
+    splits: tuple[SplitName, ...] = ("train", recipe.evaluation.split)
+    for name in splits:
+        if not data.split(name).num_stories:
+            raise InputError(f"{data.folder} has no {name} stories; prepare it again from more stories")
+    if not recipe.evaluation.sample_tokens:
+        return
+    for prompt in recipe.evaluation.prompts:
+        num_tokens = 1 + len(data.tokenizer.encode(prompt))
+        if num_tokens >= recipe.model.context:
+            raise InputError(
+                f'evaluation.prompts: "{prompt}" is {num_tokens} tokens long with its end-of-text, but the context is '
+                f"{recipe.model.context}; give shorter ones, or set evaluation.sample_tokens=0"
+            )
