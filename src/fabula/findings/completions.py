@@ -91,7 +91,7 @@ def _findings(
         return []
     steps = [int(sample["step"]) for sample, _ in found]
     claim = claims[0] if len(found) == 1 else claims[1]
-    told = "; ".join(f'after "{_in_a_sentence(sample["prompt"])}" {shown.words}' for sample, shown in found)
+    told = "; ".join(f'after "{_in_a_sentence(sample["prompt"])}", {shown.words}' for sample, shown in found)
     return [
         Finding(
             kind=kind,

@@ -5,6 +5,7 @@ Every sentence is a finding's own, and leads to what shows it. A topic of which 
 
 from collections.abc import Sequence
 
+from fabula.findings.effect_words import sentence
 from fabula.record.finding import Finding
 from fabula.report.blocks import (
     Block,
@@ -21,6 +22,7 @@ from fabula.report.blocks import (
     strong,
     told,
 )
+from fabula.report.interpretation import measured_mechanism
 from fabula.report.stability import FoundGroup, stability_of
 from fabula.report.views import LadderView, RunView, TierView
 from fabula.report.wording import evidence_text, loss_text, seeds_text, slug, steps_text
@@ -55,6 +57,13 @@ ALWAYS_TOLD = ("Loss", "Generalisation", "Stability", "Stopping point", "Gradien
 """What the seeds' interpretation speaks of: where nothing was found there, the page says what was looked for."""
 FIGURES = {"Gradient norm": "norm", "Learning-rate schedule": "rate"}
 """The figure that shows a topic, where it is not the validation loss."""
+SAID = {
+    "worse": "made it worse",
+    "depends on the protocol": "helps on one protocol only",
+    "no evidence": "was not shown to help",
+}
+REMEMBERED = ("overfitting", "still_improving", "plateau", "lr_rising", "updates_lost_to_rounding", "copying")
+"""What is worth remembering of a single run."""
 MOST_SAYINGS = 4
 """Findings of one kind in one run that are told one by one."""
 
@@ -77,8 +86,9 @@ def course(tier: TierView, groups: Sequence[FoundGroup], drawn: set[str], open_:
     for topic, kinds in TOPICS.items():
         there = _by_phase(tier, [group for group in groups if group.tier == tier.name and group.kind in kinds])
         items = [(_item(group, drawn), _own_anchor(group)) for group in there]
-        if not items and topic in ALWAYS_TOLD:
-            items = [(text, "") for text in _nothing(tier.runs, kinds)]
+        if topic in ALWAYS_TOLD:
+            missing = [kind for kind in kinds if kind not in {group.kind for group in there}]
+            items += [(text, "") for text in _not_found(tier.runs, missing)]
         if items:
             heading = Heading(3, rich(topic), slug("course", tier.name, topic))
             blocks += [heading, Bullets(tuple(text for text, _ in items), tuple(anchor for _, anchor in items))]
@@ -102,13 +112,13 @@ def _item(group: FoundGroup, drawn: set[str]) -> Rich:
     first, _ = group.found[0]
     findings = [finding for view, finding in group.found if view is first]
     seed = "" if group.foreign else f" seed {first.seed}"
-    parts: list[Part] = [code(group.phase), f"{seed}: "]
+    parts: list[Part] = [code(group.phase), f"{seed}:"]
     for finding in findings[:MOST_SAYINGS]:
-        parts += [told(finding.sentence), *_evidence(group, finding, drawn), " "]
+        parts += [" ", told(finding.sentence), *_evidence(group, finding, drawn)]
     if len(findings) > MOST_SAYINGS:
-        parts.append(f"And {len(findings) - MOST_SAYINGS} more of the kind. ")
+        parts.append(f" And {len(findings) - MOST_SAYINGS} more of the kind.")
     if _own_anchor(group) == "":
-        parts.append(link("Causes", group.anchor))
+        parts += [" ", link("Causes", group.anchor)]
     if len(group.seeds) > 1:
         parts.append(quiet(f" Also {seeds_text(group.seeds[1:])}."))
     return rich(*parts)
@@ -125,8 +135,8 @@ def _evidence(group: FoundGroup, finding: Finding, drawn: set[str]) -> list[Part
     return [quiet(f" ({numbers})")] if numbers else []
 
 
-def _nothing(runs: Sequence[RunView], kinds: Sequence[str]) -> list[Rich]:
-    """Of a topic without findings: what was looked for, and what could not be."""
+def _not_found(runs: Sequence[RunView], kinds: Sequence[str]) -> list[Rich]:
+    """What was looked for in vain, and what no run let be looked for."""
     diagnoses = [view.diagnosis for view in runs if view.diagnosis is not None]
     if not diagnoses:
         return []
@@ -139,37 +149,63 @@ def _nothing(runs: Sequence[RunView], kinds: Sequence[str]) -> list[Rich]:
     looked = [kind for kind in kinds if kind not in unknown]
     items = []
     if looked:
-        items.append(rich("Looked for and not found: ", joined([code(kind) for kind in looked]), "."))
+        items.append(rich(quiet("Looked for and not found: "), joined([code(kind) for kind in looked]), "."))
     if unknown:
         reasons = dict.fromkeys(lacks[kind][0] for kind in kinds if kind in unknown)
-        items.append(rich("Not looked for, because not known: ", "; ".join(reasons), "."))
+        items.append(rich(quiet("Not looked for, because not known: "), "; ".join(reasons), "."))
     return items
 
 
 def points(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Rich]:
-    """What this ladder showed, and nothing that it did not."""
+    """What this ladder showed, and nothing that it did not; of a single run, what its end and its failures say."""
     items: list[Rich] = []
     for tier in ladder.tiers:
         where = f" on {tier.name}" if len(ladder.tiers) > 1 else ""
         effects = [each for each in tier.effects if each.kind == "effect"]
+        numbers = link("Numbers", slug("effects", tier.name))
         improved = [each for each in effects if each.verdict == "improved" and each.headline]
         if improved:
             largest = min(improved, key=lambda each: each.headline.paired.mean if each.headline else 0.0)
             assert largest.headline is not None
             size = loss_text(abs(largest.headline.paired.mean))
             name = code(largest.contrast.phases[0])
-            items.append(rich("The largest gain", where, " came from ", name, f": {size} nats."))
+            items.append(rich("The largest gain", where, " came from ", name, f": {size} nats. ", numbers))
         items += [
-            rich("Whether ", code(each.contrast.phases[0]), " helps", where, " was not shown at this scale.")
+            rich(code(each.contrast.phases[0]), f" {SAID[each.verdict]}", where, " at this scale. ", numbers)
             for each in effects
-            if each.verdict == "no evidence"
+            if each.verdict in SAID
         ]
+        ended = link("Stopping point", slug("course", tier.name, "Stopping point"))
         falling = {group.phase for group in groups if group.tier == tier.name and group.kind == "still_improving"}
         if len(tier.phases) > 1 and falling == {phase.name for phase in tier.phases if phase.read}:
             items.append(
-                rich("Every phase was still falling at its end", where, ": with more steps the order may change.")
+                rich(
+                    "Every phase was still falling at its end", where, ": with more steps the order may change. ", ended
+                )
             )
         items += _lost(tier, groups, where)
+        if len(tier.runs) == 1:
+            items += [
+                rich(told(finding.sentence), " ", link(steps_text(finding.steps), group.anchor))
+                for group in groups
+                if group.tier == tier.name and group.kind in REMEMBERED
+                for _, finding in group.found
+            ]
+    return items
+
+
+def improvements(tier: TierView) -> list[Rich]:
+    """Each change with its effect and what was measured together with it; else "cause not measured"."""
+    items = []
+    numbers = link("Numbers", slug("effects", tier.name))
+    for each in tier.effects:
+        if each.kind != "effect" or each.verdict == "no verdict":
+            continue
+        parts: list[Part] = [told(sentence(each)), " "]
+        if each.verdict in ("improved", "worse", "depends on the protocol"):
+            sides = [[tier.phase(place[1]) for place, _ in side] for side in each.contrast.sides]
+            parts += [measured_mechanism(*sides) or "Cause not measured.", " "]
+        items.append(rich(*parts, numbers))
     return items
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from fabula.record.finding import Finding
 from fabula.report.blocks import (
     Block,
     Bullets,
@@ -26,7 +27,7 @@ from fabula.report.blocks import (
     strong,
     toned,
 )
-from fabula.report.course import course, figure_of, points, topic_of
+from fabula.report.course import course, figure_of, improvements, points, topic_of
 from fabula.report.curves import curves_of_tier
 from fabula.report.effect_blocks import across_blocks, effect_blocks, noise_blocks
 from fabula.report.figures import colours, figures
@@ -50,7 +51,7 @@ from fabula.report.tables import (
     timeline,
 )
 from fabula.report.views import LadderView, RunView, TierView
-from fabula.report.wording import evidence_text, parameters_text, plural, run_name, seeds_text, slug
+from fabula.report.wording import evidence_text, parameters_text, plural, run_name, seeds_text, slug, steps_text
 
 MOST_SAYINGS = 6
 """Sentences of one kind on one card."""
@@ -226,6 +227,10 @@ def _findings(ladder: LadderView, groups: Sequence[FoundGroup], drawn: set[str])
         blocks.append(Paragraph(rich("No warning and no failure in any run.")))
     for tier in ladder.tiers:
         blocks += course(tier, groups, drawn, open_=len(ladder.runs) == 1)
+    for tier in ladder.own.tiers:
+        if items := improvements(tier):
+            title = "What improved, and why" + (f": {tier.name}" if len(ladder.tiers) > 1 else "")
+            blocks += [_heading(3, title, slug("improved", tier.name)), Bullets(tuple(items))]
     remembered = points(ladder, groups)
     if remembered:
         blocks += [_heading(3, "Points to remember", "points"), Bullets(tuple(remembered))]
@@ -242,7 +247,8 @@ def _card(group: FoundGroup, drawn: set[str]) -> FindingCard:
     # Where an episode is, differs by seed; other findings repeat themselves.
     wanted = MOST_SAYINGS if group.kind in EPISODES or group.kind == "interrupted" else 1
     sayings = tuple(
-        ("" if group.foreign else f"seed {view.seed}", finding.sentence) for view, finding in group.found[:wanted]
+        (_place(finding) if group.foreign else f"seed {view.seed}, {_place(finding)}", finding.sentence)
+        for view, finding in group.found[:wanted]
     )
     left = list(dict.fromkeys(view.seed for view, _ in group.found[wanted:]))
     more = f"Also {seeds_text(left)}." if left else ""
@@ -251,10 +257,15 @@ def _card(group: FoundGroup, drawn: set[str]) -> FindingCard:
         where=rich(code(name), "" if group.foreign else f" {seeds_text(group.seeds)}"),
         finding=worst,
         sayings=sayings,
-        evidence=evidence_text(worst),
+        evidence=", ".join(filter(None, [_place(worst) if worst.steps else "", evidence_text(worst)])),
         more=more,
         figure=figure_of(group.tier, group.kind, drawn),
     )
+
+
+def _place(finding: Finding) -> str:
+    text = steps_text(finding.steps)
+    return text[0].lower() + text[1:]
 
 
 def _recipes(ladder: LadderView) -> list[Block]:

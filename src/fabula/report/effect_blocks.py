@@ -1,10 +1,9 @@
 """The part of a page that gives credit: noise first, then effects, interactions, and how smooth the end was."""
 
 from fabula.findings.noise import least_told
-from fabula.report.blocks import Block, Bullets, Details, FigureGrid, Heading, Paragraph, rich, strong
+from fabula.report.blocks import Block, Details, FigureGrid, Heading, Paragraph, rich, strong
 from fabula.report.effect_tables import effects_table, noise_table, pairing_table, recipes_table, roughness_table
 from fabula.report.figures import effects_figure
-from fabula.report.interpretation import why
 from fabula.report.views import LadderView, TierView
 from fabula.report.wording import loss_text, plural, range_text, slug
 
@@ -59,9 +58,6 @@ def effect_blocks(tier: TierView, num_claims: int) -> list[Block]:
     if figure is not None:
         blocks.append(FigureGrid((figure,)))
     blocks.append(table)
-    reasons = why(tier)
-    if reasons:
-        blocks.append(Bullets(tuple(reasons)))
     both = effects_table(together, num_claims)
     if both is not None:
         blocks += [Heading(3, rich("What the changes do to each other"), slug("interactions", tier.name))]

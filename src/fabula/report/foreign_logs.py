@@ -34,7 +34,7 @@ from fabula.report.curves import curves_of
 from fabula.report.figures import colours
 from fabula.report.stability import FoundGroup
 from fabula.report.views import RunView, TierView
-from fabula.report.wording import ARROW, NONE, loss_text, plural, slug
+from fabula.report.wording import ARROW, NONE, loss_text, plural, slug, steps_text
 
 VERDICT_TONES: dict[str, Tone] = {"failed": "failure", "warning": "warning", "healthy": "good"}
 NOT_RANKED = (
@@ -80,7 +80,13 @@ def alarms(tiers: Sequence[TierView], groups: Sequence[FoundGroup]) -> list[Rich
                 if finding.severity == severity:
                     where: list[Part] = [code(view.phase), ": "] if many else []
                     items.append(
-                        rich(toned("", severity), *where, told(finding.sentence), " ", link("Finding", group.anchor))
+                        rich(
+                            toned("", severity),
+                            *where,
+                            told(finding.sentence),
+                            " ",
+                            link(steps_text(finding.steps), group.anchor),
+                        )
                     )
     return items
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fabula.findings.effect_words import sentence, signed, verdict_words
+from fabula.findings.effect_words import sentence, signed
 from fabula.findings.effects import Effect
 from fabula.report.blocks import (
     Column,
@@ -216,19 +216,6 @@ def health(ladder: LadderView) -> Rich:
     return rich(joined(parts, ", "), ". ", link("Findings", "findings"))
 
 
-def why(tier: TierView) -> list[Rich]:
-    """What each effect came with: the mechanism where one was measured; else "cause not measured"."""
-    items = []
-    for each in tier.effects:
-        telling = each.verdict in ("improved", "worse", "depends on the protocol") and each.headline is not None
-        if each.kind != "effect" or not telling:
-            continue
-        sides = [[tier.phase(place[1]) for place, _ in side] for side in each.contrast.sides]
-        said = verdict_words(each)
-        items.append(rich(strong(each.name), f", {said}: ", measured_mechanism(*sides) or "cause not measured."))
-    return items
-
-
 def measured_mechanism(before: Sequence[PhaseView], after: Sequence[PhaseView]) -> Rich:
     """What the records show to have changed with an effect: the first loss, padding, cut-off stories, tokens seen.
     Of several recipes on a side, their mean."""
@@ -255,7 +242,7 @@ def measured_mechanism(before: Sequence[PhaseView], after: Sequence[PhaseView]) 
     old, new = layout(before, "distinct_story_tokens"), layout(after, "distinct_story_tokens")
     if old and new and not math.isclose(old, new, rel_tol=0.02):
         parts.append(f"distinct story tokens seen from {count_text(old)} to {count_text(new)} at equal positions")
-    return rich("measured with it: ", joined(parts, ", "), ".") if parts else ()
+    return rich("Measured with it: ", joined(parts, ", "), ".") if parts else ()
 
 
 def unfinished(ladder: LadderView) -> list[Rich]:
