@@ -4,7 +4,7 @@ python benchmarks/elsewhere.py RUN [RUN ...] --llama-cpp FOLDER --out docs/bench
 
 Each run is exported both ways. transformers continues the prompts of the recipe by itself, float32, greedy, and must
 choose the same tokens. llama.cpp (float32 weights and cache) is shown the texts token by token and must name the same
-next one wherever the likeliest leads by more than `CLEAR`: nearer than that, two orders of the same sums may differ. The
+next one wherever the likeliest leads by more than `CLEAR`: nearer than that, orders of the same sums may differ. The
 Hugging Face folder is also read back. FOLDER is where the npm package node-llama-cpp is installed; without it llama.cpp
 is left out. Exits with 1 where something differs.
 """

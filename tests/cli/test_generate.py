@@ -60,6 +60,11 @@ def test_wrong_input(run: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             command(run, *arguments)
+    with pytest.raises(InputError, match="is no run folder: it holds no recipe.toml"):
+        command(run.parent, "--prompt", "x")
+    (run / "recipe.toml").write_text((run / "recipe.toml").read_text().replace("heads = ", "heads = 5 # "))
+    with pytest.raises(InputError, match=r"recipe\.toml: .* not a multiple of model\.heads 5"):
+        command(run, "--prompt", "x")
 
 
 def test_characters_come_whole(tmp_path: Path) -> None:

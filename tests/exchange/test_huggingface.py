@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 from tests.exchange.references import relative_difference
-from tests.model.runs import write_run
+from tests.model.runs import BYTES, write_run
 from tests.model.shapes import GEMMA, GPT, GPT2, LLAMA, OTHERS
 
 from fabula.errors import InputError
 from fabula.exchange.homes import find_home
 from fabula.exchange.huggingface import export_hf
-from fabula.exchange.reading import load_hf
+from fabula.exchange.reading import check_tokenizer, load_hf
 from fabula.model.decoder import Decoder
 from fabula.model.generate import complete
 from fabula.model.load import load_model, put_weights
 from fabula.recipe.presets import load_recipe, recipe_names, whole_recipe_names
 from fabula.recipe.schema import Model, Recipe
+from fabula.text.bpe import byte_level_json
+from fabula.text.tokenizers import load_tokenizer
 
 transformers = pytest.importorskip("transformers")
 
@@ -196,7 +198,10 @@ def test_bad_folders_are_one_clear_line(tmp_path: Path) -> None:
     broken(r"makes head \(300, 48\)", vocab_size=300)
     broken('of a "mamba" model; fabula starts from: gpt2', model_type="mamba")
     broken("lacks hidden_size", hidden_size="absent")
-    broken("does not make sense", num_attention_heads=0)
+    broken(r"broken/config\.json .*does not make sense: heads = 0", num_attention_heads=0)
+    broken("does not make sense: vocabulary = 'lots'", vocab_size="lots")
+    broken("does not make sense", rms_norm_eps="small")
+    broken(r"holds model\.layers\.2\..*for which its config\.json has no place", num_hidden_layers=2)
     broken("scales RoPE", rope_scaling={"rope_type": "linear", "factor": 2.0})
     broken("hidden_act = 'tanh'", hidden_act="tanh")
     weights = good / "model.safetensors"
@@ -210,3 +215,13 @@ def test_bad_folders_are_one_clear_line(tmp_path: Path) -> None:
         load_hf(good)
     with pytest.raises(InputError, match=r"config\.json does not exist"):
         load_hf(tmp_path)
+
+
+def test_weights_of_other_words_are_refused(tmp_path: Path) -> None:
+    run, out = run_of(LLAMA, tmp_path), tmp_path / "out"
+    export_hf(run, out)
+    check_tokenizer(out, load_tokenizer(run / "tokenizer.json"))
+    merging = tmp_path / "merging.json"
+    merging.write_text(byte_level_json(BYTES | {b"th": 257, b"the": 258}, 256))
+    with pytest.raises(InputError, match=r"out/tokenizer\.json cuts text otherwise than .*--set tokenizer="):
+        check_tokenizer(out, load_tokenizer(merging))

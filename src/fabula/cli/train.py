@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from fabula.cli.display import Display
     from fabula.recipe.schema import Recipe
+    from fabula.text.prepared import PreparedData
     from fabula.train.loop import StartingPoint, Training
 
 
@@ -80,7 +81,7 @@ def train(
     keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
     start = None
     if init_from is not None:
-        chosen, start = _starting_point(chosen, init_from)
+        chosen, start = _starting_point(chosen, init_from, prepared)
     with Display() as display:
         if strict and minutes is None:  # with minutes, the probe has to say first for how long the recipe goes
             _lint(chosen, strict, display)
@@ -128,11 +129,12 @@ def _recipe(name: str, settings: list[str], steps: int | None, minutes: float | 
     return apply_settings(chosen, settings)
 
 
-def _starting_point(recipe: "Recipe", folder: Path) -> "tuple[Recipe, StartingPoint]":
+def _starting_point(recipe: "Recipe", folder: Path, data: "PreparedData") -> "tuple[Recipe, StartingPoint]":
     """The recipe with the shape of the model in `folder`, and that model's weights."""
-    from fabula.exchange.reading import load_hf
+    from fabula.exchange.reading import check_tokenizer, load_hf
     from fabula.train.loop import StartingPoint
 
+    check_tokenizer(folder, data.tokenizer)
     shape, weights = load_hf(folder)
     rows = len(weights["embedding.weight"])
     return recipe.model_copy(update={"model": shape.model_copy(update={"vocabulary": rows})}), StartingPoint(

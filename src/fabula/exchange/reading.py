@@ -6,15 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from fabula.errors import InputError
 from fabula.exchange.homes import ARCHITECTURES
 from fabula.model.decoder import Decoder
 from fabula.model.load import read_weights
-from fabula.recipe.schema import Model
+from fabula.recipe.schema import Model, first_error
+from fabula.text.tokenizers import Tokenizer, load_tokenizer
 
 Tensors = dict[str, Tensor]
+
+SAMPLE = 'Once upon a time, there was a little girl named Lily. "Let\'s play," she said, and 12 birds sang.'
+"""Cut alike by two tokenizers, it has the same tokens in both."""
 
 PLAIN = {"relu": "relu", "relu2": "relu_squared", "gelu": "gelu"} | dict.fromkeys(
     ("gelu_new", "gelu_pytorch_tanh", "gelu_fast"), "gelu_tanh"
@@ -30,12 +35,19 @@ def load_hf(folder: Path) -> tuple[Model, Tensors]:
     """
     folder = Path(folder)
     config = _config(folder)
-    shape, vocabulary = shape_of(config)
-    stored = _tensors(folder)
+    try:
+        shape, vocabulary = shape_of(config)
+    except InputError as error:
+        raise InputError(f"{folder}/{error}") from None
+    stored = _Tensors(_tensors(folder))
     try:
         state = from_hf(shape, config["model_type"], stored)
     except KeyError as error:
         raise InputError(f"{folder} lacks the tensor {error.args[0]}, which its config.json asks for") from None
+    if left := sorted(name for name in set(stored) - stored.taken if not _is_no_weight(name, shape)):
+        raise InputError(
+            f"{folder} holds {left[0]}, for which its config.json has no place; they do not belong together"
+        )
     with torch.device("meta"):
         expected = Decoder(shape, vocabulary).state_dict()
     for name, tensor in expected.items():
@@ -45,6 +57,41 @@ def load_hf(folder: Path) -> tuple[Model, Tensors]:
                 f"{tuple(state[name].shape)}; the folder's files do not belong together"
             )
     return shape, state
+
+
+class _Tensors(dict[str, Tensor]):
+    """Tensors by name, which remember what was taken."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        super().__init__(tensors)
+        self.taken: set[str] = set()
+
+    def __getitem__(self, name: str) -> Tensor:
+        tensor = super().__getitem__(name)
+        self.taken.add(name)
+        return tensor
+
+
+def _is_no_weight(name: str, shape: Model) -> bool:
+    """Whether a file may hold `name` without the model needing it: masks and tables that older versions stored."""
+    tables = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
+    return name.endswith(tables) or (shape.tied and name == "lm_head.weight")
+
+
+def check_tokenizer(folder: Path, data: Tokenizer) -> None:
+    """Raise InputError if the tokenizer beside the weights cuts text otherwise than the data's.
+
+    The weights would then meet other words than those they know. A folder without tokenizer.json passes.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        return
+    theirs = load_tokenizer(path)
+    if theirs.encode(SAMPLE).tolist() != data.encode(SAMPLE).tolist():
+        raise InputError(
+            f"{path} cuts text otherwise than {data.name}, the tokenizer of the data, so the weights would meet other "
+            f"words; prepare the data with --tokenizer {path} and train with --set tokenizer={theirs.name}"
+        )
 
 
 def shape_of(config: Mapping[str, Any]) -> tuple[Model, int]:
@@ -58,16 +105,22 @@ def shape_of(config: Mapping[str, Any]) -> tuple[Model, int]:
             f'config.json is of a "{kind}" model; fabula starts from: {", ".join(f"{name}" for name in SHAPES)}'
         )
     try:
-        fields = SHAPES[kind](config)
-        vocabulary = int(config["vocab_size"])
+        # The rows of the embedding are validated with the rest, and kept apart: a shape leaves them to the data.
+        shape = Model.model_validate(SHAPES[kind](config) | {"vocabulary": config["vocab_size"]})
+    except InputError:
+        raise
     except KeyError as error:
         raise InputError(f"config.json of this {kind} model lacks {error.args[0]}") from None
-    try:
-        return Model.model_validate(fields), vocabulary
-    except ValueError as error:
-        raise InputError(
-            f"config.json of this {kind} model does not make sense: {str(error).splitlines()[0]}"
-        ) from None
+    except ValidationError as error:
+        first = first_error(error)
+        name, reason = ".".join(map(str, first["loc"])), str(first["msg"]).removeprefix("Value error, ")
+        told = f"{name} = {first['input']!r}: {reason}" if name else reason
+        raise InputError(f"config.json of this {kind} model does not make sense: {told}") from None
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise InputError(f"config.json of this {kind} model does not make sense: {error}") from None
+    if not shape.vocabulary:
+        raise InputError(f"config.json of this {kind} model does not make sense: vocab_size = 0")
+    return shape.model_copy(update={"vocabulary": 0}), shape.vocabulary
 
 
 def from_hf(shape: Model, kind: str, stored: Mapping[str, Tensor]) -> Tensors:

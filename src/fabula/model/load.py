@@ -27,8 +27,14 @@ def load_model(
     Raises InputError for a folder without a checkpoint, a damaged file, or weights that belong to another recipe.
     """
     run = Path(run)
+    if not (run / "recipe.toml").is_file():
+        raise InputError(f"{run} is no run folder: it holds no recipe.toml; `fabula train` writes one")
     checkpoint = read_checkpoint(run, step)
-    recipe = Recipe.from_tree(read_toml(run / "recipe.toml"))
+    tree = read_toml(run / "recipe.toml")
+    try:
+        recipe = Recipe.from_tree(tree)
+    except InputError as error:
+        raise InputError(f"{run / 'recipe.toml'}: {error}") from error
     tokenizer = load_tokenizer(run / "tokenizer.json")
     vocabulary = recipe.model.vocabulary or tokenizer.vocabulary
     if vocabulary < tokenizer.vocabulary:
