@@ -13,22 +13,25 @@ from pathlib import Path
 from fabula.record.reader import find_runs
 
 COPIED = ("run.json", "recipe.toml", "samples.jsonl")
+APPENDED = ("metrics", "evaluations")
 LARGEST_PLAIN_BYTES = 200_000
-"""A longer metrics.jsonl is packed; the reader takes metrics.jsonl.gz as well."""
+"""A longer NAME.jsonl is packed; the reader takes NAME.jsonl.gz as well."""
 
 
 def keep_run(run: Path, kept: Path) -> None:
     kept.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         shutil.copyfile(run / name, kept / name)
-    metrics = (run / "metrics.jsonl").read_bytes()
-    for name in ("metrics.jsonl", "metrics.jsonl.gz"):
-        (kept / name).unlink(missing_ok=True)
-    if len(metrics) <= LARGEST_PLAIN_BYTES:
-        (kept / "metrics.jsonl").write_bytes(metrics)
-    else:
-        # Without a time stamp, so that keeping the same record twice gives the same file.
-        (kept / "metrics.jsonl.gz").write_bytes(gzip.compress(metrics, mtime=0))
+    for name in APPENDED:
+        content = (run / f"{name}.jsonl").read_bytes() if (run / f"{name}.jsonl").is_file() else b""
+        plain, packed = kept / f"{name}.jsonl", kept / f"{name}.jsonl.gz"
+        plain.unlink(missing_ok=True)
+        packed.unlink(missing_ok=True)
+        if len(content) > LARGEST_PLAIN_BYTES:
+            # Without a time stamp, so that keeping the same record twice gives the same file.
+            packed.write_bytes(gzip.compress(content, mtime=0))
+        elif content:
+            plain.write_bytes(content)
 
 
 def main(source: Path, kept: Path) -> None:

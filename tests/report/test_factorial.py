@@ -122,3 +122,48 @@ def test_without_stories_on_record_no_interval_over_them(tmp_path: Path) -> None
     said = {each["evidence"]["after"]: each["evidence"]["protocols"]["stream"] for each in summary([folder])["effects"]}
     assert said["init"]["stories_interval"] is None and said["packed"]["stories_interval"] is not None
     assert json.dumps(said)
+
+
+def with_times(folder: Path, workers: int | None, waiting: float | None, **seconds: float) -> str:
+    """The twin's part on equal time, after the times of a ladder were changed."""
+    plan = json.loads((folder / "ladder.json").read_text())
+    (folder / "ladder.json").write_text(json.dumps(plan | {"workers": workers}))
+    for run in (folder / "runs").rglob("run.json"):
+        info = json.loads(run.read_text())
+        info["timings"]["waiting_seconds"] = None if waiting is None else waiting * info["timings"]["total_seconds"]
+        info["timings"]["training_seconds"] *= seconds.get(run.parent.parent.name, 1.0)
+        run.write_text(json.dumps(info))
+    return render_markdown(make_document(read_ladder([folder]))).split("### At equal time")[1].split("###")[0]
+
+
+def test_equal_time_only_where_the_times_may_be_believed(tmp_path: Path) -> None:
+    folder = write_ladder(tmp_path / "ladder")
+    assert "it was not recorded how many runs shared the machine" in with_times(folder, None, 0.0)
+    assert "2 runs shared the machine" in with_times(folder, 2, 0.0)
+    assert "it was not recorded whether other work ran beside the runs" in with_times(folder, 1, None)
+    assert "other work ran beside: a run waited for a processor for up to 45.0 % of its time" in with_times(
+        folder, 1, 0.45
+    )
+    assert "equal positions took equal time" in with_times(folder, 1, 0.001)
+    told = with_times(folder, 1, 0.001, init=0.5)
+    assert "After 3.0 s of training" in told and "**cosine** against init" in told
+
+
+def test_the_choice_of_a_learning_rate_is_told(tmp_path: Path) -> None:
+    folder = write_ladder(tmp_path / "ladder")
+    plan = json.loads((folder / "ladder.json").read_text())
+    plan["brackets"] = [
+        {
+            "tier": "basic", "phase": "init", "split": "tune", "seed": 0, "multiples": [0.5, 1.0, 2.0],
+            "peaks": [2.5e-4, 5e-4, 1e-3], "losses": [4.1, 4.0, None], "taken": 1.0,
+        },
+        {
+            "tier": "basic", "phase": "packed", "split": "tune", "seed": 0, "multiples": [1.0, 2.0],
+            "peaks": [5e-4, 1e-3], "losses": [4.0, 3.9], "taken": 2.0,
+        },
+    ]  # fmt: skip
+    (folder / "ladder.json").write_text(json.dumps(plan))
+    told = render_markdown(make_document(read_ladder([folder]))).split("### Learning rates chosen")[1].split("###")[0]
+    init, packed = (line for line in told.splitlines() if line.startswith("| **"))
+    assert "**0.0005**" in init and "0.00025: 4.100 · 0.0005: 4.000 · 0.001: not finite" in init
+    assert "at an end of its bracket" in packed and "at an end" not in init

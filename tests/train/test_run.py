@@ -56,7 +56,11 @@ def test_the_folder_says_all_that_the_contract_asks(run: Path, grammar_folder: P
     for choice in info["choices"].values():
         assert choice["value"] and choice["reason"]
     assert {"device", "threads", "versions", "started"} <= set(info)
-    assert set(info["timings"]) == {"training_seconds", "evaluation_seconds", "compile_seconds", "total_seconds"}
+    assert set(info["timings"]) == {
+        "training_seconds", "evaluation_seconds", "compile_seconds", "total_seconds", "waiting_seconds",
+    }  # fmt: skip
+    waited = info["timings"]["waiting_seconds"]
+    assert waited is None or 0 <= waited <= info["timings"]["total_seconds"]
     assert (run / "tokenizer.json").read_text() == data.tokenizer.to_json()
     stored = stored_recipe(run)
     assert stored == tiny(model__vocabulary=512)

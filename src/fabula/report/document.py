@@ -27,9 +27,11 @@ from fabula.report.blocks import (
     strong,
     toned,
 )
+from fabula.report.chosen_rates import chosen_rates
 from fabula.report.course import course, figure_of, improvements, points, topic_of
 from fabula.report.curves import curves_of_tier
 from fabula.report.effect_blocks import across_blocks, effect_blocks, noise_blocks
+from fabula.report.equal_time import equal_time_blocks
 from fabula.report.figures import colours, figures
 from fabula.report.foreign_logs import alarms, files_table, log_blocks, log_lead, logs_table
 from fabula.report.interpretation import (
@@ -71,7 +73,7 @@ def make_document(ladder: LadderView) -> Document:
     if comparison is not None:
         blocks += [_heading(2, "Final comparison", "comparison", "Comparison"), comparison, *across_blocks(own)]
     for tier in own.tiers:
-        blocks += _tier(tier, groups, drawn[tier.name], own.num_claims)
+        blocks += _tier(own, tier, groups, drawn[tier.name])
     for tier in logs:
         blocks += log_blocks(tier, drawn[tier.name])
     blocks += _completions(own, groups)
@@ -127,7 +129,7 @@ def _verdict(ladder: LadderView) -> list[Block]:
     return blocks
 
 
-def _tier(tier: TierView, groups: Sequence[FoundGroup], drawn: tuple[Figure, ...], num_claims: int) -> list[Block]:
+def _tier(ladder: LadderView, tier: TierView, groups: Sequence[FoundGroup], drawn: tuple[Figure, ...]) -> list[Block]:
     first = tier.first
     size = parameters_text(first.of("parameters", "total")) if first else ""
     name = f"{tier.name.upper()} MODEL ({size} params)" if size else f"{tier.name.upper()} MODEL"
@@ -135,7 +137,7 @@ def _tier(tier: TierView, groups: Sequence[FoundGroup], drawn: tuple[Figure, ...
     blocks: list[Block] = [_heading(2, name, anchor, tier.name)]
     blocks += _titled(timeline(tier, groups), "Timeline of improvements", slug("timeline", tier.name))
     blocks += _titled(final_metrics(tier), "Final metrics", slug("metrics", tier.name))
-    blocks += effect_blocks(tier, num_claims)
+    blocks += [*effect_blocks(tier, ladder.num_claims), *equal_time_blocks(ladder, tier), *chosen_rates(ladder, tier)]
     if drawn:
         blocks.append(_heading(3, "Curves", slug("curves", tier.name)))
         seeds = tuple(dict.fromkeys(f"seed {view.seed}" for view in tier.runs if view.run))

@@ -33,6 +33,7 @@ from fabula.train import state
 from fabula.train.engine import Engine, build_engine, warm_up
 from fabula.train.observer import Observer
 from fabula.train.plan import check_fit, estimate, recipe_for_minutes
+from fabula.train.waiting import waited_seconds
 
 FINAL_SAMPLE_TOKENS = 120
 MOST_SKIPPED = 20
@@ -373,7 +374,7 @@ def resume_run(training: Training, out: Path) -> str:
 
 
 def _carry_out(training: Training, writer: RunWriter) -> str:
-    started = time.perf_counter()
+    started, waited = time.perf_counter(), waited_seconds()
     with writer:
         status = training.run(writer)
         progress = training.progress
@@ -385,6 +386,7 @@ def _carry_out(training: Training, writer: RunWriter) -> str:
                 "evaluation_seconds": progress.evaluation_seconds,
                 "compile_seconds": training.engine.compile_seconds,
                 "total_seconds": time.perf_counter() - started,
+                "waiting_seconds": None if waited is None else (waited_seconds() or waited) - waited,
             },
         )
     return status

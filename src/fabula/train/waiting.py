@@ -1,0 +1,14 @@
+"""How long this process was ready to compute and had to wait: the sign of neighbours on the machine."""
+
+from pathlib import Path
+
+SCHEDULER = Path("/proc/thread-self/schedstat")
+"""Linux: nanoseconds on a processor, nanoseconds ready and waiting for one, times it was scheduled."""
+
+
+def waited_seconds() -> float | None:
+    """Seconds that this thread has waited for a processor since it began; None where the system does not say."""
+    try:
+        return int(SCHEDULER.read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return None
