@@ -27,7 +27,8 @@ ROOMS = {
     "Completions": ("completions",),
 }
 LADDER = {
-    "effect": "what a phase changed in the final loss, paired by seed, with its interval and verdict (docs/report.md)"
+    "effect": "what a phase changed in the final loss, paired by seed, with its interval and verdict (docs/report.md)",
+    "interaction": "how much more one change does where another is there too, with its interval and verdict",
 }
 COMPLETIONS = DOCS / "measured" / "completions.json"
 """Written by measure_completions.py."""

@@ -6,7 +6,7 @@ from fabula.report.wording import DOT, loss_text, slug
 
 NOTE = (
     "Before its runs, each learning rate of a phase's bracket was trained with seed 0 and scored on the split tune; "
-    "the lowest loss was taken, for this phase and those after it. Verdicts are read on validation, which no choice saw."
+    "the lowest loss was taken, for this phase and those after it. Verdicts are read on validation: no choice saw it."
 )
 
 
