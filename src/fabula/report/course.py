@@ -85,7 +85,7 @@ def course(tier: TierView, groups: Sequence[FoundGroup], drawn: set[str], open_:
     blocks: list[Block] = []
     for topic, kinds in TOPICS.items():
         there = _by_phase(tier, [group for group in groups if group.tier == tier.name and group.kind in kinds])
-        items = [(_item(group, drawn), _own_anchor(group)) for group in there]
+        items = [(_item(group, drawn, len(tier.runs) == 1), _own_anchor(group)) for group in there]
         if topic in ALWAYS_TOLD:
             missing = [kind for kind in kinds if kind not in {group.kind for group in there}]
             items += [(text, "") for text in _not_found(tier.runs, missing)]
@@ -107,14 +107,15 @@ def _by_phase(tier: TierView, groups: Sequence[FoundGroup]) -> list[FoundGroup]:
     return sorted(groups, key=lambda group: order.index(group.phase))
 
 
-def _item(group: FoundGroup, drawn: set[str]) -> Rich:
-    """The findings of one kind as the first seed has them, each with the way to what shows it."""
+def _item(group: FoundGroup, drawn: set[str], alone: bool) -> Rich:
+    """The findings of one kind as the first seed has them, each with the way to what shows it; `alone`: there is one
+    run, which needs no name."""
     first, _ = group.found[0]
     findings = [finding for view, finding in group.found if view is first]
     seed = "" if group.foreign else f" seed {first.seed}"
-    parts: list[Part] = [code(group.phase), f"{seed}:"]
-    for finding in findings[:MOST_SAYINGS]:
-        parts += [" ", told(finding.sentence), *_evidence(group, finding, drawn)]
+    parts: list[Part] = [] if alone else [code(group.phase), f"{seed}: "]
+    for place, finding in enumerate(findings[:MOST_SAYINGS]):
+        parts += [" " if place else "", told(finding.sentence), *_evidence(group, finding, drawn)]
     if len(findings) > MOST_SAYINGS:
         parts.append(f" And {len(findings) - MOST_SAYINGS} more of the kind.")
     if _own_anchor(group) == "":

@@ -169,10 +169,18 @@ def finding_bands(tier: TierView, groups: Iterable[FoundGroup], kinds: Sequence[
                     "seed": f"seed {view.seed}",
                     "tone": TONES.get(finding.severity, "note"),
                     "anchor": group.anchor,
-                    "label": "" if place or finding.severity not in TONES else _label(tier, group),
+                    "label": _label(tier, group) if _is_named(group, place) else "",
                 }
             )
     return bands
+
+
+def _is_named(group: FoundGroup, place: int) -> bool:
+    """The first of its kind has its name at its mark, and in its run every failure; more would cover each other."""
+    view, finding = group.found[place]
+    if finding.severity not in TONES or view is not group.found[0][0]:
+        return False
+    return place == 0 or finding.severity == "failure"
 
 
 def _label(tier: TierView, group: FoundGroup) -> str:

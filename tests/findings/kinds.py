@@ -1,0 +1,97 @@
+"""Examples of the kinds that no curve shows: recipes, events and completions, each with its kind and without it.
+
+The kinds of curves have theirs in heldout.py; together they are all kinds (tests/house/test_kinds.py).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tests.findings.families import record
+
+from fabula.findings import Diagnosis, diagnose, lint
+from fabula.recipe import Recipe, load_recipe
+from fabula.record.reader import Run, to_columns
+
+Made = Callable[[], Diagnosis]
+
+
+def planned(name: str, **values: Any) -> Diagnosis:
+    """The lint of a recipe; `batch__rows=2` sets batch.rows."""
+    recipe: Recipe = load_recipe(name).with_values(**{key.replace("__", "."): value for key, value in values.items()})
+    return lint(recipe)
+
+
+def happened(*events: dict[str, Any], **info: Any) -> Diagnosis:
+    run = record(np.linspace(6.0, 3.0, 100), info=info)
+    return diagnose(Run(run.path, run.info, run.train, run.evals, list(events)))
+
+
+STORY = (
+    " went to the sea with a red boat. The boat was small, but the sea was calm and the sun was warm all day long, so "
+    "nobody minded at all when it was time to go home again."
+)
+
+
+def told(completion: str = STORY, prompt: str = "A girl with a boat", **fields: Any) -> Diagnosis:
+    """What is found in one completion; by default in a story that keeps to its prompt and to itself."""
+    sample = {"step": 100, "prompt": prompt, "completion": completion, "final": True, "tokens": 50,
+              "copied_tokens": 9, "validation_copied_tokens": 12, "names": ["Lily", "Tom"],
+              "prompt_words": {"a": 1.0, "girl": 0.4, "with": 0.9, "boat": 0.02}} | fields  # fmt: skip
+    return diagnose(Run(Path("made"), {}, to_columns([]), to_columns([]), samples=[sample]))
+
+
+EXAMPLES: dict[str, tuple[tuple[Made, ...], tuple[Made, ...]]] = {
+    "lr_floor_above_peak": (
+        (lambda: planned("gemma3-nano-seed"), lambda: planned("basic", schedule__floor=1e-3)),
+        (lambda: planned("basic"), lambda: planned("basic/baseline"), lambda: planned("basic", schedule__floor=5e-4)),
+    ),
+    "window_never_binds": (
+        (lambda: planned("gemma3-270m-seed"), lambda: planned("gemma3-nano-seed", model__sliding_window=4096)),
+        (lambda: planned("basic"), lambda: planned("gemma3-nano-seed", model__sliding_window=8)),
+    ),
+    "updates_lost_to_rounding": (
+        (lambda: planned("gemma3-nano-seed"), lambda: planned("basic/baseline", compute__weights="bfloat16")),
+        (lambda: planned("basic"), lambda: planned("basic", compute__weights="bfloat16", schedule__peak=0.01)),
+    ),
+    "too_few_steps": (
+        (lambda: planned("basic", steps=50), lambda: happened(status="finished", steps=100)),
+        (lambda: planned("basic"), lambda: happened(status="finished", steps=200)),
+    ),
+    "eot_missing": (
+        (lambda: planned("gemma3-nano-seed"), lambda: planned("basic", batch__end_of_text=False),
+         lambda: happened(data={"end_of_text": False})),
+        (lambda: planned("basic"), lambda: happened(data={"end_of_text": True}), lambda: happened()),
+    ),
+    "interrupted": (
+        (lambda: happened(status="interrupted", steps=300), lambda: happened(status="failed", error="it broke"),
+         lambda: happened(status="running")),
+        (lambda: happened(status="finished"), lambda: happened()),
+    ),
+    "batch_skipped": (
+        (lambda: happened({"event": "batch_skipped", "step": 40, "reason": "loss is not finite"}),),
+        (lambda: happened({"event": "started", "step": 0}), lambda: happened()),
+    ),
+    "rolled_back": (
+        (lambda: happened({"event": "rolled_back", "step": 40, "to_step": 20}),),
+        (lambda: happened({"event": "resumed", "step": 40}), lambda: happened()),
+    ),
+    "prompt_drift": (
+        (lambda: told(STORY.replace("boat", "ball")), lambda: told(STORY + " He sang. He sat. He slept.")),
+        (told, lambda: told(STORY + " She sang. She sat. She slept."), lambda: told(" went.")),
+    ),
+    "repetition": (
+        (lambda: told(STORY + " no no no no"), lambda: told(STORY + " and then the boat went home" * 2)),
+        (told, lambda: told(STORY + " no no no"), lambda: told(STORY + " and then the boat went home")),
+    ),
+    "copying": (
+        (lambda: told(copied_tokens=40), lambda: told(copied_tokens=50, validation_copied_tokens=30)),
+        (told, lambda: told(copied_tokens=31), lambda: told(copied_tokens=40, validation_copied_tokens=30)),
+    ),
+    "inconsistency": (
+        (lambda: told(STORY + " Then Tom laughed."), lambda: told(" named Lily. He" + STORY)),
+        (told, lambda: told(STORY + " Then a boy named Tom laughed."), lambda: told(" named Lily. She" + STORY)),
+    ),
+}  # fmt: skip
+"""Kind -> what shows it, and what does not."""
