@@ -143,8 +143,8 @@ def _drift(sample: Sample) -> _Shown | None:
     telling, completion = telling_words(sample), words(sample["completion"])
     returned = {stem(word) for word in completion}
     if telling and not any(stem(word) in returned for word in telling):
-        listed = " or ".join(f'"{word}"' for word in telling[:4])
-        return _Shown(f"no {listed} comes back", {"words": telling})
+        listed = ", ".join(f'"{word}"' for word in telling[:4])
+        return _Shown(f"{'none of ' if len(telling) > 1 else 'no '}{listed} comes back", {"words": telling})
     (he, she), said = pronouns(completion), genders(words(sample["prompt"]))
     if said == {"he"} and she >= PRONOUNS and not he:
         return _Shown(f'a he becomes a she ("she" and "her" {she} times)', {"he": he, "she": she})

@@ -134,13 +134,13 @@ def _growth(half: Curve, middle: float, end: float) -> Finding:
 
 @rule(clipping_dominates="after the start, more than half of the steps are clipped to less than half of their norm")
 def clipping(facts: Facts) -> Outcome:
-    if facts.clip is None:
-        return Silent("the clipping threshold (--clip)")
-    if facts.planned or facts.clip == 0:
-        return []
     curve = _norms(facts)
     if isinstance(curve, Silent):
-        return curve
+        return curve  # a threshold would not help
+    if facts.clip is None:
+        return Silent("the clipping threshold (--clip)")
+    if facts.clip == 0:
+        return []
     later = curve.part(START_PART * curve.steps[-1], curve.steps[-1])
     clipped = float((later.values > CUT_FACTOR * facts.clip).mean()) if len(later) else 0.0
     if clipped <= DOMINATES:

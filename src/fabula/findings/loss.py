@@ -87,6 +87,8 @@ def _scaled_by(facts: Facts, ratio: float) -> bool:
 
 @rule(loss_scaled_by_accumulation="the logged loss is ln V, or all along the held-out loss, times or over accumulation")
 def scaled_by_accumulation(facts: Facts) -> Outcome:
+    if facts.train_loss is None and facts.held_train_loss is None and not facts.planned:
+        return Silent("a training loss")
     if facts.accumulation is None:
         return Silent("the accumulation (--accumulation)")
     if facts.planned or facts.accumulation == 1:
@@ -168,7 +170,7 @@ def fast_start(facts: Facts) -> Outcome:
         return []
     known = math.log(facts.vocabulary) if facts.vocabulary is not None else math.inf
     # What an oversized initialisation costs at first is no learning: the fall counts from equal chances on.
-    begin, start = start, min(start, known) if best < known else start
+    begin, start = start, known if best < known and start > known * (1.0 + INITIAL_TOLERANCE) else start
     target = start - FAST_SHARE * (start - best)
     at = int(curve.steps[int(np.argmax(curve.values <= target))])
     if at > FAST_PART * curve.steps[-1]:

@@ -222,6 +222,9 @@ def floor_above_peak(facts: Facts) -> Outcome:
 
 @rule(needs_run=False, schedule_in_micro_steps="the schedule counts forward-backward passes where updates were meant")
 def micro_steps(facts: Facts) -> Outcome:
+    curve = _rates(facts)
+    if facts.recipe is None and isinstance(curve, Silent):
+        return curve  # the accumulation would not help
     if facts.accumulation is None:
         return Silent("the accumulation (--accumulation)")
     if facts.accumulation == 1:
@@ -234,9 +237,7 @@ def micro_steps(facts: Facts) -> Outcome:
         evidence = {"accumulation": facts.accumulation, "warmup_in_updates": round(warmup, 2)}
         told = f"its warmup of {schedule.warmup:,} lasts only {number(warmup)} updates"
     else:
-        curve = _rates(facts)
-        if isinstance(curve, Silent):
-            return curve
+        assert isinstance(curve, Curve)
         top = int(np.argmax(curve.values))
         lowest = curve.values[top:].min()
         floor_from = top + int(np.argmax(curve.values[top:] <= lowest * (1 + FIXED_TOLERANCE) + 1e-30))

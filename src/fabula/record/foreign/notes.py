@@ -10,7 +10,7 @@ NOTES = {
     "zero_is_nan": "A loss of exactly 0 after {before} is what the Trainer writes where every loss since the last line "
     "was NaN; it is read as not finite (step {step}).",
     "maybe_scaled": "Some versions of the Trainer (4.46 among them) log the loss multiplied by the gradient "
-    "accumulation; --vocab and --accumulation let fabula look for it.",
+    "accumulation; --accumulation lets fabula look for it, with --vocab where no held-out loss was logged.",
     "latest_checkpoint": "The log is that of the latest checkpoint, step {step} of {planned}; what came after it is "
     "not in the folder.",
     "steps_apart": "The training loss stands at every {steps}th step. Whether it is that step's or a mean since the "
