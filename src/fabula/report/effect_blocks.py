@@ -1,7 +1,7 @@
 """The part of a page that gives credit: noise first, then effects, interactions, and how smooth the end was."""
 
 from fabula.findings.noise import least_told
-from fabula.report.blocks import Block, Details, FigureGrid, Heading, Paragraph, rich, strong
+from fabula.report.blocks import Block, Details, FigureGrid, Heading, Paragraph, rich
 from fabula.report.effect_tables import effects_table, noise_table, pairing_table, recipes_table, roughness_table
 from fabula.report.figures import effects_figure
 from fabula.report.views import LadderView, TierView
@@ -10,7 +10,8 @@ from fabula.report.wording import loss_text, plural, range_text, slug
 PAIRING = rich(
     "Runs of one seed see the same stories in the same order. Where their final losses rise and fall together "
     "(correlation near 1), pairing narrows the interval; where they do not, the unpaired interval (Welch) is the "
-    "narrower one. Verdicts are read from the paired one in every case."
+    "narrower one. Verdicts are read from the paired one in every case. Told from: the smallest mean that would have "
+    "had a verdict at this scatter over the seeds, as the first of the table."
 )
 INTERACTIONS = rich(
     "How much more one change does where the other is there too: below zero they are better together than their "
@@ -50,7 +51,7 @@ def effect_blocks(tier: TierView, num_claims: int) -> list[Block]:
     """What each change did to the final loss of a tier."""
     effects = [each for each in tier.effects if each.kind == "effect"]
     together = [each for each in tier.effects if each.kind == "interaction"]
-    table = effects_table(effects, num_claims)
+    table = effects_table(effects)
     if table is None:
         return []
     blocks: list[Block] = [Heading(3, rich("What each phase changed"), slug("effects", tier.name))]
@@ -58,7 +59,7 @@ def effect_blocks(tier: TierView, num_claims: int) -> list[Block]:
     if figure is not None:
         blocks.append(FigureGrid((figure,)))
     blocks.append(table)
-    both = effects_table(together, num_claims)
+    both = effects_table(together)
     if both is not None:
         blocks += [Heading(3, rich("What the changes do to each other"), slug("interactions", tier.name))]
         blocks.append(Paragraph(INTERACTIONS))
@@ -71,15 +72,15 @@ def effect_blocks(tier: TierView, num_claims: int) -> list[Block]:
     rough = roughness_table(tier)
     if rough is not None:
         blocks += [Heading(3, rich("How smooth the end was"), slug("smooth", tier.name)), Paragraph(ROUGH), rough]
-    pairing = pairing_table(tier.effects)
+    pairing = pairing_table(tier.effects, num_claims)
     if pairing is not None:
-        blocks.append(Details(rich(strong("How the pairing did")), (Paragraph(PAIRING), pairing)))
+        blocks.append(Details(rich("How the pairing did, seed by seed"), (Paragraph(PAIRING), pairing)))
     return blocks
 
 
 def across_blocks(ladder: LadderView) -> list[Block]:
     """With several tiers: whether a change does more on the larger one."""
-    table = effects_table(ladder.across, ladder.num_claims)
+    table = effects_table(ladder.across)
     if table is None:
         return []
     note = rich("The effect on the larger tier minus the effect on the smaller one, both measured at context 128.")

@@ -29,7 +29,7 @@ def tone_of(each: Effect) -> Tone:
     return TONES.get(verdict_words(each), "unknown")
 
 
-def effects_table(effects: Sequence[Effect], num_claims: int) -> Table | None:
+def effects_table(effects: Sequence[Effect]) -> Table | None:
     """What each change did, with intervals and verdicts; None where nothing can be compared."""
     told = [each for each in effects if each.headline is not None or each.reason]
     if not told:
@@ -38,22 +38,20 @@ def effects_table(effects: Sequence[Effect], num_claims: int) -> Table | None:
         Row(
             (
                 asked_cell(each),
+                _verdict_cell(each),
                 _difference_cell(each.comparisons.get("stream")),
                 _difference_cell(each.comparisons.get("story")),
                 _p_cell(each),
-                _least_cell(each, num_claims),
-                _verdict_cell(each),
             )
         )
         for each in told
     ]
     columns = (
         Column("Effect", wide=True),
+        Column("Verdict", wide=True),
         Column("On stream, nats", numeric=True),
         Column("On story, nats", numeric=True),
         Column("p (Holm), stream / story", numeric=True),
-        Column("Would have been seen from", numeric=True),
-        Column("Verdict", wide=True),
     )
     with_stories = any(told_on.stories for each in told for told_on in each.comparisons.values())
     noted = with_stories and any(each.kind == "effect" for each in told)  # once is enough
@@ -94,10 +92,9 @@ def _p_cell(each: Effect) -> Rich:
     return joined(parts, " / ") if parts else rich(NONE)
 
 
-def _least_cell(each: Effect, num_claims: int) -> Rich:
-    told = each.headline
-    least = told.least_told(num_claims) if told is not None and not each.reason else None
-    return rich(NONE if least is None else f"\N{PLUS-MINUS SIGN}{loss_text(least)}")
+def _least_text(told: Comparison, num_claims: int) -> str:
+    least = told.least_told(num_claims)
+    return NONE if least is None else f"\N{PLUS-MINUS SIGN}{loss_text(least)}"
 
 
 def _verdict_cell(each: Effect) -> Rich:
@@ -107,8 +104,9 @@ def _verdict_cell(each: Effect) -> Rich:
     return rich(*spans)
 
 
-def pairing_table(effects: Sequence[Effect]) -> Table | None:
-    """How well the pairing did: every seed's difference, its correlation, and the interval without it."""
+def pairing_table(effects: Sequence[Effect], num_claims: int) -> Table | None:
+    """How well the pairing did: every seed's difference, its correlation, the smallest mean that would have been told,
+    and the interval without pairing."""
     rows = []
     for each in effects:
         for protocol, told in each.comparisons.items():
@@ -117,12 +115,15 @@ def pairing_table(effects: Sequence[Effect]) -> Table | None:
             values = DOT.join(signed(value) for value in told.differences)
             correlation = NONE if told.correlation is None else f"{told.correlation:.2f}".replace("-", MINUS)
             interval = f"{signed(told.unpaired.low)} to {signed(told.unpaired.high)}"
-            rows.append(Row((asked_cell(each)[:2], rich(protocol), rich(values), rich(correlation), rich(interval))))
+            least = _least_text(told, num_claims)
+            cells = (rich(protocol), rich(values), rich(correlation), rich(least), rich(interval))
+            rows.append(Row((asked_cell(each)[:2], *cells)))
     columns = (
         Column("Effect", wide=True),
         Column("Protocol"),
         Column("Difference of each seed", numeric=True),
         Column("Correlation of the pairs", numeric=True),
+        Column("Told from", numeric=True),
         Column("Interval without pairing", numeric=True),
     )
     return Table(columns, tuple(rows)) if rows else None

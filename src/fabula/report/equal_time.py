@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fabula.findings.contrasts import Recipe, contrasts
-from fabula.findings.effects import Effect, Final, answer, num_claims, with_holm
+from fabula.findings.effects import Effect, Final, answer, with_holm
 from fabula.report.blocks import Block, Heading, Paragraph, rich
 from fabula.report.effect_tables import effects_table
 from fabula.report.views import LadderView, RunView, TierView
@@ -83,7 +83,7 @@ def equal_time_blocks(ladder: LadderView, tier: TierView) -> list[Block]:
     compared = equal_time(ladder, tier)
     if compared.reason:
         return [heading, Paragraph(rich(f"No comparison at equal time: {compared.reason}."))]
-    table = effects_table(compared.effects, num_claims(compared.effects))
+    table = effects_table(compared.effects)
     assert table is not None, "recipes of unequal time have effects"
     note = (
         f"After {duration_text(compared.seconds)} of training, when the fastest run was done; on the subset that the "
