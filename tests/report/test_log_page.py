@@ -108,6 +108,13 @@ def test_logs_of_a_folder_are_drawn_together_and_own_runs_stand_beside(tmp_path:
     assert "`basic/packed seed 0` ended at" in twin
 
 
+def test_what_could_not_be_read_is_named(tmp_path: Path) -> None:
+    csv_log(tmp_path / "a.csv")
+    (tmp_path / "stories.jsonl").write_text('{"text": "Once"}\n')
+    twin = twin_of(tmp_path)
+    assert "### Not read" in twin and "stories.jsonl" in twin.split("### Not read")[1].split("##")[0]
+
+
 def test_the_command(tmp_path: Path) -> None:
     log = csv_log(tmp_path / "theirs.csv", start=376.0)
     out = tmp_path / "page.html"

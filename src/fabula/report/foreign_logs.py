@@ -136,6 +136,9 @@ def log_blocks(tier: TierView, drawn: Sequence[Figure]) -> list[Block]:
             Heading(3, rich("About this log" if len(tier.runs) == 1 else "About these logs"), slug("about", tier.name)),
             Bullets(tuple(traps)),
         ]
+    if tier.unread:
+        blocks.append(Heading(3, rich("Not read"), slug("unread", tier.name)))
+        blocks.append(Bullets(tuple(rich(toned(why, "unknown")) for why in tier.unread)))
     blocks.append(Details(rich("Which columns were read as what"), (_columns_table(tier),)))
     return blocks
 

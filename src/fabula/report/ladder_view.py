@@ -57,7 +57,7 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
 
 def _foreign(path: Path, flags: Flags | None, taken: Sequence[str]) -> TierView:
     """What other programs logged at `path`: each run a phase, by the name of its file or chart."""
-    runs, _ = read_sources(path)
+    runs, left_out = read_sources(path)
     name = path.resolve().name if path != STDIN else "standard input"
     if name in taken:
         name = str(path)
@@ -67,7 +67,8 @@ def _foreign(path: Path, flags: Flags | None, taken: Sequence[str]) -> TierView:
         given = str(run.info.get("name") or (below if below != "." else name))
         names.append(given if given not in names else f"{given} ({len(names) + 1})")
     views = [RunView(name, given, 0, run.path, run, flags=flags) for given, run in zip(names, runs, strict=True)]
-    return TierView(name, tuple(PhaseView(view.phase, "", (view,)) for view in views), foreign=True)
+    phases = tuple(PhaseView(view.phase, "", (view,)) for view in views)
+    return TierView(name, phases, foreign=True, unread=tuple(each.why for each in left_out))
 
 
 def _read_plan(path: Path) -> dict[str, Any]:

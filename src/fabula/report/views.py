@@ -148,6 +148,8 @@ class TierView:
     """A protocol each."""
     foreign: bool = False
     """Logs of another program, a phase each: shown together, compared with nothing."""
+    unread: tuple[str, ...] = ()
+    """Of a folder of logs: what could not be read, and why."""
 
     @property
     def is_factorial(self) -> bool:
