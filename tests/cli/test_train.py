@@ -274,6 +274,16 @@ def test_a_ladder_from_its_plan_to_its_report(fabula: Fabula, monkeypatch: pytes
     assert "holds a ladder with scale 1.0, not 0.5" in refused(fabula, *command, "--scale", "0.5")
 
 
+def test_a_ladder_says_what_its_recipes_are_warned_of(fabula: Fabula) -> None:
+    """Before a step is made, and by recipe; it goes on, for what a bad recipe costs may be the question."""
+    Path("tier.toml").write_text(Path(tiny_file(Path(), steps=4, evaluation__every=4)).read_text())
+    rising = '[[phases]]\nname = "rising"\nchange = "rises"\nset = { "schedule.floor" = 1.0 }\n'
+    Path("ladder.toml").write_text('tiers = ["tier.toml"]\n' + rising)
+    code, _, err = fabula("ladder", "ladder.toml", "--data", "data", "--out", "out", "--dry-run")
+    assert code == 0 and "tier/rising: warning: " in err
+    assert "[lr_rising]" in err and "[lr_floor_above_peak]" in err
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fabula.cli.display import Display
     from fabula.recipe.ladder import Ladder, PlannedRun
 
 
@@ -94,6 +95,7 @@ def run_ladder(
     missing = [] if bracketed else _missing(planned, data, out)
     open_folder(out, description)
     with Display() as display:
+        _lint(planned, display)
         if bracketed:
             there = [tier for tier in plan.tiers if Path(tier).stem in description["tiers"]]
             phases = [phase["name"] for phase in description["phases"]]
@@ -118,6 +120,16 @@ def run_ladder(
     write_report([out], page)
     whole = len(statuses) == len(missing) and "interrupted" not in statuses.values()
     return "finished" if whole else "interrupted"
+
+
+def _lint(planned: "Sequence[PlannedRun]", display: "Display") -> None:
+    """Say what each recipe is warned of before a step is made: a ladder may ask what a bad recipe costs."""
+    from fabula.findings.diagnose import lint
+
+    for name, recipe in {run.recipe.name: run.recipe for run in planned}.items():
+        for finding in lint(recipe).findings:
+            if finding.severity in ("warning", "failure"):
+                display.notice(f"{name}: {finding.severity}: {finding.sentence} [{finding.kind}]")
 
 
 def _missing(planned: "Sequence[PlannedRun]", data: Path, out: Path) -> "list[PlannedRun]":
@@ -160,6 +172,7 @@ def _dry_run(plan: "Ladder", planned: "Sequence[PlannedRun]", data: Path, out: P
     if len(missing) < len(planned):
         print(f"{len(planned) - len(missing)} of {len(planned)} runs are finished already")
     with Display() as display:
+        _lint(planned, display)
         costs = probe_phases(missing, data, display)
     for tier, phases in groupby(costs, key=lambda cost: cost.run.tier):
         print(tier)
