@@ -1,12 +1,12 @@
 """How fast text is generated: fabula, transformers and llama.cpp with the same weights, in turns, in one run.
 
-python benchmarks/decoding.py RUN [RUN ...] --llama-cpp FOLDER --out docs/benchmarks/decoding.json
+python benchmarks/decoding.py RUN|RECIPE ... --llama-cpp FOLDER --out docs/benchmarks/decoding.json
 
-Greedy, float32, each contender given the same prompt and asked for the same number of tokens, end-of-text ignored. The
-contenders take turns, so that whatever else the machine does meets them alike; a ratio is the median of the turns'
-ratios. fabula's time is that of one call of `complete`, which arranges the weights and fills the caches afresh;
-transformers' that of one call of `generate`; llama.cpp's begins when its context exists. FOLDER is where the npm
-package node-llama-cpp is installed.
+A recipe's name stands for a run of its shape with random weights, which decode as fast as any. Greedy, float32, each
+contender given the same prompt and asked for the same number of tokens, end-of-text ignored. The contenders take turns,
+so that whatever else the machine does meets them alike; a ratio is the median of the turns' ratios. fabula's time is
+that of one call of `complete`, which arranges the weights and fills the caches afresh; transformers' that of one call
+of `generate`; llama.cpp's begins when its context exists. FOLDER is where the npm package node-llama-cpp is installed.
 """
 
 import argparse
@@ -22,12 +22,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 
 from fabula.errors import InputError
 from fabula.exchange.huggingface import export_hf
 from fabula.exchange.llama_cpp import export_gguf
+from fabula.model.decoder import Decoder
 from fabula.model.generate import complete
+from fabula.model.initialization import initialize
 from fabula.model.load import load_model
+from fabula.recipe.presets import load_recipe
+from fabula.recipe.toml import to_toml
+from fabula.record.checkpoint import write_checkpoint
+from fabula.record.files import write_json, write_text
+from fabula.text.gpt2 import gpt2_tokenizer
 
 PROMPT = "Once upon a time there was a"
 Contender = Callable[[int], tuple[float, list[int]]]
@@ -58,6 +66,20 @@ class LlamaCpp:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
+
+
+def random_run(name: str, folder: Path) -> Path:
+    """A run folder of the recipe `name` (GPT-2's vocabulary) with the weights that training would begin with."""
+    recipe = load_recipe(name)
+    tokenizer = gpt2_tokenizer()
+    model = Decoder(recipe.model, recipe.vocabulary)
+    initialize(model, recipe.initialization, seed=0)
+    folder.mkdir()
+    write_text(folder / "recipe.toml", to_toml(recipe.as_tree()))
+    write_text(folder / "tokenizer.json", tokenizer.to_json())
+    write_json(folder / "run.json", {"status": "made for a benchmark"})
+    write_checkpoint(folder, 0, {"model.safetensors": lambda path: save_file(model.state_dict(), path)}, {})
+    return folder
 
 
 def contenders(
@@ -108,16 +130,18 @@ def race(chosen: dict[str, Contender], rows: int, num_tokens: int, turns: int) -
         for name, run in chosen.items():
             seconds[name].append(run(rows)[0])
     ours = seconds["fabula"]
+    ratios = {
+        name: [theirs / our for theirs, our in zip(each, ours, strict=True)]
+        for name, each in seconds.items()
+        if name != "fabula"
+    }
     return {
         "rows": rows,
         "tokens": num_tokens,
         "turns": turns,
         "tokens_per_second": {name: rows * num_tokens / statistics.median(each) for name, each in seconds.items()},
-        "fabula_is_faster_by": {
-            name: statistics.median(theirs / our for theirs, our in zip(each, ours, strict=True))
-            for name, each in seconds.items()
-            if name != "fabula"
-        },
+        "fabula_is_faster_by": {name: statistics.median(each) for name, each in ratios.items()},
+        "quartiles_of_that": {name: statistics.quantiles(each, n=4)[::2] for name, each in ratios.items()},
         "same_text_as_fabula": {name: text == texts["fabula"] for name, text in texts.items() if name != "fabula"},
         "seconds": seconds,
     }
@@ -125,18 +149,19 @@ def race(chosen: dict[str, Contender], rows: int, num_tokens: int, turns: int) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("runs", nargs="+", metavar="RUN|RECIPE")
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--tokens", type=int, default=100)
-    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--turns", type=int, default=9, help="at least 2, so that there is a spread")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--llama-cpp", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     results = []
-    for run in arguments.runs:
+    for name in arguments.runs:
         with tempfile.TemporaryDirectory() as folder:
+            run = Path(name) if Path(name).is_dir() else random_run(name, Path(folder) / "run")
             chosen = contenders(
                 run, Path(folder), arguments.tokens, arguments.threads, max(arguments.rows), arguments.llama_cpp
             )
@@ -152,10 +177,14 @@ def main() -> None:
     if arguments.out is not None:
         import transformers
 
+        versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+        if arguments.llama_cpp is not None:
+            package = arguments.llama_cpp / "node_modules" / "node-llama-cpp" / "package.json"
+            versions["node-llama-cpp"] = json.loads(package.read_text())["version"]
         document = {
             "threads": arguments.threads,
             "processor": platform.processor() or platform.machine(),
-            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+            "versions": versions,
             "results": results,
         }
         arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from typing import Any
 from fabula.exchange.homes import find_home
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.presets import load_recipe, tier_names, whole_recipe_names
+from fabula.record.reader import read_run
 
 DOCS = Path(__file__).parent
 NAMES = [*tier_names(), *whole_recipe_names()]
@@ -45,6 +46,40 @@ def _benchmark(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
+def _versions(record: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+
+
+def elsewhere() -> str:
+    record = _benchmark("elsewhere")
+    if record is None:
+        return "Not measured yet."
+    lines = [
+        "| run | steps | loss a GPT-2 token | texts alike in transformers | its logits differ by | same next token in "
+        "llama.cpp | its logits differ by | read back, they differ by |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for each in record["results"]:
+        theirs, cpp = each["transformers"], each["llama.cpp"]
+        loss = read_run(DOCS / "runs" / each["recipe"]).full_evals()["val_loss_gpt2"][-1]
+        lines.append(
+            f"| [`{each['recipe']}`](runs/{each['recipe']}) | {each['step']:,} | {loss:.2f} | "
+            f"{theirs['same_texts']} of {each['prompts']} | {theirs['logits_difference']:.1e} | "
+            f"{cpp['same_next_token']} of {cpp['clear_positions']} | {cpp['logits_difference']:.1e} | "
+            f"{each['read_back_difference'] or 0:.1g} |"
+        )
+    asked = [each["llama.cpp"] for each in record["results"]]
+    num_unclear = sum(each["positions"] - each["clear_positions"] for each in asked)
+    first = record["results"][0]
+    quoted = "\n".join(f"> {line}".rstrip() for line in first["texts"][0].splitlines())
+    return "\n".join(lines) + (
+        f"\n\nGreedy texts of {first['tokens']} tokens; {_versions(record)}. Logits differ by max |difference| / "
+        f"max |logit|.\nllama.cpp is asked at every position where the best token leads by more than "
+        f"{record['clear']:g}; {num_unclear or 'none'} of them {'was' if num_unclear == 1 else 'were'} nearer. "
+        f"The first text of `{first['recipe']}`, everywhere the same:\n\n{quoted}"
+    )
+
+
 def full_size() -> str:
     record = _benchmark("full_size")
     if record is None:
@@ -65,6 +100,13 @@ def full_size() -> str:
     return "\n".join(lines)
 
 
+def _ratio(result: dict[str, Any], name: str) -> str:
+    if name not in result["fabula_is_faster_by"]:
+        return ""
+    low, high = result["quartiles_of_that"][name]
+    return f"{result['fabula_is_faster_by'][name]:.2f} ({low:.2f} to {high:.2f})"
+
+
 def speed() -> str:
     record = _benchmark("decoding")
     if record is None:
@@ -73,9 +115,9 @@ def speed() -> str:
     others = [name for name in names if name != "fabula"]
     header = ["recipe", "rows", *(f"{name}, tokens/s" for name in names), *(f"fabula : {name}" for name in others)]
     lines = [
-        f"The same weights in float32, greedy, {record['threads']} threads, torch {record['versions']['torch']}, "
-        f"transformers {record['versions']['transformers']}; medians of {record['results'][0]['turns']} turns of "
-        f"{record['results'][0]['tokens']} tokens (`benchmarks/decoding.py`):",
+        f"The same weights in float32, greedy, {record['threads']} threads, {_versions(record)}; medians, and "
+        f"quartiles of the ratios, of {record['results'][0]['turns']} turns of {record['results'][0]['tokens']} tokens "
+        "(`benchmarks/decoding.py`):",
         "",
         "| " + " | ".join(header) + " |",
         "|---|" + "---:|" * (len(header) - 1),
@@ -84,9 +126,7 @@ def speed() -> str:
         speeds = [
             f"{each['tokens_per_second'][name]:,.0f}" if name in each["tokens_per_second"] else "" for name in names
         ]
-        ratios = [
-            f"{each['fabula_is_faster_by'][name]:.2f}" if name in each["fabula_is_faster_by"] else "" for name in others
-        ]
+        ratios = [_ratio(each, name) for name in others]
         lines.append(f"| `{each['recipe']}` | {each['rows']} | " + " | ".join([*speeds, *ratios]) + " |")
     return "\n".join(lines)
 
@@ -100,7 +140,7 @@ def renew(page: str, name: str, text: str) -> str:
 BLOCKS = {
     "models.md": {"recipes": recipes, "full size": full_size},
     "generation.md": {"speed": speed},
-    "export.md": {"homes": homes},
+    "export.md": {"homes": homes, "elsewhere": elsewhere},
 }
 
 if __name__ == "__main__":
