@@ -12,8 +12,10 @@ from tests.report.test_report import lines_of
 from fabula.recipe.ladder import Ladder, load_ladder
 from fabula.report import summary
 from fabula.report.document import make_document
+from fabula.report.figures import finding_bands
 from fabula.report.ladder_view import read_ladder
 from fabula.report.markdown import render_markdown
+from fabula.report.stability import found_groups
 
 CELLS = [cell.name for cell in load_ladder("factorial").cells]
 
@@ -167,3 +169,11 @@ def test_the_choice_of_a_learning_rate_is_told(tmp_path: Path) -> None:
     init, packed = (line for line in told.splitlines() if line.startswith("| **"))
     assert "**0.0005**" in init and "0.00025: 4.100 · 0.0005: 4.000 · 0.001: not finite" in init
     assert "at an end of its bracket" in packed and "at an end" not in init
+
+
+def test_names_at_one_place_do_not_cover_each_other(folder: Path) -> None:
+    """Four recipes begin with a wrong loss: one name at step 0 for all of them, and a mark for each."""
+    ladder = read_ladder([folder])
+    bands = finding_bands(ladder.tiers[0], found_groups(ladder), ["initial_loss_off"])
+    assert [band["label"] for band in bands if band["label"]] == ["initial loss off, 4 phases"]
+    assert len({band["anchor"] for band in bands}) == 4

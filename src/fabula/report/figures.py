@@ -154,6 +154,7 @@ def finding_bands(tier: TierView, groups: Iterable[FoundGroup], kinds: Sequence[
     """Where the figures mark a finding: step ranges with tone, anchor and a label for the first of each anchor."""
     last = max((view.facts.last_step for view in tier.runs if view.facts), default=0)
     bands = []
+    named: dict[tuple[str, int], list[dict[str, Any]]] = {}  # kind and first step: names that would cover each other
     for group in groups:
         if group.tier != tier.name or group.kind not in kinds:
             continue
@@ -172,6 +173,13 @@ def finding_bands(tier: TierView, groups: Iterable[FoundGroup], kinds: Sequence[
                     "label": _label(tier, group) if _is_named(group, place) else "",
                 }
             )
+            if bands[-1]["label"]:
+                named.setdefault((group.kind, first), []).append(bands[-1])
+    for (kind, _), together in named.items():
+        phases = {band["phase"] for band in together}
+        for place, band in enumerate(together):
+            if len(phases) > 1:
+                band["label"] = "" if place else f"{kind.replace('_', ' ')}, {len(phases)} phases"
     return bands
 
 
