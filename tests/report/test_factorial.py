@@ -70,6 +70,15 @@ def test_the_page_says_effects_interactions_and_noise(twin: str) -> None:
     assert "How smooth the end was" in twin
 
 
+def test_how_smooth_the_end_was_is_an_effect_too(folder: Path) -> None:
+    said = summary([folder])
+    assert [each["evidence"]["phases"] for each in said["roughness"]] == [["init"], ["cosine"], ["packed"]]
+    for each in said["roughness"]:
+        word = {"improved": "smoother", "worse": "rougher"}.get(each["evidence"]["verdict"], "No evidence")
+        assert word in each["sentence"] and "% of the loss to" in each["sentence"]
+    assert {each["protocol"] for each in said["noise"]} == {"stream", "story"}
+
+
 def test_the_timeline_is_one_path_through_the_factorial(twin: str) -> None:
     timeline = twin.split("### Timeline of improvements")[1].split("###")[0]
     rows = re.findall(r"^\| \*\*([\w+-]+)\*\*", timeline, flags=re.MULTILINE)

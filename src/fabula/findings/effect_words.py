@@ -1,5 +1,6 @@
 """Effects and interactions in words, and as findings."""
 
+from dataclasses import replace
 from typing import Any
 
 from fabula.findings.effects import Comparison, Effect
@@ -172,3 +173,29 @@ def _protocol(comparison: Comparison) -> dict[str, Any]:
     if comparison.together is not None:
         numbers |= {"together": comparison.together, "apart": comparison.apart}
     return numbers
+
+
+ROUGHNESS_WORDS = {"improved": "smoother", "worse": "rougher"}
+
+
+def roughness_sentence(each: Effect) -> str:
+    """What a change did to the scatter of the training loss at the end, in percent of the loss."""
+    told = each.headline
+    if told is None:
+        return f"{_question(each)}: nothing to say of the end, {each.reason}."
+    before, after = (100 * sum(side) / len(side) for side in (told.before, told.after))
+    size = f"{before:.2f} % of the loss to {after:.2f} %"
+    if each.verdict == "no verdict":
+        return f"{_question(each)}: the scatter at the end went from {size}; no verdict: {each.reason}."
+    if each.verdict == "no evidence":
+        return f"No evidence that {_changed(each)} changed how smooth the end was: its scatter went from {size}."
+    return (
+        f"{_changed(each)} made the end of the training {ROUGHNESS_WORDS[each.verdict]}: its scatter went from {size}."
+    )
+
+
+def roughness_finding(each: Effect) -> Finding:
+    """Kind `effect`, on the scatter at the end in place of the final loss."""
+    finding = as_finding(each)
+    evidence = {**finding.evidence, "measure": "scatter of log training loss over the last fifth of the steps"}
+    return replace(finding, sentence=roughness_sentence(each), evidence=evidence)

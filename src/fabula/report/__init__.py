@@ -1,6 +1,7 @@
 """The report: one HTML page and its Markdown twin, from records alone."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ def summary(paths: Sequence[Path], flags: "Flags | None" = None) -> dict[str, An
 
 
 def _summary(ladder: "LadderView") -> dict[str, Any]:
-    from fabula.findings.effect_words import as_finding
+    from fabula.findings.effect_words import as_finding, roughness_finding
     from fabula.report.blocks import plain_text
     from fabula.report.interpretation import out_of_order
 
@@ -62,7 +63,9 @@ def _summary(ladder: "LadderView") -> dict[str, Any]:
     return {
         "name": ladder.name,
         "runs": runs,
+        "noise": [{"tier": tier.name, **asdict(floor)} for tier in ladder.tiers for floor in tier.noise],
         "effects": [as_finding(each).as_json() for each in ladder.effects],
+        "roughness": [roughness_finding(each).as_json() for tier in ladder.tiers for each in tier.roughness],
         "out_of_order": [plain_text(line) for tier in ladder.tiers for line in out_of_order(tier, name_tier=True)],
     }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fabula.findings.effect_words import MINUS, signed, verdict_words
+from fabula.findings.effect_words import MINUS, ROUGHNESS_WORDS, signed, verdict_words
 from fabula.findings.effects import Comparison, Effect
 from fabula.report.blocks import Column, Part, Rich, Row, Table, Tone, joined, quiet, rich, strong, toned
 from fabula.report.questions import ROUGHNESS
@@ -171,9 +171,6 @@ def _roughness_cell(values: Sequence[float | None]) -> Rich:
         strong(_percent(sum(known) / len(known))),
         quiet(DOT.join(_percent(value) for value in known) if len(known) > 1 else "", own_line=True),
     )
-
-
-ROUGHNESS_WORDS = {"improved": "smoother", "worse": "rougher"}
 
 
 def roughness_table(tier: TierView) -> Table | None:
