@@ -41,7 +41,7 @@ def test_what_was_written_is_told_and_what_comes_next(tmp_path: Path) -> None:
 def test_gguf(tmp_path: Path) -> None:
     pytest.importorskip("gguf")
     out = command(str(run_of(LLAMA, tmp_path)), "--to", "gguf", "--out", str(tmp_path / "gguf"))
-    assert "Next: llama-completion -m" in out
+    assert "as llama, " in out and "Next: llama-completion -m" in out
     assert {path.name for path in (tmp_path / "gguf").iterdir()} == {"README.md", "Modelfile", "model.gguf"}
 
 

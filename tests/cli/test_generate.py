@@ -37,7 +37,7 @@ def command(run: Path, *arguments: str, stdin: str = "") -> tuple[str, str]:
 def test_a_prompt_is_continued_the_same_way_each_time(run: Path) -> None:
     out, err = command(run, "--prompt", "Once ", "--max-tokens", "40", "--seed", "3")
     assert out.startswith("Once") and out.endswith("\n")
-    assert "cut at --max-tokens 40" in err and "beyond the context of 24" in err and "Next: fabula evaluate" in err
+    assert "cut at --max-tokens 40" in err and "beyond the context of 24" in err and "--to hf --out exported/run" in err
     assert command(run, "--prompt", "Once ", "--max-tokens", "40", "--seed", "3")[0] == out
     assert command(run, "--prompt", "Once ", "--max-tokens", "40", "--seed", "4")[0] != out
     assert command(run, "--prompt", "Once ", "--max-tokens", "40", "--seed", "3", "--step", "10")[0] != out

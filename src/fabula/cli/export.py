@@ -36,12 +36,10 @@ def export(
         from fabula.exchange.llama_cpp import export_gguf
 
         exported = export_gguf(run, out, step)
-    home = exported.home
-    print(
-        f"{out}: step {exported.step:,} as {home.architecture}, {exported.num_bytes / 1e6:,.1f} MB of float32 weights"
-    )
-    if home.folded:
-        print(f"folded into the weights, with the same results: {', '.join(home.folded)}")
+    size = f"{exported.num_bytes / 1e6:,.1f} MB of float32 weights"
+    print(f"{out}: step {exported.step:,} as {exported.architecture}, {size}")
+    if exported.home.folded:
+        print(f"folded into the weights, with the same results: {', '.join(exported.home.folded)}")
     folder = shlex.quote(str(out))
     if to is Form.hf:
         print(f"\nNext: transformers.AutoModelForCausalLM.from_pretrained({str(out)!r}), or vllm serve {folder}")

@@ -56,7 +56,8 @@ def generate(
             except InputError as error:  # a prompt too long is no reason to leave the loop
                 print(f"fabula: {error}", file=sys.stderr)
             speaker.seed += 1
-    print(f"\nNext: fabula evaluate {shlex.quote(str(run))}", file=sys.stderr)
+    folder = shlex.quote(str(Path("exported") / run.resolve().name))
+    print(f"\nNext: fabula export {shlex.quote(str(run))} --to hf --out {folder}", file=sys.stderr)
 
 
 def _prompts() -> "Iterator[str]":

@@ -30,6 +30,8 @@ class Exported:
     """What was written, for the last lines of the command."""
 
     folder: Path
+    architecture: str
+    """As the program that will read it calls it."""
     home: Home
     step: int
     num_bytes: int
@@ -77,7 +79,7 @@ def export_hf(run: Path, out: Path, step: int | None = None) -> Exported:
         write_tokenizer(source, folder)
         write_text(folder / "recipe.toml", record.recipe_toml)
         write_text(folder / "README.md", card)
-    return Exported(out, source.home, source.step, (out / "model.safetensors").stat().st_size)
+    return Exported(out, source.home.architecture, source.home, source.step, (out / "model.safetensors").stat().st_size)
 
 
 def as_hf(source: Source) -> tuple[dict[str, Any], dict[str, Any]]:

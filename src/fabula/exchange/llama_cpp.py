@@ -76,7 +76,7 @@ def export_gguf(run: Path, out: Path, step: int | None = None) -> Exported:
         write_text(folder / "Modelfile", modelfile(source))
         card = model_card(source.recipe, source.model.vocabulary, record, source.step, source.home, gguf=True)
         write_text(folder / "README.md", card)
-    return Exported(out, source.home, source.step, (out / "model.gguf").stat().st_size)
+    return Exported(out, architecture, source.home, source.step, (out / "model.gguf").stat().st_size)
 
 
 def _architecture(source: Source) -> str:
