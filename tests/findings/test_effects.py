@@ -262,3 +262,19 @@ def test_what_would_have_been_told() -> None:
     assert least is not None
     for size, verdict in ((1.01, "improved"), (0.99, "no evidence")):
         assert told(finals([3.0, 3.0, 3.0]), finals(list(3 - size * least + scatter))).verdict == verdict
+
+
+@pytest.mark.slow
+def test_null_factorials_rarely_show_anything() -> None:
+    """Seven questions, two protocols that agree, half of the recipes ten times as noisy: any verdict in at most 5 % of
+    400 ladders (binomial bound)."""
+    random = np.random.default_rng(1)
+    asked = contrasts("basic", FACTORIAL)
+    false_ladders = 0
+    for _ in range(400):
+        runs = {}
+        for recipe in FACTORIAL:
+            losses = random.normal(3.0, 0.02 if "a" in recipe.has else 0.2, 3)
+            runs["basic", recipe.name] = finals(list(losses), list(losses + 0.1))
+        false_ladders += any(each.verdict != "no evidence" for each in with_holm([answer(one, runs) for one in asked]))
+    assert false_ladders <= 400 * 0.05 + 2 * (400 * 0.05 * 0.95) ** 0.5
