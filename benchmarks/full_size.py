@@ -4,7 +4,7 @@ python benchmarks/full_size.py gemma3-270m-gpt2 gemma3-270m-seed --data DIR --ou
 
 Each recipe runs in a process of its own, since the peak of memory is a process's. A step of these recipes has many
 micro-steps, all alike; --micro-steps N makes a step of N of them, with the update that a whole step ends with, and the
-estimate multiplies.
+estimate multiplies. What the process waited for a processor that others used is told apart and not counted.
 """
 
 import argparse
@@ -27,6 +27,12 @@ from fabula.recipe.presets import load_recipe
 from fabula.text.batches import BatchSource
 from fabula.text.prepared import open_prepared
 from fabula.train.engine import build_engine
+from fabula.train.waiting import waited_seconds
+
+
+def working_seconds() -> float:
+    """A clock that stands still while this thread waits for a processor."""
+    return time.perf_counter() - (waited_seconds() or 0.0)
 
 
 def measure(name: str, data: Path, micro_steps: int) -> dict[str, Any]:
@@ -48,18 +54,26 @@ def measure(name: str, data: Path, micro_steps: int) -> dict[str, Any]:
     loss_sum = engine.loss_sum
 
     def timed(inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
-        marks.append(time.perf_counter())
+        marks.append(working_seconds())
         return loss_sum(inputs_BT, targets_BT)
 
+    updates: list[float] = []
+    update = engine.optimizer.step
+
+    def timed_update() -> None:
+        started = working_seconds()
+        update()
+        updates.append(working_seconds() - started)
+
     engine.loss_sum = timed
-    started = time.perf_counter()
+    engine.optimizer.step = timed_update  # type: ignore[method-assign, assignment]
+    waited_before, started = waited_seconds() or 0.0, working_seconds()
     result = engine.step(source, 1)
-    seconds = time.perf_counter() - started
-    # The first micro-step meets fresh memory and is left out where there are others. The update follows the last one.
-    each = [after - before for before, after in pairwise(marks)]
-    per_micro_step = statistics.median(each[1:] or each or [seconds])
-    update = max(0.0, started + seconds - marks[-1] - per_micro_step)
-    per_step = per_micro_step * whole.batch.accumulation + update
+    seconds = working_seconds() - started
+    # The first micro-step meets fresh memory and is left out where there are others. The last one ends with the update.
+    each = [after - before for before, after in pairwise([*marks, started + seconds - updates[0]])]
+    per_micro_step = statistics.median(each[1:] or each)
+    per_step = per_micro_step * whole.batch.accumulation + updates[0]
     return {
         "recipe": name,
         "parameters": parameter_count(engine.model),
@@ -68,8 +82,9 @@ def measure(name: str, data: Path, micro_steps: int) -> dict[str, Any]:
         "micro_steps_of_a_step": whole.batch.accumulation,
         "loss_before": result.loss,
         "seconds_made": seconds,
+        "seconds_waited": (waited_seconds() or 0.0) - waited_before,
         "seconds_per_micro_step": per_micro_step,
-        "seconds_of_update": update,
+        "seconds_of_update": updates[0],
         "seconds_per_step": per_step,
         "positions_per_second": recipe.batch.rows * recipe.model.context / per_micro_step,
         "steps": whole.steps,

@@ -84,19 +84,28 @@ def full_size() -> str:
     record = _benchmark("full_size")
     if record is None:
         return "Not measured yet."
+    results, threads = record["results"], record["threads"]
+    waited = sum(each["seconds_waited"] for each in results)
+    share = waited / (waited + sum(each["seconds_made"] for each in results))
     lines = [
-        f"{record['threads']} threads, torch {record['torch']}:",
+        f"{threads} thread{'s' if threads > 1 else ''}, torch {record['torch']}, {results[0]['micro_steps_made']} "
+        "micro-steps and the update:",
         "",
-        "| recipe | positions of a micro-step | seconds | micro-steps of a step | seconds a step | peak memory | "
-        "the whole run |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| recipe | positions of a micro-step | seconds | micro-steps of a step | update, seconds | seconds a step | "
+        "peak memory | steps | the whole run |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
         f"| `{each['recipe']}` | {each['positions_per_micro_step']:,} | {each['seconds_per_micro_step']:.1f} | "
-        f"{each['micro_steps_of_a_step']} | {each['seconds_per_step']:,.0f} | "
-        f"{each['peak_memory_bytes'] / 2**30:.1f} GiB | {each['days_for_the_run']:,.0f} days |"
-        for each in record["results"]
+        f"{each['micro_steps_of_a_step']} | {each['seconds_of_update']:.1f} | {each['seconds_per_step']:,.0f} | "
+        f"{each['peak_memory_bytes'] / 2**30:.1f} GiB | {each['steps']:,} | {each['days_for_the_run']:,.0f} days |"
+        for each in results
     ]
+    if share > 0.05:
+        lines += [
+            "",
+            f"The machine had other work: {share:.0%} of the time was waiting for a processor and is not counted.",
+        ]
     return "\n".join(lines)
 
 
