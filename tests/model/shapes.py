@@ -26,7 +26,12 @@ OTHERS = Model(
     layers=2, width=48, heads=4, kv_heads=2, context=24, tied=False, positions="rope", norm="rmsnorm_bare",
     qk_norm=True, feed_forward="relu_squared", logit_cap=5.0,
 )  # fmt: skip
-ALL = {"gpt": GPT, "gpt2": GPT2, "gemma": GEMMA, "llama": LLAMA, "others": OTHERS}
+MODERN = Model(
+    layers=3, width=48, heads=4, kv_heads=2, context=24, tied=False, head_bias=False, embedding_scale="one",
+    previous_token=True, embedding_norm=True, value_embeddings=True, positions="rope", norm="rmsnorm", qk_norm=True,
+    attention_output_bias=False, feed_forward="relu_squared", feed_forward_bias=False,
+)  # fmt: skip
+ALL = {"gpt": GPT, "gpt2": GPT2, "gemma": GEMMA, "llama": LLAMA, "others": OTHERS, "modern": MODERN}
 VOCABULARY = 97
 
 
@@ -37,6 +42,6 @@ def build(shape: Model, std: float = 0.2, seed: int = 0, dtype: torch.dtype = to
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "norm" in name or name.endswith("bias"):
+            if "norm" in name or name.endswith(("bias", "previous_token")):
                 parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
     return model

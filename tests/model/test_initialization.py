@@ -34,7 +34,7 @@ def distribution(scheme: str, name: str) -> str:
         said = special.removeprefix("untied head ")
         return linear.partition("; ")[0] if said == "as linear" else said
     if name not in EMBEDDINGS and special and name.endswith(("attention.out.weight", "feed_forward.down.weight")):
-        return special.removeprefix("the two that write to the residual stream: ")
+        return special.removeprefix("writers: ")
     return general
 
 
@@ -50,8 +50,8 @@ def check(values: Tensor, said: str, fan_in: int) -> None:
         known = {"1": 1.0, "std": STD, "std / sqrt(2 layers)": STD / math.sqrt(2 * SHAPE.layers)}
         std, kurtosis = known[normal.group(1)], 3.0
     else:
-        assert said == "U(-a, a), a = 1 / sqrt(fan-in)"
-        limit = 1 / math.sqrt(fan_in)
+        limits = {"U(-a, a), a = 1 / sqrt(fan-in)": 1.0, "U(-b, b), b = sqrt(3 / fan-in) / 2": math.sqrt(3) / 2}
+        limit = limits[said] / math.sqrt(fan_in)
         std, kurtosis = limit / math.sqrt(3), 1.8
         assert values.abs().max() <= limit * (1 + 1e-6)
     # Standard errors of mean, standard deviation and fourth moment of a normal; those of a uniform are smaller.
@@ -71,7 +71,7 @@ def test_the_table_has_every_scheme() -> None:
     assert all(len(cells) == 3 for cells in table().values())
 
 
-@pytest.mark.parametrize("scheme", ["default", "scaled", "scaled_residual", "normal_embedding"])
+@pytest.mark.parametrize("scheme", ["default", "scaled", "scaled_residual", "normal_embedding", "zero_writers"])
 def test_every_weight_is_drawn_as_the_table_says(scheme: str) -> None:
     model = model_of(scheme)
     checked = set()
@@ -86,6 +86,17 @@ def test_every_weight_is_drawn_as_the_table_says(scheme: str) -> None:
         "embedding.weight", "positions.weight", "head", "head_bias", "qkv.weight", "qkv.bias", "out.weight", "out.bias",
         "up.weight", "up.bias", "down.weight", "down.bias",
     }  # fmt: skip
+
+
+def test_zero_writers_begin_as_their_embedding() -> None:
+    shape = SHAPE.model_copy(update={"value_embeddings": True, "previous_token": True, "positions": "rope"})
+    model = Decoder(shape, VOCABULARY)
+    initialize(model, Initialization(scheme="zero_writers"), 0)
+    tokens_BT = torch.arange(20).view(2, 10)
+    assert torch.equal(model.hidden(tokens_BT), model.final_norm(model.embedding(tokens_BT) * model.embedding_scale))
+    assert not model(tokens_BT).any()
+    for table in model.value_tables:
+        assert float(table.weight.std()) == pytest.approx(0.25, rel=SIGMAS / math.sqrt(2 * table.weight.numel()))
 
 
 @pytest.mark.parametrize("norm", ["layernorm", "rmsnorm", "rmsnorm_plus_one"])

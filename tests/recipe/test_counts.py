@@ -13,7 +13,8 @@ from fabula.recipe.schema import Model
 @given(
     layers=st.integers(1, 4), heads=st.sampled_from([1, 2, 4]), shared=st.sampled_from([0, 1]),
     head_width=st.sampled_from([0, 2, 6]), width=st.sampled_from([8, 16]), context=st.integers(1, 9),
-    tied=st.booleans(), head_bias=st.booleans(), positions=st.sampled_from(["learned", "rope"]),
+    tied=st.booleans(), previous_token=st.booleans(), embedding_norm=st.booleans(), value_embeddings=st.booleans(),
+    head_bias=st.booleans(), positions=st.sampled_from(["learned", "rope"]),
     norm=st.sampled_from(["layernorm", "rmsnorm", "rmsnorm_plus_one", "rmsnorm_bare"]), post_norm=st.booleans(),
     qk_norm=st.booleans(), attention_bias=st.booleans(), attention_output_bias=st.booleans(),
     feed_forward=st.sampled_from(["relu", "gelu", "gelu_tanh", "relu_squared", "swiglu", "geglu_tanh"]),
@@ -28,7 +29,9 @@ def test_closed_form_and_built_model_agree(vocabulary: int, shared: int, **field
     counts = count_parameters(shape, vocabulary)
     assert counts.total == parameter_count(model)
     sizes = {name: each.numel() for name, each in model.named_parameters()}
-    assert counts.embedding == sizes["embedding.weight"]
+    of_embedding = ("embedding.weight", "previous_token", "embedding_norm.weight", "embedding_norm.bias")
+    assert counts.embedding == sum(sizes.get(name, 0) for name in of_embedding)
+    assert counts.value_embeddings == sum(size for name, size in sizes.items() if name.startswith("value_embeddings."))
     assert counts.positions == sizes.get("positions.weight", 0)
     assert counts.head == sizes.get("head", 0) + sizes.get("head_bias", 0)
     assert counts.layer == sum(size for name, size in sizes.items() if name.startswith("layers.0."))

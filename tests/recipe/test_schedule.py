@@ -55,6 +55,13 @@ def test_counted_in_micro_steps_the_warmup_shrinks_and_the_end_stays() -> None:
     assert rates == [learning_rate(per_micro_step, 4 * step, 40, accumulation=1) for step in range(11)]
 
 
+def test_a_warmdown_by_hand() -> None:
+    schedule = Schedule(kind="warmdown", peak=1.0, floor=0.2, warmup=2, decay=0.5)
+    rates = [learning_rate(schedule, step, 10) for step in range(11)]
+    assert rates == pytest.approx([0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 0.84, 0.68, 0.52, 0.36, 0.2])
+    assert learning_rate(schedule, 20, 10) == pytest.approx(0.2)  # past the end it stays
+
+
 def test_constant_is_the_peak_without_warmup() -> None:
     schedule = Schedule(kind="constant", peak=0.5, floor=0.1, warmup=4)
     assert {learning_rate(schedule, step, 10) for step in range(11)} == {0.5}

@@ -150,6 +150,18 @@ def interrupted_and_resumed(folder: Path, out: Path, recipe: Recipe, stops: list
     return out
 
 
+def test_muon_too_goes_on_where_it_was(grammar_folder: Path, tmp_path: Path) -> None:
+    recipe = tiny(
+        optimizer__kind="muon", optimizer__embedding_rate=10.0, schedule__kind="warmdown", model__value_embeddings=True,
+        model__previous_token=True, model__embedding_norm=True, model__tied=False, model__positions="rope",
+        initialization__scheme="zero_writers",
+    )  # fmt: skip
+    whole = tiny_run(grammar_folder, tmp_path / "whole", recipe)
+    resumed = interrupted_and_resumed(grammar_folder, tmp_path / "resumed", recipe, [5])
+    assert same_tensors(tensors(resumed), tensors(whole))
+    assert len(tensors(whole)) > 30
+
+
 def test_interrupted_and_resumed_is_uninterrupted(run: Path, grammar_folder: Path, tmp_path: Path) -> None:
     """Stopped between checkpoints, at an evaluation, and right after resuming."""
     resumed = interrupted_and_resumed(grammar_folder, tmp_path / "resumed", tiny(), [3, 5, 6])

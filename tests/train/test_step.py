@@ -11,7 +11,9 @@ import torch
 from tests.train.tiny import data_in, metrics, tiny, tiny_training
 from torch import Tensor, nn
 
-from fabula.recipe.schema import Optimizer
+from fabula.model.decoder import Decoder
+from fabula.model.initialization import initialize
+from fabula.recipe.schema import Initialization, Model, Optimizer
 from fabula.record.reader import read_run
 from fabula.text.batches import Batch, BatchSource
 from fabula.train.engine import build_engine
@@ -77,9 +79,7 @@ def test_the_loss_of_a_step_is_the_mean_over_its_tokens() -> None:
 def test_adamw_is_the_papers_and_decays_matrices_only() -> None:
     """Loshchilov and Hutter 2019, algorithm 2, in float64."""
     generator = torch.Generator().manual_seed(0)
-    model = nn.Module()
-    model.matrix = nn.Parameter(torch.randn(3, 2, generator=generator))
-    model.vector = nn.Parameter(torch.randn(4, generator=generator))
+    model = small_decoder()
     settings = Optimizer(beta1=0.8, beta2=0.9, epsilon=1e-3, weight_decay=0.2)
     optimizer = make_optimizer(model, settings, learning_rate=1.0)
     expected = {name: parameter.detach().double() for name, parameter in model.named_parameters()}
@@ -93,11 +93,66 @@ def test_adamw_is_the_papers_and_decays_matrices_only() -> None:
             first[name] = 0.8 * first[name] + 0.2 * gradient
             second[name] = 0.9 * second[name] + 0.1 * gradient**2
             direction = first[name] / (1 - 0.8**step) / ((second[name] / (1 - 0.9**step)).sqrt() + 1e-3)
-            decay = 0.2 * expected[name] if name == "matrix" else 0.0
+            decay = 0.2 * expected[name] if parameter.dim() >= 2 else 0.0
             expected[name] = expected[name] - rate * (direction + decay)
         optimizer.step()
         for name, parameter in model.named_parameters():
             assert torch.allclose(parameter.double(), expected[name], rtol=1e-5, atol=1e-6), (name, step)
+
+
+def small_decoder() -> Decoder:
+    model = Decoder(Model(layers=1, width=6, heads=2, context=3, tied=False, value_embeddings=True), 5)
+    initialize(model, Initialization(scheme="default"), seed=0)
+    return model
+
+
+def random_gradients(model: nn.Module, generator: torch.Generator) -> None:
+    for parameter in model.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+
+
+def test_muon_steps_by_the_orthogonal_part_of_the_momentum() -> None:
+    """Against a singular value decomposition: same singular vectors, values near 1 (Jordan et al. 2024: 0.7 to 1.2)."""
+    generator = torch.Generator().manual_seed(0)
+    model = small_decoder()
+    optimizer = make_optimizer(model, Optimizer(kind="muon", momentum=0.9, weight_decay=0.1), learning_rate=1.0)
+    matrices = {name: each for name, each in model.named_parameters() if name.startswith("layers") and each.dim() == 2}
+    assert len(matrices) == 4
+    momentum = {name: torch.zeros_like(each) for name, each in matrices.items()}
+    for rate in (0.1, 0.03):
+        set_learning_rate(optimizer, rate)
+        random_gradients(model, generator)
+        before = {name: each.detach().clone() for name, each in matrices.items()}
+        gradients = {name: each.grad.clone() for name, each in matrices.items() if each.grad is not None}
+        optimizer.step()
+        for name, weight in matrices.items():
+            momentum[name] = 0.9 * momentum[name] + 0.1 * gradients[name]
+            direction = 0.9 * momentum[name] + 0.1 * gradients[name]  # Nesterov's
+            size = max(1.0, weight.shape[0] / weight.shape[1]) ** 0.5
+            step = (before[name] * (1 - rate * 0.1) - weight.detach()) / (rate * size)
+            u, _, vh = torch.linalg.svd(direction, full_matrices=False)
+            inner = u.T @ step @ vh.T
+            # bfloat16 rounds each of the five products of an iteration to 1/256.
+            assert torch.allclose(inner - inner.diag().diag(), torch.zeros_like(inner), atol=0.06), name
+            assert 0.6 < float(inner.diag().min()) and float(inner.diag().max()) < 1.3, name
+
+
+def test_embeddings_and_head_have_rates_of_their_own_and_no_decay_beside_muon() -> None:
+    """AdamW's first step is the rate in each number, whatever the gradient."""
+    model = small_decoder()
+    settings = Optimizer(kind="muon", embedding_rate=10.0, head_rate=0.5, weight_decay=0.5, epsilon=1e-12)
+    optimizer = make_optimizer(model, settings, learning_rate=9.0)
+    set_learning_rate(optimizer, 0.01)
+    random_gradients(model, torch.Generator().manual_seed(1))
+    before = {name: each.detach().clone() for name, each in model.named_parameters()}
+    optimizer.step()
+    for name, parameter in model.named_parameters():
+        if "layers" in name and parameter.dim() == 2:
+            continue
+        of_embedding = "embedding" in name or name == "positions.weight"
+        expected = 0.1 if of_embedding else 0.005 if name == "head" else 0.01
+        moved = (parameter.detach() - before[name]).abs()
+        assert torch.allclose(moved, torch.full_like(moved, expected), rtol=1e-3), name
 
 
 class Snapshots(Observer):

@@ -50,6 +50,12 @@ def find_home(shape: Model) -> Home:
     )
     family = _family(shape, windowed or two_bases)
     reasons = []
+    if shape.value_embeddings:
+        reasons.append("value embeddings")
+    if shape.previous_token:
+        reasons.append("the embedding of the previous token")
+    if shape.embedding_norm:
+        reasons.append("a norm behind the embedding")
     if shape.logit_cap and family != "gemma3_text":
         reasons.append("a logit cap")
     if shape.head_bias and shape.norm != "layernorm":

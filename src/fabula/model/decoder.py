@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fabula.model.embedding import Embedding
@@ -31,9 +32,14 @@ class Layer(nn.Module):
             self.feed_forward_post_norm = Norm(shape.norm, shape.width, shape.norm_epsilon)
 
     def forward(
-        self, x_BTD: Tensor, rope: tuple[Tensor, Tensor] | None, dtype: torch.dtype, keep: Keep | None = None
+        self,
+        x_BTD: Tensor,
+        rope: tuple[Tensor, Tensor] | None,
+        dtype: torch.dtype,
+        values: Tensor | None = None,
+        keep: Keep | None = None,
     ) -> Tensor:
-        y_BTD = self.attention(self.attention_norm(x_BTD).to(dtype), rope, keep)
+        y_BTD = self.attention(self.attention_norm(x_BTD).to(dtype), rope, values, keep)
         x_BTD = x_BTD + (y_BTD if self.attention_post_norm is None else self.attention_post_norm(y_BTD.float()))
         y_BTD = self.feed_forward(self.feed_forward_norm(x_BTD).to(dtype))
         return x_BTD + (y_BTD if self.feed_forward_post_norm is None else self.feed_forward_post_norm(y_BTD.float()))
@@ -50,7 +56,13 @@ class Decoder(nn.Module):
         self.shape, self.vocabulary, self.compute_dtype = shape, vocabulary, compute_dtype
         self.embedding = Embedding(vocabulary, shape.width)
         self.embedding_scale = math.sqrt(shape.width) if shape.embedding_scale == "sqrt_width" else 1.0
+        self.previous_token = nn.Parameter(torch.empty(shape.width)) if shape.previous_token else None
+        self.embedding_norm = Norm(shape.norm, shape.width, shape.norm_epsilon) if shape.embedding_norm else None
         self.positions = nn.Embedding(shape.context, shape.width) if shape.positions == "learned" else None
+        tables = shape.layers if shape.value_embeddings else 0
+        self.value_embeddings = nn.ModuleList(
+            Embedding(vocabulary, shape.num_kv_heads * shape.size_of_head) for _ in range(tables)
+        )
         self.layers = nn.ModuleList(Layer(shape, index) for index in range(shape.layers))
         self.final_norm = Norm(shape.norm, shape.width, shape.norm_epsilon)
         self.head = None if shape.tied else nn.Parameter(torch.empty(vocabulary, shape.width))
@@ -60,6 +72,11 @@ class Decoder(nn.Module):
     def stack(self) -> list[Layer]:
         """The layers, from the embedding up."""
         return cast("list[Layer]", list(self.layers))
+
+    @property
+    def value_tables(self) -> list[Embedding]:
+        """The value embeddings of the layers; empty where there are none."""
+        return cast("list[Embedding]", list(self.value_embeddings))
 
     @property
     def head_weight(self) -> Tensor:
@@ -74,12 +91,17 @@ class Decoder(nn.Module):
         assert T <= self.shape.context, f"{T} tokens do not fit into a context of {self.shape.context}"
         # Scaled in float32: bfloat16 would round sqrt(D) itself.
         x_BTD = self.embedding(tokens_BT).float() * self.embedding_scale
+        if self.previous_token is not None:
+            x_BTD = x_BTD + self.previous_token.float() * F.pad(x_BTD, (0, 0, 1, 0))[:, :-1]
+        if self.embedding_norm is not None:
+            x_BTD = self.embedding_norm(x_BTD)
         if self.positions is not None:
             x_BTD = x_BTD + self.positions.weight[:T].float()
         rope_global, rope_local = self.rope(T, tokens_BT.device)
         for index, layer in enumerate(self.layers):
             rope = rope_local if self.shape.is_local(index) else rope_global
-            x_BTD = layer(x_BTD, rope, self.compute_dtype, None if keep is None else keep[index])
+            values = self.value_tables[index](tokens_BT) if self.value_tables else None
+            x_BTD = layer(x_BTD, rope, self.compute_dtype, values, None if keep is None else keep[index])
         return self.final_norm(x_BTD)
 
     def rope(

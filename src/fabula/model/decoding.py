@@ -28,6 +28,8 @@ class CachedDecoder:
         slots = [min(layer.window or capacity, capacity) for layer in weights.layers]
         self.caches = [LayerCache(num_rows, each, shape, dtype, device) for each in slots]
         self.visibility = {each: Visibility(num_rows, each, dtype, device) for each in set(slots)}
+        tables: list[Tensor] = [each.weight for each in model.value_tables]
+        self.value_tables: Sequence[Tensor | None] = tables or [None] * shape.layers
         self.rope = None if weights.rope_weights is None else weights.rope_tables(capacity)
 
     def prefill(self, rows: Sequence[Sequence[int]]) -> Tensor:
@@ -42,6 +44,7 @@ class CachedDecoder:
         longest = max(lengths)
         tokens_BT = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
         self.length = longest
+        self.last_B = torch.tensor([row[-1] for row in rows], device=device)
         self.padding_B = torch.tensor([longest - length for length in lengths], device=device)
         for each in self.visibility.values():
             each.begin(longest, self.padding_B)
@@ -54,7 +57,7 @@ class CachedDecoder:
     def select(self, places: Sequence[int]) -> None:
         """Go on with these rows of the batch only."""
         rows_B = torch.tensor(places, device=self.padding_B.device)
-        self.padding_B = self.padding_B[rows_B]
+        self.padding_B, self.last_B = self.padding_B[rows_B], self.last_B[rows_B]
         for cache in self.caches:
             cache.select(rows_B)
         for visibility in self.visibility.values():
@@ -69,7 +72,7 @@ class CachedDecoder:
         places = {slots: each.step(self.length) for slots, each in self.visibility.items()}
         exact = dtype == torch.float32
         x_BD, turns = self._embed(tokens_B)
-        for layer, cache, turn in zip(weights.layers, self.caches, turns, strict=True):
+        for layer, cache, turn, table in zip(weights.layers, self.caches, turns, self.value_tables, strict=True):
             slot, used, bias = places[cache.slots]
             y_BD = layer.attention_norm(x_BD)
             heads_BJE = layer.qkv(y_BD if exact else y_BD.to(dtype)).view(B, -1, E)
@@ -85,6 +88,9 @@ class CachedDecoder:
                     torch.addcmul(turned_BJE * turn[0], turned_BJE.roll(E // 2, -1), turn[1], out=qk_BJE)
                 else:
                     qk_BJE.copy_(torch.addcmul(turned_BJE * turn[0], turned_BJE.roll(E // 2, -1), turn[1]))
+            if table is not None:
+                v_BKE = heads_BJE.narrow(1, H + K, K)
+                v_BKE.copy_(v_BKE.float() + F.embedding(tokens_B, table).view(B, K, E))
             cache.put(slot, heads_BJE.narrow(1, H, 2 * K))
             # Queries that share keys stand where time does: one position, so nothing is causal here.
             q_BKGE = heads_BJE.narrow(1, 0, H).view(B, K, H // K, E)
@@ -112,6 +118,12 @@ class CachedDecoder:
         """Embeddings (B, D), and for each layer the factors (B or 1, H + K, E) of heads and of exchanged halves."""
         model, shape = self.model, self.model.shape
         x_BD = F.embedding(tokens_B, model.embedding.weight).float() * model.embedding_scale
+        if model.previous_token is not None:
+            before_BD = F.embedding(self.last_B, model.embedding.weight).float() * model.embedding_scale
+            x_BD = torch.addcmul(x_BD, model.previous_token.float(), before_BD)
+            self.last_B = tokens_B
+        if model.embedding_norm is not None:
+            x_BD = model.embedding_norm(x_BD)
         alike = not any(each.masked for each in self.visibility.values())
         position_B = self.length - (self.padding_B[:1] if alike else self.padding_B)
         if model.positions is not None:

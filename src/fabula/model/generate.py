@@ -107,7 +107,8 @@ class _Batch:
             full = [row for row in self.active if len(self.windows[row]) > self.context]
             for row in full:
                 self.windows[row] = self.windows[row][-max(1, self.context // 2) :]
-            if full:
+            # The longest row may have ended: its caches are as full as if it had not.
+            if full or decoder.length == decoder.capacity:
                 decoder, logits_BV = self._start()
                 continue
             if len(places) < len(tokens_B):

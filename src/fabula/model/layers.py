@@ -90,12 +90,16 @@ class Attention(nn.Module):
             self.query_norm = Norm(kind, self.head_width, shape.norm_epsilon)
             self.key_norm = Norm(kind, self.head_width, shape.norm_epsilon)
 
-    def project(self, x_BTD: Tensor, rope: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, H, T, E), keys and values (B, K, T, E), normalised and rotated."""
+    def project(
+        self, x_BTD: Tensor, rope: tuple[Tensor, Tensor] | None, values: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, T, E), keys and values (B, K, T, E), normalised and rotated; `values` (B, T, K E) join."""
         B, T, _ = x_BTD.shape
         q, k, v = self.qkv(x_BTD).split((self.queries_width, self.keys_width, self.keys_width), dim=-1)
         q_BHTE = q.view(B, T, self.heads, self.head_width).transpose(1, 2)
         k_BKTE = k.view(B, T, self.kv_heads, self.head_width).transpose(1, 2)
+        if values is not None:
+            v = (v.float() + values.float()).to(v.dtype)
         v_BKTE = v.view(B, T, self.kv_heads, self.head_width).transpose(1, 2)
         if self.query_norm is not None and self.key_norm is not None:
             q_BHTE, k_BKTE = self.query_norm(q_BHTE), self.key_norm(k_BKTE)
@@ -103,9 +107,15 @@ class Attention(nn.Module):
             q_BHTE, k_BKTE = rotate(q_BHTE, *rope), rotate(k_BKTE, *rope)
         return q_BHTE, k_BKTE, v_BKTE
 
-    def forward(self, x_BTD: Tensor, rope: tuple[Tensor, Tensor] | None, keep: Keep | None = None) -> Tensor:
+    def forward(
+        self,
+        x_BTD: Tensor,
+        rope: tuple[Tensor, Tensor] | None,
+        values: Tensor | None = None,
+        keep: Keep | None = None,
+    ) -> Tensor:
         """Attention over whole rows; `keep` is shown the keys and values (generation stores them)."""
-        q_BHTE, k_BKTE, v_BKTE = self.project(x_BTD, rope)
+        q_BHTE, k_BKTE, v_BKTE = self.project(x_BTD, rope, values)
         if keep is not None:
             keep(k_BKTE, v_BKTE)
         y_BHTE = causal_attention(q_BHTE, k_BKTE, v_BKTE, self.scale, self.window)

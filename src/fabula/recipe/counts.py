@@ -7,11 +7,13 @@ from fabula.recipe.schema import Model
 
 @dataclass(frozen=True)
 class ParameterCounts:
-    """`total` counts a tied head once. `without_embeddings` leaves out token embedding, positions and head,
+    """`total` counts a tied head once. `without_embeddings` leaves out tables of tokens and positions and the head,
     and counts what is left: the layers and the last norm."""
 
     total: int
     embedding: int
+    """Of the residual stream, with the weights of the previous token and its norm."""
+    value_embeddings: int
     positions: int
     head: int
     layer: int
@@ -19,7 +21,7 @@ class ParameterCounts:
 
     @property
     def without_embeddings(self) -> int:
-        return self.total - self.embedding - self.positions - self.head
+        return self.total - self.embedding - self.value_embeddings - self.positions - self.head
 
 
 def _norm(model: Model, width: int) -> int:
@@ -39,9 +41,11 @@ def count_parameters(model: Model, vocabulary: int) -> ParameterCounts:
     feed_forward = width * inner_in + inner * width + (inner_in + width) * model.feed_forward_bias
     norms = (4 if model.post_norm else 2) * _norm(model, width)
     layer = attention + feed_forward + norms
-    embedding = vocabulary * width
+    embedding = vocabulary * width + width * model.previous_token
+    embedding += _norm(model, width) if model.embedding_norm else 0
+    value_embeddings = model.layers * vocabulary * keys * model.value_embeddings
     positions = model.context * width if model.positions == "learned" else 0
     head = (0 if model.tied else vocabulary * width) + vocabulary * model.head_bias
     final_norm = _norm(model, width)
-    total = embedding + positions + head + model.layers * layer + final_norm
-    return ParameterCounts(total, embedding, positions, head, layer, final_norm)
+    total = embedding + value_embeddings + positions + head + model.layers * layer + final_norm
+    return ParameterCounts(total, embedding, value_embeddings, positions, head, layer, final_norm)

@@ -3,7 +3,8 @@
 `learning_rate(schedule, step, ...)` is the rate of the update from step - 1 to step, steps counted from 1; at
 step 0, which precedes all updates, it is the rate before the warmup. `constant` is the peak from the first step
 on. `cosine` rises linearly for `warmup` steps and reaches the floor at the last one:
-floor + (peak - floor) / 2 * (1 + cos(pi * progress)) (Loshchilov and Hutter 2017, equation 5).
+floor + (peak - floor) / 2 * (1 + cos(pi * progress)) (Loshchilov and Hutter 2017, equation 5). `warmdown` keeps the
+peak after the warmup and falls in a line to the floor over the last share `decay` of the run (Zhai et al. 2022).
 """
 
 import math
@@ -29,6 +30,9 @@ def learning_rate(schedule: Schedule, step: int, num_steps: int, accumulation: i
     position, end = step * scale, num_steps * scale
     if position < schedule.warmup:
         return schedule.peak * warmup_multiplier(schedule, position)
+    if schedule.kind == "warmdown":
+        remaining = min(1.0, max(0.0, end - position) / (schedule.decay * end))
+        return schedule.floor + (schedule.peak - schedule.floor) * remaining
     progress = min(1.0, (position - schedule.warmup) / max(1, end - schedule.warmup))
     return schedule.floor + 0.5 * (schedule.peak - schedule.floor) * (1.0 + math.cos(math.pi * progress))
 

@@ -49,6 +49,13 @@ class Model(Section):
     """The output head has a bias of its own."""
     embedding_scale: Literal["sqrt_width", "one"] = "sqrt_width"
     """What token embeddings are multiplied by (Vaswani et al. 2017, section 3.4)."""
+    previous_token: bool = False
+    """Add the embedding of the token before, each dimension times a learned weight that starts at zero."""
+    embedding_norm: bool = False
+    """Normalise what enters the first layer."""
+    value_embeddings: bool = False
+    """Each layer adds to its values an embedding of the token, from a table of its own: capacity that costs no
+    products (modded-nanogpt, after Zhou et al. 2024)."""
     positions: Literal["learned", "rope"] = "learned"
     rope_base: Positive = 10_000.0
     """RoPE base of global layers."""
@@ -111,36 +118,48 @@ class Model(Section):
 
 
 class Initialization(Section):
-    scheme: Literal["default", "scaled", "scaled_residual", "normal_embedding"] = "scaled"
+    scheme: Literal["default", "scaled", "scaled_residual", "normal_embedding", "zero_writers"] = "scaled"
     """`default`: what the framework does (embedding N(0, 1), linear uniform by fan-in); `scaled`: linear and
     embedding N(0, std), biases zero; `scaled_residual`: as scaled, the projections that write into the residual
-    stream divided by sqrt(2 layers) (GPT-2); `normal_embedding`: as scaled, but the embedding N(0, 1)."""
+    stream divided by sqrt(2 layers) (GPT-2); `normal_embedding`: as scaled, but the embedding N(0, 1);
+    `zero_writers`: embedding N(0, 1), linear uniform by fan-in, and zero what writes into the residual stream or is an
+    untied head, so that the model begins as its embedding and with a loss of ln V."""
     std: Positive = 0.02
 
 
 class Schedule(Section):
     """Learning rate as a function of the step; see fabula.recipe.schedule."""
 
-    kind: Literal["constant", "cosine"] = "cosine"
-    """`constant`: the peak from the first step on, without warmup; `cosine`: warmup, then a cosine to the floor."""
+    kind: Literal["constant", "cosine", "warmdown"] = "cosine"
+    """`constant`: the peak from the first step on, without warmup; `cosine`: warmup, then a cosine to the floor;
+    `warmdown`: warmup, the peak, then a line to the floor."""
     peak: Positive
     floor: NonNegative = 0.0
     warmup: CountOrNone = 0
     """Steps of linear rise to the peak."""
     warmup_start: Share = 0.0
     """Share of the peak at which the warmup begins."""
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """Share of the run, its end, over which a warmdown falls."""
     unit: Literal["step", "micro_step"] = "step"
     """What the schedule counts. `micro_step` reproduces a scheduler that is stepped once a forward-backward:
     its warmup is then given in micro-steps and shrinks with the accumulation."""
 
 
 class Optimizer(Section):
-    kind: Literal["adamw"] = "adamw"
+    kind: Literal["adamw", "muon"] = "adamw"
+    """`muon`: matrices inside layers by Muon, everything else by AdamW."""
+    momentum: Share = 0.95
+    """Of Muon."""
+    embedding_rate: Positive = 1.0
+    """Learning rate of embeddings, as a multiple of the schedule's. A tied head is an embedding."""
+    head_rate: Positive = 1.0
+    """Learning rate of an untied head, as a multiple of the schedule's."""
     beta1: Share = 0.9
     beta2: Share = 0.95
     epsilon: Positive = 1e-8
     weight_decay: NonNegative = 0.1
-    """Decoupled, on tensors of two or more dimensions."""
+    """Decoupled, on tensors of two or more dimensions; with Muon only on its matrices."""
     clip: NonNegative = 1.0
     """Largest global gradient norm; 0: no clipping."""
 

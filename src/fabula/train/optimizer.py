@@ -1,23 +1,85 @@
-"""The optimizer of a recipe."""
+"""The optimizer of a recipe: AdamW, or Muon for the matrices inside layers and AdamW for the rest.
+
+AdamW: Loshchilov and Hutter 2019. Muon (Jordan et al. 2024) makes a step of the momentum's nearest orthogonal matrix,
+times sqrt(max(1, rows / columns)), so that a step changes a layer's output by about what the learning rate says.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from fabula.model.decoder import Decoder
+from fabula.model.layers import Linear
 from fabula.recipe.schema import Optimizer
 
+Groups = list[dict[str, Any]]
+RATE = "rate_multiple"
+"""What a parameter group multiplies the schedule's learning rate by."""
 
-def make_optimizer(model: nn.Module, settings: Optimizer, learning_rate: float) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019); decay only on tensors of two or more dimensions, as nanoGPT does."""
-    parameters = list(model.parameters())
-    groups = [
-        {"params": [each for each in parameters if each.dim() >= 2], "weight_decay": settings.weight_decay},
-        {"params": [each for each in parameters if each.dim() < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        groups, lr=learning_rate, betas=(settings.beta1, settings.beta2), eps=settings.epsilon, fused=True
+
+def make_optimizer(model: Decoder, settings: Optimizer, learning_rate: float) -> torch.optim.Optimizer:
+    """The optimizer that `settings` describe, for all parameters of `model`.
+
+    Embeddings and an untied head may have rates of their own. AdamW alone decays tensors of two or more dimensions, as
+    nanoGPT does; beside Muon nothing but Muon's matrices is decayed: rates of embeddings are then ten times as high,
+    and so would be their decay.
+    """
+    matrices = _layer_matrices(model) if settings.kind == "muon" else []
+    adamw = torch.optim.AdamW(
+        _adamw_groups(model, settings, matrices),
+        lr=learning_rate,
+        betas=(settings.beta1, settings.beta2),
+        eps=settings.epsilon,
+        fused=True,
     )
+    if not matrices:
+        return adamw
+    muon = torch.optim.Muon(
+        [{"params": matrices, RATE: 1.0}],
+        lr=learning_rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        adjust_lr_fn="original",
+    )
+    return Both(muon, adamw)
+
+
+class Both(torch.optim.Optimizer):
+    """Two optimizers as one, which share their groups and their state with it."""
+
+    def __init__(self, first: torch.optim.Optimizer, second: torch.optim.Optimizer) -> None:
+        super().__init__([*first.param_groups, *second.param_groups], {})
+        self.both = first, second
+        num_first = len(first.param_groups)
+        first.param_groups, second.param_groups = self.param_groups[:num_first], self.param_groups[num_first:]
+        first.state = second.state = self.state
+
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        assert closure is None
+        for each in self.both:
+            each.step()
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+        group["lr"] = learning_rate * group.get(RATE, 1.0)
+
+
+def _layer_matrices(model: Decoder) -> list[Tensor]:
+    return [module.weight for module in model.layers.modules() if isinstance(module, Linear)]
+
+
+def _adamw_groups(model: Decoder, settings: Optimizer, without: list[Tensor]) -> Groups:
+    """Everything but `without`, by learning rate and decay; empty groups are left out."""
+    decay = settings.weight_decay if settings.kind == "adamw" else 0.0
+    embeddings = {module.weight for module in model.modules() if isinstance(module, nn.Embedding)}
+    apart, groups = set(without), dict[tuple[float, float], list[Tensor]]()
+    for parameter in model.parameters():
+        if parameter in apart:
+            continue
+        rate = settings.embedding_rate if parameter in embeddings else 1.0
+        rate = settings.head_rate if parameter is model.head else rate
+        groups.setdefault((rate, decay if parameter.dim() >= 2 else 0.0), []).append(parameter)
+    return [{"params": each, RATE: rate, "weight_decay": decay} for (rate, decay), each in groups.items()]
