@@ -21,7 +21,7 @@ ARCHITECTURES: dict[Family, str] = {
     "qwen3": "Qwen3ForCausalLM",
     "gemma3_text": "Gemma3ForCausalLM",
 }
-PORTABLE = "llama-nano or gemma3-nano, which transformers and llama.cpp both run"
+PORTABLE = "modern-portable, llama-nano or gemma3-nano, which transformers and llama.cpp run"
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def _architecture(source: Source) -> str:
     if family not in ARCHITECTURES:
         raise InputError(
             f"llama.cpp computes no model like this one ({source.home.architecture} with its activation); use --to hf, "
-            "or train llama-nano or gemma3-nano"
+            "or train modern-portable, llama-nano or gemma3-nano"
         )
     # llama.cpp has these written into its source instead of reading them.
     fixed = {"llama": "swiglu", "qwen3": "swiglu", "arcee": "relu_squared", "gemma3_text": "geglu_tanh"}

@@ -42,10 +42,10 @@ def rounding(facts: Facts) -> Outcome:
     recipe = facts.recipe
     if recipe.compute.weights != "bfloat16":
         return []
-    wide = recipe.initialization.scheme in ("default", "normal_embedding")
+    wide = recipe.initialization.scheme in ("default", "normal_embedding", "zero_writers")
     size = 1.0 if wide else recipe.initialization.std
     spacing = size * BFLOAT16_SPACING
-    rate = max(recipe.schedule.peak, recipe.schedule.floor if recipe.schedule.kind == "cosine" else 0.0)
+    rate = max(recipe.schedule.peak, recipe.schedule.floor if recipe.schedule.kind != "constant" else 0.0)
     if rate >= LOST_BELOW * spacing:
         return []
     return [
