@@ -1,4 +1,4 @@
-"""The numbers in README.md are what the kept records say."""
+"""The numbers in README.md and in the log of trials are what the kept records say."""
 
 from __future__ import annotations
 
@@ -12,3 +12,9 @@ def test_the_numbers_are_what_their_script_writes(repo: Path) -> None:
     stripped = page.replace("**improved**", "")
     assert stripped != page
     assert script["written"](stripped) == page, "run: python docs/readme_page.py"
+
+
+def test_the_trials_in_the_log_are_what_their_script_writes(repo: Path) -> None:
+    script = runpy.run_path(str(repo / "docs" / "search_page.py"))
+    page = (repo / "docs" / "log.md").read_text(encoding="utf-8")
+    assert script["written"](page.replace("| **", "| ")) == page, "run: python docs/search_page.py"
