@@ -264,14 +264,19 @@ def test_a_ladder_from_its_plan_to_its_report(fabula: Fabula, monkeypatch: pytes
 
     before = (runs / "cosine/seed-0/metrics.jsonl").read_bytes()
     code, out, err = fabula(*command, "--dry-run")
-    assert code == 0 and out.startswith("2 of 4 runs are finished already\n") and "2 runs, 1,024 positions" in out
+    assert (
+        code == 0
+        and out.startswith("2 of 4 runs have ended already and are not repeated\n")
+        and "2 runs, 1,024 positions" in out
+    )
     code, _, err = fabula(*command, "--seeds", "1")
-    assert code == 0 and "2 of 2 runs are finished already" in err
+    assert code == 0 and "2 of 2 runs have ended already" in err
     assert (runs / "cosine/seed-0/metrics.jsonl").read_bytes() == before
 
     Path("tier.toml").write_text(tier.replace("rows = 4", "rows = 2"))
     assert "was made with another recipe" in refused(fabula, *command)
-    assert "holds a ladder with scale 1.0, not 0.5" in refused(fabula, *command, "--scale", "0.5")
+    for more in ([], ["--dry-run"]):
+        assert "holds a ladder with scale 1.0, not 0.5" in refused(fabula, *command, "--scale", "0.5", *more)
 
 
 def test_a_ladder_says_what_its_recipes_are_warned_of(fabula: Fabula) -> None:

@@ -1,7 +1,6 @@
 """A ladder's folder, and the carrying out of its plan: what is missing is made, what is there is kept."""
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from fabula.errors import InputError
 from fabula.ladder.brackets import choose_rates, rates_of
 from fabula.ladder.estimate import probe_phases
 from fabula.ladder.execute import carry_out, carry_out_run
-from fabula.ladder.folder import describe, is_finished, open_folder, with_earlier
+from fabula.ladder.folder import describe, how_it_ended, open_folder, with_earlier
 from fabula.recipe.ladder import Ladder, Phase, PlannedRun, plan_runs
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import find_runs, read_run
@@ -84,7 +83,7 @@ def test_another_ladder_or_anything_else_is_left_alone(tmp_path: Path) -> None:
 def test_what_is_missing_is_made_and_what_is_interrupted_goes_on(grammar_folder: Path, tmp_path: Path) -> None:
     runs = [planned("first"), planned("second", batch__layout="padded")]
     data = data_in(grammar_folder)
-    assert not any(is_finished(run, tmp_path, data) for run in runs)
+    assert not any(how_it_ended(run, tmp_path, data) for run in runs)
     announced: list[tuple[int, str]] = []
 
     def started(number: int, run: PlannedRun) -> None:
@@ -93,10 +92,10 @@ def test_what_is_missing_is_made_and_what_is_interrupted_goes_on(grammar_folder:
     statuses = carry_out(runs, grammar_folder, tmp_path, StopAfter(2), started)
     assert statuses == {runs[0]: "interrupted"} and announced == [(1, "first")]
     folder = tmp_path / runs[0].folder
-    assert checkpoint_steps(folder) == [2] and not is_finished(runs[0], tmp_path, data)
+    assert checkpoint_steps(folder) == [2] and how_it_ended(runs[0], tmp_path, data) is None
     assert set(carry_out(runs, grammar_folder, tmp_path, Observer(), started).values()) == {"finished"}
     assert announced[1:] == [(1, "first"), (2, "second")]
-    assert all(is_finished(run, tmp_path, data) for run in runs)
+    assert all(how_it_ended(run, tmp_path, data) == "finished" for run in runs)
     assert find_runs(tmp_path) == [tmp_path / "runs/small/first/seed-0", tmp_path / "runs/small/second/seed-0"]
     alone = tiny_run(grammar_folder, tmp_path / "alone", runs[0].recipe)
     assert metrics(folder, events=False) == metrics(alone, events=False)
@@ -116,14 +115,14 @@ def test_a_finished_run_of_another_recipe_or_other_stories_is_refused(grammar_fo
     data = data_in(grammar_folder)
     run = planned()
     tiny_run(grammar_folder, tmp_path / run.folder, run.recipe)
-    assert is_finished(run, tmp_path, data)
+    assert how_it_ended(run, tmp_path, data) == "finished"
     with pytest.raises(InputError, match="was made with another recipe; choose another --out"):
-        is_finished(replace(run, recipe=tiny(**QUICK, name="small/first", schedule__peak=0.5)), tmp_path, data)
+        how_it_ended(replace(run, recipe=tiny(**QUICK, name="small/first", schedule__peak=0.5)), tmp_path, data)
     info = json.loads((tmp_path / run.folder / "run.json").read_text())
     info["data"]["text_hashes"]["train"] = "other"
     (tmp_path / run.folder / "run.json").write_text(json.dumps(info))
     with pytest.raises(InputError, match="was made with other stories"):
-        is_finished(run, tmp_path, data)
+        how_it_ended(run, tmp_path, data)
 
 
 def test_a_run_that_fails_stops_no_other(grammar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,6 +145,19 @@ def test_a_run_that_fails_stops_no_other(grammar_folder: Path, tmp_path: Path, m
     assert notes.told == ["runs/small/first/seed-0 failed: 20 steps in a row were not finite"]
 
 
+def test_a_run_whose_loss_did_not_stay_finite_is_not_repeated(grammar_folder: Path, tmp_path: Path) -> None:
+    """The same steps would come to the same numbers; a run that an error stopped goes on."""
+    run, data = planned(), data_in(grammar_folder)
+    folder = tmp_path / run.folder
+    assert carry_out_run(run, grammar_folder, tmp_path, StopAfter(2)) == "interrupted"
+    info = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**info, "status": "failed", "error": "OSError('disk full')"}))
+    assert how_it_ended(run, tmp_path, data) is None
+    with open(folder / "metrics.jsonl", "a") as file:
+        file.write('{"kind": "event", "step": 2, "event": "failed", "reason": "not finite"}\n')
+    assert how_it_ended(run, tmp_path, data) == "failed"
+
+
 @pytest.mark.slow
 def test_workers_make_the_same_runs(grammar_folder: Path, tmp_path: Path) -> None:
     runs = [planned("first"), planned("first", seed=1), planned("second", batch__layout="padded")]
@@ -153,7 +165,7 @@ def test_workers_make_the_same_runs(grammar_folder: Path, tmp_path: Path) -> Non
     statuses = carry_out(runs, grammar_folder, tmp_path, Observer(), lambda number, _: numbers.append(number), 2)
     assert statuses == dict.fromkeys(runs, "finished") and numbers == [1, 2, 3]
     num_threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # a worker's share: sums are split among threads
+    torch.set_num_threads(max(1, num_threads // 2))  # a worker's share: sums are split among threads
     try:
         alone = tiny_run(grammar_folder, tmp_path / "alone", runs[1].recipe, seed=1)
     finally:

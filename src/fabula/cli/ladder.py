@@ -38,6 +38,7 @@ def ladder(
     """
     from fabula.cli.typed import typed
     from fabula.errors import InputError
+    from fabula.ladder.folder import describe, with_earlier
     from fabula.recipe.ladder import load_ladder, plan_runs
 
     plan = load_ladder(name)
@@ -49,6 +50,7 @@ def ladder(
     chosen_phases = _chosen(phases, [cell.name for cell in plan.cells], "phase")
     planned = plan_runs(plan, chosen_tiers, chosen_phases, num_seeds, share)
     if dry_run:
+        with_earlier(out, describe(plan, planned, num_seeds, share, typed(), workers), plan)
         _dry_run(plan, planned, data, out)
         print(f"next: {typed(without='--dry-run')}")
         return
@@ -107,8 +109,8 @@ def run_ladder(
             phases = list(dict.fromkeys(run.phase for run in planned))
             planned = plan_runs(plan, tiers, phases, num_seeds, scale, rates_of(choices))
             missing = _missing(planned, data, out)
-        if len(missing) < len(planned):
-            display.notice(f"{len(planned) - len(missing)} of {len(planned)} runs are finished already")
+        if told := _told(missing, planned):
+            display.notice(told)
 
         def started(number: int, run: "PlannedRun") -> None:
             word = "run" if workers == 1 else "done"
@@ -133,14 +135,20 @@ def _lint(planned: "Sequence[PlannedRun]", display: "Display") -> None:
 
 
 def _missing(planned: "Sequence[PlannedRun]", data: Path, out: Path) -> "list[PlannedRun]":
-    """The runs that do not stand finished in `out`. Raises InputError when one does not fit its plan or the data."""
-    from fabula.ladder.folder import is_finished
+    """The runs that have no end in `out` yet. Raises InputError when one does not fit its plan or the data."""
+    from fabula.ladder.folder import how_it_ended
     from fabula.text.prepared import open_prepared
 
     prepared = {tokenizer: open_prepared(data, tokenizer) for tokenizer in {run.recipe.tokenizer for run in planned}}
     if not (out / "ladder.json").is_file():
         return list(planned)
-    return [run for run in planned if not is_finished(run, out, prepared[run.recipe.tokenizer])]
+    return [run for run in planned if how_it_ended(run, out, prepared[run.recipe.tokenizer]) is None]
+
+
+def _told(missing: "Sequence[PlannedRun]", planned: "Sequence[PlannedRun]") -> str:
+    """How much of the plan is there already; empty where nothing is."""
+    there = len(planned) - len(missing)
+    return f"{there} of {len(planned)} runs have ended already and are not repeated" if there else ""
 
 
 def _chosen(wanted: str | None, known: list[str], what: str) -> list[str]:
@@ -169,8 +177,8 @@ def _dry_run(plan: "Ladder", planned: "Sequence[PlannedRun]", data: Path, out: P
     if tries:
         print(f"before them {tries} runs of seed 0 choose learning rates on tune; the times below are without those")
     missing = list(planned) if tries else _missing(planned, data, out)
-    if len(missing) < len(planned):
-        print(f"{len(planned) - len(missing)} of {len(planned)} runs are finished already")
+    if told := _told(missing, planned):
+        print(told)
     with Display() as display:
         _lint(planned, display)
         costs = probe_phases(missing, data, display)

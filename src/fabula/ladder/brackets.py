@@ -12,7 +12,7 @@ from typing import Any
 
 from fabula.errors import InputError
 from fabula.ladder.execute import carry_out_run
-from fabula.ladder.folder import is_finished
+from fabula.ladder.folder import how_it_ended
 from fabula.recipe.ladder import Ladder, PlannedRun
 from fabula.record.reader import read_run
 from fabula.text.prepared import open_prepared
@@ -130,9 +130,8 @@ def _peak(run: BracketRun) -> float:
 def _loss_of(run: BracketRun, data: Path, out: Path, observer: Observer) -> float | None:
     """Make the run where it is missing. Infinite where it failed, None where the user stopped."""
     prepared = open_prepared(data, run.recipe.tokenizer)
-    if not is_finished(run, out, prepared):
-        status = carry_out_run(run, data, out, observer)
-        if status != "finished":
-            return math.inf if status == "failed" else None
+    status = how_it_ended(run, out, prepared) or carry_out_run(run, data, out, observer)
+    if status != "finished":
+        return math.inf if status == "failed" else None
     loss = float(read_run(out / run.folder).full_evals()["val_loss"][-1])
     return loss if math.isfinite(loss) else math.inf

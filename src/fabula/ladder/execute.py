@@ -1,15 +1,16 @@
 """Carrying out the plan, in this process or shared out to several."""
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
 
+from fabula.errors import InputError
 from fabula.recipe.ladder import PlannedRun
 from fabula.record.reader import is_run
 from fabula.text.prepared import open_prepared
@@ -46,8 +47,10 @@ def carry_out(
 ) -> dict[PlannedRun, str]:
     """Make every run of `planned`, in order; `started(number, run)` is called before each.
 
-    With several workers each gets its share of the cores and a process of its own, and `started` is called when a run
-    has ended. Returns the statuses; a run that was left out because the user stopped is "interrupted" or has none.
+    With several workers each gets its share of the threads and a process of its own, and `started` is called when a
+    run has ended. Returns the statuses; a run that was left out because the user stopped is "interrupted" or has none.
+
+    Raises InputError when a worker's process was killed.
     """
     if num_workers > 1:
         return _share_out(planned, data, out, observer, started, num_workers)
@@ -85,7 +88,8 @@ def _share_out(
     started: Callable[[int, PlannedRun], None],
     num_workers: int,
 ) -> dict[PlannedRun, str]:
-    num_threads = max(1, (os.cpu_count() or 1) // num_workers)
+    # What this process may use, which knows of OMP_NUM_THREADS and of cores that it is kept from.
+    num_threads = max(1, torch.get_num_threads() // num_workers)
     statuses: dict[PlannedRun, str] = {}
     # Spawned, not forked: a forked copy of torch's thread pool hangs.
     context = multiprocessing.get_context("spawn")
@@ -107,6 +111,10 @@ def _share_out(
                 if observer.stopping():
                     stop.set()
                     waiting = {future for future in waiting if not future.cancel()}
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a worker's process was killed, perhaps for want of memory; the same call with fewer --workers continues"
+            ) from error
         finally:  # an error in one run must not wait until all the others are made
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fabula.errors import InputError
 from fabula.recipe.ladder import Ladder, PlannedRun
@@ -78,17 +78,22 @@ def _in_order(names: Iterable[str], order: list[str]) -> list[str]:
     return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
 
-def is_finished(planned: PlannedRun, out: Path, data: PreparedData) -> bool:
-    """Whether this run stands complete in the ladder's folder.
+def how_it_ended(planned: PlannedRun, out: Path, data: PreparedData) -> Literal["finished", "failed"] | None:
+    """How this run ended, where it has an end in the ladder's folder; None where it is missing or may go on.
+
+    A run whose loss did not stay finite has failed for good: the same steps would come to the same numbers. One that
+    an error stopped may go on.
 
     Raises InputError when the run that is there has another recipe, other stories or another tokenizer.
     """
     folder = out / planned.folder
     if not is_run(folder):
-        return False
+        return None
     run, stored = read_run(folder), stored_recipe(folder)
     wanted = planned.recipe.with_values(**{"model.vocabulary": planned.recipe.vocabulary or stored.model.vocabulary})
     if stored != wanted:
         raise InputError(f"{folder} was made with another recipe; choose another --out for the changed ladder")
     check_origin(folder, run.info, data, planned.seed)
-    return run.status == "finished"
+    if run.status == "failed" and any(event.get("event") == "failed" for event in run.events):
+        return "failed"
+    return "finished" if run.status == "finished" else None

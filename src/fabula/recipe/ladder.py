@@ -152,7 +152,9 @@ def load_ladder(name: str) -> Ladder:
     names = [path.stem for path in sorted(PRESETS.glob("ladders/*.toml"))]
     path = Path(name) if name.endswith(".toml") else PRESETS / "ladders" / f"{name}.toml"
     if not path.is_file():
-        raise InputError(f'unknown ladder "{name}"{nearest(name, names)}; or give a .toml file')
+        if name.endswith(".toml"):
+            raise InputError(f"{name} does not exist; give the path of a ladder's file, or one of: {', '.join(names)}")
+        raise InputError(f'no built-in ladder and no .toml file is called "{name}"{nearest(name, names)}')
     tree = {"name": path.stem, **read_toml(path)}
     if isinstance(tree.get("phases"), str):
         tree["phases"] = load_ladder(tree["phases"]).phases
