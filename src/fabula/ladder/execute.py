@@ -113,7 +113,7 @@ def _share_out(
                     waiting = {future for future in waiting if not future.cancel()}
         except BrokenProcessPool as error:
             raise InputError(
-                "a worker's process was killed, perhaps for want of memory; the same call with fewer --workers continues"
+                "a worker's process was killed, perhaps for want of memory; the same call with fewer --workers goes on"
             ) from error
         finally:  # an error in one run must not wait until all the others are made
             stop.set()
