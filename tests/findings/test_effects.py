@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fabula.findings.contrasts import Contrast, Recipe, across_tiers, contrasts
-from fabula.findings.effect_words import as_finding, sentence, signed, verdict_words
+from fabula.findings.effect_words import as_finding, conditions, sentence, signed, verdict_words
 from fabula.findings.effects import Effect, Final, answer, effect, with_holm
 from fabula.findings.statistics import mean_interval
 
@@ -175,6 +175,24 @@ def test_an_interaction_is_the_effect_under_its_condition_minus_the_effect_witho
     told = answer(contrasts("basic", FACTORIAL)[3], finals_of).comparisons["stream"]
     assert told.together == pytest.approx((loss["a+b"] - loss["a"] + loss["all"] - loss["a+c"]) / 2)
     assert told.apart == pytest.approx((loss["b"] - loss["start"] + loss["b+c"] - loss["c"]) / 2)
+
+
+def test_a_main_effect_that_hangs_on_another_change_says_so() -> None:
+    """By hand: `a` takes 1 nat away, and with `b` two more; `c` does 0.2 anywhere."""
+    random = np.random.default_rng(9)
+    runs = {
+        ("basic", name): finals(
+            list(5 - ("a" in has) - 2 * ({"a", "b"} <= set(has)) - 0.2 * ("c" in has) + random.normal(0, 1e-4, 3))
+        )
+        for name, has in SUBSETS.items()
+    }
+    told = with_holm([answer(each, runs) for each in contrasts("basic", FACTORIAL)])
+    a, b, c, both, *_ = told
+    assert sentence(a).startswith("`a` improved the loss by 2.000")
+    assert conditions(a, told) == "It is not the same everywhere: −3.000 with `b` and −1.000 without it."
+    assert conditions(b, told).startswith("It is not the same everywhere: −2.000 with `a` and ")
+    assert conditions(c, told) == conditions(both, told) == ""
+    assert "`a` and `b` are better together than their effects added up: the effect of `b` is −2.000" in sentence(both)
 
 
 def test_a_main_effect_is_paired_by_seed_over_all_recipes() -> None:

@@ -70,6 +70,21 @@ def test_the_page_says_effects_interactions_and_noise(twin: str) -> None:
     assert "How smooth the end was" in twin
 
 
+def test_what_several_phases_have_alike_is_told_on_one_card(twin: str) -> None:
+    findings = twin.split("## Findings")[1].split("<details>")[0]
+    (card,) = (part for part in findings.split('<a id="finding-')[1:] if "**Initial loss off**" in part)
+    assert card.startswith('basic-baseline-initial-loss-off"></a>')
+    for name in ("baseline-cosine", "baseline-packed", "baseline-cosine-packed"):
+        assert f'<a id="finding-basic-{name}-initial-loss-off"></a>`basic/{name.replace("-", "+")}` seeds 0' in findings
+    assert findings.count("Possible causes: an embedding") == 1
+
+
+def test_stories_grow_under_the_recipe_that_ended_lowest(twin: str) -> None:
+    (lowest,) = re.findall(r"> `([\w+]+)` ended lowest", twin)
+    assert lowest != CELLS[-1]
+    assert f"How the stories of basic/{lowest} grew" in twin
+
+
 def test_how_smooth_the_end_was_is_an_effect_too(folder: Path) -> None:
     said = summary([folder])
     assert [each["evidence"]["phases"] for each in said["roughness"]] == [["init"], ["cosine"], ["packed"]]

@@ -1,5 +1,6 @@
 """Effects and interactions in words, and as findings."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +45,33 @@ def sentence(each: Effect) -> str:
             return f"Whether {_condition_matters(each)} depends on the protocol ({parts}): {numbers}"
         return f"What {_changed(each)} does depends on the protocol ({parts}): {numbers}"
     return _verdict_sentence(each, told)
+
+
+def sentence_with_reach(each: Effect) -> str:
+    """The same, and how far a verdict reaches."""
+    said = sentence(each)
+    return said if each.verdict == "no verdict" else f"{said[:-1]}, {REACH}."
+
+
+def conditions(each: Effect, effects: Sequence[Effect]) -> str:
+    """Of a main effect, how large it is with and without each change that it was shown to hang on; empty for none.
+
+    With two levels the effect under a condition is the main effect plus half of the interaction, without it minus half.
+    """
+    if each.contrast.design != "factorial" or each.kind != "effect" or each.headline is None:
+        return ""
+    (phase,) = each.contrast.phases
+    parts = []
+    for other in effects:
+        phases, told = other.contrast.phases, other.headline
+        if other.kind != "interaction" or len(phases) != 2 or phase not in phases or told is None:
+            continue
+        if other.contrast.tiers != each.contrast.tiers or other.verdict in ("no evidence", "no verdict"):
+            continue
+        (condition,) = set(phases) - {phase}
+        mean, half = each.headline.paired.mean, told.paired.mean / 2
+        parts.append(f"{signed(mean + half)} with `{condition}` and {signed(mean - half)} without it")
+    return f"It is not the same everywhere: {'; '.join(parts)}." if parts else ""
 
 
 def _changed(each: Effect) -> str:
@@ -118,17 +146,18 @@ def _verdict_sentence(each: Effect, told: Comparison) -> str:
         words = verdict_words(each)
         return f"{_changed(each)} {words} on `{contrast.tiers[1]}` than on `{contrast.tiers[0]}`: {numbers} {closing}"
     if contrast.kind == "interaction" and len(contrast.phases) == 2:
-        return f"{_names(contrast.phases)} are {verdict_words(each)}: {numbers} {closing}"
+        return f"{_names(contrast.phases)} are {verdict_words(each)} than their effects added up: {numbers} {closing}"
     if contrast.kind == "interaction":
         rest = _names(contrast.phases[1:])
         return f"With `{contrast.phases[0]}`, {rest} are {verdict_words(each)} than without it: {numbers} {closing}"
-    word = "improved" if improved else "made worse"
     if contrast.design == "factorial":
+        what = "improved the loss" if improved else "made the loss worse"
         pairs = f"averaged over {len(contrast.weights) // 2} pairs of recipes"
-        return f"{_changed(each)} {word} the loss by {size} on `{told.protocol}`, {pairs} {closing}"
+        return f"{_changed(each)} {what} by {size} on `{told.protocol}`, {pairs} {closing}"
     if contrast.design == "leave-one-out":
+        what = "improved the whole recipe" if improved else "made the whole recipe worse"
         against = f"on `{told.protocol}`, against the same without it"
-        return f"{_changed(each)} {word} the whole recipe by {size} {against} {closing}"
+        return f"{_changed(each)} {what} by {size} {against} {closing}"
     word = "improved on" if improved else "is worse than"
     return f"{_changed(each)} {word} `{each.before}` by {size} on `{told.protocol}` {closing}"
 
@@ -152,11 +181,12 @@ def as_finding(each: Effect) -> Finding:
     if each.contrast.design == "tiers":
         evidence["tiers"] = list(each.contrast.tiers)
     good = each.verdict == "improved" and each.kind == "effect"
-    said = sentence(each)
-    if each.verdict != "no verdict":
-        said = f"{said[:-1]}, {REACH}."
     return Finding(
-        kind=each.kind, scope="ladder", severity="good" if good else "note", sentence=said, evidence=evidence
+        kind=each.kind,
+        scope="ladder",
+        severity="good" if good else "note",
+        sentence=sentence_with_reach(each),
+        evidence=evidence,
     )
 
 

@@ -166,6 +166,8 @@ class Switches:
 @dataclass(frozen=True)
 class FigureGrid:
     figures: tuple[Figure, ...]
+    switches: Switches | None = None
+    """Stay in sight as long as the figures do."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,16 @@ class Completions:
     prompt: str
     entries: tuple[tuple[Rich, str], ...]
     """Label, which may say what was found in it, and completion."""
+
+
+@dataclass(frozen=True)
+class Likewise:
+    """The same kind with the same causes in another phase."""
+
+    anchor: str
+    where: Rich
+    sentence: str
+    """Empty where it is the card's own."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +201,7 @@ class FindingCard:
     """What is told in short: further seeds."""
     figure: str = ""
     """Anchor of the figure that shows it, where one does."""
+    likewise: tuple[Likewise, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -204,7 +217,7 @@ class Details:
     blocks: tuple["Block", ...]
 
 
-Block = Heading | Paragraph | Bullets | Table | Figure | Switches | FigureGrid | Completions | FindingCards | Details
+Block = Heading | Paragraph | Bullets | Table | Figure | FigureGrid | Completions | FindingCards | Details
 
 
 @dataclass(frozen=True)

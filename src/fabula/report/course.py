@@ -5,7 +5,7 @@ Every sentence is a finding's own, and leads to what shows it. A topic of which 
 
 from collections.abc import Sequence
 
-from fabula.findings.effect_words import sentence
+from fabula.findings.effect_words import REACH, conditions, sentence_with_reach
 from fabula.record.finding import Finding
 from fabula.report.blocks import (
     Block,
@@ -170,9 +170,9 @@ def points(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Rich]:
             assert largest.headline is not None
             size = loss_text(abs(largest.headline.paired.mean))
             name = code(largest.contrast.phases[0])
-            items.append(rich("The largest gain", where, " came from ", name, f": {size} nats. ", numbers))
+            items.append(rich("The largest gain", where, " came from ", name, f": {size} nats, {REACH}. ", numbers))
         items += [
-            rich(code(each.contrast.phases[0]), f" {SAID[each.verdict]}", where, " at this scale. ", numbers)
+            rich(code(each.contrast.phases[0]), f" {SAID[each.verdict]}", where, f", {REACH}. ", numbers)
             for each in effects
             if each.verdict in SAID
         ]
@@ -202,7 +202,9 @@ def improvements(tier: TierView) -> list[Rich]:
     for each in tier.effects:
         if each.kind != "effect" or each.verdict == "no verdict":
             continue
-        parts: list[Part] = [told(sentence(each)), " "]
+        parts: list[Part] = [told(sentence_with_reach(each)), " "]
+        if differs := conditions(each, tier.effects):
+            parts += [told(differs), " "]
         if each.verdict in ("improved", "worse", "depends on the protocol"):
             sides = [[tier.phase(place[1]) for place, _ in side] for side in each.contrast.sides]
             parts += [measured_mechanism(*sides) or "Cause not measured.", " "]

@@ -15,6 +15,7 @@ from fabula.report.blocks import (
     FindingCard,
     FindingCards,
     Heading,
+    Likewise,
     Paragraph,
     Part,
     Rich,
@@ -39,6 +40,7 @@ from fabula.report.interpretation import (
     health,
     lead,
     seeds_sentence,
+    share_of_steps,
     silent_rules,
     unfinished,
     verdicts,
@@ -83,7 +85,7 @@ def make_document(ladder: LadderView) -> Document:
     scale = ladder.plan.get("scale")
     subtitle = ", ".join([*([counted(own)] if own.runs else []), *([_counted_logs(logs)] if logs else [])])
     if scale is not None and float(scale) != 1.0:
-        subtitle += f", {100 * float(scale):g} % of the tiers' steps"
+        subtitle += f", {share_of_steps(ladder)}"
     curves = {slug(tier.name): curves_of_tier(tier) for tier in ladder.tiers}
     return Document(_title(ladder), subtitle, tuple(blocks), curves)
 
@@ -143,7 +145,7 @@ def _tier(ladder: LadderView, tier: TierView, groups: Sequence[FoundGroup], draw
         seeds = tuple(dict.fromkeys(f"seed {view.seed}" for view in tier.runs if view.run))
         colour = colours(tier)
         phases = tuple((phase.name, colour[phase.name]) for phase in tier.phases if phase.read)
-        blocks += [Switches(slug(tier.name), phases, seeds), FigureGrid(drawn)]
+        blocks.append(FigureGrid(drawn, Switches(slug(tier.name), phases, seeds)))
     note = rich("How the rows were filled over all steps; phases of one ladder compute equal positions.")
     blocks += _titled(mechanism(tier), "What the rows held", slug("rows", tier.name), note)
     return blocks
@@ -164,7 +166,8 @@ def _completions(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Block
                     entries.append((label, str(sample["completion"])))
             prefix = f"{tier.name}: " if len(ladder.tiers) > 1 else ""
             blocks.append(Completions(prefix + prompt if prefix else prompt, tuple(entries)))
-        grown = _growth(told)
+        lowest = tier.lowest()
+        grown = _growth([view for view in told if lowest is None or view.phase == lowest.name])
         if grown is not None:
             blocks.append(grown)
     return (
@@ -207,7 +210,7 @@ def _latest(view: RunView) -> list[dict]:
 
 
 def _growth(told: Sequence[RunView]) -> Details | None:
-    """The same prompt over the steps of the last phase."""
+    """The same prompt over the steps of the last one of these."""
     if not told or told[-1].run is None:
         return None
     samples = [each for each in told[-1].run.samples if each.get("prompt") == told[-1].run.samples[0].get("prompt")]
@@ -222,7 +225,7 @@ def _growth(told: Sequence[RunView]) -> Details | None:
 
 def _findings(ladder: LadderView, groups: Sequence[FoundGroup], drawn: set[str]) -> list[Block]:
     blocks: list[Block] = [_heading(2, "Findings", "findings", "Findings")]
-    cards = tuple(_card(group, drawn) for group in groups if group.severity in ("warning", "failure"))
+    cards = _cards([group for group in groups if group.severity in ("warning", "failure")], drawn)
     if cards:
         blocks.append(FindingCards(cards))
     else:
@@ -242,12 +245,34 @@ def _findings(ladder: LadderView, groups: Sequence[FoundGroup], drawn: set[str])
     return blocks
 
 
-def _card(group: FoundGroup, drawn: set[str]) -> FindingCard:
+def _cards(groups: Sequence[FoundGroup], drawn: set[str]) -> tuple[FindingCard, ...]:
+    """A card a kind and phase. What several phases have alike is told on the card of the first one."""
+    alike: dict[tuple[object, ...], list[FoundGroup]] = {}
+    for group in groups:
+        worst = _worst(group)
+        own = group.foreign or _is_episode(group)
+        same = (group.anchor,) if own else (group.tier, group.kind, worst.alternatives, worst.try_)
+        alike.setdefault(same, []).append(group)
+    return tuple(_card(first, others, drawn) for first, *others in alike.values())
+
+
+def _worst(group: FoundGroup) -> Finding:
     severities = ("failure", "warning", "note", "good")
-    _, worst = min(group.found, key=lambda item: severities.index(item[1].severity))
-    name = run_name(group.found[0][0])
-    # Where an episode is, differs by seed; other findings repeat themselves.
-    wanted = MOST_SAYINGS if group.kind in EPISODES or group.kind == "interrupted" else 1
+    return min((finding for _, finding in group.found), key=lambda each: severities.index(each.severity))
+
+
+def _is_episode(group: FoundGroup) -> bool:
+    """Where an episode is, differs by seed; other findings repeat themselves."""
+    return group.kind in EPISODES or group.kind == "interrupted"
+
+
+def _where(group: FoundGroup) -> Rich:
+    return rich(code(run_name(group.found[0][0])), "" if group.foreign else f" {seeds_text(group.seeds)}")
+
+
+def _card(group: FoundGroup, others: Sequence[FoundGroup], drawn: set[str]) -> FindingCard:
+    worst = _worst(group)
+    wanted = MOST_SAYINGS if _is_episode(group) else 1
     sayings = tuple(
         (_place(finding) if group.foreign else f"seed {view.seed}, {_place(finding)}", finding.sentence)
         for view, finding in group.found[:wanted]
@@ -256,12 +281,16 @@ def _card(group: FoundGroup, drawn: set[str]) -> FindingCard:
     more = f"Also {seeds_text(left)}." if left else ""
     return FindingCard(
         anchor=group.anchor,
-        where=rich(code(name), "" if group.foreign else f" {seeds_text(group.seeds)}"),
+        where=_where(group),
         finding=worst,
         sayings=sayings,
         evidence=", ".join(filter(None, [_place(worst) if worst.steps else "", evidence_text(worst)])),
         more=more,
         figure=figure_of(group.tier, group.kind, drawn),
+        likewise=tuple(
+            Likewise(each.anchor, _where(each), said if (said := _worst(each).sentence) != worst.sentence else "")
+            for each in others
+        ),
     )
 
 

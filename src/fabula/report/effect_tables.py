@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fabula.findings.effect_words import MINUS, ROUGHNESS_WORDS, signed, verdict_words
-from fabula.findings.effects import Comparison, Effect
+from fabula.findings.effects import LEVEL, Comparison, Effect
 from fabula.report.blocks import Column, Part, Rich, Row, Table, Tone, joined, quiet, rich, strong, toned
 from fabula.report.questions import ROUGHNESS
 from fabula.report.views import LadderView, TierView
@@ -84,7 +84,10 @@ def _difference_cell(told: Comparison | None) -> Rich:
 
 
 def _p_text(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    """Three decimals; a value just below the level must not look as if it were not."""
+    if value < 0.001:
+        return "< 0.001"
+    return "< 0.05" if value < 1 - LEVEL and f"{value:.3f}" == "0.050" else f"{value:.3f}"
 
 
 def _p_cell(each: Effect) -> Rich:

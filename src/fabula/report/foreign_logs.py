@@ -129,7 +129,7 @@ def log_blocks(tier: TierView, drawn: Sequence[Figure]) -> list[Block]:
     if drawn:
         colour = colours(tier)
         phases = tuple((phase.name, colour[phase.name]) for phase in tier.phases if curves_of(phase.runs[0]))
-        blocks += [Switches(slug(tier.name), phases, ("seed 0",)), FigureGrid(tuple(drawn))]
+        blocks.append(FigureGrid(tuple(drawn), Switches(slug(tier.name), phases, ("seed 0",))))
     traps = _traps(tier)
     if traps:
         blocks += [

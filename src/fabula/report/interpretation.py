@@ -148,11 +148,17 @@ def seeds_sentence(ladder: LadderView) -> Rich:
             "A difference between two single runs may be chance; run more seeds to tell.",
         )
     scale, claims = ladder.plan.get("scale"), plural(ladder.num_claims, "claim")
-    at = f" ({100 * float(scale):g} % of the tiers' steps)" if scale not in (None, 1, 1.0) else ""
+    at = f" ({share_of_steps(ladder)})" if scale not in (None, 1, 1.0) else ""
     return rich(
         f"Verdicts speak of this scale{at} and these learning rates. They compare final evaluations over all "
         f"validation stories, paired by seed, with one error rate of 5 % for the whole table ({claims})."
     )
+
+
+def share_of_steps(ladder: LadderView) -> str:
+    """How far the runs went, for a ladder that says so."""
+    whose = "the tiers'" if len(ladder.own.tiers) > 1 else "the tier's"
+    return f"{100 * float(ladder.plan['scale']):g} % of {whose} steps"
 
 
 def out_of_order(tier: TierView, name_tier: bool) -> list[Rich]:

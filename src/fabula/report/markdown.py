@@ -16,7 +16,6 @@ from fabula.report.blocks import (
     Paragraph,
     Rich,
     Span,
-    Switches,
     Table,
     told,
 )
@@ -57,8 +56,6 @@ def _block(block: Block) -> str:
         case Details():
             inner = "\n\n".join(text for each in block.blocks if (text := _block(each)))
             return f"<details><summary>{_html(inline(block.summary))}</summary>\n\n{inner}\n\n</details>"
-        case Switches():
-            return ""
 
 
 def inline(text: Rich, in_table: bool = False) -> str:
@@ -160,6 +157,12 @@ def _card(card: FindingCard) -> str:
         said += f"\n\nEvidence: {escape(card.evidence)}."
     if card.more:
         said += f"\n\n{escape(card.more)}"
+    if card.likewise:
+        said += "\n\nLikewise:\n\n" + "\n".join(
+            f'- <a id="{each.anchor}"></a>{inline(each.where)}'
+            + (f": {inline(told(each.sentence))}" if each.sentence else "")
+            for each in card.likewise
+        )
     causes = escape("; ".join(finding.alternatives))
     experiment = inline(told(finding.try_))
     return f"{head}\n\n{said}\n\nPossible causes: {causes}. What tells them apart: {experiment}."

@@ -109,12 +109,17 @@ def _band_layers(bands: list[dict[str, Any]], shown: str, labelled: bool) -> lis
         "mark": {"type": "rect", "opacity": 0.16, "stroke": None},
         "encoding": {"x": x, "x2": {"field": "to"}, "y": {"value": 0}, "y2": {"value": "height"}, "color": tone},
     }
-    text = {
-        **common,
-        "mark": {"type": "text", "align": "left", "baseline": "top", "dx": 4, "dy": 4, "fontSize": 11},
-        "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "label"}, "color": tone},
-    }
-    return [rect, text] if labelled else [rect]
+    # At step 0 the curves are at the top, and the room is at the bottom.
+    texts = [
+        {
+            **common,
+            "transform": [*common["transform"], {"filter": place}],
+            "mark": {"type": "text", "align": "left", "baseline": edge, "dx": 4, "dy": dy, "fontSize": 11},
+            "encoding": {"x": x, "y": {"value": y}, "text": {"field": "label"}, "color": tone},
+        }
+        for place, edge, dy, y in (("datum['from'] > 0", "top", 4, 0), ("datum['from'] == 0", "bottom", -4, "height"))
+    ]
+    return [rect, *texts] if labelled else [rect]
 
 
 def _floor_layers(floor: float) -> list[dict[str, Any]]:
