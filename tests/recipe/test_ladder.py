@@ -100,8 +100,8 @@ def test_phases_can_be_borrowed_from_a_built_in_ladder(folder: Path) -> None:
         ("seeds = 2", "scale = 0", "greater than 0"),
         ("[[phases]]", "[[phases", r"mine\.toml is not valid TOML"),
         ('name = "wide"', 'name = "first"', "two phases are called alike: first, first"),
-        ('name = "wide"', 'name = "../wide"', "should match pattern"),
-        ('name = "wide"', 'name = ".."', "should match pattern"),
+        ('name = "wide"', 'name = "../wide"', r'mine\.toml: "\.\./wide" names a folder, too'),
+        ('name = "wide"', 'name = ".."', "begin it with a letter or digit"),
         ('["basic", "tier.toml"]', "[]", "at least 1 item"),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_wrong_ladder_file_is_told_with_its_place(old: str, new: str, message:
             'unknown recipe field "model.widht"; did you mean "model.width"',
         ),
         ('"model.width" = 256', '"model.width" = "wide"', 'recipe field "model.width"'),
-        ('"tier.toml"', '"teir.toml"', 'unknown tier "teir.toml"'),
+        ('"tier.toml"', '"teir.toml"', r"teir\.toml does not exist; give a file that holds a tier, or one of: basic"),
         ('"tier.toml"', '"basic"', "two tiers of this ladder are called alike: basic, basic"),
     ],
 )

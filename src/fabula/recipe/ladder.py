@@ -169,6 +169,8 @@ def _one_line(error: ValidationError) -> str:
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     *place, last = (str(part) for part in first["loc"])
+    if first["type"] == "string_pattern_mismatch":
+        return f'"{first["input"]}" names a folder, too: begin it with a letter or digit; "_", "." and "-" may follow'
     fields = Phase.model_fields if place and place[0] == "phases" else Ladder.model_fields
     hint = nearest(last, list(fields)) if first["type"] == "extra_forbidden" else ""
     return f'field "{".".join([*place, last])}": {first["msg"].lower()}{hint}'
