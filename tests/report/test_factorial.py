@@ -116,6 +116,12 @@ def test_a_diverged_run_stops_nothing_and_is_told(tmp_path: Path) -> None:
     assert "`basic/baseline` seed 1: failed at step 120 of 300; in no comparison." in twin
 
 
+def test_tiers_are_ranked_by_the_recipe_with_all_changes(tmp_path: Path) -> None:
+    folder = write_ladder(tmp_path / "ladder", tiers=("basic", "mid"), seeds=1, ladder=load_ladder("factorial"))
+    twin = render_markdown(make_document(read_ladder([folder])))
+    assert CELLS[-1] != "packed" and "Ranked by the final loss of packed at context 128" in twin
+
+
 def test_what_the_whole_recipe_loses_without_each_change(tmp_path: Path) -> None:
     ladder = Ladder.model_validate(load_ladder("seeds").model_dump() | {"design": "leave-one-out"})
     folder = write_ladder(tmp_path / "ladder", ladder=ladder)

@@ -169,12 +169,15 @@ def _time_text(runs: Sequence[RunView]) -> str:
 
 
 def shared_phase(ladder: LadderView) -> str | None:
-    """The last phase that every tier has finished for at least one seed."""
-    names = [phase.name for phase in ladder.tiers[0].phases] if ladder.tiers else []
-    for name in reversed(names):
-        if all(any(phase.name == name and phase.complete for phase in tier.phases) for tier in ladder.tiers):
-            return name
-    return None
+    """Of the recipes that every tier has finished for at least one seed, the one with the most changes, the last of
+    equals: the end of a path, the whole of the other designs."""
+    phases = ladder.tiers[0].phases if ladder.tiers else ()
+    shared = [
+        (len(each.includes), place, each.name)
+        for place, each in enumerate(phases)
+        if all(any(phase.name == each.name and phase.complete for phase in tier.phases) for tier in ladder.tiers)
+    ]
+    return max(shared)[2] if shared else None
 
 
 def final_comparison(ladder: LadderView) -> Table | None:
