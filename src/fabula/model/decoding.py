@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fabula.model.between import BetweenProducts, find_native
 from fabula.model.kv_cache import LayerCache, Visibility
 from fabula.model.prepared import PreparedDecoder, PreparedNorm
 
@@ -30,7 +31,11 @@ class CachedDecoder:
         self.visibility = {each: Visibility(num_rows, each, dtype, device) for each in set(slots)}
         tables: list[Tensor] = [each.weight for each in model.value_tables]
         self.value_tables: Sequence[Tensor | None] = tables or [None] * shape.layers
-        self.rope = None if weights.rope_weights is None else weights.rope_tables(capacity)
+        self.native = find_native(weights, num_rows)
+        self.between: BetweenProducts | None = None
+        self.rope: tuple[Tensor, Tensor] | None = None
+        if weights.rope_weights is not None and self.native.library is None:
+            self.rope = weights.rope_tables(capacity)
 
     def prefill(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """Logits (B, V) of the token after each row. What was cached before is forgotten.
@@ -46,6 +51,7 @@ class CachedDecoder:
         self.length = longest
         self.last_B = torch.tensor([row[-1] for row in rows], device=device)
         self.padding_B = torch.tensor([longest - length for length in lengths], device=device)
+        self.between = None
         for each in self.visibility.values():
             each.begin(longest, self.padding_B)
         padding_B = None if min(lengths) == longest else self.padding_B
@@ -58,6 +64,7 @@ class CachedDecoder:
         """Go on with these rows of the batch only."""
         rows_B = torch.tensor(places, device=self.padding_B.device)
         self.padding_B, self.last_B = self.padding_B[rows_B], self.last_B[rows_B]
+        self.between = None  # it knows the caches of the rows there were
         for cache in self.caches:
             cache.select(rows_B)
         for visibility in self.visibility.values():
@@ -66,12 +73,29 @@ class CachedDecoder:
     def step(self, tokens_B: Tensor) -> Tensor:
         """Logits (B, V), float32, of the token after `tokens_B`, which becomes part of the rows."""
         assert self.length < self.capacity, "the caches are full"
+        weights, dtype = self.weights, self.model.compute_dtype
+        x_BD = self._embed(tokens_B)
+        if self.native.library is not None:
+            if self.between is None:
+                self.between = BetweenProducts(self.native.library, weights, self.caches, self.padding_B)
+            y_BD = self.between.hidden(x_BD, tokens_B, self.length, self.visibility)
+        else:
+            y_BD = weights.final_norm(self._layers(x_BD, tokens_B))
+        self.length += 1
+        logits_BV = weights.head(y_BD if dtype == torch.float32 else y_BD.to(dtype)).float()
+        if weights.late_bias is not None:
+            logits_BV = logits_BV + weights.late_bias
+        cap = self.model.shape.logit_cap
+        return cap * torch.tanh(logits_BV / cap) if cap else logits_BV
+
+    def _layers(self, x_BD: Tensor, tokens_B: Tensor) -> Tensor:
+        """The residual stream behind the last layer."""
         model, weights = self.model, self.weights
         shape, dtype, B = model.shape, model.compute_dtype, len(tokens_B)
         H, K, E = shape.heads, shape.num_kv_heads, shape.size_of_head
         places = {slots: each.step(self.length) for slots, each in self.visibility.items()}
         exact = dtype == torch.float32
-        x_BD, turns = self._embed(tokens_B)
+        turns = self._turns()
         for layer, cache, turn, table in zip(weights.layers, self.caches, turns, self.value_tables, strict=True):
             slot, used, bias = places[cache.slots]
             y_BD = layer.attention_norm(x_BD)
@@ -106,17 +130,11 @@ class CachedDecoder:
             else:
                 y_BF = layer.feed_forward.activation(y_BF)
             x_BD = _added(x_BD, layer.down(y_BF), layer.feed_forward_post)
-        self.length += 1
-        y_BD = weights.final_norm(x_BD)
-        logits_BV = weights.head(y_BD if exact else y_BD.to(dtype)).float()
-        if weights.late_bias is not None:
-            logits_BV = logits_BV + weights.late_bias
-        cap = shape.logit_cap
-        return cap * torch.tanh(logits_BV / cap) if cap else logits_BV
+        return x_BD
 
-    def _embed(self, tokens_B: Tensor) -> tuple[Tensor, Sequence[tuple[Tensor, Tensor] | None]]:
-        """Embeddings (B, D), and for each layer the factors (B or 1, H + K, E) of heads and of exchanged halves."""
-        model, shape = self.model, self.model.shape
+    def _embed(self, tokens_B: Tensor) -> Tensor:
+        """Embeddings (B, D), a tensor of their own."""
+        model = self.model
         x_BD = F.embedding(tokens_B, model.embedding.weight).float() * model.embedding_scale
         if model.previous_token is not None:
             before_BD = F.embedding(self.last_B, model.embedding.weight).float() * model.embedding_scale
@@ -124,16 +142,25 @@ class CachedDecoder:
             self.last_B = tokens_B
         if model.embedding_norm is not None:
             x_BD = model.embedding_norm(x_BD)
-        alike = not any(each.masked for each in self.visibility.values())
-        position_B = self.length - (self.padding_B[:1] if alike else self.padding_B)
         if model.positions is not None:
-            return x_BD + F.embedding(position_B, model.positions.weight).float(), [None] * shape.layers
-        assert self.rope is not None and self.weights.rope_weights is not None
+            x_BD = x_BD + F.embedding(self._positions(), model.positions.weight).float()
+        return x_BD
+
+    def _positions(self) -> Tensor:
+        """Where each row stands (B), or all of them (1)."""
+        alike = not any(each.masked for each in self.visibility.values())
+        return self.length - (self.padding_B[:1] if alike else self.padding_B)
+
+    def _turns(self) -> Sequence[tuple[Tensor, Tensor] | None]:
+        """For each layer the factors (B or 1, H + K, E) of heads and of exchanged halves; None without rotation."""
+        if self.rope is None or self.weights.rope_weights is None:
+            return [None] * self.model.shape.layers
+        position_B = self._positions()
         turns = [
             (weights_LJE[:, None] * table_SLE[position_B].transpose(0, 1)).unbind()
             for weights_LJE, table_SLE in zip(self.weights.rope_weights, self.rope, strict=True)
         ]
-        return x_BD, list(zip(*turns, strict=True))
+        return list(zip(*turns, strict=True))
 
 
 def _added(x_BD: Tensor, y_BD: Tensor, norm: PreparedNorm | None) -> Tensor:
