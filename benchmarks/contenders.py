@@ -1,0 +1,164 @@
+"""Everything that trains in turns: one process each, which makes N steps when it is told to.
+
+python benchmarks/contenders.py KIND RECIPE --data DIR --threads N
+
+reads lines of JSON {"steps": N} and answers each with {"seconds": ..., "loss": ...}; its first line says that it is
+ready and how long that took. Kinds: `fabula`; `transformers float32` and `transformers bfloat16` (autocast, as its
+Trainer does); `plain loop` (plain_loop.py: bfloat16 autocast, compiled). All but fabula train the recipe's layers,
+width, heads, context and vocabulary in GPT-2's form, with its batch, on the same stories. `roof` trains nothing: it
+takes the time of a step's head and of its layers' products, see roof.py. The clock stands still while the main thread
+waits for a processor that others use; how long it did is told.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from plain_loop import PlainGPT
+from roof import Roof
+from torch import Tensor, nn
+
+from fabula.recipe.presets import load_recipe
+from fabula.recipe.schema import Recipe
+from fabula.text.batches import BatchSource
+from fabula.text.prepared import open_prepared
+from fabula.train.engine import build_engine
+from fabula.train.waiting import waited_seconds
+
+KINDS = ("fabula", "plain loop", "transformers bfloat16", "transformers float32", "roof")
+FILLED_UP_TO = 64
+WARM_UP = 2
+Step = Callable[[int], float]
+"""The number of a step -> its loss, after the update."""
+
+
+def recipe_of(name: str) -> Recipe:
+    """A recipe's name, or NAME@TOKENIZER for another vocabulary."""
+    name, at, tokenizer = name.partition("@")
+    recipe = load_recipe(name)
+    return recipe.with_values(tokenizer=tokenizer) if at else recipe
+
+
+def source_of(recipe: Recipe, data: Path) -> tuple[BatchSource, int]:
+    prepared = open_prepared(data, recipe.tokenizer)
+    batch = recipe.batch
+    source = BatchSource(
+        prepared, layout=batch.layout, rows=batch.rows, accumulation=batch.accumulation,
+        context=recipe.model.context, seed=0, end_of_text=batch.end_of_text,
+    )  # fmt: skip
+    return source, prepared.tokenizer.vocabulary
+
+
+def fabula_step(recipe: Recipe, data: Path) -> Step:
+    source, vocabulary = source_of(recipe, data)
+    engine = build_engine(recipe.with_values(**{"compute.compile": "on"}), vocabulary, 0)
+    return lambda step: engine.step(source, step).loss
+
+
+def plain_step(recipe: Recipe, data: Path) -> Step:
+    source, vocabulary = source_of(recipe, data)
+    shape, vocabulary = recipe.model, -(-vocabulary // FILLED_UP_TO) * FILLED_UP_TO
+    model = PlainGPT(shape.layers, shape.width, shape.heads, shape.context, vocabulary)
+    return _loop(source, model, torch.compile(model), torch.bfloat16)
+
+
+def transformers_step(recipe: Recipe, data: Path, dtype: torch.dtype) -> Step:
+    import transformers
+
+    source, vocabulary = source_of(recipe, data)
+    shape = recipe.model
+    config = transformers.GPT2Config(
+        vocab_size=vocabulary, n_positions=shape.context, n_embd=shape.width, n_layer=shape.layers, n_head=shape.heads,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, use_cache=False,
+    )  # fmt: skip
+    model = transformers.GPT2LMHeadModel(config)
+    model.train()
+
+    def loss_of(tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
+        # Its own loss shifts the labels; these are shifted already.
+        logits_BTV = model(tokens_BT).logits
+        return nn.functional.cross_entropy(logits_BTV.float().flatten(0, 1), targets_BT.flatten())
+
+    return _loop(source, model, loss_of, dtype)
+
+
+def _loop(source: BatchSource, model: nn.Module, loss_of: Callable[..., Tensor], dtype: torch.dtype) -> Step:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+
+    def step(number: int) -> float:
+        batch = source.batch(number, 0)
+        tokens_BT, targets_BT = torch.from_numpy(batch.inputs_BT), torch.from_numpy(batch.targets_BT)
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            loss = loss_of(tokens_BT, targets_BT)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return float(loss.detach())
+
+    return step
+
+
+def step_of(kind: str, recipe: Recipe, data: Path) -> Step:
+    if kind == "fabula":
+        return fabula_step(recipe, data)
+    if kind == "plain loop":
+        return plain_step(recipe, data)
+    return transformers_step(recipe, data, getattr(torch, kind.split()[1]))
+
+
+def turns_of(kind: str, recipe: Recipe, data: Path) -> Callable[[int], dict[str, Any]]:
+    """Steps to make -> what a turn of so many took."""
+    if kind == "roof":
+        source, vocabulary = source_of(recipe, data)
+        roof = Roof(recipe, vocabulary, source)
+        return lambda steps: roof.turn(steps)
+    step, done = step_of(kind, recipe, data), itertools.count(1)
+
+    def turn(steps: int) -> dict[str, Any]:
+        started, waited, loss = time.perf_counter(), waited_seconds() or 0.0, float("nan")
+        for _ in range(steps):
+            loss = step(next(done))
+        waited = (waited_seconds() or 0.0) - waited
+        return {"seconds": time.perf_counter() - started - waited, "waited_seconds": waited, "loss": loss}
+
+    return turn
+
+
+def peak_memory_bytes() -> int:
+    """Of this process since it was loaded. `resource` would count the parent's, too, out of which it was started."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("Linux tells the peak of a process")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("recipe")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    recipe = recipe_of(arguments.recipe)
+    started = time.perf_counter()
+    turn = turns_of(arguments.kind, recipe, arguments.data)
+    for _ in range(WARM_UP):
+        turn(1)
+    positions = recipe.batch.rows * recipe.batch.accumulation * recipe.model.context
+    print(json.dumps({"positions": positions, "start_seconds": time.perf_counter() - started}), flush=True)
+    for line in sys.stdin:
+        answer = turn(json.loads(line)["steps"])
+        print(json.dumps(answer | {"peak_memory_bytes": peak_memory_bytes()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
