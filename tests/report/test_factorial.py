@@ -79,6 +79,17 @@ def test_what_several_phases_have_alike_is_told_on_one_card(twin: str) -> None:
     assert findings.count("Possible causes: an embedding") == 1
 
 
+def test_an_effect_that_hangs_on_another_change_is_told_with_and_without_it(tmp_path: Path) -> None:
+    """Cosine does great harm without init and a little good with it: its mean over both is what nobody would train."""
+    ends = {"baseline+cosine": 14.9, "baseline+cosine+packed": 14.0}
+    harm = {f"{cell}_{seed}": {"end": end} for cell, end in ends.items() for seed in range(3)}
+    folder = write_ladder(tmp_path / "ladder", ladder=load_ladder("factorial"), **harm)
+    twin = render_markdown(make_document(read_ladder([folder])))
+    told = r"It is not the same everywhere: −0\.\d+ with `init` and \+\d\.\d+ without it\."
+    assert re.search(rf"- `cosine` made it worse, at this scale and learning rate\. {told}", twin)
+    assert re.search(rf"- `cosine` made the loss worse by \d.*{told} Cause not measured\.", twin)
+
+
 def test_stories_grow_under_the_recipe_that_ended_lowest(twin: str) -> None:
     (lowest,) = re.findall(r"> `([\w+]+)` ended lowest", twin)
     assert lowest != CELLS[-1]

@@ -171,11 +171,12 @@ def points(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Rich]:
             size = loss_text(abs(largest.headline.paired.mean))
             name = code(largest.contrast.phases[0])
             items.append(rich("The largest gain", where, " came from ", name, f": {size} nats, {REACH}. ", numbers))
-        items += [
-            rich(code(each.contrast.phases[0]), f" {SAID[each.verdict]}", where, f", {REACH}. ", numbers)
-            for each in effects
-            if each.verdict in SAID
-        ]
+        for each in effects:
+            if each.verdict in SAID:
+                said: list[Part] = [code(each.contrast.phases[0]), f" {SAID[each.verdict]}", where, f", {REACH}. "]
+                if differs := conditions(each, tier.effects):
+                    said += [told(differs), " "]
+                items.append(rich(*said, numbers))
         ended = link("Stopping point", slug("course", tier.name, "Stopping point"))
         falling = {group.phase for group in groups if group.tier == tier.name and group.kind == "still_improving"}
         if len(tier.phases) > 1 and falling == {phase.name for phase in tier.phases if phase.read}:
