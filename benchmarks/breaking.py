@@ -24,7 +24,7 @@ from fabula.train.loop import TrainingFailed, prepare_training, start_run
 from fabula.train.observer import Observer
 
 # A tenth of the usual ruler: an evaluation must not take longer than the steps between two of them.
-rulers.SUBSET_BYTES, rulers.TRAIN_SAMPLE_BYTES = 8_000, 8_000
+rulers.SUBSET_BYTES, rulers.TRAIN_SAMPLE_BYTES = 5_000, 5_000
 CONTEXT, ROWS, ACCUMULATION = 64, 8, 4
 SMALL_STEPS = 60
 """Of a run that is too short."""

@@ -52,8 +52,8 @@ FAULTS = {
 ONLY_FABULA = {"no_end_of_text", "interrupted"}
 """What a Trainer's log cannot show, or does not save."""
 ONLY_TRAINER = {"noisy_evaluations"}
-TIMES_EACH = 2
-NUM_SETTINGS = {"fabula": 18, "trainer": 16}
+TIMES_EACH = 1
+NUM_SETTINGS = {"fabula": 12, "trainer": 10}
 SHAPE_KINDS = ("lr_fixed", "lr_rising", "lr_peak_not_reached", "warmup_missing", "warmup_too_long", "schedule_ok")
 JUDGED = (
     *SHAPE_KINDS, "lr_floor_above_peak", "schedule_in_micro_steps", "non_finite", "batch_skipped", "initial_loss_off",
@@ -89,7 +89,7 @@ def settings(draw: int) -> list[Setting]:
                     tool=tool,
                     shape=["gpt", "llama", "gemma"][index % 3] if fabula else "gpt",
                     stories=["grammar", "tinystories"][int(random.integers(2))],
-                    steps=int(random.integers(200, 401)),
+                    steps=int(random.integers(200, 301)),
                     rate=float(np.exp(random.uniform(np.log(1.5e-3), np.log(8e-3)))),
                     schedule=schedules[int(random.integers(len(schedules)))],
                     warmup=float(random.uniform(0.03, 0.12)),
@@ -254,10 +254,10 @@ def health(setting: Setting, fault: str, curves: Curves, twin: Curves, vocabular
 
 
 def kept(folder: Path, tool: str) -> dict[str, Any]:
-    """What the reader needs of the files: numbers to six digits, no times, no paths."""
+    """What the reader needs of the files: rates to six digits, losses to five, norms to four; no times, no paths."""
     if tool == "trainer":
         state = json.loads((folder / "trainer_state.json").read_text())
-        lines = [{key: _short(value) for key, value in line.items() if key not in ("epoch", *_TIMES)}
+        lines = [{key: _short(key, value) for key, value in line.items() if key not in ("epoch", *_TIMES)}
                  for line in state["log_history"] if "train_runtime" not in line]  # fmt: skip
         names = ("global_step", "max_steps", "logging_steps", "epoch")
         return {"trainer_state.json": {**{name: state[name] for name in names}, "log_history": lines},
@@ -268,7 +268,7 @@ def kept(folder: Path, tool: str) -> dict[str, Any]:
     lines = []
     for text in (folder / "metrics.jsonl").read_text().splitlines():
         line = json.loads(text)
-        lines.append({key: _short(value) for key, value in line.items()
+        lines.append({key: _short(key, value) for key, value in line.items()
                       if key not in drop and not key.endswith("_seconds") and "128" not in key})  # fmt: skip
     data = {"end_of_text": info["data"]["end_of_text"]}
     return {"run.json": {**{name: info[name] for name in names if name in info}, "data": data},
@@ -278,10 +278,17 @@ def kept(folder: Path, tool: str) -> dict[str, Any]:
 _TIMES = ("seconds", "eval_runtime", "eval_samples_per_second", "eval_steps_per_second")
 
 
-def _short(value: Any) -> Any:
+def _short(key: str, value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else str(value)
+        digits = {"learning_rate": 6, "grad_norm": 4}.get(key, 5)
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else str(value)
     return value
+
+
+def write(lines: list[dict[str, Any]], out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    out.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def main() -> None:
@@ -290,14 +297,17 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
+    parser.add_argument("--tool", choices=TOOLS, help="the curves of one tool only")
     parser.add_argument("--only", type=int, help="stop after so many curves")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     stories = make_stories(given.work, given.shared if given.shared.is_dir() else None)
     lines, twins = [], {}
-    for number, (setting, fault) in enumerate(plan(given.draw)[: given.only]):
-        if setting.stories not in stories:
+    for number, (setting, fault) in enumerate(plan(given.draw)):
+        if setting.stories not in stories or given.tool not in (None, setting.tool):
             continue
+        if len(lines) == given.only:
+            break
         started = time.time()
         with tempfile.TemporaryDirectory(dir=given.work) as work:
             folder = Path(work) / "run"
@@ -326,9 +336,7 @@ def main() -> None:
         )
         told = f"{number:3d} {setting.tool:8s}{setting.schedule:14s}{fault:24s}{curves.final:8.3f}"
         print(f"{told}  {lines[-1]['health']:8s}{time.time() - started:6.1f} s", file=sys.stderr, flush=True)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    given.out.write_bytes(gzip.compress(text.encode(), mtime=0))
+        write(lines, given.out)  # all that there are: a draw that is stopped is a smaller draw
     print(f"{len(lines)} curves in {given.out} ({given.out.stat().st_size / 1e3:.0f} kB)")
 
 
