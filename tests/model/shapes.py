@@ -31,7 +31,8 @@ MODERN = Model(
     previous_token=True, embedding_norm=True, value_embeddings=True, positions="rope", norm="rmsnorm", qk_norm=True,
     attention_output_bias=False, feed_forward="relu_squared", feed_forward_bias=False,
 )  # fmt: skip
-ALL = {"gpt": GPT, "gpt2": GPT2, "gemma": GEMMA, "llama": LLAMA, "others": OTHERS, "modern": MODERN}
+NORMS = GPT.model_copy(update={"qk_norm": True, "post_norm": True, "kv_heads": 2})
+ALL = {"gpt": GPT, "gpt2": GPT2, "gemma": GEMMA, "llama": LLAMA, "others": OTHERS, "modern": MODERN, "norms": NORMS}
 VOCABULARY = 97
 
 

@@ -37,6 +37,8 @@ def generate(
     import sys
 
     from fabula.errors import InputError
+    from fabula.exchange.homes import has_home
+    from fabula.model.between import find_native
     from fabula.model.load import best_step, load_model, move_to_gpu
     from fabula.model.sampling import Sampling
 
@@ -45,6 +47,8 @@ def generate(
         raise InputError("give --step or --best, not both")
     model, recipe, tokenizer = load_model(run, best_step(run) if best else step)
     move_to_gpu(model)
+    native = find_native(model, 1)
+    print(f"[decoding {'' if native.library else 'not compiled: '}{native.reason}]", file=sys.stderr)
     speaker = _Speaker(model, recipe, tokenizer, sampling, max_tokens, seed)
     if prompt is not None:
         speaker.say(prompt)
@@ -56,8 +60,10 @@ def generate(
             except InputError as error:  # a prompt too long is no reason to leave the loop
                 print(f"fabula: {error}", file=sys.stderr)
             speaker.seed += 1
-    folder = shlex.quote(str(Path("exported") / run.resolve().name))
-    print(f"\nNext: fabula export {shlex.quote(str(run))} --to hf --out {folder}", file=sys.stderr)
+    quoted, folder = shlex.quote(str(run)), shlex.quote(str(Path("exported") / run.resolve().name))
+    leaves = has_home(recipe.model)
+    following = f"export {quoted} --to hf --out {folder}" if leaves else f"report {quoted} --out report.html"
+    print(f"\nNext: fabula {following}", file=sys.stderr)
 
 
 def _prompts() -> "Iterator[str]":

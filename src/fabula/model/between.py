@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from fabula.model.decoder import Decoder
 from fabula.model.kv_cache import LayerCache, Visibility
 from fabula.model.layers import Attention, Norm
 from fabula.model.native import Native, load_native
@@ -65,11 +66,12 @@ class _Step(Structure):
     )
 
 
-def find_native(weights: PreparedDecoder, num_rows: int) -> Native:
-    """The compiled functions for decoding `num_rows` rows with `weights`, or why they are not used."""
-    if weights.device.type != "cpu":
-        return Native(None, f"the model is on {weights.device.type}")
-    if weights.model.compute_dtype != torch.float32:
+def find_native(model: Decoder, num_rows: int) -> Native:
+    """The compiled functions for decoding `num_rows` rows, or why they are not used."""
+    device = model.embedding.weight.device.type
+    if device != "cpu":
+        return Native(None, f"the model is on {device}")
+    if model.compute_dtype != torch.float32:
         return Native(None, "products are not in float32")
     if num_rows > MOST_ROWS:
         return Native(None, f"more than {MOST_ROWS} rows")
@@ -121,7 +123,7 @@ class BetweenProducts:
 
     def hidden(self, x_BD: Tensor, tokens_B: Tensor, time: int, visibility: Mapping[int, Visibility]) -> Tensor:
         """Normalised hidden states (B, D) of the embeddings `x_BD`; both are overwritten by what follows."""
-        tokens_B, x_BD = tokens_B.contiguous(), x_BD.contiguous()
+        tokens_B, x_BD = tokens_B.long().contiguous(), x_BD.contiguous()
         places = {}
         for slots, step in self.steps.items():
             slot, used, bias = visibility[slots].step(time)

@@ -31,10 +31,10 @@ class CachedDecoder:
         self.visibility = {each: Visibility(num_rows, each, dtype, device) for each in set(slots)}
         tables: list[Tensor] = [each.weight for each in model.value_tables]
         self.value_tables: Sequence[Tensor | None] = tables or [None] * shape.layers
-        self.native = find_native(weights, num_rows)
+        self.native = find_native(model, num_rows)
         self.between: BetweenProducts | None = None
         self.rope: tuple[Tensor, Tensor] | None = None
-        if weights.rope_weights is not None and self.native.library is None:
+        if model.positions is None and self.native.library is None:
             self.rope = weights.rope_tables(capacity)
 
     def prefill(self, rows: Sequence[Sequence[int]]) -> Tensor:
@@ -108,6 +108,8 @@ class CachedDecoder:
                     turned_BJE = layer.qk_norm(turned_BJE)
                 if turn is None:
                     qk_BJE.copy_(turned_BJE)
+                elif turn[1] is None:
+                    qk_BJE.copy_(turned_BJE * turn[0])
                 elif exact:
                     torch.addcmul(turned_BJE * turn[0], turned_BJE.roll(E // 2, -1), turn[1], out=qk_BJE)
                 else:
@@ -151,10 +153,15 @@ class CachedDecoder:
         alike = not any(each.masked for each in self.visibility.values())
         return self.length - (self.padding_B[:1] if alike else self.padding_B)
 
-    def _turns(self) -> Sequence[tuple[Tensor, Tensor] | None]:
-        """For each layer the factors (B or 1, H + K, E) of heads and of exchanged halves; None without rotation."""
-        if self.rope is None or self.weights.rope_weights is None:
+    def _turns(self) -> Sequence[tuple[Tensor, Tensor | None] | None]:
+        """For each layer the factors (B or 1, H + K, E) of heads, and of exchanged halves where heads are rotated.
+
+        None: queries and keys stay as they are.
+        """
+        if self.weights.rope_weights is None:
             return [None] * self.model.shape.layers
+        if self.rope is None:
+            return [(gain_JE, None) for gain_JE in self.weights.rope_weights[0]]
         position_B = self._positions()
         turns = [
             (weights_LJE[:, None] * table_SLE[position_B].transpose(0, 1)).unbind()

@@ -81,7 +81,7 @@ class PreparedDecoder:
             exact = dtype == torch.float32
             self.head = prepare_product(head.to(dtype), bias.float() if exact and bias is not None else None, num_rows)
             self.late_bias = None if exact or bias is None else bias.float()
-            self.rope_weights = self._rope_weights() if model.positions is None else None
+            self.rope_weights = self._rope_weights() if model.positions is None or model.shape.qk_norm else None
 
     def _layer(self, layer: Layer) -> PreparedLayer:
         shape, attention, feed_forward = self.model.shape, layer.attention, layer.feed_forward
