@@ -9,8 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fabula.errors import InputError
-from fabula.exchange.homes import find_home
+from fabula.exchange.homes import find_home, has_home
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.presets import load_recipe, tier_names, whole_recipe_names
 from fabula.record.reader import read_run
@@ -37,11 +36,11 @@ def recipes() -> str:
 def homes() -> str:
     lines = ["| recipe | home | folded into its weights |", "|---|---|---|"]
     for name in NAMES:
-        try:
-            home = find_home(load_recipe(name).model)
-        except InputError:
+        shape = load_recipe(name).model
+        if not has_home(shape):
             lines.append(f"| `{name}` | none | |")
             continue
+        home = find_home(shape)
         lines.append(f"| `{name}` | `{home.architecture}` | {', '.join(home.folded) or 'nothing'} |")
     return "\n".join(lines)
 

@@ -41,6 +41,22 @@ class Home:
 
 def find_home(shape: Model) -> Home:
     """The home of `shape`. Raises InputError, with the reasons and the portable alternative, when it has none."""
+    family, reasons = _nearest(shape)
+    if reasons:
+        raise InputError(
+            f"no architecture of transformers computes this model exactly: {', '.join(reasons)} together with the "
+            f"rest of it. Train {PORTABLE}"
+        )
+    return _home(shape, family)
+
+
+def has_home(shape: Model) -> bool:
+    """Whether an architecture of transformers computes `shape` exactly."""
+    return not _nearest(shape)[1]
+
+
+def _nearest(shape: Model) -> tuple[Family, list[str]]:
+    """The architecture that comes nearest, and what of `shape` it cannot compute."""
     windowed = any(0 < shape.sliding_window < shape.context and shape.is_local(each) for each in range(shape.layers))
     # A window as long as the context never hides anything, but its layers keep their own RoPE base.
     two_bases = (
@@ -80,16 +96,11 @@ def find_home(shape: Model) -> Home:
         reasons.append("a feed-forward without a gate")
     if shape.width % shape.heads:
         reasons.append(f"a width ({shape.width}) that is no multiple of the heads ({shape.heads})")
-    if reasons:
-        raise InputError(
-            f"no architecture of transformers computes this model exactly: {', '.join(reasons)} together with the "
-            f"rest of it. Train {PORTABLE}"
-        )
-    return _home(shape, family)
+    return family, reasons
 
 
 def _family(shape: Model, windowed: bool) -> Family:
-    """The architecture that comes nearest; what it lacks is found by `find_home`."""
+    """The architecture that comes nearest; what it lacks is found by `_nearest`."""
     if shape.norm == "layernorm":
         return "gpt2" if shape.positions == "learned" else "starcoder2"
     if windowed or shape.post_norm or shape.logit_cap:
