@@ -156,7 +156,8 @@ def _threshold(level: float, noise: float) -> float:
 
 def _lasts(values: np.ndarray, index: int, floor: float, noise: float, needs_points: int) -> bool:
     after = values[index : index + needs_points]
-    return bool((after - floor > _threshold(floor, noise)).all())
+    factor = 1.0 if len(after) == needs_points else SINGLE_FACTOR  # the record ends before it could last
+    return bool((after - floor > factor * _threshold(floor, noise)).all())
 
 
 def _onset(values: np.ndarray, floor_at: int, index: int, floor: float, noise: float) -> int:

@@ -9,6 +9,7 @@ from fabula.findings.episodes import (
     MIN_POINTS,
     MIN_RISE_NATS,
     MIN_RISE_SHARE,
+    NEIGHBOURS,
     NOISE_FACTOR,
     OVER_SHARE,
     Episode,
@@ -62,11 +63,12 @@ def _is_overfitting(episode: Episode, curve: Curve, facts: Facts) -> bool:
     training = facts.held_train_loss or facts.train_loss
     if training is not None and len(training.finite) >= MIN_POINTS:
         points = block_medians(training)
-        before = points.part(-1.0, episode.first - 1).values
+        before = points.part(-1.0, episode.first - 1).values[-NEIGHBOURS:]
         during = points.part(episode.first, episode.last + curve.spacing).values
         if not len(before) or not len(during):
             return False
-        return bool(during.max() - before.min() < OVER_SHARE * episode.rise)
+        # Medians: of hundreds of noisy values the highest lies above the lowest whatever the loss does.
+        return bool(np.median(during) - np.median(before) < OVER_SHARE * episode.rise)
     half = curve.finite.part(episode.first, episode.peak_step)
     reached = half.steps[half.values >= episode.level + 0.5 * episode.rise]
     return bool(len(reached)) and reached[0] - episode.first > SLOW_RISE_SHARE * facts.last_step

@@ -1,6 +1,7 @@
 """Rules on loss curves: the start, the course, the end, and the gap between training and held-out stories."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,9 @@ MIN_POINTS_FOR_COURSE = 10
 """Thirds and tenths of a curve need at least this many points."""
 FLAT_SHARE = 0.01
 """A third of a run that lowers the loss by less than 1 % of its level is a plateau."""
+UNTRAINED_SHARE = 0.05
+"""A run that ends within 5 % of ln V, or above it, has learned nothing that counts: where it has levelled off there, it
+has failed."""
 IMPROVING_SHARE = 0.01
 """The last fifth is still improving where it lowers the loss by 1 % or more, and by three standard errors."""
 GAP_SHARE = 0.05
@@ -191,7 +195,7 @@ def fast_start(facts: Facts) -> Outcome:
 
 @rule(
     still_improving="the last fifth of the run lowers the loss by 1 % or more, beyond its noise",
-    plateau="the last third of the run lowers the loss by less than 1 %",
+    plateau="the last third of the run lowers the loss by less than 1 %; a failure where the loss still is ln V",
 )
 def stopping_point(facts: Facts) -> Outcome:
     curve = _course(facts)
@@ -208,7 +212,13 @@ def stopping_point(facts: Facts) -> Outcome:
     level, noise = float(np.median(third.values)), noise_of(curve.values[len(curve) // 2 :])
     error = noise * math.sqrt(12.0 / len(fifth))  # of the fall of a least-squares line through evenly spaced points
     evidence = {"curve": curve.name, "fall_last_third": round(fall_third, 5), "fall_last_fifth": round(fall_fifth, 5)}
-    if fall_fifth > max(IMPROVING_SHARE * level, 3.0 * error):
+    start = 0.0 if curve.name == "val_loss" else float(curve.values[0])  # a training loss may be logged as a sum
+    known = math.log(facts.vocabulary) if facts.vocabulary is not None else math.inf
+    untrained = level > (1.0 - UNTRAINED_SHARE) * max(known, start)
+    improves = fall_fifth > max(IMPROVING_SHARE * level, 3.0 * error)
+    if untrained and not improves:
+        return [_learned_nothing(facts, third, level, evidence)]
+    if improves:
         return [
             Finding(
                 kind="still_improving",
@@ -235,6 +245,26 @@ def stopping_point(facts: Facts) -> Outcome:
     return []
 
 
+def _learned_nothing(facts: Facts, third: Curve, level: float, evidence: dict[str, Any]) -> Finding:
+    expected = math.log(facts.vocabulary or 1)
+    return Finding(
+        kind="plateau",
+        scope="run",
+        severity="failure",
+        steps=(int(third.steps[0]), int(third.steps[-1])),
+        evidence={**evidence, "level": round(level, 5), "expected": round(expected, 5)},
+        sentence=f"The loss ended at {number(level)}, where a model stands that gives every token the same chance "
+        f"(ln {facts.vocabulary:,} = {expected:.2f}): next to nothing was learned.",
+        alternatives=(
+            "the learning rate is too low, or reaches no weights",
+            "the targets do not belong to the inputs",
+            "a step too large ruined the weights",
+        ),
+        try_="train on a single batch again and again: if its loss does not fall, look at targets and optimizer; if it "
+        "does, at the learning rate",
+    )
+
+
 def _fall(part: Curve) -> float:
     """How far the least-squares line through a part falls from its first step to its last."""
     if len(part) < 2:
@@ -256,8 +286,7 @@ def generalisation(facts: Facts) -> Outcome:
     val, train = facts.val_loss.finite, block_medians(train)
     at = int(np.argmin(val.values))
     best, final = float(val.values[at]), float(np.median(val.values[-3:]) if len(val) - at > 3 else val.values[-1])
-    train_then = float(np.interp(val.steps[at], train.steps, train.values))
-    train_end = float(np.median(train.values[-3:]))
+    train_then, train_end, train_error = _then_and_end(train, float(val.steps[at]))
     noise = noise_of(val.values[len(val) // 2 :])
     evidence = {
         "best_val": best,
@@ -266,7 +295,8 @@ def generalisation(facts: Facts) -> Outcome:
         "train_at_best": train_then,
         "final_train": train_end,
     }
-    if final - best > max(OVERFIT_SHARE * best, 3.0 * noise) and train_end < train_then - 0.25 * (final - best):
+    fell_on = train_then - train_end > max(0.25 * (final - best), 3.0 * train_error)
+    if fell_on and final - best > max(OVERFIT_SHARE * best, 3.0 * noise):
         return [
             Finding(
                 kind="overfitting",
@@ -282,8 +312,11 @@ def generalisation(facts: Facts) -> Outcome:
                 "memorise",
             )
         ]
-    gap = float(val.values[-1]) - train_end
-    if abs(gap) > GAP_SHARE * val.values[-1]:
+    # Both over the same steps: a run that moves fast at its end has no gap for that.
+    late = train.part(float(val.steps[-3]), np.inf).values
+    held, trained = float(np.median(val.values[-3:])), float(np.median(late if len(late) >= 3 else train.values[-3:]))
+    gap = held - trained
+    if abs(gap) > GAP_SHARE * held:
         return []
     return [
         Finding(
@@ -292,10 +325,20 @@ def generalisation(facts: Facts) -> Outcome:
             severity="good",
             steps=(int(val.steps[0]), int(val.steps[-1])),
             evidence={**evidence, "gap": round(gap, 5)},
-            sentence=f"At the end held-out loss ({number(float(val.values[-1]))}) and training loss "
-            f"({number(train_end)}) are close: what was learned holds for new stories.",
+            sentence=f"At the end held-out loss ({number(held)}) and training loss ({number(trained)}) "
+            "are close: what was learned holds for new stories.",
         )
     ]
+
+
+def _then_and_end(train: Curve, step: float) -> tuple[float, float, float]:
+    """Training loss around `step` and at the end, medians over a twentieth of the points each, and the standard error
+    of their difference."""
+    width = max(3, round(0.05 * len(train)))
+    at = int(np.searchsorted(train.steps, step))
+    first = min(max(0, at - width // 2), max(0, len(train) - width))
+    error = 1.2533 * noise_of(train.values[len(train) // 2 :]) * math.sqrt(2.0 / width)  # a median's: sqrt(pi / 2)
+    return float(np.median(train.values[first : first + width])), float(np.median(train.values[-width:])), error
 
 
 @rule(epoch_staircase="training loss drops where epochs end, beyond what the lines on both sides explain")

@@ -43,6 +43,9 @@ def number(value: float) -> str:
     if value == 0:
         return "0"
     size = abs(value)
+    if size >= 1e7:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
     if size >= 1000:
         return f"{value:,.0f}"
     if size < 1e-3:
