@@ -8,6 +8,7 @@ a ladder without any effect shows one stays below 5 %.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from fabula.findings.contrasts import Contrast, Place, Recipe, Weights, contrasts
@@ -48,8 +49,8 @@ class Comparison:
     after: tuple[float, ...]
     """The two sides seed by seed; of an effect, mean losses."""
     paired: Interval
-    unpaired: Interval
-    """What the same losses would say if no two of them shared a seed."""
+    groups: tuple[tuple[float, tuple[float, ...]], ...]
+    """Each recipe's weight and losses."""
     apart: float | None = None
     together: float | None = None
     """Of an interaction, the mean effect without its condition, and under it."""
@@ -60,6 +61,11 @@ class Comparison:
     @property
     def differences(self) -> tuple[float, ...]:
         return tuple(b - a for a, b in zip(self.before, self.after, strict=True))
+
+    @cached_property
+    def unpaired(self) -> Interval:
+        """What the same losses would say if no two of them shared a seed."""
+        return unpaired_contrast(self.groups, LEVEL)
 
     @property
     def correlation(self) -> float | None:
@@ -202,7 +208,7 @@ def _compare(protocol: str, ruler: str, contrast: Contrast, losses: Mapping[Plac
         before,
         after,
         paired=mean_interval([b - a for a, b in zip(before, after, strict=True)], LEVEL),
-        unpaired=unpaired_contrast([(weight, losses[place]) for place, weight in contrast.weights], LEVEL),
+        groups=tuple((weight, tuple(losses[place])) for place, weight in contrast.weights),
         apart=mean_of(contrast.apart),
         together=mean_of(contrast.together),
     )

@@ -1,0 +1,66 @@
+"""Writes measured/simulated_curves.json: what the rules say of simulated trainings, beside what is true of them.
+
+python docs/measure_rules.py SEED
+
+tests/findings/simulated.py draws the trainings and their labels. A draw that rules have been changed after is used up.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS.parent))
+
+from tests.findings.simulated import draw  # noqa: E402
+
+from fabula.findings import Diagnosis, diagnose  # noqa: E402
+
+OUT = DOCS / "measured" / "simulated_curves.json"
+
+
+@dataclass
+class Tally:
+    """Labels against findings."""
+
+    num: int = 0
+    kinds: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Kind -> shown, of them found; not shown, of them said."""
+    verdicts: dict[str, dict[str, int]] = field(default_factory=dict)
+    """What is true (healthy, failed, broken) -> verdict -> how often."""
+
+    def add(self, labels: dict[str, bool], health: str, told: Diagnosis) -> None:
+        self.num += 1
+        said = {finding.kind for finding in told.findings}
+        for kind, shows in labels.items():
+            counts = self.kinds.setdefault(kind, {"shown": 0, "found": 0, "not_shown": 0, "said": 0})
+            counts["shown" if shows else "not_shown"] += 1
+            counts["found" if shows else "said"] += kind in said
+        verdicts = self.verdicts.setdefault(health, {"healthy": 0, "warning": 0, "failed": 0})
+        verdicts[told.verdict] += 1
+
+    def as_json(self) -> dict[str, Any]:
+        return {"curves": self.num, "kinds": dict(sorted(self.kinds.items())), "verdicts": self.verdicts}
+
+
+def simulated(seed: int, share: float = 1.0, longest: float = 5.176) -> dict[str, Any]:
+    """The tally of one draw."""
+    tally, lengths = Tally(), set()
+    for made in draw(seed, share, longest):
+        tally.add(made.labels, made.health, diagnose(made.run, made.flags))
+        lengths.add(made.run.info["steps"])
+    return {"seed": seed, "shortest": min(lengths), "longest": max(lengths), **tally.as_json()}
+
+
+def main(arguments: Iterable[str]) -> None:
+    (seed,) = arguments
+    OUT.write_text(json.dumps(simulated(int(seed)), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
