@@ -288,7 +288,9 @@ def _short(key: str, value: Any) -> Any:
 def write(lines: list[dict[str, Any]], out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    out.write_bytes(gzip.compress(text.encode(), mtime=0))
+    whole = out.with_name(out.name + ".part")
+    whole.write_bytes(gzip.compress(text.encode(), mtime=0))
+    whole.replace(out)
 
 
 def main() -> None:
