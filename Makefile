@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 READY := $(VENV)/ready
 
-.PHONY: help setup demo test test-slow lint lock clean
+.PHONY: help setup demo test test-slow lint bench lock clean
 
 help:
 	@echo "make demo       train a small ladder on the built-in stories and write its report (minutes)"
 	@echo "make test       the tests                        make test-slow  those that train for longer"
 	@echo "make lint       style, types, order of rooms     make lock       renew requirements.lock"
+	@echo "make bench      how fast it is on this machine, against others (a quarter of an hour, needs STORIES=DIR)"
 	@echo "make setup      only the environment ($(VENV))     make clean      remove what make made"
 
 setup: $(READY)
@@ -45,6 +46,18 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Nothing else may run meanwhile. What it measures stands in docs/benchmarks and, as tables, in docs/performance.md.
+BENCH := build/bench
+
+bench: $(READY)
+	@test -d "$(STORIES)" || { echo "make bench STORIES=DIR: a folder of stories, train.jsonl and validation.jsonl" >&2; exit 1; }
+	for each in gpt2 gpt2-compact bpe:8192; do \
+	  test -d "$(BENCH)/tokens/$$(echo $$each | tr : -)" || $(BIN)/fabula prepare "$(STORIES)" --tokenizer $$each --out $(BENCH) || exit 1; done
+	$(BIN)/python benchmarks/training.py --data $(BENCH) --out docs/benchmarks/training.json
+	$(BIN)/python benchmarks/starting.py "$(STORIES)" --data $(BENCH) --out docs/benchmarks/starting.json
+	$(BIN)/python benchmarks/time_to_loss.py docs/runs --training docs/benchmarks/training.json --out docs/benchmarks/loss.json
+	$(BIN)/python docs/performance_page.py
 
 # One lock for Linux, macOS and Windows and all Pythons we support, with hashes, and without a registry's address.
 LOCKED_EXTRAS := train hub gguf test dev

@@ -55,9 +55,14 @@ def source_of(recipe: Recipe, data: Path) -> tuple[BatchSource, int]:
     return source, prepared.tokenizer.vocabulary
 
 
+def compiles(recipe: Recipe) -> bool:
+    """Everything that compiles does so unless the recipe says off (tests do, for a quick look)."""
+    return recipe.compute.compile != "off"
+
+
 def fabula_step(recipe: Recipe, data: Path) -> Step:
     source, vocabulary = source_of(recipe, data)
-    engine = build_engine(recipe.with_values(**{"compute.compile": "on"}), vocabulary, 0)
+    engine = build_engine(recipe.with_values(**{"compute.compile": "on" if compiles(recipe) else "off"}), vocabulary, 0)
     return lambda step: engine.step(source, step).loss
 
 
@@ -65,7 +70,7 @@ def plain_step(recipe: Recipe, data: Path) -> Step:
     source, vocabulary = source_of(recipe, data)
     shape, vocabulary = recipe.model, -(-vocabulary // FILLED_UP_TO) * FILLED_UP_TO
     model = PlainGPT(shape.layers, shape.width, shape.heads, shape.context, vocabulary)
-    return _loop(source, model, torch.compile(model), torch.bfloat16)
+    return _loop(source, model, torch.compile(model) if compiles(recipe) else model, torch.bfloat16)
 
 
 def transformers_step(recipe: Recipe, data: Path, dtype: torch.dtype) -> Step:

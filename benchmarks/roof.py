@@ -78,7 +78,7 @@ class Roof:
         self.head_VD = (0.02 * torch.randn(vocabulary, shape.width)).requires_grad_()
         self.bias_V = torch.zeros(vocabulary, requires_grad=True) if shape.head_bias else None
         self.targets_N = torch.randint(vocabulary, (rows,))
-        self.loss = torch.compile(linear_cross_entropy)
+        self.loss = linear_cross_entropy if recipe.compute.compile == "off" else torch.compile(linear_cross_entropy)
         self.products = [
             (torch.randn(rows, inner, dtype=torch.bfloat16), torch.randn(columns, inner, dtype=torch.bfloat16).T)
             for inner, columns in layer_shapes(shape)

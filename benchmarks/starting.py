@@ -1,9 +1,9 @@
-"""How long it takes until something happens: help, preparing stories, the first step of a run with and without a cache.
+"""How long it takes until something happens: help, tokenizing stories, the first step with and without a cache.
 
 python benchmarks/starting.py STORIES --data DIR --out docs/benchmarks/starting.json
 
-STORIES is a folder of .jsonl files with a field `text`; DIR is prepared with gpt2. Preparation and tiktoken take turns:
-fabula reads, splits, removes duplicates, encodes and writes; tiktoken encodes texts that are in memory.
+STORIES is a folder of .jsonl files with a field `text`; DIR is prepared with what the recipes ask for. fabula (on all
+cores, as `fabula prepare` does), tiktoken's batch call and tokenizers' take turns on the same texts in memory.
 """
 
 import argparse
@@ -18,10 +18,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from training import spread
+
+from fabula.record.reader import read_run
 from fabula.text.gpt2 import gpt2_tokenizer
-from fabula.text.parallel import num_cores
+from fabula.text.parallel import num_cores, ordered_workers
+from fabula.text.prepare import BYTES_A_SECOND
 
 FABULA = Path(sys.executable).with_name("fabula")
+STORIES_A_PART = 1000
 
 
 def seconds_of(function: Callable[[], object]) -> float:
@@ -34,44 +39,70 @@ def command(*arguments: str, **environment: str) -> None:
     subprocess.run([str(FABULA), *arguments], check=True, capture_output=True, env=os.environ | environment)
 
 
-def preparing(stories: Path, turns: int) -> dict[str, Any]:
+def encoders(texts: list[str]) -> dict[str, Callable[[], object]]:
+    """Name -> tokenizes all of `texts` as GPT-2 does."""
     import tiktoken
+    from tokenizers import Tokenizer
 
+    ours, theirs = gpt2_tokenizer(), tiktoken.get_encoding("gpt2")
+    face = Tokenizer.from_str(ours.to_json())
+    parts = [texts[start : start + STORIES_A_PART] for start in range(0, len(texts), STORIES_A_PART)]
+    seconds = sum(len(text) for text in texts) / BYTES_A_SECOND
+
+    def fabula() -> None:
+        with ordered_workers(seconds) as run:
+            for _ in run(ours.encode_flat, parts):
+                pass
+
+    found: dict[str, Callable[[], object]] = {"fabula": fabula}
+    for threads in sorted({1, num_cores()}):
+        name = f"tiktoken, {threads} thread{'s' if threads > 1 else ''}"
+        found[name] = lambda n=threads: theirs.encode_ordinary_batch(texts, num_threads=n)
+    found["tokenizers"] = lambda: face.encode_batch_fast(texts)
+    return found
+
+
+def tokenizing(stories: Path, turns: int) -> dict[str, Any]:
+    """All encoders in turns, and the whole of `fabula prepare`, which reads the files, splits them, looks for
+    near-duplicates and writes the folder, too."""
     texts = [json.loads(line)["text"] for path in sorted(stories.glob("*.jsonl")) for line in path.open("rb")]
     megabytes = sum(len(text.encode()) for text in texts) / 1e6
-    gpt2_tokenizer()
-    encoding = tiktoken.get_encoding("gpt2")
-    times: dict[str, list[float]] = {}
+    rates: dict[str, list[float]] = {}
+    found = encoders(texts)
     with tempfile.TemporaryDirectory() as scratch:
         for turn in range(turns):
-            out = str(Path(scratch) / str(turn))
-            prepare = ("prepare", str(stories), "--tokenizer", "gpt2", "--out", out)
-            times.setdefault("fabula prepare", []).append(seconds_of(lambda arguments=prepare: command(*arguments)))
-            for threads in sorted({1, num_cores()}):
-                name = f"tiktoken, {threads} thread{'s' if threads > 1 else ''}"
-                encode = seconds_of(lambda n=threads: encoding.encode_ordinary_batch(texts, num_threads=n))
-                times.setdefault(name, []).append(encode)
+            prepare = ("prepare", str(stories), "--tokenizer", "gpt2", "--out", f"{scratch}/{turn}")
+            whole = {"fabula prepare, all of it": lambda arguments=prepare: command(*arguments)}
+            for name, encode in (found | whole).items():
+                rates.setdefault(name, []).append(megabytes / seconds_of(encode))
+    best = max((name for name in found if name.startswith("tiktoken")), key=lambda name: statistics.median(rates[name]))
+    ratios = [one / other for one, other in zip(rates["fabula"], rates[best], strict=True)]
     return {
         "stories": len(texts),
         "megabytes": megabytes,
-        "seconds": {name: statistics.median(each) for name, each in times.items()},
+        "megabytes_per_second": {name: spread(each) for name, each in rates.items()},
+        "fastest_tiktoken": best,
+        "over_fastest_tiktoken": spread(ratios),
     }
 
 
 def first_step(data: Path, recipe: str) -> dict[str, float]:
-    """Seconds that a run of one step takes without its evaluations, with an empty cache and with a full one."""
+    """Seconds from the start of the process to the first step, with an empty cache of compiled code and with a full
+    one; the evaluation before step 1 is told apart."""
     seconds = {}
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("first", "second"):
             run = Path(scratch) / name
             arguments = ("train", recipe, "--data", str(data), "--out", str(run), "--steps", "1")
-            settings = ("--set", "compute.compile=on", "--set", "evaluation.sample_tokens=0")
+            settings = ("--set", "compute.compile=on")
             whole = seconds_of(
                 lambda each=(*arguments, *settings): command(*each, TORCHINDUCTOR_CACHE_DIR=f"{scratch}/cache")
             )
-            timings = json.loads((run / "run.json").read_text(encoding="utf-8"))["timings"]
-            seconds[f"{name}_until_training"] = whole - timings["evaluation_seconds"]
+            record = read_run(run)
+            timings, before = record.info["timings"], float(record.evals["evaluation_seconds"][0])
+            seconds[f"{name}_until_training"] = whole - timings["total_seconds"]
             seconds[f"{name}_compile"] = timings["compile_seconds"]
+            seconds[f"{name}_evaluation"] = before
     return seconds
 
 
@@ -79,17 +110,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stories", type=Path)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--recipe", default="basic")
+    parser.add_argument("--recipes", nargs="+", default=["basic", "modern"])
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     document = {
         "cores": num_cores(),
         "turns": arguments.turns,
-        "help_seconds": statistics.median(seconds_of(lambda: command("--help")) for _ in range(arguments.turns)),
-        "preparing": preparing(arguments.stories, arguments.turns),
-        "recipe": arguments.recipe,
-        "start_seconds": first_step(arguments.data, arguments.recipe),
+        "help_seconds": spread([seconds_of(lambda: command("--help")) for _ in range(2 * arguments.turns)]),
+        "tokenizing": tokenizing(arguments.stories, arguments.turns),
+        "start_seconds": {recipe: first_step(arguments.data, recipe) for recipe in arguments.recipes},
     }
     print(json.dumps(document, indent=1))
     if arguments.out is not None:

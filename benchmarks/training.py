@@ -35,6 +35,7 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "mid": tuple((kind, "mid") for kind in ALL),
     "quality": tuple((kind, "quality") for kind in ALL),
+    "modern": tuple((kind, recipe) for recipe in ("modern-portable", "strong", "modern-large") for kind in OURS),
 }
 """(kind of contenders.py, recipe or recipe@tokenizer)."""
 TURN_SECONDS = 3.0

@@ -16,6 +16,7 @@ from fabula.recipe.schema import Recipe
 from fabula.score.held_out import TokenLosses
 from fabula.text.batches import BatchSource
 from fabula.train.choices import Choice, choose_compile, choose_device, choose_precision
+from fabula.train.compiled import reuse_compiled
 from fabula.train.memory import keep_freed_memory
 from fabula.train.optimizer import make_optimizer
 from fabula.train.step import LossSum, StepResult, train_step
@@ -84,6 +85,7 @@ def build_engine(
     if compiling.value == "on":
         # One engine is alive at a time; without this, Dynamo would stop compiling after the eighth run of a ladder.
         torch.compiler.reset()
+        choices["compiled"] = reuse_compiled()
         loss_sum, losses = torch.compile(loss_sum), torch.compile(losses)
     engine = Engine(recipe, seed, model, optimizer, device, choices, loss_sum, losses, initial_weights)
     engine.reset()
@@ -111,7 +113,7 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
     """
     started = time.perf_counter()
     if engine.choices["compile"].value == "on":
-        notice("compiling the training step (about half a minute the first time; the result is cached)")
+        notice("compiling the training step (about half a minute the first time, then seconds: the result is kept)")
         try:
             engine.step(source, 1)
         except RuntimeError as error:  # Dynamo, Inductor or a C++ compiler; a defect of ours is raised again below
