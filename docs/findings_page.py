@@ -1,4 +1,4 @@
-"""Writes findings.md: kinds and thresholds from the code, precision and recall from labelled curves.
+"""Writes findings.md: kinds and thresholds from the code, how well the rules do from labelled curves and records.
 
 python docs/findings_page.py
 """
@@ -32,6 +32,8 @@ LADDER = {
 }
 COMPLETIONS = DOCS / "measured" / "completions.json"
 """Written by measure_completions.py."""
+LADDERS = DOCS / "measured" / "null_ladders.json"
+"""Written by measure_ladders.py."""
 CURVES_A_SIDE = 200
 SEEDS = (31, 32)
 """Of the curves that show a kind, and of those that do not."""
@@ -118,7 +120,45 @@ def completions() -> str:
     return "\n".join(lines)
 
 
-PARTS = {"kinds": kinds, "thresholds": thresholds, "measured": measured, "completions": completions}
+def ladders() -> str:
+    """What measure_ladders.py found: how the noise was measured, ladders without an effect, and effects found."""
+    told = json.loads(LADDERS.read_text(encoding="utf-8"))
+    noise, typical = told["noise"], told["noise"]["typical"]
+    spreads = noise["spreads"]
+    lines = [
+        f"The noise is that of [{noise['ladder']}](ladders/{noise['ladder']}/report.md), {len(spreads)} recipes with "
+        f"{noise['num_seeds']} seeds each. On `stream`, a recipe's seeds end with a standard deviation of "
+        f"{spreads[0]:.3f} to {spreads[-1]:.3f} nats, {typical:.3f} in the median; on `story`, "
+        f"{noise['story_share']:.2f} times as far apart. Over the seeds, two recipes rise and fall together with a "
+        f"correlation of {noise['pairing']:.2f}{', for it came out below' * (noise['pairing'] == 0)}, the two protocols of a run with {noise['protocols']:.2f}.",
+        "",
+        "| ladder | questions | seeds | spread of the recipes | ladders with a false verdict | share (95 %) |",
+        "|---|---:|---:|---|---:|---|",
+    ]
+    lines += [
+        f"| {row['design']} | {row['questions']} | {row['seeds']} | {row['noise']} | "
+        f"{row['false']} of {row['ladders']:,} | {_share(row['false'], row['ladders'])} |"
+        for row in told["nulls"]
+    ]
+    designs = [f"{row['design']}, {row['seeds']} seeds" for row in told["power"]]
+    lines += [
+        "",
+        f"| true effect, nats | in standard deviations | {' | '.join(designs)} |",
+        "|---:|---:|" + "---|" * len(designs),
+    ]
+    for size in told["power"][0]["found"]:
+        found = (_share(row["found"][size], row["ladders"]) for row in told["power"])
+        lines.append(f"| {float(size) * typical:.3f} | {float(size):g} | {' | '.join(found)} |")
+    return "\n".join(lines)
+
+
+PARTS = {
+    "kinds": kinds,
+    "thresholds": thresholds,
+    "measured": measured,
+    "ladders": ladders,
+    "completions": completions,
+}
 
 
 def written(page: str, names: tuple[str, ...] = tuple(PARTS)) -> str:

@@ -28,7 +28,7 @@ OUT = DOCS / "measured" / "null_ladders.json"
 KEPT = ("factorial-basic-2-percent", "basic-2-percent")
 """Ladder records, the largest first: the first that is there is measured."""
 COLUMNS = ("val_loss", "val_loss_story")
-NUM_LADDERS, NUM_WITH_EFFECT = 4_000, 1_000
+NUM_LADDERS, NUM_WITH_EFFECT = 10_000, 1_000
 SEEDS = (3, 5)
 SIZES = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
 """Effects to be found, as multiples of the noise."""

@@ -1,8 +1,9 @@
 """Writes measured/simulated_curves.json: what the rules say of simulated trainings, beside what is true of them.
 
-python docs/measure_rules.py SEED
+python docs/measure_rules.py SEED [SHARE]
 
-tests/findings/simulated.py draws the trainings and their labels. A draw that rules have been changed after is used up.
+tests/findings/simulated.py draws the trainings and their labels; a share below 1 draws fewer of them, over the same
+lengths. A draw that rules have been changed after is used up.
 """
 
 from __future__ import annotations
@@ -33,33 +34,40 @@ class Tally:
     """Kind -> shown, of them found; not shown, of them said."""
     verdicts: dict[str, dict[str, int]] = field(default_factory=dict)
     """What is true (healthy, failed, broken) -> verdict -> how often."""
+    wrong: list[str] = field(default_factory=list)
+    """Each miss and each false alarm: the kind, and how the curve was made."""
 
-    def add(self, labels: dict[str, bool], health: str, told: Diagnosis) -> None:
+    def add(self, labels: dict[str, bool], health: str, told: Diagnosis, made: str) -> None:
         self.num += 1
         said = {finding.kind for finding in told.findings}
         for kind, shows in labels.items():
             counts = self.kinds.setdefault(kind, {"shown": 0, "found": 0, "not_shown": 0, "said": 0})
             counts["shown" if shows else "not_shown"] += 1
             counts["found" if shows else "said"] += kind in said
+            if shows != (kind in said):
+                self.wrong.append(f"{kind} {'missed' if shows else 'said'}: {made}")
         verdicts = self.verdicts.setdefault(health, {"healthy": 0, "warning": 0, "failed": 0})
         verdicts[told.verdict] += 1
+        if health == "failed" and told.verdict == "healthy":
+            self.wrong.append(f"failed, called healthy: {made}")
 
     def as_json(self) -> dict[str, Any]:
-        return {"curves": self.num, "kinds": dict(sorted(self.kinds.items())), "verdicts": self.verdicts}
+        return {"curves": self.num, "kinds": dict(sorted(self.kinds.items())), "verdicts": self.verdicts,
+                "wrong": sorted(self.wrong)}  # fmt: skip
 
 
 def simulated(seed: int, share: float = 1.0, longest: float = 5.176) -> dict[str, Any]:
     """The tally of one draw."""
     tally, lengths = Tally(), set()
     for made in draw(seed, share, longest):
-        tally.add(made.labels, made.health, diagnose(made.run, made.flags))
+        tally.add(made.labels, made.health, diagnose(made.run, made.flags), made.made)
         lengths.add(made.run.info["steps"])
-    return {"seed": seed, "shortest": min(lengths), "longest": max(lengths), **tally.as_json()}
+    return {"seed": seed, "share": share, "shortest": min(lengths), "longest": max(lengths), **tally.as_json()}
 
 
 def main(arguments: Iterable[str]) -> None:
-    (seed,) = arguments
-    OUT.write_text(json.dumps(simulated(int(seed)), indent=1) + "\n", encoding="utf-8")
+    seed, *share = arguments
+    OUT.write_text(json.dumps(simulated(int(seed), *map(float, share)), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

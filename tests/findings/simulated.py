@@ -30,6 +30,7 @@ WEIGHTS: dict[str, dict[str, int]] = {
                "wide_start": 6},
 }  # fmt: skip
 """How often a fault is drawn beside the others; the student has the bigram's."""
+LEAST_WARMUP = 0.01
 
 
 @dataclass(frozen=True)
@@ -145,12 +146,29 @@ class _Schedule:
     labels: dict[str, bool]
     accumulation: int = 1
     resumed_at: int = 0
+    warmup: float = 0.0
+    """Its share of the run."""
+    unbroken: Array | None = None
+    """The shape, had the resume not begun it anew."""
+
+    def shown_by(self, steps: Array) -> dict[str, bool]:
+        """The labels that lines at these steps can decide: three within the warmup, or the first of them early enough
+        to tell that there was none; after a resume, rates that are far from those that were to come."""
+        labels, length = dict(self.labels), len(self.shape) - 1
+        early = steps[0] == 1 or steps[0] <= LEAST_WARMUP / 2 * length
+        if not early or 0 < self.warmup * length < 3 * (steps[1] - steps[0]):
+            labels = {kind: shows for kind, shows in labels.items() if kind not in ("warmup_missing", "schedule_ok")}
+        if self.unbroken is not None:
+            after = int(steps[np.searchsorted(steps, self.resumed_at, "right")])
+            if abs(self.shape[after] / self.unbroken[after] - 1) < 0.25:
+                labels.pop("lr_jump_on_resume")
+        return labels
 
 
 def _schedule(random: Generator, length: int, fault: str) -> _Schedule:
     """Cosine, linear, with a late decay, or 1 / sqrt, after a linear warmup; or what the fault makes of it."""
     part = np.arange(length + 1) / length
-    warm = random.uniform(0.01, 0.12)
+    warm = random.uniform(LEAST_WARMUP, 0.12)
     kind = random.integers(4)
 
     def sound(at: Array, warmup: float) -> Array:
@@ -165,7 +183,7 @@ def _schedule(random: Generator, length: int, fault: str) -> _Schedule:
         return up * down
 
     labels = dict.fromkeys((*SCHEDULES, "schedule_in_micro_steps", "lr_jump_on_resume"), False)
-    shape, accumulation, at = sound(part, warm), 1, 0
+    shape, accumulation, at, unbroken = sound(part, warm), 1, 0, None
     if fault in ("fixed", "rising", "unreached", "no_warmup", "long_warmup"):
         named = {"fixed": "lr_fixed", "rising": "lr_rising", "unreached": "lr_peak_not_reached",
                  "no_warmup": "warmup_missing", "long_warmup": "warmup_too_long"}[fault]  # fmt: skip
@@ -190,6 +208,7 @@ def _schedule(random: Generator, length: int, fault: str) -> _Schedule:
     elif fault in ("restarted", "resumed"):
         at = max(2, int(random.uniform(0.3, 0.7) * length))
         if fault == "restarted":  # the scheduler's state was not restored: it begins anew
+            unbroken = shape.copy()
             shape[at + 1 :] = shape[1 : length + 1 - at]
             labels = {"lr_jump_on_resume": True}
         else:
@@ -204,7 +223,7 @@ def _schedule(random: Generator, length: int, fault: str) -> _Schedule:
         labels["schedule_ok"] = True
     if length < 60:  # warmups of no step, peaks between two steps
         labels = {kind: value for kind, value in labels.items() if kind in ("lr_fixed", "lr_jump_on_resume")}
-    return _Schedule(shape, labels, accumulation, at)
+    return _Schedule(shape, labels, accumulation, at, 0.0 if fault == "no_warmup" else warm, unbroken)
 
 
 def _logged(
@@ -298,7 +317,7 @@ def _logged(
         odd=(int(plan.odd[run, 0]), int(plan.odd[run, 1])),
         epochs=epochs,
         first_end=0.0 if traces.first_end is None else float(traces.first_end[run]),
-        schedule=schedule.labels,
+        schedule=schedule.shown_by(train_steps),
     )
     made = f"{group.kind}, {group.mode}, {length:,} steps: {fault}"
     run_ = Run(Path("simulated"), info, columns, evals, events)
