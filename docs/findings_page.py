@@ -124,13 +124,13 @@ def ladders() -> str:
     """What measure_ladders.py found: how the noise was measured, ladders without an effect, and effects found."""
     told = json.loads(LADDERS.read_text(encoding="utf-8"))
     noise, typical = told["noise"], told["noise"]["typical"]
-    spreads = noise["spreads"]
+    spreads, below = noise["spreads"], "" if noise["pairing"] else " (the measured one is negative)"
     lines = [
         f"The noise is that of [{noise['ladder']}](ladders/{noise['ladder']}/report.md), {len(spreads)} recipes with "
         f"{noise['num_seeds']} seeds each. On `stream`, a recipe's seeds end with a standard deviation of "
         f"{spreads[0]:.3f} to {spreads[-1]:.3f} nats, {typical:.3f} in the median; on `story`, "
         f"{noise['story_share']:.2f} times as far apart. Over the seeds, two recipes rise and fall together with a "
-        f"correlation of {noise['pairing']:.2f}{', for it came out below' * (noise['pairing'] == 0)}, the two protocols of a run with {noise['protocols']:.2f}.",
+        f"correlation of {noise['pairing']:.2f}{below}, the two protocols of a run with {noise['protocols']:.2f}.",
         "",
         "| ladder | questions | seeds | spread of the recipes | ladders with a false verdict | share (95 %) |",
         "|---|---:|---:|---|---:|---|",
