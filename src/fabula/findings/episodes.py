@@ -79,13 +79,15 @@ def noise_of(values: np.ndarray) -> float:
     hides in them, and shows in the distance to the median of nine neighbours; the larger of the two counts. Median
     absolute deviations (x 1.4826) ignore the few values that an episode makes.
     """
-    if len(values) < 4:
-        return 0.0
-    noise = _deviation(np.diff(values, n=2)) / math.sqrt(6.0)
+    noise = _between_neighbours(values)
     if len(values) >= 2 * NEIGHBOURS:
         around = np.median(np.lib.stride_tricks.sliding_window_view(values, NEIGHBOURS), axis=1)
         noise = max(noise, _deviation(values[NEIGHBOURS // 2 : -(NEIGHBOURS // 2)] - around))
     return noise
+
+
+def _between_neighbours(values: np.ndarray) -> float:
+    return _deviation(np.diff(values, n=2)) / math.sqrt(6.0) if len(values) >= 4 else 0.0
 
 
 def _deviation(values: np.ndarray) -> float:
@@ -94,12 +96,17 @@ def _deviation(values: np.ndarray) -> float:
 
 def local_noise(values: np.ndarray, width: int = 41) -> np.ndarray:
     """`noise_of` around each point, since the noise of a falling curve shrinks with it; never less than the whole
-    curve's, since few points may look calm by chance."""
-    whole = noise_of(values)
+    curve's, since few points may look calm by chance.
+
+    How much memory the noise has is read from the whole curve: in the steep first fall, the distance to the median of
+    nine is that of the fall, and of any spike in it.
+    """
+    whole, apart = noise_of(values), _between_neighbours(values)
     if len(values) <= width:
         return np.full(len(values), whole)
+    memory = whole / apart if apart > 0 else 1.0
     centres = np.arange(0, len(values), width // 2)
-    estimates = [noise_of(values[max(0, c - width // 2) : c + width // 2 + 1]) for c in centres]
+    estimates = [memory * _between_neighbours(values[max(0, c - width // 2) : c + width // 2 + 1]) for c in centres]
     return np.maximum(whole, np.interp(np.arange(len(values)), centres, estimates))
 
 
