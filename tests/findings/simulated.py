@@ -40,7 +40,8 @@ class Simulated:
     labels: dict[str, bool]
     """Kind -> whether the curve shows it; kinds that cannot be judged are left out."""
     health: str
-    """`healthy`; `failed`: ends not finite, or far above its best or where it began; else `broken`."""
+    """`failed`: ends not finite, or far above its best or where it began; `healthy`: without a fault, calm, and has
+    learned; else `broken`."""
     made: str
 
 
@@ -62,7 +63,7 @@ def groups(seed: int, share: float = 1.0, longest: float = 5.176) -> list[Group]
     for kind, mode, number, runs, least, most in (
         ("bigram", "fresh", 14, 32, 1.31, 4.0),
         ("bigram", "few", 10, 24, 2.0, 3.5),
-        ("bigram", "epochs", 20, 8, 2.3, 2.75),
+        ("bigram", "epochs", 20, 10, 2.4, 2.7),
         ("quadratic", "fresh", 40, 96, 1.31, 5.176),
         ("student", "fresh", 10, 16, 1.31, 3.7),
     ):
@@ -87,12 +88,12 @@ def simulate(group: Group, random: Generator) -> Iterator[Simulated]:
     low, high = (3.0, 20.0) if adam else peaks
     peak_R = np.exp(random.uniform(np.log(low), np.log(high), runs))
     if group.mode == "epochs":
-        peak_R = random.uniform(0.08, 0.2, runs)  # a table learns by heart what it has seen once
+        peak_R = random.uniform(0.25, 0.45, runs)  # a table learns by heart what it has seen once
     peak_R[[fault == "frozen" for fault in faults]] *= 1e-4
     clip = np.full(runs, np.inf)
     plan = Plan(
         rate=peak_R[None, :] * np.stack([each.shape for each in schedules], 1),
-        batch=64 if group.kind == "student" else 256 if group.mode == "epochs" else int(random.choice([64, 128, 256])),
+        batch=64 if group.kind == "student" else 128 if group.mode == "epochs" else int(random.choice([64, 128, 256])),
         start_scale=np.array(
             [10 ** random.uniform(2.2, 2.9) if f == "wide_start" and group.kind != "quadratic" else 1.0 for f in faults]
         ),
@@ -122,7 +123,7 @@ def simulate(group: Group, random: Generator) -> Iterator[Simulated]:
         epochs = random.uniform(1.25, 2.2, runs)
         plan.num_examples = np.maximum(plan.batch, (length * plan.batch / epochs).astype(int))
     if group.kind == "bigram":
-        traces = bigram(random, plan, 160 if group.mode == "epochs" else 20)
+        traces = bigram(random, plan, 240 if group.mode == "epochs" else 20)
     elif group.kind == "student":
         traces = student(random, plan)
     else:
@@ -254,7 +255,7 @@ def _logged(
 
     train_steps = np.arange(1.0, length + 1)[: length // k * k].reshape(-1, k)[:, -1]
     train_loss = lines(loss) * factor
-    has_train = random.random() < 0.88
+    has_train = random.random() < 0.88 or group.mode == "epochs"
     columns: Columns = {
         "step": train_steps,
         "grad_norm": lines(norm),

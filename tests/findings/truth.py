@@ -60,9 +60,11 @@ class Truth:
 
     @property
     def batch_noise(self) -> float:
-        """Deviation of a logged training loss from the exact one, in the second half and outside of odd batches."""
+        """Deviation of a logged training loss from the exact one, in the second half and outside of odd batches; after
+        the first epoch only, for what has not been read yet is no noise."""
         exact = np.interp(self.train_steps, self.steps, self.known) * self.factor
-        chosen = (self.train_steps > self.length / 2) & np.isfinite(self.train_loss) & np.isfinite(exact)
+        start = self.length / min(2.0, self.epochs or 2.0)
+        chosen = (self.train_steps > start) & np.isfinite(self.train_loss) & np.isfinite(exact)
         chosen &= (self.train_steps < self.odd[0]) | (self.train_steps > self.odd[1])
         return float(np.std((self.train_loss - exact)[chosen])) if chosen.sum() > 2 else 0.0
 
@@ -97,9 +99,11 @@ def labels_of(truth: Truth) -> dict[str, bool]:
     episode = _episodes(truth)
     labels |= episode
     if episode == NO_EPISODE:
-        labels |= _course(truth) | _staircase(truth)
+        labels |= _course(truth)
         if truth.fault in (*CALM, "noisy_evaluations") and len(truth.eval_steps) >= 12:
             labels["evaluation_too_noisy"] = truth.fault == "noisy_evaluations"
+    if episode == NO_EPISODE or truth.mode == "epochs":
+        labels |= _staircase(truth)
     return labels | _generalisation(truth)
 
 
@@ -112,7 +116,8 @@ def health_of(truth: Truth) -> str:
         return "failed"
     if truth.fault == "frozen" and truth.words and final > 0.95 * truth.held[0]:
         return "failed"
-    calm = truth.finite and _episodes(truth) == NO_EPISODE and truth.mode == "fresh"
+    learned = truth.words is None or final < 0.9 * truth.held[0]
+    calm = learned and truth.finite and _episodes(truth) == NO_EPISODE and truth.mode == "fresh"
     return "healthy" if calm and truth.fault in ("none", "resumed") else "broken"
 
 
@@ -125,7 +130,7 @@ def _start(truth: Truth) -> dict[str, bool]:
     scaled = truth.fault == "scaled"
     if truth.has_train and (sees_first or len(truth.eval_steps) >= 6) and truth.ends_finite:
         labels["loss_scaled_by_accumulation"] = scaled
-    noise = 0.0 if truth.has_evals else truth.batch_noise / known
+    noise = truth.eval_noise if truth.has_evals else truth.batch_noise / known
     off = abs(float(truth.held[0]) / known - 1.0)
     if not truth.has_evals and not sees_first:
         return labels
@@ -238,7 +243,7 @@ def _staircase(truth: Truth) -> dict[str, bool]:
     level = float(truth.known[-1])
     drop = truth.first_end / boundaries  # the drop of the later boundaries counts as none
     error = truth.batch_noise * math.sqrt(8.0 / points / boundaries)
-    if drop >= max(0.02 * level, 7 * error):
+    if drop >= max(0.02 * level, 6 * error):
         return {"epoch_staircase": True}
     return {"epoch_staircase": False} if drop <= 0.003 * level else {}
 

@@ -25,7 +25,9 @@ NOISE_FACTOR = 6.0
 """... and six times the noise between neighbouring points. The reference is the best level so far, which lies two
 to three deviations below the mean of a noisy plateau, so three to four of the six are left as the margin."""
 NEIGHBOURS = 9
-"""Points around one that tell where it would be without noise."""
+"""Points around one that tell where it would be without noise ..."""
+POINTS_FOR_MEMORY = 45
+"""... on curves of at least so many: on shorter ones they tell of the fall and of the episodes themselves."""
 SINGLE_FACTOR = 2.0
 """A spike that is one logged value alone needs twice the noise factor: heavy-tailed noise reaches six deviations."""
 OVER_SHARE = 0.25
@@ -80,7 +82,7 @@ def noise_of(values: np.ndarray) -> float:
     absolute deviations (x 1.4826) ignore the few values that an episode makes.
     """
     noise = _between_neighbours(values)
-    if len(values) >= 2 * NEIGHBOURS:
+    if len(values) >= POINTS_FOR_MEMORY:
         around = np.median(np.lib.stride_tricks.sliding_window_view(values, NEIGHBOURS), axis=1)
         noise = max(noise, _deviation(values[NEIGHBOURS // 2 : -(NEIGHBOURS // 2)] - around))
     return noise

@@ -28,6 +28,8 @@ GAP_SHARE = 0.05
 """Training and held-out loss within 5 % of each other: what was learned holds for new stories."""
 OVERFIT_SHARE = 0.01
 """Held-out loss 1 % above its best, and more than three times its noise, while training loss went on falling."""
+FELL_ON = 0.05
+"""... by a twentieth of that rise and three standard errors: what is known by heart cannot fall far."""
 STAIR_FACTOR = 4.0
 """The mean drop at the ends of epochs counts where it is four standard errors, the lines on both sides taken off ..."""
 STAIR_SHARE = 0.01
@@ -295,7 +297,7 @@ def generalisation(facts: Facts) -> Outcome:
         "train_at_best": train_then,
         "final_train": train_end,
     }
-    fell_on = train_then - train_end > max(0.25 * (final - best), 3.0 * train_error)
+    fell_on = train_then - train_end > max(FELL_ON * (final - best), 3.0 * train_error)
     if fell_on and final - best > max(OVERFIT_SHARE * best, 3.0 * noise):
         return [
             Finding(

@@ -1,0 +1,70 @@
+"""Joins drawn curves of real trainings into measured/real_curves.jsonl.gz, and asks the rules about them.
+
+python docs/measure_real.py FILE...
+
+FILES are what benchmarks/real_curves.py --out wrote, one for each tool or more; each holds the curves as their tools
+logged them, with labels that were made without any rule.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+
+from measure_rules import Tally  # noqa: E402
+
+from fabula.findings import Flags, diagnose  # noqa: E402
+from fabula.record.foreign import read_sources  # noqa: E402
+
+OUT = DOCS / "measured" / "real_curves.jsonl.gz"
+
+
+def curves(file: Path) -> list[dict[str, Any]]:
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def joined(files: Iterable[Path]) -> list[dict[str, Any]]:
+    """All curves in the order of their draw; of two with one number the one in the later file."""
+    by_name = {curve["name"]: curve for file in files for curve in curves(file)}
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def tally(record: Path = OUT) -> dict[str, Any]:
+    """What the rules say of every curve, beside its labels."""
+    counted, tools = Tally(), dict.fromkeys(("fabula", "trainer"), 0)
+    for curve in curves(record):
+        with tempfile.TemporaryDirectory() as folder:
+            _restore(curve["files"], Path(folder))
+            (run,), _ = read_sources(Path(folder))
+            told = diagnose(run, Flags(**curve["flags"]))
+        tools[curve["tool"]] += 1
+        made = f"{curve['tool']}, {curve['fault'] or 'healthy'} (curve {curve['name']})"
+        counted.add(curve["labels"], curve["health"], told, made)
+    return {"tools": tools, **counted.as_json()}
+
+
+def _restore(files: dict[str, Any], folder: Path) -> None:
+    for name, content in files.items():
+        if name.endswith(".jsonl"):
+            content = "".join(json.dumps(line) + "\n" for line in content)
+        (folder / name).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+
+
+def main(arguments: Iterable[str]) -> None:
+    lines = joined(map(Path, arguments))
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    OUT.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    print(f"{len(lines)} curves in {OUT} ({OUT.stat().st_size / 1e3:.0f} kB)")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
