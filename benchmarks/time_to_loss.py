@@ -126,8 +126,9 @@ def time_to_loss(runs: Sequence[Trained], steps: dict[str, float]) -> dict[str, 
     runs = [each for each in runs if each.run.info["rulers"].get("stream_at_128") == rulers["stream_at_128"]]
 
     def seconds_of_step(each: Trained) -> float | None:
-        name = each.run.info["recipe"].removesuffix("/packed")
-        return steps[name] if name in steps and each.costs_as(load_recipe(name)) else None
+        return next(
+            (seconds for name, seconds in steps.items() if "@" not in name and each.costs_as(load_recipe(name))), None
+        )
 
     def target(name: str, loss: float, most: int, field: str = "val_loss_gpt2_at_128") -> dict[str, Any]:
         small = [each for each in runs if each.parameters <= most and each is not reference]

@@ -14,6 +14,8 @@ BASES = {
     1: "the prototype: Muon 0.02, embedding 0.1, head 0.005",
     2: "with Muon 0.01 and head 0.01",
     3: "and value embeddings, the token before, beta2 0.99",
+    4: "`modern` as first put together: bpe:8192, width 128, SwiGLU",
+    5: "`modern-portable` as first put together: bpe:8192, SwiGLU, neither value embeddings nor the token before",
 }
 
 
