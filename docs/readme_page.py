@@ -5,48 +5,56 @@ python docs/readme_page.py
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
+from fabula.findings.contrasts import TIMES
+from fabula.findings.effect_words import verdict_words
+from fabula.findings.effects import Effect
 from fabula.record.reader import read_run
 from fabula.report.ladder_view import read_ladder
 from fabula.report.views import PhaseView
 
 DOCS = Path(__file__).parent
 PAGE = DOCS.parent / "README.md"
-LADDER = DOCS / "ladders" / "basic-2-percent"
+LADDER = DOCS / "ladders" / "factorial-basic-2-percent"
 REFERENCE = DOCS / "runs" / "basic-packed-15000"
 
 
 def ladder() -> str:
-    """The phases of the ladder on real stories, each against the one before it."""
+    """Each change of the factorial on real stories: the path through it in time, then what each does on the average."""
     view = read_ladder([LADDER])
     (tier,) = view.tiers
-    effects = {effect.after: effect for effect in tier.effects}
-    lines = [
-        "| phase | the one change | final, `stream` | final, `story` | against the phase before (95 % interval) |",
-        "|---|---|---:|---:|---|",
-    ]
-    for phase in tier.phases:
-        effect = effects.get(phase.name)
-        told = ""
-        if effect is not None and effect.headline is not None:
-            paired = effect.headline.paired
-            interval = "" if paired.low is None else f" ({paired.low:+.3f} to {paired.high:+.3f})"
-            told = f"**{effect.verdict}**: {paired.mean:+.3f}{interval}"
+    lines = ["| phase | the one change | final, `stream` | final, `story` |", "|---|---|---:|---:|"]
+    for phase in tier.path:
         losses = (_mean(phase, "val_loss"), _mean(phase, "val_loss_story"))
-        lines.append(f"| `{phase.name}` | {phase.change} | {losses[0]} | {losses[1]} | {told} |")
-    stated = json.loads((LADDER / "ladder.json").read_text(encoding="utf-8"))
-    parameters = tier.runs[0].of("parameters", "total")
-    steps = tier.runs[0].of("steps")
+        lines.append(f"| `{phase.name}` | {phase.change} | {losses[0]} | {losses[1]} |")
     lines += [
         "",
-        f"Nats a token, the mean of {stated['seeds']} seeds; {parameters:,} parameters, {steps} steps "
-        f"({stated['scale'] * 100:g} % of the tier's), paired differences with a t interval, Holm over the table.",
+        "| | `stream` (95 % interval) | `story` (95 % interval) | verdict |",
+        "|---|---:|---:|---|",
+        *(_row(effect) for effect in tier.effects),
+    ]
+    plan = view.plan
+    parameters, steps = tier.runs[0].of("parameters", "total"), tier.runs[0].of("steps")
+    lines += [
+        "",
+        f"Nats a token, {plan['seeds']} seeds of each of the {len(tier.phases)} combinations; {parameters:,} "
+        f"parameters, {steps} steps ({plan['scale'] * 100:g} % of the tier's), paired differences with a t interval, "
+        "Holm over the table. An interaction is how much more a change does where the other is there too.",
     ]
     return "\n".join(lines)
+
+
+def _row(effect: Effect) -> str:
+    changes = TIMES.join(f"`{name}`" for name in effect.contrast.phases)
+    cells = []
+    for name in ("stream", "story"):
+        paired = effect.comparisons[name].paired
+        interval = "" if paired.low is None or paired.high is None else f" ({paired.low:+.3f} to {paired.high:+.3f})"
+        cells.append(f"{paired.mean:+.3f}{interval}")
+    return f"| {changes} | {' | '.join(cells)} | **{verdict_words(effect)}** |"
 
 
 def reference() -> str:
