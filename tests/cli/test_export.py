@@ -42,7 +42,12 @@ def test_gguf(tmp_path: Path) -> None:
     pytest.importorskip("gguf")
     out = command(str(run_of(LLAMA, tmp_path)), "--to", "gguf", "--out", str(tmp_path / "gguf"))
     assert "as llama, " in out and "Next: llama-completion -m" in out
-    assert {path.name for path in (tmp_path / "gguf").iterdir()} == {"README.md", "Modelfile", "model.gguf"}
+    assert {path.name for path in (tmp_path / "gguf").iterdir()} == {
+        "README.md",
+        "Modelfile",
+        "model.gguf",
+        "recipe.toml",
+    }
 
 
 def test_wrong_input_writes_nothing(tmp_path: Path) -> None:

@@ -162,6 +162,7 @@ def test_the_card_is_written_from_the_record(tmp_path: Path) -> None:
     (run / "samples.jsonl").write_text(json.dumps(sample) + "\n")
     export_hf(run, tmp_path / "hf")
     card = (tmp_path / "hf" / "README.md").read_text()
+    assert "trained from scratch" in card
     for expected in (
         "library_name: transformers",
         "seed 7, step 10 of 10",
@@ -175,6 +176,10 @@ def test_the_card_is_written_from_the_record(tmp_path: Path) -> None:
         assert expected in card
     assert "somebody" not in card and "GPT-2 token" not in card and "nan" not in card
     assert (tmp_path / "hf" / "recipe.toml").read_text() == (run / "recipe.toml").read_text()
+    (run / "run.json").write_text(json.dumps({"status": "finished", "init_from": "somebody/tales"}))
+    export_hf(run, tmp_path / "again")
+    card = (tmp_path / "again" / "README.md").read_text()
+    assert "trained by fabula from the weights of `tales`" in card and "somebody" not in card
 
 
 def test_without_ends_of_stories_the_tokenizer_adds_none(tmp_path: Path) -> None:
@@ -201,8 +206,11 @@ def test_bad_folders_are_one_clear_line(tmp_path: Path) -> None:
 
     broken(r"makes layers.0.feed_forward.up.weight \(180, 48\).*hold \(160, 48\)", intermediate_size=90)
     broken(r"lacks the tensor model\.layers\.3", num_hidden_layers=4)
-    broken(r"makes head \(300, 48\)", vocab_size=300)
+    broken("vocab_size = 300, but the embedding has 257 rows", vocab_size=300)
+    broken("vocab_size = 1,000,000,000,000,000,000, but", vocab_size=10**18)
     broken('of a "mamba" model; fabula starts from: gpt2', model_type="mamba")
+    broken("is of a \"\\['llama'\\]\" model", model_type=["llama"])
+    broken("rope_base = 0.0", rope_theta=0)
     broken("lacks hidden_size", hidden_size="absent")
     broken(r"broken/config\.json .*does not make sense: heads = 0", num_attention_heads=0)
     broken("does not make sense: vocabulary = 'lots'", vocab_size="lots")
@@ -210,6 +218,12 @@ def test_bad_folders_are_one_clear_line(tmp_path: Path) -> None:
     broken(r"holds model\.layers\.2\..*for which its config\.json has no place", num_hidden_layers=2)
     broken("scales RoPE", rope_scaling={"rope_type": "linear", "factor": 2.0})
     broken("hidden_act = 'tanh'", hidden_act="tanh")
+    index = good / "model.safetensors.index.json"
+    for file in (3, "../run/model.safetensors"):
+        index.write_text(json.dumps({"weight_map": {"a": file}}))
+        with pytest.raises(InputError, match="is no file of its folder"):
+            load_hf(good)
+    index.unlink()
     weights = good / "model.safetensors"
     content = weights.read_bytes()
     weights.write_bytes(content[:-10])
@@ -221,6 +235,17 @@ def test_bad_folders_are_one_clear_line(tmp_path: Path) -> None:
         load_hf(good)
     with pytest.raises(InputError, match=r"config\.json does not exist"):
         load_hf(tmp_path)
+
+
+def test_layers_of_a_kind_that_fabula_lacks_are_refused(tmp_path: Path) -> None:
+    export_hf(run_of(GEMMA, tmp_path), tmp_path / "out")
+    path = tmp_path / "out" / "config.json"
+    config = json.loads(path.read_text())
+    kinds = config["layer_types"]
+    for wrong in (["chunked_attention"] * len(kinds), [*kinds, "full_attention"]):
+        path.write_text(json.dumps(config | {"layer_types": wrong}))
+        with pytest.raises(InputError, match=rf"has {len(kinds)} layers and layer_types = "):
+            load_hf(tmp_path / "out")
 
 
 def test_weights_of_other_words_are_refused(tmp_path: Path) -> None:

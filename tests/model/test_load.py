@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fabula.model.decoder import Decoder
 from fabula.model.load import best_step, load_model, put_weights, read_weights
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
+from fabula.record.checkpoint import read_checkpoint
 
 
 @pytest.fixture
@@ -43,6 +45,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path, recipe: Recip
     write_run(run, recipe)
     for key, value, message in (
         ("model.layers", 8, "lacks layers.7"),
+        ("model.layers", 10**9, "lacks layers.999999999"),  # at once, without building them
         ("model.layers", 6, "holds layers.6"),
         ("model.width", 56, r"makes embedding.weight \(257, 56\).*holds \(257, 48\)"),
         ("model.vocabulary", 100, "has 257 tokens"),
@@ -50,6 +53,27 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path, recipe: Recip
         (run / "recipe.toml").write_text(to_toml(recipe.with_values(**{key: value}).as_tree()))
         with pytest.raises(InputError, match=message):
             load_model(run)
+
+
+def test_who_does_not_train_on_needs_no_optimizer(tmp_path: Path, recipe: Recipe) -> None:
+    run = tmp_path / "run"
+    write_run(run, recipe)
+    folder = run / "checkpoints" / "step-00000010"
+    state = json.loads((folder / "state.json").read_text())
+    state["sha256"]["optimizer.safetensors"] = "0" * 64
+    del state["checksum"]
+    (folder / "state.json").write_text(json.dumps(state))
+    assert load_model(run, 10)[1] == recipe
+    with pytest.raises(InputError, match=r"optimizer\.safetensors is missing"):
+        read_checkpoint(run, 10)
+
+
+def test_an_exported_folder_is_no_run(tmp_path: Path, recipe: Recipe) -> None:
+    write_run(tmp_path / "run", recipe)
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    (tmp_path / "run" / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="is an exported model; give the folder of the run"):
+        load_model(tmp_path / "run")
 
 
 def test_a_file_cut_short_is_named(tmp_path: Path, recipe: Recipe) -> None:

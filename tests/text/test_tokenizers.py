@@ -253,6 +253,10 @@ def test_files_that_are_no_tokenizer_are_refused(tmp_path: Path) -> None:
     wrong.write_text(json.dumps({"model": {"type": "WordPiece"}}), encoding="utf-8")
     with pytest.raises(InputError, match="WordPiece"):
         load_tokenizer(wrong)
+    for model in ({"type": "BPE"}, {"type": "BPE", "vocab": {}, "merges": None}, {"type": "BPE", "vocab": []}):
+        wrong.write_text(json.dumps({"model": model}), encoding="utf-8")
+        with pytest.raises(InputError, match="is damaged: its model has no"):
+            load_tokenizer(wrong)
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,11 @@ def _front_matter(gguf: bool) -> str:
 
 def _head(recipe: Recipe, vocabulary: int, run: Run, step: int, home: Home) -> str:
     counts = count_parameters(recipe.model, vocabulary)
+    origin = run.info.get("init_from")
+    beginning = f"by fabula from the weights of `{PurePath(str(origin)).name}`" if origin else "from scratch by fabula"
     text = (
         f"# {recipe.name}\n\nA language model of {counts.total:,} parameters ({counts.without_embeddings:,} of them "
-        f"outside the embeddings), trained from scratch by fabula: recipe `{recipe.name}`, seed "
+        f"outside the embeddings), trained {beginning}: recipe `{recipe.name}`, seed "
         f"{run.info.get('seed', 'unknown')}, step {step:,} of {recipe.steps:,}. Its recipe is in `recipe.toml`."
     )
     if home.folded:

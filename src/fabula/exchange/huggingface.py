@@ -57,7 +57,14 @@ def read_source(run: Path, step: int | None, out: Path) -> Source:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} already exists and is not empty; choose another --out")
     model, recipe, tokenizer = load_model(run, step)
-    return Source(run, read_checkpoint(run, step, verify=False).step, model, recipe, tokenizer, find_home(recipe.model))
+    return Source(
+        run,
+        read_checkpoint(run, step, only="model.safetensors").step,
+        model,
+        recipe,
+        tokenizer,
+        find_home(recipe.model),
+    )
 
 
 def export_hf(run: Path, out: Path, step: int | None = None) -> Exported:

@@ -1,6 +1,6 @@
 """`export --to gguf`: a run as one file for llama.cpp, and a Modelfile by which Ollama takes it in.
 
-    OUT/{model.gguf, Modelfile, README.md}
+    OUT/{model.gguf, Modelfile, README.md, recipe.toml}
 
 The tensors are those of the Hugging Face export under llama.cpp's names, in float32. Two things differ: what llama.cpp
 calls "llama" and "arcee" rotates neighbours where Hugging Face rotates halves, so rows of queries and keys change
@@ -74,6 +74,7 @@ def export_gguf(run: Path, out: Path, step: int | None = None) -> Exported:
         writer.write_tensors_to_file()
         writer.close()
         write_text(folder / "Modelfile", modelfile(source))
+        write_text(folder / "recipe.toml", record.recipe_toml)
         card = model_card(source.recipe, source.model.vocabulary, record, source.step, source.home, gguf=True)
         write_text(folder / "README.md", card)
     return Exported(out, architecture, source.home, source.step, (out / "model.gguf").stat().st_size)

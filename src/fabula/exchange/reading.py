@@ -48,6 +48,12 @@ def load_hf(folder: Path) -> tuple[Model, Tensors]:
         raise InputError(
             f"{folder} holds {left[0]}, for which its config.json has no place; they do not belong together"
         )
+    # First, because torch cannot even imagine an embedding of 1e18 rows.
+    if (rows := len(state["embedding.weight"])) != vocabulary:
+        raise InputError(
+            f"{folder}/config.json has vocab_size = {vocabulary:,}, but the embedding has {rows:,} rows; the folder's "
+            "files do not belong together"
+        )
     with torch.device("meta"):
         expected = Decoder(shape, vocabulary).state_dict()
     for name, tensor in expected.items():
@@ -100,7 +106,7 @@ def shape_of(config: Mapping[str, Any]) -> tuple[Model, int]:
     Raises InputError for an architecture or a feature that fabula lacks.
     """
     kind = config.get("model_type")
-    if kind not in SHAPES:
+    if not isinstance(kind, str) or kind not in SHAPES:
         raise InputError(
             f'config.json is of a "{kind}" model; fabula starts from: {", ".join(f"{name}" for name in SHAPES)}'
         )
@@ -148,6 +154,8 @@ def _tensors(folder: Path) -> Tensors:
             files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{index} cannot be read ({error})") from None
+        if strange := [file for file in files if not isinstance(file, str) or Path(file).name != file]:
+            raise InputError(f"{index} names {strange[0]!r}, which is no file of its folder")
     elif (folder / "model.safetensors").is_file():
         files = ["model.safetensors"]
     elif any(folder.glob("*.bin")):
@@ -178,7 +186,8 @@ def _rope(config: Mapping[str, Any], layer_type: str, old_name: str, default: fl
     kind = parameters.get("rope_type", parameters.get("type", "default"))
     if kind != "default" or parameters.get("partial_rotary_factor", 1.0) != 1.0:
         raise InputError(f"config.json scales RoPE ({kind}); fabula has plain RoPE only")
-    return float(parameters.get("rope_theta") or config.get(old_name) or default)
+    base = parameters.get("rope_theta", config.get(old_name))
+    return default if base is None else float(base)
 
 
 def _gpt2_shape(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -252,6 +261,8 @@ def _gemma3_shape(config: Mapping[str, Any]) -> dict[str, Any]:
     every = config.get("sliding_window_pattern") or config.get("_sliding_window_pattern") or 6
     kinds = config.get("layer_types")
     if kinds:
+        if len(kinds) != layers or set(kinds) - {"full_attention", "sliding_attention"}:
+            raise InputError(f"config.json has {layers} layers and layer_types = {kinds!r}; fabula has no such layers")
         every = kinds.index("full_attention") + 1 if "full_attention" in kinds else layers + 1
         if any((kind == "full_attention") != ((number + 1) % every == 0) for number, kind in enumerate(kinds)):
             raise InputError("config.json mixes its layer_types in no regular pattern; fabula has none of that kind")

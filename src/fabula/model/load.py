@@ -17,6 +17,8 @@ from fabula.record.checkpoint import checkpoint_steps, read_checkpoint
 from fabula.record.reader import read_run
 from fabula.text.tokenizers import Tokenizer, load_tokenizer
 
+_STRANGERS = "they belong to different models"
+
 
 def load_model(
     run: Path, step: int | None = None, compute_dtype: torch.dtype | None = None
@@ -29,7 +31,9 @@ def load_model(
     run = Path(run)
     if not (run / "recipe.toml").is_file():
         raise InputError(f"{run} is no run folder: it holds no recipe.toml; `fabula train` writes one")
-    checkpoint = read_checkpoint(run, step)
+    if not (run / "checkpoints").exists() and ((run / "config.json").is_file() or (run / "model.gguf").is_file()):
+        raise InputError(f"{run} is an exported model; give the folder of the run that it came from")
+    checkpoint = read_checkpoint(run, step, only="model.safetensors")  # whoever does not train on needs no optimizer
     tree = read_toml(run / "recipe.toml")
     try:
         recipe = Recipe.from_tree(tree)
@@ -42,9 +46,13 @@ def load_model(
             f"{run / 'recipe.toml'} gives the embedding {vocabulary:,} rows, but tokenizer.json beside it has "
             f"{tokenizer.vocabulary:,} tokens; the two are of different runs"
         )
+    weights = read_weights(checkpoint.model)
+    # First, because a decoder of a hundred million layers fills the memory even without weights.
+    if (last := f"layers.{recipe.model.layers - 1}.attention.qkv.weight") not in weights:
+        raise InputError(f"{checkpoint.model} lacks {last}, which {run / 'recipe.toml'} asks for; {_STRANGERS}")
     with torch.device("meta"):
         model = Decoder(recipe.model, vocabulary, compute_dtype or torch.float32)
-    put_weights(model, read_weights(checkpoint.model), f"{checkpoint.model}", f"{run / 'recipe.toml'}")
+    put_weights(model, weights, f"{checkpoint.model}", f"{run / 'recipe.toml'}")
     return model.eval(), recipe, tokenizer
 
 
@@ -82,17 +90,14 @@ def put_weights(model: Decoder, weights: Mapping[str, Tensor], file: str, shape_
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     for name, shape in expected.items():
         if name not in weights:
-            raise InputError(f"{file} lacks {name}, which {shape_file} asks for; they belong to different models")
+            raise InputError(f"{file} lacks {name}, which {shape_file} asks for; {_STRANGERS}")
         if weights[name].shape != shape:
             raise InputError(
-                f"{shape_file} makes {name} {tuple(shape)}, but {file} holds {tuple(weights[name].shape)}; "
-                "they belong to different models"
+                f"{shape_file} makes {name} {tuple(shape)}, but {file} holds {tuple(weights[name].shape)}; {_STRANGERS}"
             )
     unknown = sorted(set(weights) - set(expected))
     if unknown:
-        raise InputError(
-            f"{file} holds {unknown[0]}, which {shape_file} has no place for; they belong to different models"
-        )
+        raise InputError(f"{file} holds {unknown[0]}, which {shape_file} has no place for; {_STRANGERS}")
     model.load_state_dict({name: weights[name].float() for name in expected}, strict=True, assign=True)
     for parameter in model.parameters():
         parameter.requires_grad_(True)

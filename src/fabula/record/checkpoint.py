@@ -61,8 +61,8 @@ def checkpoint_steps(run: Path) -> list[int]:
     return sorted(int(match.group(1)) for match in matches if match)
 
 
-def read_checkpoint(run: Path, step: int | None = None, verify: bool = True) -> Checkpoint:
-    """The checkpoint at `step`, or the latest.
+def read_checkpoint(run: Path, step: int | None = None, only: str | None = None) -> Checkpoint:
+    """The checkpoint at `step`, or the latest. `only` names the one file that is needed; the others may lack.
 
     Raises InputError when there is none, when a file is missing, or when a checksum disagrees.
     """
@@ -74,10 +74,9 @@ def read_checkpoint(run: Path, step: int | None = None, verify: bool = True) -> 
     step = steps[-1] if step is None else step
     folder = run / "checkpoints" / f"step-{step:08d}"
     state = _read_state(folder / "state.json")
-    if verify:
-        for name, expected in state["sha256"].items():
-            if not (folder / name).is_file() or sha256_of(folder / name) != expected:
-                raise InputError(f"{folder / name} is missing or damaged; {_REMEDY}")
+    for name, expected in state["sha256"].items():
+        if only in (None, name) and (not (folder / name).is_file() or sha256_of(folder / name) != expected):
+            raise InputError(f"{folder / name} is missing or damaged; {_REMEDY}")
     return Checkpoint(folder, step, state)
 
 

@@ -207,6 +207,9 @@ def load_tokenizer(path: Path, name: str | None = None) -> Tokenizer:
         raise InputError(f"{path} is no tokenizer.json of Hugging Face `tokenizers`") from None
     if model != "BPE":
         raise InputError(f"{path} holds a {model} model; fabula takes byte-level BPE")
+    for part, kind in (("vocab", dict), ("merges", list)):
+        if not isinstance(document["model"].get(part), kind):
+            raise InputError(f"{path} is damaged: its model has no {part}")
     plain = read_byte_level_json(document)
     if plain is None:
         return FileTokenizer(name or (path.parent.name if path.stem == "tokenizer" else path.stem), text)
