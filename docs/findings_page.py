@@ -32,11 +32,18 @@ LADDER = {
 }
 COMPLETIONS = DOCS / "measured" / "completions.json"
 """Written by measure_completions.py."""
+SIMULATED = DOCS / "measured" / "simulated_curves.json"
+"""Written by measure_rules.py."""
+REAL = DOCS / "measured" / "real_curves.jsonl.gz"
+"""Joined by measure_real.py."""
 LADDERS = DOCS / "measured" / "null_ladders.json"
 """Written by measure_ladders.py."""
 CURVES_A_SIDE = 200
 SEEDS = (31, 32)
 """Of the curves that show a kind, and of those that do not."""
+AIM = 0.95
+VERDICTS = ("healthy", "warning", "failed")
+Counts = dict[str, dict[str, int]]
 
 
 def kinds() -> str:
@@ -83,23 +90,82 @@ def measured() -> str:
     sys.path.insert(0, str(DOCS.parent))
     from tests.findings.heldout import CASES
 
-    lines = [
-        "| kind | found where it is | said where it is not | recall (95 %) | precision (95 %) |",
-        "|---|---:|---:|---|---|",
-    ]
+    kinds = {}
     for kind, case in CASES.items():
         hits, false = (
             sum(bool(diagnose(*maker(np.random.default_rng([seed, index]))).of(kind)) for index in range(CURVES_A_SIDE))
             for maker, seed in ((case.shows, SEEDS[0]), (case.shows_not, SEEDS[1]))
         )
-        recall, precision = _share(hits, CURVES_A_SIDE), _share(hits, hits + false)
-        lines.append(f"| `{kind}` | {hits} of {CURVES_A_SIDE} | {false} of {CURVES_A_SIDE} | {recall} | {precision} |")
-    return "\n".join(lines)
+        kinds[kind] = {"shown": CURVES_A_SIDE, "found": hits, "not_shown": CURVES_A_SIDE, "said": false}
+    return "\n".join(_table(kinds))
+
+
+def _table(kinds: Counts) -> list[str]:
+    """Recall and precision a kind."""
+    lines = [
+        "| kind | found where it is | said where it is not | recall (95 %) | precision (95 %) |",
+        "|---|---:|---:|---|---|",
+    ]
+    for kind, each in kinds.items():
+        recall, precision = _share(each["found"], each["shown"]), _share(each["found"], each["found"] + each["said"])
+        lines.append(
+            f"| `{kind}` | {each['found']:,} of {each['shown']:,} | {each['said']:,} of {each['not_shown']:,} | "
+            f"{recall} | {precision} |"
+        )
+    return lines
+
+
+def _below_aim(kinds: Counts) -> str:
+    """The kinds whose recall or precision is below the aim."""
+    below = []
+    for kind, each in kinds.items():
+        for name, whole in (("recall", each["shown"]), ("precision", each["found"] + each["said"])):
+            if whole and each["found"] / whole < AIM:
+                below.append(f"{name} of `{kind}` ({each['found']} of {whole})")
+    return f"Below {AIM}: {', '.join(below)}." if below else f"No recall and no precision is below {AIM}."
+
+
+def _verdicts(verdicts: Counts) -> list[str]:
+    """What became of the runs against what the rules call them."""
+    lines = ["| the run is | curves | called healthy | called warning | called failed |", "|---|---:|---:|---:|---:|"]
+    for health in ("healthy", "broken", "failed"):
+        said = verdicts.get(health, dict.fromkeys(VERDICTS, 0))
+        lines.append(f"| {health} | {sum(said.values()):,} | {' | '.join(f'{said[each]:,}' for each in VERDICTS)} |")
+    return lines
+
+
+def simulated() -> str:
+    """What measure_rules.py found on simulated trainings."""
+    told = json.loads(SIMULATED.read_text(encoding="utf-8"))
+    about = (
+        f"{told['curves']:,} trainings of {told['shortest']:,} to {told['longest']:,} steps (seed {told['seed']}). "
+        f"{_below_aim(told['kinds'])}"
+    )
+    return "\n".join([about, "", *_table(told["kinds"]), "", *_verdicts(told["verdicts"])])
+
+
+def real() -> str:
+    """What the rules say of the kept curves of real trainings, asked now."""
+    if not REAL.exists():
+        return "No curves are kept yet."
+    sys.path.insert(0, str(DOCS))
+    from measure_real import tally
+
+    told = tally(REAL)
+    about = (
+        f"{told['curves']} curves, {told['tools']['fabula']} trained with fabula and {told['tools']['trainer']} with "
+        f"the Trainer. {_below_aim(told['kinds'])}"
+    )
+    wrong = [f"- {each}" for each in told["wrong"]] or ["- nothing"]
+    tables = [*_table(told["kinds"]), "", *_verdicts(told["verdicts"])]
+    return "\n".join([about, "", *tables, "", "What they get wrong on these:", "", *wrong])
 
 
 def _share(part: int, whole: int) -> str:
+    if whole == 0:
+        return "–"
     low, high = wilson_interval(part, whole)
-    return f"{part / max(1, whole):.3f} ({low:.3f} to {high:.3f})"
+    return f"{part / whole:.3f} ({low:.3f} to {high:.3f})"
 
 
 def completions() -> str:
@@ -156,6 +222,8 @@ PARTS = {
     "kinds": kinds,
     "thresholds": thresholds,
     "measured": measured,
+    "simulated": simulated,
+    "real": real,
     "ladders": ladders,
     "completions": completions,
 }

@@ -3,14 +3,15 @@
 python docs/measure_rules.py SEED [SHARE]
 
 tests/findings/simulated.py draws the trainings and their labels; a share below 1 draws fewer of them, over the same
-lengths. A draw that rules have been changed after is used up.
+lengths. The record is written after every group: a draw that is stopped is a smaller draw. One that rules have been
+changed after is used up.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,18 +57,23 @@ class Tally:
                 "wrong": sorted(self.wrong)}  # fmt: skip
 
 
-def simulated(seed: int, share: float = 1.0, longest: float = 5.176) -> dict[str, Any]:
-    """The tally of one draw."""
+def simulated(seed: int, share: float = 1.0, longest: float = 5.176) -> Iterator[dict[str, Any]]:
+    """The tally of one draw, as it stands after each group."""
     tally, lengths = Tally(), set()
-    for made in draw(seed, share, longest):
-        tally.add(made.labels, made.health, diagnose(made.run, made.flags), made.made)
-        lengths.add(made.run.info["steps"])
-    return {"seed": seed, "share": share, "shortest": min(lengths), "longest": max(lengths), **tally.as_json()}
+    for group in draw(seed, share, longest):
+        for made in group:
+            tally.add(made.labels, made.health, diagnose(made.run, made.flags), made.made)
+            lengths.add(made.run.info["steps"])
+        yield {"seed": seed, "shortest": min(lengths), "longest": max(lengths), **tally.as_json()}
 
 
 def main(arguments: Iterable[str]) -> None:
     seed, *share = arguments
-    OUT.write_text(json.dumps(simulated(int(seed), *map(float, share)), indent=1) + "\n", encoding="utf-8")
+    for told in simulated(int(seed), *map(float, share)):
+        whole = OUT.with_name(OUT.name + ".part")
+        whole.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        whole.replace(OUT)
+        print(f"{told['curves']:,} trainings", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
