@@ -3,6 +3,7 @@
 Commands import what they need inside their bodies, so that `fabula --help` loads no library but Typer.
 """
 
+import errno
 import sys
 from typing import Any
 
@@ -36,6 +37,11 @@ MAKING = {"torch", "tokenizers", "tiktoken", "pyarrow"}
 """What the extra `train` installs beside the base package."""
 
 
+UNFIT_PLACE = {
+    errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG,
+}  # fmt: skip
+"""What the system says of a folder that is not ours, is none, is full, or cannot be called so."""
+
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """A wrong command line, as Typer raises it; newer versions of Typer have no public name for it."""
 
@@ -59,8 +65,10 @@ def run(arguments: list[str]) -> int:
         if error.name not in MAKING:
             raise
         return _wrong(f"this command needs {error.name}; install it with: pip install 'fabula[train]'")
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        return _wrong(f"{error.filename}: {error.strerror}; choose another place")
+    except OSError as error:
+        if error.errno not in UNFIT_PLACE:
+            raise
+        return _wrong(f"{error.filename or 'writing failed'}: {error.strerror}; choose another place")
     except typer.Abort:  # Ctrl-C, where Typer does not return the exit code of it
         return STOPPED
     return code if isinstance(code, int) else 0
