@@ -25,8 +25,8 @@ from fabula.record.reader import find_runs, read_run
 
 DOCS = Path(__file__).parent
 OUT = DOCS / "measured" / "null_ladders.json"
-KEPT = ("factorial-basic-2-percent", "basic-2-percent")
-"""Ladder records, the largest first: the first that is there is measured."""
+MEASURED = "factorial-basic-2-percent"
+"""The kept ladder whose noise is taken."""
 COLUMNS = ("val_loss", "val_loss_story")
 NUM_LADDERS, NUM_WITH_EFFECT = 10_000, 1_000
 SEEDS = (3, 5)
@@ -58,10 +58,8 @@ class Noise:
 
 
 def measured_noise() -> Noise:
-    """From the first ladder of KEPT that is there."""
-    name = next(name for name in KEPT if (DOCS / "ladders" / name / "runs").is_dir())
     losses: dict[str, dict[int, tuple[float, ...]]] = {}
-    for folder in find_runs(DOCS / "ladders" / name):
+    for folder in find_runs(DOCS / "ladders" / MEASURED):
         run = read_run(folder)
         final = run.full_evals()
         losses.setdefault(folder.parent.name, {})[run.info["seed"]] = tuple(float(final[c][-1]) for c in COLUMNS)
@@ -73,7 +71,7 @@ def measured_noise() -> Noise:
         float((first * second).sum(0).mean()) / degrees for first, second in combinations(unit_RSP, 2)
     ]  # the two protocols' mean
     return Noise(
-        ladder=name,
+        ladder=MEASURED,
         num_seeds=table_RSP.shape[1],
         spreads=tuple(round(float(value), 5) for value in np.sort(spread_RP[:, 0])),
         typical=round(float(np.median(spread_RP[:, 0])), 5),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
+import pytest
+
 
 def test_the_numbers_are_what_their_script_writes(repo: Path) -> None:
     script = runpy.run_path(str(repo / "docs" / "readme_page.py"))
@@ -18,3 +20,12 @@ def test_the_trials_in_the_log_are_what_their_script_writes(repo: Path) -> None:
     script = runpy.run_path(str(repo / "docs" / "search_page.py"))
     page = (repo / "docs" / "log.md").read_text(encoding="utf-8")
     assert script["written"](page.replace("the base itself", "")) == page, "run: python docs/search_page.py"
+
+
+@pytest.mark.parametrize("file", ["report.md", "models.md"])
+def test_the_guides_say_what_the_kept_ladders_showed(repo: Path, file: str) -> None:
+    script = runpy.run_path(str(repo / "docs" / "ladder_pages.py"))
+    page = (repo / "docs" / file).read_text(encoding="utf-8")
+    stripped = page.replace("95 % interval", "")
+    assert stripped != page
+    assert script["written"](file, stripped) == page, "run: python docs/ladder_pages.py"

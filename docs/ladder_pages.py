@@ -1,0 +1,131 @@
+"""Writes what kept ladders showed into the guides: a null of one recipe against itself, and a rising learning rate.
+
+python docs/ladder_pages.py
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from itertools import combinations, permutations
+from pathlib import Path
+from typing import Any
+
+from fabula.findings.diagnose import diagnose, lint
+from fabula.findings.effect_words import as_finding, sentence_with_reach, signed
+from fabula.findings.effects import Effect, Final, effect, with_holm
+from fabula.recipe.presets import load_recipe
+from fabula.recipe.schema import Recipe
+from fabula.recipe.toml import read_toml
+from fabula.record.reader import find_runs, read_run
+from fabula.report.ladder_view import read_ladder
+
+DOCS = Path(__file__).parent
+FACTORIAL = DOCS / "ladders" / "factorial-basic-2-percent"
+NULL = DOCS / "ladders" / "null-disjoint-seeds"
+SCHEDULE = DOCS / "ladders" / "gemma3-nano-schedule"
+COLUMNS = {"stream": "val_loss", "story": "val_loss_story"}
+
+
+@cache
+def _final(seed: int) -> Final:
+    """A run of `basic/packed`; the first three are the factorial's."""
+    place = NULL / f"seed-{seed}" if seed > 2 else FACTORIAL / "runs" / "basic" / "packed" / f"seed-{seed}"
+    run = read_run(place)
+    assert run.info["seed"] == seed
+    last = {name: float(values[-1]) for name, values in run.full_evals().items() if len(values)}
+    losses = {name: last[column] for name, column in COLUMNS.items()}
+    return Final(seed, losses, {name: run.info["rulers"][name] for name in COLUMNS}, last["positions"])
+
+
+def _in_order(seeds: tuple[int, ...]) -> list[Final]:
+    """Paired by their place, for no two seeds belong together."""
+    return [replace(_final(seed), seed=place) for place, seed in enumerate(seeds)]
+
+
+def _against_itself(first: tuple[int, ...], second: tuple[int, ...]) -> Effect:
+    before, after = (f"packed, seeds {seeds[0]}, {seeds[1]} and {seeds[2]}" for seeds in (first, second))
+    return with_holm([effect("basic", before, after, _in_order(first), _in_order(second))])[0]
+
+
+def null_effect() -> dict[str, Any]:
+    """The effect of nothing: seeds 3 to 5 against seeds 0 to 2 of one recipe, and every other way to pair the six."""
+    files = [*NULL.glob("seed-*/recipe.toml"), *FACTORIAL.glob("runs/basic/packed/*/recipe.toml")]
+    recipes = [Recipe.from_tree(read_toml(file)) for file in files]
+    assert len(recipes) == 6 and all(recipe == recipes[0] for recipe in recipes), "six runs of one recipe"
+    words: dict[str, int] = {}
+    for first in combinations(range(6), 3):
+        if 0 not in first:
+            continue  # the same three pairs with the other sign
+        rest = tuple(seed for seed in range(6) if seed not in first)
+        for second in permutations(rest):
+            verdict = _against_itself(first, second).verdict
+            words[verdict] = words.get(verdict, 0) + 1
+    return {"finding": as_finding(_against_itself((0, 1, 2), (3, 4, 5))).as_json(), "all_ways_to_pair_them": words}
+
+
+def null() -> str:
+    told = json.loads((NULL / "effect.json").read_text(encoding="utf-8"))
+    words, evidence = told["all_ways_to_pair_them"], told["finding"]["evidence"]
+    lines = [
+        "A null on real stories: `basic/packed` against itself, seeds 3 to 5 against seeds 0 to 2 "
+        f"({read_run(NULL / 'seed-3').info['steps']} steps on TinyStories). The verdict: **{evidence['verdict']}**.",
+        "",
+        "| protocol | difference | 95 % interval, paired in order | unpaired | correlation | p (Holm) |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, each in evidence["protocols"].items():
+        intervals = [f"{signed(low)} to {signed(high)}" for low, high in (each["interval"], each["unpaired_interval"])]
+        lines.append(
+            f"| `{name}` | {signed(each['mean'])} | {intervals[0]} | {intervals[1]} | {each['correlation']:.2f} | "
+            f"{each['p_holm']:.3f} |"
+        )
+    said = ", ".join(f"{number} {verdict}" for verdict, number in sorted(words.items()))
+    lines += [
+        "",
+        f"Disjoint seeds share nothing, so any pairing is arbitrary. All {sum(words.values())} ways to make three "
+        f"pairs of the six runs: {said}. ([records](ladders/{NULL.name}))",
+    ]
+    return "\n".join(lines)
+
+
+def schedule() -> str:
+    """What the rising schedule of the seeds' Gemma run was warned of, and what it did against the falling one."""
+    view = read_ladder([SCHEDULE])
+    (tier,) = view.tiers
+    (asked,) = [each for each in tier.effects if each.after == "falling"]
+    wanted = ("lr_rising", "lr_floor_above_peak")
+    before = {each.kind for each in lint(load_recipe("gemma3-nano-seed")).findings}
+    runs = [read_run(path) for path in find_runs(SCHEDULE / "runs" / tier.name / "seed")]
+    found = [{each.kind for each in diagnose(run).findings} for run in runs]
+    assert before.issuperset(wanted) and all(kinds.issuperset(wanted) for kinds in found), "the guide says so"
+    steps, scale = runs[0].info["steps"], view.plan["scale"]
+    story = asked.comparisons["story"].paired
+    interval = "" if story.low is None or story.high is None else f" ({signed(story.low)} to {signed(story.high)})"
+    return (
+        f"`lr_rising` and `lr_floor_above_peak` are what the lint says of `{tier.name}` before its first step, and "
+        f"what the findings say of its {len(runs)} records. The pair at {scale * 100:g} % of its steps ({steps} "
+        f"updates, {asked.num_runs} runs on TinyStories): {sentence_with_reach(asked)} On `story` "
+        f"{signed(story.mean)}{interval}. "
+        f"([report](ladders/{SCHEDULE.name}/report.md))"
+    )
+
+
+BLOCKS = {"report.md": {"null": null}, "models.md": {"schedule": schedule}}
+
+
+def written(file: str, page: str) -> str:
+    """The page with its generated parts renewed."""
+    for name, write in BLOCKS[file].items():
+        begin, end = f"<!-- {name}: written by ladder_pages.py -->\n", "<!-- end -->"
+        before, rest = page.split(begin)
+        page = before + begin + write() + "\n" + end + rest.split(end, 1)[1]
+    return page
+
+
+if __name__ == "__main__":
+    (NULL / "effect.json").write_text(json.dumps(null_effect(), indent=2) + "\n", encoding="utf-8")
+    for file in BLOCKS:
+        path = DOCS / file
+        path.write_text(written(file, path.read_text(encoding="utf-8")), encoding="utf-8")
