@@ -326,7 +326,7 @@ def main() -> None:
         flags = {"clip": clip, "accumulation": accumulation, "from_scratch": True} if is_trainer else {}
         lines.append(
             {
-                "name": f"{number:03d}",
+                "name": f"{given.draw}.{number:03d}",
                 "tool": setting.tool,
                 "fault": fault,
                 "setting": asdict(setting),

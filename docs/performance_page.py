@@ -157,7 +157,7 @@ def loss() -> str:
 
 
 def ingredients() -> str:
-    """What `modern` loses without each of its ingredients, the dearest first."""
+    """What the loss is without each ingredient, the dearest first."""
     folder = DOCS / "ladders" / "modern"
     if not folder.is_dir():
         return MISSING
@@ -166,9 +166,9 @@ def ingredients() -> str:
     changes = {phase.name: phase.change.removeprefix("all but: ") for phase in tier.phases}
     steps = next(run.of("steps") for run in tier.runs)
     lines = [
-        f"`{tier.name}` is GPT-2's shape with AdamW, tuned; `modern` has all of the changes below, and the table says "
-        f"what each adds to the others. {steps} steps on `tune`, {view.plan['seeds']} seeds, nats a token of the "
-        "recipe's own vocabulary, paired differences with a t interval, Holm over the table.",
+        f"`{tier.name}` is GPT-2's shape with AdamW, tuned; the table says what each candidate for `modern` adds to "
+        f"all others, and `modern` has those that improved. {steps} steps on `tune`, {view.plan['seeds']} seeds, nats "
+        "a token of the recipe's own vocabulary, paired differences with a t interval, Holm over the table.",
         "",
         "| with all against all but | `stream` (95 % interval) | `story` | verdict |",
         "|---|---:|---:|---|",

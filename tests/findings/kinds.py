@@ -28,6 +28,12 @@ def happened(*events: dict[str, Any], **info: Any) -> Diagnosis:
     return diagnose(Run(run.path, run.info, run.train, run.evals, list(events)))
 
 
+def logged_by_the_trainer(rate: float, log_format: str = "trainer") -> Diagnosis:
+    """A log with the learning rate `rate`, decaying."""
+    return diagnose(record(np.linspace(6.0, 3.0, 100), learning_rate=np.linspace(rate, 0.0, 100),
+                           info={"log_format": log_format}))  # fmt: skip
+
+
 STORY = (
     " went to the sea with a red boat. The boat was small, but the sea was calm and the sun was warm all day long, so "
     "nobody minded at all when it was time to go home again."
@@ -46,6 +52,11 @@ EXAMPLES: dict[str, tuple[tuple[Made, ...], tuple[Made, ...]]] = {
     "lr_floor_above_peak": (
         (lambda: planned("gemma3-nano-seed"), lambda: planned("basic", schedule__floor=1e-3)),
         (lambda: planned("basic"), lambda: planned("basic/baseline"), lambda: planned("basic", schedule__floor=5e-4)),
+    ),
+    "lr_too_high": (
+        (lambda: planned("basic", schedule__peak=0.05), lambda: logged_by_the_trainer(0.1)),
+        (lambda: planned("basic", schedule__peak=0.01), lambda: planned("modern", schedule__peak=0.05),
+         lambda: logged_by_the_trainer(5e-3), lambda: logged_by_the_trainer(0.1, log_format="csv")),
     ),
     "window_never_binds": (
         (lambda: planned("gemma3-270m-seed"), lambda: planned("gemma3-nano-seed", model__sliding_window=4096)),

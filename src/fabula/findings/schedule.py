@@ -22,6 +22,9 @@ JUMP = 0.1
 """A resumed schedule goes on within 10 % of where its last two rates point."""
 LINEAR_FIT = 0.999
 """A warmup that never ends is a straight line from near zero: its correlation with the step is above this."""
+WEIGHT_SIZE = 0.02
+"""What embeddings and linear weights usually begin at, N(0, 0.02). A step of AdamW moves a weight by about the learning
+rate (Kingma and Ba 2015, section 2.1): from here on, one step replaces the weights."""
 
 
 def warmup_end(facts: Facts, curve: Curve) -> int | None:
@@ -220,6 +223,33 @@ def floor_above_peak(facts: Facts) -> Outcome:
     ]
 
 
+@rule(needs_run=False, lr_too_high="AdamW's learning rate is as large as the weights that it moves")
+def too_high(facts: Facts) -> Outcome:
+    is_adamw = facts.recipe.optimizer.kind == "adamw" if facts.recipe else facts.info.get("log_format") == "trainer"
+    if not is_adamw:  # the Trainer's default; other logs do not name their optimizer, and SGD learns with 0.1
+        return Silent("AdamW as the optimizer")
+    curve = _rates(facts)
+    if isinstance(curve, Silent):
+        return curve
+    peak = float(curve.values.max())
+    if peak < WEIGHT_SIZE:
+        return []
+    at = int(curve.steps[int(np.argmax(curve.values))])
+    return [
+        Finding(
+            kind="lr_too_high",
+            scope=facts.scope,
+            severity="warning",
+            steps=(at, at),
+            evidence={"peak": peak, "weight_size": WEIGHT_SIZE},
+            sentence=f"The learning rate {'reaches' if facts.planned else 'reached'} {number(peak)}. A step of AdamW "
+            f"moves each weight by about as much, and weights usually begin at {number(WEIGHT_SIZE)}.",
+            alternatives=("a digit of the learning rate is wrong", "a rate meant for another optimizer, such as SGD"),
+            try_="a tenth of the peak with the same seed: compare the losses after a tenth of the steps",
+        )
+    ]
+
+
 @rule(needs_run=False, schedule_in_micro_steps="the schedule counts forward-backward passes where updates were meant")
 def micro_steps(facts: Facts) -> Outcome:
     curve = _rates(facts)
@@ -295,4 +325,4 @@ def jump_on_resume(facts: Facts) -> Outcome:
     return found
 
 
-RULES = (shape, floor_above_peak, micro_steps, jump_on_resume)
+RULES = (shape, floor_above_peak, too_high, micro_steps, jump_on_resume)

@@ -44,6 +44,7 @@ TOPICS = {
         "lr_fixed",
         "lr_rising",
         "lr_floor_above_peak",
+        "lr_too_high",
         "lr_peak_not_reached",
         "lr_jump_on_resume",
         "warmup_missing",
