@@ -14,7 +14,7 @@ from fabula.record.reader import find_runs
 
 COPIED = ("run.json", "recipe.toml", "samples.jsonl")
 APPENDED = ("metrics", "evaluations")
-LARGEST_PLAIN_BYTES = 200_000
+LARGEST_PLAIN_BYTES = 20_000
 """A longer NAME.jsonl is packed; the reader takes NAME.jsonl.gz as well."""
 
 
