@@ -88,13 +88,14 @@ def reached() -> str:
     def times(recipe: str, peer: str) -> str:
         return f"{ours[recipe]['over'][peer]['median']:.1f}"
 
+    theirs, plain = "transformers float32", "plain loop"
     lines += [
         "",
-        f"Validation stories, windows of 128 tokens, {_threads(speed)} of a shared machine, one seed each; the runs are in "
-        f"[docs/runs](docs/runs). On the same mathematics, fabula trains {times('basic', 'transformers float32')} times as "
-        f"many tokens a second as transformers in float32 at the size of `basic` ({times('quality', 'transformers float32')} "
-        f"at that of `quality`), and {times('basic', 'plain loop')} times as many as a plain loop, compiled, in bfloat16 "
-        f"({times('quality', 'plain loop')} at that of `quality`): [how this was measured](docs/performance.md).",
+        f"Validation stories, windows of 128 tokens, {_threads(speed)} of a shared machine, one seed each; the runs are "
+        "in [docs/runs](docs/runs). On the same mathematics, at the sizes of `basic` and `quality`, fabula trains "
+        f"{times('basic', theirs)} and {times('quality', theirs)} times as many tokens a second as transformers in "
+        f"float32, {times('basic', plain)} and {times('quality', plain)} times as many as a plain loop, compiled, in "
+        "bfloat16 ([how this was measured](docs/performance.md)).",
     ]
     return "\n".join(lines)
 
