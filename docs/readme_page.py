@@ -91,8 +91,8 @@ def reached() -> str:
     theirs, plain = "transformers float32", "plain loop"
     lines += [
         "",
-        f"Validation stories, windows of 128 tokens, {_threads(speed)} of a shared machine, one seed each; the runs are "
-        "in [docs/runs](docs/runs). On the same mathematics, at the sizes of `basic` and `quality`, fabula trains "
+        f"Validation stories, windows of 128 tokens, {_threads(speed)} of a shared machine, one seed each; the runs "
+        "are in [docs/runs](docs/runs). On the same mathematics, at the sizes of `basic` and `quality`, fabula trains "
         f"{times('basic', theirs)} and {times('quality', theirs)} times as many tokens a second as transformers in "
         f"float32, {times('basic', plain)} and {times('quality', plain)} times as many as a plain loop, compiled, in "
         "bfloat16 ([how this was measured](docs/performance.md)).",
