@@ -53,9 +53,9 @@ def test_gradients_agree_to_what_bfloat16_allows(shape: str, compiled: str, gram
     assert plain.keys() == fast.keys() and len(plain) > 10
     for name, expected in plain.items():
         error = float((fast[name] - expected).norm() / expected.norm())
-        # Between a weight and the loss lie about ten products, each of whose factors is rounded to 2^-9; errors of
-        # independent roundings add up as their squares: 2^-9 sqrt(20) is 0.009. ReLU has a step in its slope: where
-        # rounding moves its input over zero, all of a gradient comes or goes.
+        # Between a weight and the loss lie about ten products, each of whose factors is rounded, by 2^-9 on average;
+        # errors of independent roundings add up as their squares: 2^-9 sqrt(20) is 0.009. ReLU has a step in its slope:
+        # where rounding moves its input over zero, all of a gradient comes or goes.
         before_relu = shape == "gpt" and ("feed_forward.up" in name or "feed_forward_norm" in name)
         assert error < (0.1 if before_relu else 0.02), (name, error)
         assert fast[name].dtype == torch.float32, "gradients reach the master weights in their type"

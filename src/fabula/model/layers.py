@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fabula.model import fused
+from fabula.model.activations import relu
 from fabula.recipe.schema import Model
 
 Keep = Callable[[Tensor, Tensor], None]
@@ -154,6 +156,8 @@ def attention(q: Tensor, k: Tensor, v: Tensor, scale: float, visible: Tensor | N
     num_queries, num_keys = q.shape[-2], k.shape[-2]
     if q.device.type != "cpu" or q.dtype != torch.bfloat16 or num_keys > PLAIN_ATTENTION_KEYS:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, is_causal=visible is None, scale=scale)
+    if visible is None and num_queries == num_keys and fused.fuses(q.device.type, q.dtype):
+        return fused.causal_attention(q, k, v, scale)
     if visible is None:
         visible = torch.ones(num_queries, num_keys, dtype=torch.bool, device=q.device).tril()
     scores = (q @ k.transpose(-1, -2)).float() * scale
@@ -200,9 +204,9 @@ class FeedForward(nn.Module):
     def activation(self, x: Tensor) -> Tensor:
         match self.kind:
             case "relu":
-                return F.relu(x)
+                return relu(x)
             case "relu_squared":  # So et al. 2021
-                return F.relu(x).square()
+                return relu(x).square()
             case "gelu":
                 return F.gelu(x)
             case "gelu_tanh" | "geglu_tanh":

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fabula.model.fused import exponentials, fuses, in_columns
+
 IGNORE = -100
 """Target value of positions that do not count."""
 
@@ -59,37 +61,48 @@ def _chunk(
     return loss_C, e_CV, sum_C, slope_CV
 
 
+def _chunk_gradient(
+    x_CD: Tensor, weight_WD: Tensor, bias_W: Tensor, bias_V: Tensor | None, targets_C: Tensor, words: int, cap: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """-log p (C), the gradient of its logits (C, W) but for a factor of each row (C), and that of the bias (V)."""
+    if not cap and fuses(x_CD.device.type, x_CD.dtype):
+        e_CW = x_CD @ weight_WD.T
+        loss_C, scale_C, parts_PV = exponentials(e_CW, None if bias_V is None else bias_V.float(), targets_C, words)
+        return loss_C, e_CW, scale_C, None if bias_V is None else parts_PV.sum(0)
+    counts_C, targets_C = (targets_C != IGNORE).float(), targets_C.clamp(min=0)
+    loss_C, e_CW, sum_C, slope_CW = _chunk(x_CD, weight_WD, bias_W, targets_C, cap)
+    # The target's share: softmax - 1, times the row sum. Each row has one, so that nothing is added up in an order that
+    # depends on threads.
+    at_target_C1 = e_CW.gather(1, targets_C[:, None]) - sum_C[:, None]
+    e_CW = e_CW.scatter(1, targets_C[:, None], at_target_C1)
+    if slope_CW is not None:
+        e_CW = e_CW * slope_CW
+    e_CW, scale_C = e_CW.to(x_CD.dtype), counts_C / sum_C
+    dbias_V = None if bias_V is None else (e_CW.T @ scale_C.to(x_CD.dtype)).float()[:words]
+    return loss_C * counts_C, e_CW, scale_C, dbias_V
+
+
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x_ND, weight_VD, bias_V, targets_N, cap):  # type: ignore[no-untyped-def]
         weight, bias = _filled_up(weight_VD, bias_V, x_ND.dtype)
-        counts_N = targets_N != IGNORE
-        targets_N = targets_N.clamp(min=0)
+        columns = in_columns(weight).T if fuses(weight.device.type, weight.dtype) else weight
         total = torch.zeros((), device=x_ND.device)
         dx = torch.empty(x_ND.shape, dtype=torch.float32, device=x_ND.device)
         dweight = torch.zeros(weight.shape, dtype=torch.float32, device=x_ND.device)
-        dbias = None if bias_V is None else torch.zeros_like(bias)
+        dbias = None if bias_V is None else torch.zeros(len(bias_V), dtype=torch.float32, device=x_ND.device)
         rows = chunk_rows(len(x_ND), len(weight))
         for start in range(0, len(x_ND), rows):
             part = slice(start, start + rows)
-            x, targets, counts = x_ND[part], targets_N[part], counts_N[part].float()
-            loss_C, e_CV, sum_C, slope_CV = _chunk(x, weight, bias, targets, cap)
-            total = total + (loss_C * counts).sum()
-            # The target's share: softmax - 1, times the row sum. Each row has one, so that nothing is added up in an
-            # order that depends on threads.
-            at_target_C1 = e_CV.gather(1, targets[:, None]) - sum_C[:, None]
-            e_CV = e_CV.scatter(1, targets[:, None], at_target_C1)
-            if slope_CV is not None:
-                e_CV = e_CV * slope_CV
-            e_CV, scale_C = e_CV.to(x.dtype), counts / sum_C
-            dx[part] = (e_CV @ weight).float() * scale_C[:, None]
+            x, targets = x_ND[part], targets_N[part]
+            loss_C, e_CV, scale_C, dbias_V = _chunk_gradient(x, weight, bias, bias_V, targets, len(weight_VD), cap)
+            total = total + loss_C.sum()
+            dx[part] = (e_CV @ columns).float() * scale_C[:, None]
             dweight += (e_CV.T @ (x * scale_C[:, None]).to(x.dtype)).float()
-            if dbias is not None:
-                dbias += (e_CV.T @ scale_C.to(x.dtype)).float()
+            if dbias is not None and dbias_V is not None:
+                dbias += dbias_V
         words = len(weight_VD)
-        ctx.save_for_backward(
-            dx.to(x_ND.dtype), dweight[:words].to(weight_VD.dtype), None if dbias is None else dbias[:words]
-        )
+        ctx.save_for_backward(dx.to(x_ND.dtype), dweight[:words].to(weight_VD.dtype), dbias)
         return total
 
     @staticmethod

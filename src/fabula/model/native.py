@@ -27,16 +27,20 @@ class Native:
     reason: str
 
 
+THREADS = "-fopenmp"
+"""Finds its runtime by name in the process, where torch has loaded it: both then share one pool of threads."""
+
+
 @cache
-def load_native(source: Path) -> Native:
-    """The functions of a C file. Set FABULA_NATIVE=off to go without."""
+def load_native(source: Path, threads: bool = False) -> Native:
+    """The functions of a C file, which may use several threads. Set FABULA_NATIVE=off to go without."""
     if os.environ.get("FABULA_NATIVE") == "off":
         return Native(None, "FABULA_NATIVE=off")
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CC") or "cc", "gcc", "clang"))), None)
     if compiler is None:
         return Native(None, "no C compiler was found")
     try:
-        library = _kept(source, compiler)
+        library = _kept(source, compiler, (*FLAGS, THREADS) if threads else FLAGS)
     except subprocess.CalledProcessError as error:
         return Native(None, f"{compiler} failed: {(error.stderr.strip() or 'no message').splitlines()[0]}")
     except OSError as error:
@@ -44,10 +48,10 @@ def load_native(source: Path) -> Native:
     return Native(library, f"compiled by {compiler}")
 
 
-def _kept(source: Path, compiler: str) -> ctypes.CDLL:
+def _kept(source: Path, compiler: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     """Load the library from the user's cache, compiled first where it is not there."""
     text = source.read_text(encoding="utf-8")
-    depends_on = "\n".join((text, *FLAGS, compiler, platform.platform(), _processor()))
+    depends_on = "\n".join((text, *flags, compiler, platform.platform(), _processor()))
     name = f"{source.stem}-{hashlib.sha256(depends_on.encode()).hexdigest()[:16]}.so"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fabula"
     try:
@@ -59,7 +63,7 @@ def _kept(source: Path, compiler: str) -> ctypes.CDLL:
         return ctypes.CDLL(str(folder / name))
     with tempfile.TemporaryDirectory() as scratch:
         built = Path(scratch) / name
-        command = [compiler, *FLAGS, "-shared", "-fPIC", "-o", str(built), str(source), "-lm"]
+        command = [compiler, *flags, "-shared", "-fPIC", "-o", str(built), str(source), "-lm"]
         subprocess.run(command, check=True, capture_output=True, text=True)
         library = ctypes.CDLL(str(built))  # it stays loaded when its file has gone
         if usable:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from fabula.errors import InputError
+from fabula.model.fused import find_fused
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
 
@@ -52,6 +53,14 @@ def choose_precision(wanted: str, device: str) -> Choice:
     if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
         return Choice("bfloat16", "this processor multiplies bfloat16 natively")
     return Choice("float32", f"this processor ({platform.machine()}) has no native bfloat16 products")
+
+
+def choose_fused(device: str, precision: str) -> Choice:
+    """Whether what lies between the products of head and attention is our own C (fabula.model.fused)."""
+    if device != "cpu" or precision != "bfloat16":
+        return Choice("off", "only for bfloat16 on a processor")
+    native = find_fused()
+    return Choice("off" if native.library is None else "on", native.reason)
 
 
 def training_flop(recipe: Recipe, vocabulary: int) -> float:

@@ -15,7 +15,7 @@ from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
 from fabula.score.held_out import TokenLosses
 from fabula.text.batches import BatchSource
-from fabula.train.choices import Choice, choose_compile, choose_device, choose_precision
+from fabula.train.choices import Choice, choose_compile, choose_device, choose_fused, choose_precision
 from fabula.train.compiled import reuse_compiled
 from fabula.train.memory import keep_freed_memory
 from fabula.train.optimizer import make_optimizer
@@ -79,7 +79,13 @@ def build_engine(
     device = torch.device(device_choice.value)
     model = Decoder(recipe.model, vocabulary, getattr(torch, precision.value))
     model.to(device=device, dtype=getattr(torch, recipe.compute.weights))
-    choices = {"device": device_choice, "precision": precision, "compile": compiling, "memory": keep_freed_memory()}
+    choices = {
+        "device": device_choice,
+        "precision": precision,
+        "compile": compiling,
+        "fused": choose_fused(device_choice.value, precision.value),
+        "memory": keep_freed_memory(),
+    }
     optimizer = make_optimizer(model, recipe.optimizer, recipe.schedule.peak)
     loss_sum, losses = loss_functions(model)
     if compiling.value == "on":
