@@ -51,6 +51,7 @@ def source_of(recipe: Recipe, data: Path) -> tuple[BatchSource, int]:
     source = BatchSource(
         prepared, layout=batch.layout, rows=batch.rows, accumulation=batch.accumulation,
         context=recipe.model.context, seed=0, end_of_text=batch.end_of_text,
+        hidden_tokens=batch.hidden_tokens,
     )  # fmt: skip
     return source, prepared.tokenizer.vocabulary
 

@@ -49,6 +49,7 @@ def measure(name: str, data: Path, micro_steps: int) -> dict[str, Any]:
         context=recipe.model.context,
         seed=0,
         end_of_text=recipe.batch.end_of_text,
+        hidden_tokens=recipe.batch.hidden_tokens,
     )
     marks: list[float] = []
     loss_sum = engine.loss_sum

@@ -88,3 +88,24 @@ def test_a_batch_sums_over_its_rows_so_that_its_mean_is_weighted_by_tokens() -> 
     mean = float(total) / int(lengths.sum())
     mean_of_means = (float(rows[0]) / CONTEXT + float(rows[1]) / 3) / 2
     assert mean != pytest.approx(mean_of_means, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["gpt", "modern"])
+def test_a_hidden_token_says_nothing_and_learns_nothing(name: str) -> None:
+    model = build(ALL[name])
+    tokens_BT = torch.tensor([[3, 7, 5, 9]])
+    hidden_BT = torch.tensor([[3, -1, 5, 9]])
+    expected = model.hidden(tokens_BT)
+    with torch.no_grad():
+        kept = [table.weight.clone() for table in (model.embedding, *model.value_tables)]
+        for table in (model.embedding, *model.value_tables):
+            table.weight[7] = 0
+        zeroed = model.hidden(tokens_BT)
+        for table, weight in zip((model.embedding, *model.value_tables), kept, strict=True):
+            table.weight.copy_(weight)
+    found = model.hidden(hidden_BT, some_hidden=True)
+    assert torch.allclose(found, zeroed, atol=1e-6) and not torch.allclose(found, expected, atol=1e-3)
+    found.square().sum().backward()
+    for table in (model.embedding, *model.value_tables):
+        assert table.weight.grad is not None
+        assert not table.weight.grad[[0, 7]].any() and table.weight.grad[3].any()

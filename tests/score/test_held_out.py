@@ -53,7 +53,7 @@ def test_the_stream_scores_every_target_once_given_its_window(context: int) -> N
     by_hand = sum(
         nats_of(model, stream[start : start + context + 1], 1) for start in range(0, len(stream) - 1, context)
     )
-    _, token_losses = loss_functions(model)
+    _, token_losses = loss_functions(model, False)
     scored = score(token_losses, Ruler(split_of(STORIES), "stream", context), EOT, CPU)
     assert scored.targets == len(stream) - 1 == sum(map(len, STORIES)) + len(STORIES)
     assert scored.nats == pytest.approx(by_hand, rel=1e-6)
@@ -63,7 +63,7 @@ def test_the_stream_scores_every_target_once_given_its_window(context: int) -> N
 def test_a_story_is_scored_from_its_beginning_and_cut_at_the_context() -> None:
     model = tiny_model(16, 5)
     by_hand = sum(nats_of(model, [EOT, *story, EOT][:6], 1) for story in STORIES)
-    _, token_losses = loss_functions(model)
+    _, token_losses = loss_functions(model, False)
     scored = score(token_losses, Ruler(split_of(STORIES), "story", 5), EOT, CPU)
     assert scored.targets == 4 + 2 + 5 + 3
     assert scored.nats == pytest.approx(by_hand, rel=1e-6)
@@ -85,7 +85,7 @@ def test_the_total_falls_to_the_stories_whose_tokens_they_are(protocol: Protocol
 
 
 def test_stories_add_up_to_the_evaluation() -> None:
-    _, token_losses = loss_functions(tiny_model(16, 32))
+    _, token_losses = loss_functions(tiny_model(16, 32), False)
     fields, stories = evaluate(token_losses, make_rulers(DATA, 32), EOT, CPU, full=True)
     assert [line["protocol"] for line in stories] == ["stream", "story"]
     for line, field in zip(stories, ("val_loss", "val_loss_story"), strict=True):
@@ -160,7 +160,7 @@ def test_between_full_evaluations_the_subset_speaks(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("fabula.score.rulers.SUBSET_BYTES", 500)
     rulers = make_rulers(DATA, 32)
     assert rulers.stream_subset.counts.num_stories < rulers.stream.counts.num_stories
-    _, token_losses = loss_functions(tiny_model(16, 32))
+    _, token_losses = loss_functions(tiny_model(16, 32), False)
     part = evaluate(token_losses, rulers, EOT, CPU, full=False).fields
     whole = evaluate(token_losses, rulers, EOT, CPU, full=True).fields
     assert part["val_loss"] == part["val_loss_subset"] == whole["val_loss_subset"] != whole["val_loss"]

@@ -82,15 +82,19 @@ class Decoder(nn.Module):
     def head_weight(self) -> Tensor:
         return self.embedding.weight if self.head is None else self.head
 
-    def hidden(self, tokens_BT: Tensor, keep: Sequence[Keep] | None = None) -> Tensor:
+    def hidden(self, tokens_BT: Tensor, keep: Sequence[Keep] | None = None, some_hidden: bool = False) -> Tensor:
         """Final hidden states (B, T, D), float32, of whole rows from position 0.
 
-        `keep[i]` is shown the keys and values of layer i.
+        `keep[i]` is shown the keys and values of layer i. With `some_hidden`, embeddings of tokens below 0 are zero.
         """
         T = tokens_BT.shape[1]
         assert T <= self.shape.context, f"{T} tokens do not fit into a context of {self.shape.context}"
         # Scaled in float32: bfloat16 would round sqrt(D) itself.
+        visible_BT1 = (tokens_BT >= 0).float()[..., None] if some_hidden else None
+        tokens_BT = tokens_BT.clamp(min=0) if some_hidden else tokens_BT
         x_BTD = self.embedding(tokens_BT).float() * self.embedding_scale
+        if visible_BT1 is not None:
+            x_BTD = x_BTD * visible_BT1
         if self.previous_token is not None:
             x_BTD = x_BTD + self.previous_token.float() * F.pad(x_BTD, (0, 0, 1, 0))[:, :-1]
         if self.embedding_norm is not None:
@@ -101,6 +105,8 @@ class Decoder(nn.Module):
         for index, layer in enumerate(self.layers):
             rope = rope_local if self.shape.is_local(index) else rope_global
             values = self.value_tables[index](tokens_BT) if self.value_tables else None
+            if values is not None and visible_BT1 is not None:
+                values = values * visible_BT1
             x_BTD = layer(x_BTD, rope, self.compute_dtype, values, None if keep is None else keep[index])
         return self.final_norm(x_BTD)
 

@@ -24,12 +24,17 @@ IGNORE = -100  # the default of torch.nn.functional.cross_entropy(ignore_index=.
 Layout = Literal["padded", "packed"]
 IntArray = npt.NDArray[np.int64]
 
+HIDDEN = -1
+"""Stands for an input token that the model is not to see."""
+
 # Names of random streams, so that no other use of a run's seed can share this one's numbers.
 ORDER_STREAM = 0x6F72646572  # "order"
+HIDING_STREAM = 0x6869646465  # "hidde"
 
 
 class Batch(NamedTuple):
     inputs_BT: IntArray
+    """HIDDEN where the token is not to be seen."""
     targets_BT: IntArray
     """IGNORE where masked."""
 
@@ -136,6 +141,7 @@ class BatchSource:
         seed: int,
         accumulation: int = 1,
         end_of_text: bool = True,
+        hidden_tokens: float = 0.0,
         split: Literal["train", "tune", "validation"] = "train",
     ) -> None:
         assert end_of_text or layout == "packed", "a padded row begins and ends with EOT"
@@ -144,7 +150,9 @@ class BatchSource:
         self.rows = rows
         self.context = context
         self.accumulation = accumulation
+        self.hidden_tokens = hidden_tokens
         self.eot = data.tokenizer.eot
+        self._seeds = (data.seed, seed)
         self._split = data.split(split)
         self._order = StoryOrder(self._split, data.seed, seed, end_of_text)
         assert self._order.epoch_targets > 0, "stories without tokens need their EOTs"
@@ -152,11 +160,19 @@ class BatchSource:
     def batch(self, step: int, micro_step: int = 0) -> Batch:
         """Batch of micro-step `micro_step` (from 0) of `step` (from 1): inputs and targets [R, T]."""
         assert step >= 1 and 0 <= micro_step < self.accumulation
-        first = ((step - 1) * self.accumulation + micro_step) * self.rows
+        micro_steps = (step - 1) * self.accumulation + micro_step
+        first = micro_steps * self.rows
         if self.layout == "packed":
-            return self._windows(first)
-        stories = [self._split.story(self._order.story(row)) for row in range(first, first + self.rows)]
-        return _padded(stories, self.context, self.eot)
+            batch = self._windows(first)
+        else:
+            stories = [self._split.story(self._order.story(row)) for row in range(first, first + self.rows)]
+            batch = _padded(stories, self.context, self.eot)
+        if self.hidden_tokens:
+            stream = np.random.PCG64(np.random.SeedSequence([HIDING_STREAM, *self._seeds, micro_steps]))
+            draws_BT = stream.random_raw(batch.inputs_BT.size).reshape(batch.inputs_BT.shape)
+            hidden_BT = draws_BT < np.uint64(self.hidden_tokens * 2**64)
+            batch = batch._replace(inputs_BT=np.where(hidden_BT, HIDDEN, batch.inputs_BT))
+        return batch
 
     def _windows(self, first: int) -> Batch:
         start = first * self.context

@@ -87,7 +87,7 @@ def build_engine(
         "memory": keep_freed_memory(),
     }
     optimizer = make_optimizer(model, recipe.optimizer, recipe.schedule.peak)
-    loss_sum, losses = loss_functions(model)
+    loss_sum, losses = loss_functions(model, recipe.batch.hidden_tokens > 0)
     if compiling.value == "on":
         # One engine is alive at a time; without this, Dynamo would stop compiling after the eighth run of a ladder.
         torch.compiler.reset()
@@ -98,11 +98,12 @@ def build_engine(
     return engine
 
 
-def loss_functions(model: Decoder) -> tuple[LossSum, TokenLosses]:
-    """What is differentiated (the sum over a batch) and what is scored (the loss of each token), both uncompiled."""
+def loss_functions(model: Decoder, some_hidden: bool) -> tuple[LossSum, TokenLosses]:
+    """What is differentiated (the sum over a batch, some of whose tokens may be hidden) and what is scored (the loss of
+    each token), both uncompiled."""
 
     def loss_sum(inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
-        return model.loss(model.hidden(inputs_BT), targets_BT)
+        return model.loss(model.hidden(inputs_BT, some_hidden=some_hidden), targets_BT)
 
     def losses(inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
         x_ND = model.hidden(inputs_BT).flatten(0, 1).to(model.compute_dtype)
@@ -123,7 +124,7 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
         try:
             engine.step(source, 1)
         except RuntimeError as error:  # Dynamo, Inductor or a C++ compiler; a defect of ours is raised again below
-            engine.loss_sum, engine.token_losses = loss_functions(engine.model)
+            engine.loss_sum, engine.token_losses = loss_functions(engine.model, engine.recipe.batch.hidden_tokens > 0)
             reason = f"torch.compile failed: {str(error).splitlines()[0][:160]}"
             engine.choices["compile"] = Choice("off", reason)
             notice(f"not compiled: {reason}")

@@ -244,6 +244,7 @@ def prepare_training(
     source = BatchSource(
         data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
         context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
+        hidden_tokens=recipe.batch.hidden_tokens,
     )  # fmt: skip
     rulers = make_rulers(data, recipe.model.context, recipe.evaluation.split)
     engine = build_engine(recipe, recipe.vocabulary, seed, start.weights if start else None)
