@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from results import write
 from safetensors.torch import save_file
 
 from fabula.errors import InputError
@@ -192,8 +193,7 @@ def main() -> None:
             "versions": versions,
             "results": results,
         }
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(document, indent=1) + "\n")
+        write(document, arguments.out)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from results import write
 from training import spread
 
 from fabula.record.reader import read_run
@@ -121,10 +122,7 @@ def main() -> None:
         "tokenizing": tokenizing(arguments.stories, arguments.turns),
         "start_seconds": {recipe: first_step(arguments.data, recipe) for recipe in arguments.recipes},
     }
-    print(json.dumps(document, indent=1))
-    if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write(document, arguments.out)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from results import write
 
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Recipe
@@ -183,12 +184,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     document = time_to_loss(load(arguments.runs), measured_steps(arguments.training))
-    text = json.dumps(document, indent=1) + "\n"
-    if arguments.out is None:
-        print(text, end="")
-        return
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(text, encoding="utf-8")
+    write(document, arguments.out)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from contenders import recipe_of
+from results import write
 from roof import matrix_rate
 
 from fabula.text.parallel import num_cores
@@ -186,12 +187,7 @@ def main() -> None:
             print(f"{each['recipe']:20} {each['kind']:22} {speed}  {over}{share}", file=sys.stderr, flush=True)
     document["matrix_flop_per_second"]["after"] = machine_rates()
     document["seconds"] = time.perf_counter() - started
-    text = json.dumps(document, indent=1) + "\n"
-    if arguments.out is None:
-        print(text, end="")
-        return
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(text, encoding="utf-8")
+    write(document, arguments.out)
 
 
 if __name__ == "__main__":

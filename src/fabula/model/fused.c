@@ -7,10 +7,8 @@
 //
 // Shapes: C rows of a chunk, V words, T keys.
 
-#include <math.h>
-#include <stdint.h>
+#include "exponential.h"
 
-#define INLINE static inline __attribute__((always_inline))
 #define BLOCK 512  // terms of a sum that are added up in float32 before they join a double
 
 INLINE float widened(uint16_t half) {
@@ -22,22 +20,6 @@ INLINE float widened(uint16_t half) {
 INLINE uint16_t narrowed(float x) {
     union { float real; uint32_t whole; } bits = {.real = x};
     return (uint16_t)((bits.whole + 0x7FFFu + ((bits.whole >> 16) & 1u)) >> 16);
-}
-
-// Cephes' expf: a relative error of about 1e-7 from -87 to 0, e^-87 below; NaN stays NaN.
-INLINE float exponential(float x) {
-    x = x < -87.0f ? -87.0f : x;
-    float n = rintf(x * 1.44269504f);
-    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    union { int32_t whole; float real; } power = {.whole = ((int32_t)n + 127) * (1 << 23)};
-    return p * power.real;
 }
 
 INLINE float greater(float a, float b) { return a > b ? a : b; }

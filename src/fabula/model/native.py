@@ -50,8 +50,8 @@ def load_native(source: Path, threads: bool = False) -> Native:
 
 def _kept(source: Path, compiler: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     """Load the library from the user's cache, compiled first where it is not there."""
-    text = source.read_text(encoding="utf-8")
-    depends_on = "\n".join((text, *flags, compiler, platform.platform(), _processor()))
+    texts = [each.read_text(encoding="utf-8") for each in (source, *sorted(source.parent.glob("*.h")))]
+    depends_on = "\n".join((*texts, *flags, compiler, platform.platform(), _processor()))
     name = f"{source.stem}-{hashlib.sha256(depends_on.encode()).hexdigest()[:16]}.so"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fabula"
     try:
