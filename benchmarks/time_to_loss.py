@@ -86,6 +86,7 @@ class Trained:
         return {
             "run": self.name,
             "recipe": self.run.info["recipe"],
+            "context": self.recipe.model.context,
             "step": step,
             "tokens": int(evals["tokens"][at]),
             "seconds": float(evals["seconds"][at]) * self.working_share,

@@ -153,6 +153,11 @@ def loss() -> str:
             )
         if not target["reached"]:
             lines.append(f"| {name} | {size} | no kept run yet | | | | |")
+    seen = _benchmark("contexts")
+    if seen is not None:
+        losses = ", ".join(f"{loss:.3f} with {context}" for context, loss in seen["loss_at_context"].items())
+        told = f"`{seen['run']}`, scored again in shorter windows, ends at {losses} tokens"
+        lines += ["", f"What a model sees is part of what it reaches: {told}. The seeds' `quality` saw 256."]
     return "\n".join(lines)
 
 
@@ -262,7 +267,8 @@ def _loss_rows(record: Record | None) -> list[tuple[str, str, str, str]]:
     def reached(name: str, field: str = "loss_at_128") -> str:
         each = first(name)
         if each is not None:
-            return f"{time(each):,.0f} s (`{each['recipe']}`)"
+            context = f" at a context of {each['context']}" if field == "loss" else ""
+            return f"{time(each):,.0f} s (`{each['recipe']}`{context})"
         if not record:
             return MISSING
         best = min(record["runs"], key=lambda run: float(run[field]))
