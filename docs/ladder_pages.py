@@ -1,4 +1,5 @@
-"""Writes what kept ladders showed into the guides: a null of one recipe against itself, and a rising learning rate.
+"""Writes what kept ladders showed into the guides: a null of one recipe against itself, a rising learning rate, hidden
+tokens.
 
 python docs/ladder_pages.py
 """
@@ -18,13 +19,15 @@ from fabula.findings.effects import Effect, Final, effect, with_holm
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml
-from fabula.record.reader import find_runs, read_run
+from fabula.record.reader import Run, find_runs, read_run
 from fabula.report.ladder_view import read_ladder
 
 DOCS = Path(__file__).parent
 FACTORIAL = DOCS / "ladders" / "factorial-basic-2-percent"
 NULL = DOCS / "ladders" / "null-disjoint-seeds"
 SCHEDULE = DOCS / "ladders" / "gemma3-nano-schedule"
+HIDDEN = DOCS / "ladders" / "hidden-tokens"
+PHASES = ("all-seen", "hidden")
 COLUMNS = {"stream": "val_loss", "story": "val_loss_story"}
 
 
@@ -112,7 +115,31 @@ def schedule() -> str:
     )
 
 
-BLOCKS = {"report.md": {"null": null}, "models.md": {"schedule": schedule}}
+def hidden() -> str:
+    """What hiding input tokens did where few stories came again and again."""
+    view = read_ladder([HIDDEN])
+    (tier,) = view.tiers
+    (asked,) = tier.effects
+    runs = {name: [read_run(path) for path in find_runs(HIDDEN / "runs" / tier.name / name)] for name in PHASES}
+    info = runs["hidden"][0].info
+    share = Recipe.from_tree(read_toml(runs["hidden"][0].path / "recipe.toml")).batch.hidden_tokens
+    gaps = {name: sum(map(_gap, each)) / len(each) for name, each in runs.items()}
+    story = asked.comparisons["story"].paired
+    interval = "" if story.low is None or story.high is None else f" ({signed(story.low)} to {signed(story.high)})"
+    return (
+        f"`{tier.name}` on 4,000 TinyStories, {info['layout']['epochs']:.1f} epochs, with {share:.0%} of the tokens "
+        f"hidden and with none, {asked.num_runs} runs scored on `tune`: {sentence_with_reach(asked)} On `story` "
+        f"{signed(story.mean)}{interval}. Held-out above training loss at the end: {gaps['all-seen']:.2f} nats with "
+        f"every token seen, {gaps['hidden']:.2f} with some hidden. ([report](ladders/{HIDDEN.name}/report.md))"
+    )
+
+
+def _gap(run: Run) -> float:
+    last = run.full_evals()
+    return float(last["val_loss"][-1] - last["train_loss"][-1])
+
+
+BLOCKS = {"report.md": {"null": null}, "models.md": {"schedule": schedule}, "train.md": {"hidden": hidden}}
 
 
 def written(file: str, page: str) -> str:

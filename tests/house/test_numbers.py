@@ -22,7 +22,7 @@ def test_the_trials_in_the_log_are_what_their_script_writes(repo: Path) -> None:
     assert script["written"](page.replace("the base itself", "")) == page, "run: python docs/search_page.py"
 
 
-@pytest.mark.parametrize("file", ["report.md", "models.md"])
+@pytest.mark.parametrize("file", ["report.md", "models.md", "train.md"])
 def test_the_guides_say_what_the_kept_ladders_showed(repo: Path, file: str) -> None:
     script = runpy.run_path(str(repo / "docs" / "ladder_pages.py"))
     page = (repo / "docs" / file).read_text(encoding="utf-8")
