@@ -1,6 +1,7 @@
 """The compiled parts of a training step against the plain formulas in float64.
 
-Shapes: C rows, V words, W columns (words, then filling), H heads, T tokens, E head width.
+Shapes: C rows, V words, W columns (words, then filling); B rows, T tokens, H query and K key/value heads, E head width,
+X = H + 2 K.
 Tolerances: numbers are stored in bfloat16, off by at most 2^-8 of themselves; what is computed in float32 from them is
 off by less than 1e-5.
 """
@@ -9,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from fabula.model import fused, layers, loss
+from fabula.model import fused, fused_attention, layers, loss
 from fabula.model.loss import IGNORE, linear_cross_entropy
 
 ROUNDING = 2.0**-8
 SINGLE = 1e-5
-pytestmark = pytest.mark.skipif(fused.find_fused().library is None, reason="no C compiler was found")
+pytestmark = pytest.mark.skipif(fused.find_fused().library is None, reason=fused.find_fused().reason)
 
 
 def logits_and_targets(rows: int, words: int, columns: int) -> tuple[Tensor, Tensor]:
@@ -70,28 +71,6 @@ def test_what_is_not_finite_stays_visible() -> None:
     logits_CW[0, 7], logits_CW[2, 599], logits_CW[3, 0] = torch.nan, torch.inf, -torch.inf
     loss_C, _, _ = fused.exponentials(logits_CW, None, targets_C, 600)
     assert not loss_C[0].isfinite() and not loss_C[2].isfinite() and loss_C[3].isfinite()
-    scores_HTT = torch.zeros(2, 5, 5, dtype=torch.bfloat16)
-    scores_HTT[1, 3, 2] = torch.nan
-    fused.causal_softmax(scores_HTT, 1.0)
-    assert scores_HTT[1, 3].isnan().any() and scores_HTT[0].isfinite().all() and scores_HTT[1, :3].isfinite().all()
-
-
-@pytest.mark.parametrize("size", [1, 2, 33, 128])
-def test_causal_softmax_and_its_gradient(size: int) -> None:
-    generator = torch.Generator().manual_seed(size)
-    scores_HTT = (5 * torch.randn(3, size, size, generator=generator)).bfloat16()
-    after_HTT = torch.ones(size, size, dtype=torch.bool).triu(1)
-    expected_HTT = (0.3 * scores_HTT.double()).masked_fill(after_HTT, -torch.inf).softmax(-1)
-    p_HTT = scores_HTT.clone()
-    fused.causal_softmax(p_HTT, 0.3)
-    assert ((p_HTT.double() - expected_HTT).abs() <= (ROUNDING + SINGLE) * expected_HTT).all()
-
-    grad_HTT = torch.randn(3, size, size, generator=generator).bfloat16()
-    p, grad = p_HTT.double(), grad_HTT.double()
-    expected_HTT = 0.3 * p * (grad - (p * grad).sum(-1, keepdim=True))
-    fused.causal_softmax_gradient(p_HTT, grad_HTT, 0.3)
-    bound_HTT = ROUNDING * expected_HTT.abs() + SINGLE * p * (grad.abs() + (p * grad.abs()).sum(-1, keepdim=True))
-    assert ((grad_HTT.double() - expected_HTT).abs() <= bound_HTT + 1e-30).all()
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (64, 3), (131, 40)])
@@ -99,6 +78,73 @@ def test_in_columns_is_the_transpose(rows: int, columns: int) -> None:
     weight_VD = torch.randn(rows, columns).bfloat16()
     columns_DV = fused.in_columns(weight_VD)
     assert columns_DV.is_contiguous() and torch.equal(columns_DV, weight_VD.T)
+
+
+def queries_keys_values(B: int, T: int, H: int, K: int, E: int) -> tuple[Tensor, list[Tensor]]:
+    """One leaf (B, T, H + 2 K, E), as a layer's projection makes it, and its three parts, (B, heads, T, E)."""
+    generator = torch.Generator().manual_seed(T)
+    leaf_BTXE = (2 * torch.randn(B, T, H + 2 * K, E, generator=generator)).bfloat16().requires_grad_()
+    return leaf_BTXE, list(leaf_BTXE.transpose(1, 2).split((H, K, K), dim=1))
+
+
+@pytest.mark.parametrize(
+    ("T", "H", "K", "E", "window"),
+    [(1, 2, 2, 8, 0), (33, 3, 3, 7, 0), (70, 4, 1, 48, 0), (128, 2, 2, 32, 0), (99, 2, 1, 20, 33), (300, 1, 1, 80, 64)],
+)
+def test_attention_and_its_gradient(T: int, H: int, K: int, E: int, window: int) -> None:
+    """Against the formula in float64. Products of bfloat16 numbers are exact, their sums in float32; what is rounded to
+    bfloat16 on the way is the probabilities, the gradient of the scores, and the result: three times at most 2^-8."""
+    leaf_BTXE, (q, k, v) = queries_keys_values(2, T, H, K, E)
+    grad_BHTE = torch.randn(2, T, H, E, generator=torch.Generator().manual_seed(1)).bfloat16().transpose(1, 2)
+    y_BHTE = fused_attention.causal_attention(q, k, v, 0.3, window)
+    y_BHTE.backward(grad_BHTE)
+    assert leaf_BTXE.grad is not None
+
+    exact_BTXE = leaf_BTXE.detach().double().requires_grad_()
+    q, k, v = exact_BTXE.transpose(1, 2).split((H, K, K), dim=1)
+    k, v = (each.repeat_interleave(H // K, dim=1) for each in (k, v))
+    unseen_TT = torch.ones(T, T, dtype=torch.bool).triu(1)
+    if window:
+        unseen_TT |= torch.ones(T, T, dtype=torch.bool).tril(-window)
+    expected_BHTE = (0.3 * q @ k.transpose(-1, -2)).masked_fill(unseen_TT, -torch.inf).softmax(-1) @ v
+    expected_BHTE.backward(grad_BHTE.double())
+    assert exact_BTXE.grad is not None
+    assert (y_BHTE - expected_BHTE).norm() <= 2 * ROUNDING * expected_BHTE.norm()
+    for head in range(H + 2 * K):
+        difference, whole = (leaf_BTXE.grad - exact_BTXE.grad)[:, :, head], exact_BTXE.grad[:, :, head]
+        assert difference.norm() <= 3 * ROUNDING * whole.norm() + 1e-6
+
+
+def test_attention_does_not_depend_on_the_number_of_threads_nor_on_strides() -> None:
+    leaf_BTXE, parts = queries_keys_values(3, 50, 2, 1, 24)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            for q, k, v in (parts, [each.contiguous() for each in parts]):
+                leaf_BTXE.grad = None
+                y_BHTE = fused_attention.causal_attention(q, k, v, 0.2)
+                y_BHTE.square().sum().backward()
+                assert leaf_BTXE.grad is not None
+                found.append((y_BHTE.detach(), leaf_BTXE.grad))
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(found[0], other, strict=True))
+
+
+def test_attention_hides_what_comes_later_and_shows_what_is_not_finite() -> None:
+    leaf_BTXE, parts = queries_keys_values(2, 40, 1, 1, 16)
+    y_BHTE = fused_attention.causal_attention(*parts, 0.3)
+    for value in (1000.0, torch.nan, torch.inf):
+        other_BTXE = leaf_BTXE.detach().clone()
+        other_BTXE[1, 7] = value
+        other_BHTE = fused_attention.causal_attention(*other_BTXE.transpose(1, 2).split(1, dim=1), 0.3)
+        assert torch.equal(other_BHTE[0], y_BHTE[0])
+        if value == 1000.0:
+            assert torch.equal(other_BHTE[1, :, :7], y_BHTE[1, :, :7])
+        else:
+            assert not other_BHTE[1, :, 7:].isfinite().any()
 
 
 def unfused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +164,7 @@ def test_attention_and_head_are_those_without_it(monkeypatch: pytest.MonkeyPatch
     def losses_and_gradients() -> list[Tensor]:
         for leaf in leaves:
             leaf.grad = None
-        y = layers.attention(*given, 0.25).flatten(0, 2)
+        y = layers.causal_attention(*given, 0.25, 0).flatten(0, 2)
         total = linear_cross_entropy(y, weight_VD, bias_V, targets_N)
         total.backward()
         return [total.detach(), *(leaf.grad for leaf in leaves if leaf.grad is not None)]
@@ -129,5 +175,5 @@ def test_attention_and_head_are_those_without_it(monkeypatch: pytest.MonkeyPatch
     assert len(with_it) == 6
     for one, other in zip(with_it, without, strict=True):
         assert (one - other).float().norm() <= 12**0.5 * ROUNDING * other.float().norm()
-        # It is another way through, not the same one: bits differ somewhere.
+    # It is another way through, not the same one: bits differ somewhere.
     assert any(not torch.equal(one, other) for one, other in zip(with_it, without, strict=True))

@@ -118,6 +118,8 @@ def test_without_a_compiler_or_with_a_broken_one_there_is_a_reason(
     if NATIVE.library is not None:
         native = load(source)
         assert native.library is None and "failed: " in native.reason and "\n" not in native.reason
+        source.write_text("#error this processor is too old\n#include <missing.h>")
+        assert load(source).reason.endswith(" failed: this processor is too old")
     monkeypatch.setenv("PATH", os.devnull)
     assert load(source) == Native(None, "no C compiler was found")
     monkeypatch.setenv("FABULA_NATIVE", "off")

@@ -1,14 +1,15 @@
-"""The parts of a training step between its matrix products that are compiled C (fused.c): bfloat16, on a processor.
+"""The parts of a training step that are compiled C, for bfloat16 on a processor that multiplies it (AVX512-BF16): here
+what is between the products of the output head (fused_head.c), in fused_attention.py attention (fused_attention.c).
 
-torch.compile makes them, too, but passes over memory once for the largest logit, once for the exponentials, which it
-stores in float32 twice, and once for their rounding. Of 1,024 rows of GPT-2's words on two cores that took 38 ms, and
-15 ms here; the softmax of 96 heads of 256 tokens and its gradient 9.4 ms, and 3.1 ms here.
+torch.compile makes the former, too, but passes over memory once for the largest logit, once for the exponentials,
+which it stores in float32 twice, and once for their rounding. Of 1,024 rows of GPT-2's words on two cores that took
+38 ms, and 8 ms here.
 
-Shapes: C rows of a chunk, V words, P parts of a chunk, T tokens.
+Shapes: C rows of a chunk, V words, P parts of a chunk.
 """
 
 import ctypes
-from ctypes import c_float, c_int64, c_void_p
+from ctypes import c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 
@@ -24,17 +25,19 @@ ROWS_OF_A_PART = 32
 @cache
 def find_fused() -> Native:
     """The compiled functions, or why there are none."""
-    native = load_native(Path(__file__).with_suffix(".c"), threads=True)
+    folder = Path(__file__).parent
+    native = load_native(folder / "fused_head.c", folder / "fused_attention.c", threads=True)
     if native.library is not None:
         size, pointer = c_int64, c_void_p
-        for name, arguments in {
-            "exponentials": (size, size, size, size, size, *(pointer,) * 6),
-            "in_columns": (size, size, size, pointer, pointer),
-            "causal_softmax": (size, size, size, c_float, pointer),
-            "causal_softmax_gradient": (size, size, size, c_float, pointer, pointer),
-        }.items():
+        for name, arguments, result in (
+            ("exponentials", (size, size, size, size, size, *(pointer,) * 6), None),
+            ("in_columns", (size, size, size, pointer, pointer), None),
+            ("attention", (pointer, pointer), None),
+            ("attention_gradient", (pointer, pointer), None),
+            ("attention_memory", (size, size), size),
+        ):
             function = getattr(native.library, name)
-            function.argtypes, function.restype = arguments, None
+            function.argtypes, function.restype = arguments, result
     return native
 
 
@@ -44,10 +47,11 @@ def fuses(device: str, dtype: torch.dtype) -> bool:
     return device == "cpu" and dtype == torch.bfloat16 and find_fused().library is not None
 
 
-def _library() -> ctypes.CDLL:
-    library = find_fused().library
-    assert library is not None
-    return library
+def library() -> ctypes.CDLL:
+    """The compiled functions, where `fuses`."""
+    found = find_fused().library
+    assert found is not None
+    return found
 
 
 def _address(tensor: Tensor | None) -> int | None:
@@ -70,7 +74,7 @@ def exponentials(
     loss_C, scale_C = torch.empty(rows, dtype=torch.float32), torch.empty(rows, dtype=torch.float32)
     parts = 0 if bias_V is None else -(-rows // ROWS_OF_A_PART)
     parts_PV = torch.empty(parts, words, dtype=torch.float32)
-    _library().exponentials(
+    library().exponentials(
         torch.get_num_threads(), rows, words, columns, ROWS_OF_A_PART, _address(logits_CW), _address(bias_V),
         _address(targets_C), _address(loss_C), _address(scale_C), _address(parts_PV) if parts else None,
     )  # fmt: skip
@@ -94,51 +98,10 @@ def in_columns(weight_VD: Tensor) -> Tensor:
     """
     rows, columns = weight_VD.shape
     columns_DV = weight_VD.new_empty(columns, rows)
-    _library().in_columns(torch.get_num_threads(), rows, columns, _address(weight_VD), _address(columns_DV))
+    library().in_columns(torch.get_num_threads(), rows, columns, _address(weight_VD), _address(columns_DV))
     return columns_DV
 
 
 @in_columns.register_fake
 def _(weight_VD: Tensor) -> Tensor:
     return weight_VD.new_empty(weight_VD.shape[1], weight_VD.shape[0])
-
-
-@torch.library.custom_op("fabula::causal_softmax", mutates_args=("scores_TT",))
-def causal_softmax(scores_TT: Tensor, scale: float) -> None:
-    """Turn scores (..., T, T) into the softmax of scale x score over the keys that each query sees."""
-    size = scores_TT.shape[-1]
-    matrices = scores_TT.numel() // size**2
-    _library().causal_softmax(torch.get_num_threads(), matrices, size, scale, _address(scores_TT))
-
-
-@torch.library.custom_op("fabula::causal_softmax_gradient", mutates_args=("gradient_TT",))
-def causal_softmax_gradient(p_TT: Tensor, gradient_TT: Tensor, scale: float) -> None:
-    """Turn the gradient of what `causal_softmax` made into that of the scores it was made of."""
-    size = p_TT.shape[-1]
-    matrices = p_TT.numel() // size**2
-    _library().causal_softmax_gradient(
-        torch.get_num_threads(), matrices, size, scale, _address(p_TT), _address(gradient_TT)
-    )
-
-
-class _CausalAttention(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, q, k, v, scale):  # type: ignore[no-untyped-def]
-        p_TT = q @ k.transpose(-1, -2)
-        causal_softmax(p_TT, scale)
-        ctx.save_for_backward(q, k, v, p_TT)
-        ctx.scale = scale
-        return p_TT @ v
-
-    @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]
-        q, k, v, p_TT = ctx.saved_tensors
-        gradient_TT = grad @ v.transpose(-1, -2)
-        causal_softmax_gradient(p_TT, gradient_TT, ctx.scale)
-        return gradient_TT @ k, gradient_TT.transpose(-1, -2) @ q, p_TT.transpose(-1, -2) @ grad, None
-
-
-def causal_attention(q_TE: Tensor, k_TE: Tensor, v_TE: Tensor, scale: float) -> Tensor:
-    """softmax(scale q k') v over the last two dimensions, each query seeing the keys up to its own."""
-    attended: Tensor = _CausalAttention.apply(q_TE, k_TE, v_TE, scale)
-    return attended

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fabula.model import fused
+from fabula.model import fused, fused_attention
 from fabula.model.activations import relu
 from fabula.recipe.schema import Model
 
@@ -130,6 +130,8 @@ def causal_attention(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, scale: floa
     Keys and values are repeated for grouped queries. A window that is not shorter than the row changes nothing
     and costs nothing.
     """
+    if fused.fuses(q_BHTE.device.type, q_BHTE.dtype):
+        return fused_attention.causal_attention(q_BHTE, k_BKTE, v_BKTE, scale, window)
     T = q_BHTE.shape[2]
     groups = q_BHTE.shape[1] // k_BKTE.shape[1]
     if groups > 1:
@@ -145,23 +147,9 @@ def causal_attention(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, scale: floa
     return windowed_attention(q_BHTE, k_BKTE, v_BKTE, scale, window)
 
 
-PLAIN_ATTENTION_KEYS = 512
-"""Up to so many keys, bfloat16 attention on a processor is made of plain products, whose scores then fit its cache.
-Forward and backward of 16 rows on one core: 4.5 ms instead of 15.1 (4 heads of 32, 128 tokens), 36 instead of 64
-(6 heads of 64, 256 tokens). In float32 the library's fused kernel is the faster one: 6.3 against 8.4 ms."""
-
-
 def attention(q: Tensor, k: Tensor, v: Tensor, scale: float, visible: Tensor | None = None) -> Tensor:
     """Scaled dot-product attention over the last two dimensions; causal unless `visible` (queries, keys) says more."""
-    num_queries, num_keys = q.shape[-2], k.shape[-2]
-    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or num_keys > PLAIN_ATTENTION_KEYS:
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, is_causal=visible is None, scale=scale)
-    if visible is None and num_queries == num_keys and fused.fuses(q.device.type, q.dtype):
-        return fused.causal_attention(q, k, v, scale)
-    if visible is None:
-        visible = torch.ones(num_queries, num_keys, dtype=torch.bool, device=q.device).tril()
-    scores = (q @ k.transpose(-1, -2)).float() * scale
-    return scores.masked_fill(~visible, float("-inf")).softmax(-1).to(q.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, is_causal=visible is None, scale=scale)
 
 
 def windowed_attention(q_BHTE: Tensor, k_BHTE: Tensor, v_BHTE: Tensor, scale: float, window: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""C beside Python: a source file of this room, compiled for this very processor by the C compiler that is found.
+"""C beside Python: source files of this room, compiled for this very processor by the C compiler that is found.
 
 Compiling takes about a second and happens once: the library is kept in the user's own cache folder, under a name made
 from all that it depends on. Without a compiler, or where its library does not load, there is none, with the reason.
@@ -17,6 +17,8 @@ from pathlib import Path
 
 FLAGS = ("-O3", "-march=native", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-fopenmp-simd")
 """No -ffast-math: what is not finite has to stay visible, and sums may be reordered only where the source says so."""
+THREADS = "-fopenmp"
+"""Finds its runtime by name in the process, where torch has loaded it: both then share one pool of threads."""
 
 
 @dataclass(frozen=True)
@@ -27,32 +29,36 @@ class Native:
     reason: str
 
 
-THREADS = "-fopenmp"
-"""Finds its runtime by name in the process, where torch has loaded it: both then share one pool of threads."""
-
-
 @cache
-def load_native(source: Path, threads: bool = False) -> Native:
-    """The functions of a C file, which may use several threads. Set FABULA_NATIVE=off to go without."""
+def load_native(*sources: Path, threads: bool = False) -> Native:
+    """The functions of C files of one folder, which may use several threads. Set FABULA_NATIVE=off to go without."""
     if os.environ.get("FABULA_NATIVE") == "off":
         return Native(None, "FABULA_NATIVE=off")
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CC") or "cc", "gcc", "clang"))), None)
     if compiler is None:
         return Native(None, "no C compiler was found")
     try:
-        library = _kept(source, compiler, (*FLAGS, THREADS) if threads else FLAGS)
+        library = _kept(sources, compiler, (*FLAGS, THREADS) if threads else FLAGS)
     except subprocess.CalledProcessError as error:
-        return Native(None, f"{compiler} failed: {(error.stderr.strip() or 'no message').splitlines()[0]}")
+        return Native(None, f"{compiler} failed: {_first_error(error.stderr)}")
     except OSError as error:
         return Native(None, f"{error}")
     return Native(library, f"compiled by {compiler}")
 
 
-def _kept(source: Path, compiler: str, flags: tuple[str, ...]) -> ctypes.CDLL:
+def _first_error(messages: str) -> str:
+    """What the compiler, or an #error of ours, calls the matter, without the lines that lead there."""
+    lines = messages.strip().splitlines() or ["no message"]
+    error = next((line.partition("error:")[2].strip() for line in lines if "error:" in line), lines[0])
+    return error.removeprefix("#error ")
+
+
+def _kept(sources: tuple[Path, ...], compiler: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     """Load the library from the user's cache, compiled first where it is not there."""
-    texts = [each.read_text(encoding="utf-8") for each in (source, *sorted(source.parent.glob("*.h")))]
+    headers = sorted(sources[0].parent.glob("*.h"))
+    texts = [each.read_text(encoding="utf-8") for each in (*sources, *headers)]
     depends_on = "\n".join((*texts, *flags, compiler, platform.platform(), _processor()))
-    name = f"{source.stem}-{hashlib.sha256(depends_on.encode()).hexdigest()[:16]}.so"
+    name = f"{sources[0].stem}-{hashlib.sha256(depends_on.encode()).hexdigest()[:16]}.so"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fabula"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +69,7 @@ def _kept(source: Path, compiler: str, flags: tuple[str, ...]) -> ctypes.CDLL:
         return ctypes.CDLL(str(folder / name))
     with tempfile.TemporaryDirectory() as scratch:
         built = Path(scratch) / name
-        command = [compiler, *flags, "-shared", "-fPIC", "-o", str(built), str(source), "-lm"]
+        command = [compiler, *flags, "-shared", "-fPIC", "-o", str(built), *map(str, sources), "-lm"]
         subprocess.run(command, check=True, capture_output=True, text=True)
         library = ctypes.CDLL(str(built))  # it stays loaded when its file has gone
         if usable:

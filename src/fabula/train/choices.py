@@ -56,7 +56,7 @@ def choose_precision(wanted: str, device: str) -> Choice:
 
 
 def choose_fused(device: str, precision: str) -> Choice:
-    """Whether what lies between the products of head and attention is our own C (fabula.model.fused)."""
+    """Whether attention, and what is between the products of the head, are our own C (fabula.model.fused)."""
     if device != "cpu" or precision != "bfloat16":
         return Choice("off", "only for bfloat16 on a processor")
     native = find_fused()
