@@ -104,13 +104,11 @@ def schedule() -> str:
     found = [{each.kind for each in diagnose(run).findings} for run in runs]
     assert before.issuperset(wanted) and all(kinds.issuperset(wanted) for kinds in found), "the guide says so"
     steps, scale = runs[0].info["steps"], view.plan["scale"]
-    story = asked.comparisons["story"].paired
-    interval = "" if story.low is None or story.high is None else f" ({signed(story.low)} to {signed(story.high)})"
     return (
         f"`lr_rising` and `lr_floor_above_peak` are what the lint says of `{tier.name}` before its first step, and "
         f"what the findings say of its {len(runs)} records. The pair at {scale * 100:g} % of its steps ({steps} "
-        f"updates, {asked.num_runs} runs on TinyStories): {sentence_with_reach(asked)} On `story` "
-        f"{signed(story.mean)}{interval}. "
+        f"updates, {asked.num_runs} runs on TinyStories): {sentence_with_reach(asked)} "
+        f"{_on_story(asked)} "
         f"([report](ladders/{SCHEDULE.name}/report.md))"
     )
 
@@ -124,14 +122,19 @@ def hidden() -> str:
     info = runs["hidden"][0].info
     share = Recipe.from_tree(read_toml(runs["hidden"][0].path / "recipe.toml")).batch.hidden_tokens
     gaps = {name: sum(map(_gap, each)) / len(each) for name, each in runs.items()}
-    story = asked.comparisons["story"].paired
-    interval = "" if story.low is None or story.high is None else f" ({signed(story.low)} to {signed(story.high)})"
     return (
         f"`{tier.name}` on 4,000 TinyStories, {info['layout']['epochs']:.1f} epochs, with {share:.0%} of the tokens "
-        f"hidden and with none, {asked.num_runs} runs scored on `tune`: {sentence_with_reach(asked)} On `story` "
-        f"{signed(story.mean)}{interval}. Held-out above training loss at the end: {gaps['all-seen']:.2f} nats with "
+        f"hidden and with none, {asked.num_runs} runs scored on `tune`: {sentence_with_reach(asked)} "
+        f"{_on_story(asked)} Held-out above training loss at the end: {gaps['all-seen']:.2f} nats with "
         f"every token seen, {gaps['hidden']:.2f} with some hidden. ([report](ladders/{HIDDEN.name}/report.md))"
     )
+
+
+def _on_story(asked: Effect) -> str:
+    """What the other yardstick says."""
+    paired = asked.comparisons["story"].paired
+    interval = "" if paired.low is None or paired.high is None else f" ({signed(paired.low)} to {signed(paired.high)})"
+    return f"On `story` {signed(paired.mean)}{interval}."
 
 
 def _gap(run: Run) -> float:

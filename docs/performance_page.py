@@ -34,6 +34,10 @@ def _threads(number: int) -> str:
     return f"{number} thread{'s' if number > 1 else ''}"
 
 
+def _name(run: Record) -> str:
+    return Path(run["run"]).name
+
+
 def _groups(record: Record) -> list[Record]:
     return [each for group in record["groups"].values() for each in group]
 
@@ -126,7 +130,7 @@ def loss() -> str:
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
-        f"| `{each['run']}` (`{each['recipe']}`) | {each['parameters']:,} | {each['context']} | {each['steps']:,} | "
+        f"| `{_name(each)}` (`{each['recipe']}`) | {each['parameters']:,} | {each['context']} | {each['steps']:,} | "
         f"{each['tokens'] / 1e6:.2f} M | {_seconds(each['seconds'])}, {_threads(each['threads'])} | "
         f"{_seconds(each['measured_seconds'])} | {each['loss']:.3f} | {each['loss_at_128']:.3f} |"
         for each in record["runs"]
@@ -148,7 +152,7 @@ def loss() -> str:
         size = f"{target['most_parameters'] / 1e6:.2f} M parameters"
         for each in target["reached"][:3]:
             lines.append(
-                f"| {name} | {size} | `{each['run']}` (`{each['recipe']}`) | {each['step']:,} of {each['steps']:,} | "
+                f"| {name} | {size} | `{_name(each)}` (`{each['recipe']}`) | {each['step']:,} of {each['steps']:,} | "
                 f"{each['tokens'] / 1e6:.2f} M | {_seconds(each['seconds'])} | {_seconds(each['measured_seconds'])} |"
             )
         if not target["reached"]:
@@ -156,7 +160,7 @@ def loss() -> str:
     seen = _benchmark("contexts")
     if seen is not None:
         losses = ", ".join(f"{loss:.3f} with {context}" for context, loss in seen["loss_at_context"].items())
-        told = f"`{seen['run']}`, scored again in shorter windows, ends at {losses} tokens"
+        told = f"`{_name(seen)}`, scored again in shorter windows, ends at {losses} tokens"
         lines += ["", f"What a model sees is part of what it reaches: {told}. The seeds' `quality` saw 256."]
     return "\n".join(lines)
 
@@ -261,18 +265,18 @@ def _loss_rows(record: Record | None) -> list[tuple[str, str, str, str]]:
         if each is None or whole is None:
             return MISSING
         clock = "measured_seconds" if each["measured_seconds"] and whole["measured_seconds"] else "seconds"
-        part = f"`{each['recipe']}`: {each[clock]:,.0f} of {whole[clock]:,.0f} s"
+        part = f"`{_name(each)}`: {each[clock]:,.0f} of {whole[clock]:,.0f} s"
         return f"1/{whole[clock] / each[clock]:.1f} ({part})"
 
     def reached(name: str, field: str = "loss_at_128") -> str:
         each = first(name)
         if each is not None:
             context = f" at a context of {each['context']}" if field == "loss" else ""
-            return f"{time(each):,.0f} s (`{each['recipe']}`{context})"
+            return f"{time(each):,.0f} s (`{_name(each)}`{context})"
         if not record:
             return MISSING
         best = min(record["runs"], key=lambda run: float(run[field]))
-        return f"not reached: {best[field]:.3f} after {time(best):,.0f} s (`{best['run']}`)"
+        return f"not reached: {best[field]:.3f} after {time(best):,.0f} s (`{_name(best)}`)"
 
     reference = strong = within = None
     faster = "`modern` over `strong`: time to `strong`'s last loss"
@@ -284,7 +288,7 @@ def _loss_rows(record: Record | None) -> list[tuple[str, str, str, str]]:
         within = min(small, key=lambda each: float(each["loss_at_128"]), default=None)
     best = MISSING
     if within is not None:
-        best = f"{within['loss_at_128']:.3f} after {time(within):,.0f} s (`{within['recipe']}`)"
+        best = f"{within['loss_at_128']:.3f} after {time(within):,.0f} s (`{_name(within)}`)"
     return [
         ("at most 7.29 M parameters: time until the loss of `basic/packed` after 15,000 steps, over that run's", "1/30",
          "1/100", fraction(first("reference"), reference)),
