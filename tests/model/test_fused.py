@@ -147,6 +147,23 @@ def test_attention_hides_what_comes_later_and_shows_what_is_not_finite() -> None
             assert not other_BHTE[1, :, 7:].isfinite().any()
 
 
+def test_the_compiler_is_told_the_truth_about_the_operators() -> None:
+    """Shapes, types and strides of the results, and what is changed in place."""
+    logits_CW, targets_C = logits_and_targets(5, 600, 1024)
+    _, parts = queries_keys_values(2, 9, 4, 2, 12)
+    q, k, v = (each.detach() for each in parts)
+    kept = fused_attention.attention(q, k, v, 0.5, 0)[1:]
+    checks = ("test_schema", "test_faketensor")
+    for operator, arguments in (
+        (fused.exponentials, (logits_CW, torch.zeros(600), targets_C, 600)),
+        (fused.exponentials, (logits_CW, None, targets_C, 600)),
+        (fused.in_columns, (logits_CW,)),
+        (fused_attention.attention, (q, k, v, 0.5, 0)),
+        (fused_attention.attention_gradient, (q, k, v, q, *kept, 0.5, 0)),
+    ):
+        torch.library.opcheck(operator, arguments, test_utils=checks)
+
+
 def unfused(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (fused, loss):
         monkeypatch.setattr(module, "fuses", lambda device, dtype: False)

@@ -42,7 +42,8 @@ def _call(
     (B, H, T, E), threads = q.shape, torch.get_num_threads()
     memory = torch.empty(threads * library().attention_memory(T, E), dtype=torch.uint8)
     heads = _Heads(
-        threads, B, T, H, k.shape[1], E, window or T, _view(q), _view(k), _view(v), _view(v if dy is None else dy),
+        threads, B, T, H, k.shape[1], E, window or T,
+        _view(q), _view(k), _view(v), _View() if dy is None else _view(dy),
         *(each.data_ptr() for each in kept), memory.data_ptr(), scale,
     )  # fmt: skip
     getattr(library(), name)(byref(heads), result.data_ptr())
