@@ -1,6 +1,7 @@
 """The recipes with a name of their own: their sizes, the oddities of the seeds' run, and the ladder between them."""
 
 import json
+import shlex
 
 import pytest
 import torch
@@ -10,7 +11,15 @@ from fabula.errors import InputError
 from fabula.model.decoder import Decoder, parameter_count
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.ladder import load_ladder
-from fabula.recipe.presets import load_recipe, recipe_names, tier_names, whole_recipe_names
+from fabula.recipe.presets import (
+    FIRST_RECIPE,
+    apply_settings,
+    first_recipe,
+    load_recipe,
+    recipe_names,
+    tier_names,
+    whole_recipe_names,
+)
 from fabula.recipe.schedule import learning_rate, learning_rates
 
 
@@ -100,3 +109,11 @@ def test_the_list_has_every_recipe_and_one_shows_alone(capsys: pytest.CaptureFix
     recipes("llama-nano")
     text = capsys.readouterr().out
     assert 'feed_forward = "swiglu"' in text and "fabula train llama-nano" in text
+
+
+@pytest.mark.parametrize("tokenizer", ["gpt2", "gpt2-compact", "bpe:8192", "bpe:2048", "bpe:333", "my tokens.json"])
+def test_what_is_proposed_after_preparing_reads_these_tokens(tokenizer: str) -> None:
+    name, *settings = shlex.split(first_recipe(tokenizer))
+    assert settings[:1] in ([], ["--set"])
+    assert apply_settings(load_recipe(name), settings[1:]).tokenizer == tokenizer
+    assert first_recipe(load_recipe(FIRST_RECIPE).tokenizer) == FIRST_RECIPE

@@ -74,6 +74,9 @@ def test_the_loss_of_a_step_is_the_mean_over_its_tokens() -> None:
     result = train_step(model, loss_sum, optimizer, batches, 0.5, 1.5, CPU)
     assert result.grad_norm == pytest.approx(3.0), "the norm before clipping"
     assert weight.item() == pytest.approx(0.5 - 0.5 * 1.5, rel=1e-5)
+    before = weight.item()
+    train_step(model, loss_sum, optimizer, batches, 0.5, 3.5, CPU)
+    assert weight.item() == before - 0.5 * 3.0, "a shorter gradient stays as it is"
 
 
 def test_adamw_is_the_papers_and_decays_matrices_only() -> None:

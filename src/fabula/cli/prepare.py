@@ -37,6 +37,7 @@ def prepare(
     from rich.console import Console
     from rich.table import Table
 
+    from fabula.recipe.presets import first_recipe
     from fabula.text.prepare import prepare as prepare_folder
 
     with _Bar() as bar:
@@ -61,7 +62,8 @@ def prepare(
         console.print(f"GPT-2 token counts {made.manifest.gpt2_lengths}", soft_wrap=True)
     num_bytes = sum(facts.num_bytes for facts in made.manifest.splits.values())
     console.print(f"{made.seconds:.1f} s, {num_bytes / 1e6 / made.seconds:.1f} MB/s.")
-    print(f"\nNext: fabula train basic --data {shlex.quote(str(made.folder))} --out runs/first")
+    data = shlex.quote(str(made.folder))
+    print(f"\nNext: fabula train {first_recipe(made.tokenization.name)} --data {data} --out runs/first")
 
 
 class _Bar:

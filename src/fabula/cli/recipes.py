@@ -19,7 +19,7 @@ def recipes(
     from rich.console import Console
     from rich.table import Table
 
-    from fabula.recipe.presets import load_recipe, recipe_names
+    from fabula.recipe.presets import FIRST_RECIPE, load_recipe, recipe_names
     from fabula.recipe.toml import to_toml
 
     rows = [_row(each) for each in ([name] if name is not None else recipe_names())]
@@ -35,8 +35,7 @@ def recipes(
     Console().print(table)
     if name is not None:
         print(to_toml(load_recipe(name).as_tree()))
-    chosen = rows[0]["name"] if name is None else name
-    print(f"Next: fabula train {chosen} --data DIR --out runs/first --dry-run")
+    print(f"Next: fabula train {name or FIRST_RECIPE} --data DIR --out runs/first --dry-run")
 
 
 def _row(name: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Recipes by name: a whole recipe (gemma3-nano), a tier, TIER/PHASE with a phase of the seeds' ladder, or a TOML file
 of one's own."""
 
+import shlex
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from fabula.recipe.schema import Recipe, set_key
 from fabula.recipe.toml import parse_value, read_toml
 
 PRESETS = Path(str(resources.files("fabula.recipe") / "presets"))
+FIRST_RECIPE = "modern-portable"
+"""What somebody without a wish of their own is pointed to: the best one that leaves for other programs."""
 DEFAULT_PHASE = "packed"
 SCALED_WITH_STEPS = ("schedule.warmup", "evaluation.every")
 CLOSEST_EVALUATIONS = 20
@@ -53,6 +56,12 @@ def load_recipe(name: str) -> Recipe:
     if tier not in tier_names():
         raise InputError(f'unknown recipe "{name}"{nearest(name, recipe_names())}')
     return load_ladder("seeds").recipe(tier, phase or DEFAULT_PHASE)
+
+
+def first_recipe(tokenizer: str) -> str:
+    """What to write behind `fabula train` where stories are tokenized so: a recipe, and a setting if it takes one."""
+    fitting = (name for name in (FIRST_RECIPE, *recipe_names()) if load_recipe(name).tokenizer == tokenizer)
+    return next(fitting, f"{FIRST_RECIPE} --set {shlex.quote(f'tokenizer={tokenizer}')}")
 
 
 def load_tier(tier: str) -> dict[str, Any]:

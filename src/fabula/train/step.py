@@ -52,7 +52,7 @@ def train_step(
     norm = torch.nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
     applied = bool(torch.isfinite(norm) & torch.isfinite(total))
     if applied:
-        if clip:
+        if clip and norm > clip:
             torch.nn.utils.clip_grads_with_norm_(parameters, clip, norm)
         set_learning_rate(optimizer, learning_rate)
         optimizer.step()
