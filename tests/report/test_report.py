@@ -12,12 +12,14 @@ from tests.report.synthetic import PROMPTS, write_ladder, write_run
 from fabula.errors import InputError
 from fabula.findings.statistics import t_quantile
 from fabula.recipe.ladder import load_ladder
+from fabula.record.finding import Finding
 from fabula.report import main_figure, summary, write_report
 from fabula.report.blocks import Document, Table, plain_text
 from fabula.report.curves import extremes, smoothed
 from fabula.report.document import make_document
 from fabula.report.ladder_view import read_ladder
 from fabula.report.markdown import render_markdown
+from fabula.report.stability import FoundGroup
 from fabula.report.tables import final_comparison, final_metrics, mechanism, timeline
 
 
@@ -96,6 +98,29 @@ def test_an_instability_is_a_row_of_its_own(twin: str) -> None:
     assert "in `baseline`, seed 1" in row
     assert "↑ to" in row
     assert "cause not measured" in row
+
+
+def test_an_instability_tells_what_left_its_level(ladder: Path) -> None:
+    """A gradient that exploded under a loss that stayed where it was is no loss that is not finite."""
+    tier = read_ladder([ladder]).tiers[0]
+    phase = tier.path[0]
+
+    def found(kind: str, **evidence: float) -> FoundGroup:
+        finding = Finding(
+            kind=kind, scope="run", severity="failure", sentence="said", steps=(3, 7), evidence=evidence,
+            alternatives=("a cause",), try_="an experiment",
+        )  # fmt: skip
+        return FoundGroup(tier.name, phase.name, kind, ((phase.runs[0], finding),))
+
+    explosion, lost = found("gradient_explosion", peak=45.25), found("non_finite")
+    spike = found("spike", peak=6.5)
+    for groups, words in (
+        ([explosion], "gradient norm \u2191 to 45.25"),
+        ([explosion, spike], "\u2191 to 6.500"),
+        ([explosion, lost], "not finite"),
+        ([lost, spike], "\u2191 to 6.500"),
+    ):
+        assert row_of(timeline(tier, groups), "Instability")[2] == words
 
 
 def test_padding_truncation_and_distinct_tokens(ladder: Path) -> None:

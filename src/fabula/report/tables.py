@@ -111,12 +111,6 @@ def _effects_anchor(tier: str) -> str:
 
 def _episode_row(phase: PhaseView, found: Sequence[FoundGroup]) -> Row:
     seeds = sorted({seed for group in found for seed in group.seeds})
-    peaks = [
-        finding.evidence.get("peak") for group in found for _, finding in group.found if group.kind != "non_finite"
-    ]
-    known = [float(peak) for peak in peaks if peak is not None]
-    of_loss = [group for group in found if group.kind in ("divergence", "spike")]
-    rise = f"\N{UPWARDS ARROW} to {loss_text(max(known))}" if known and of_loss else "not finite"
     notes: list[Part] = []
     for group in found:
         spans = [_steps_text(finding.steps) for _, finding in group.found[:3]]
@@ -124,7 +118,24 @@ def _episode_row(phase: PhaseView, found: Sequence[FoundGroup]) -> Row:
         name = group.kind.replace("_", " ")
         notes.append(rich(link(name, group.anchor), f" at {', '.join(spans)}{more}"))
     what = rich("in ", code(phase.name), f", {seeds_text(seeds)}; cause not measured")
-    return Row((rich(toned("Instability", "warning")), what, rich(rise), rich(), joined(notes, "; ")), "episode")
+    return Row(
+        (rich(toned("Instability", "warning")), what, rich(_rise(found)), rich(), joined(notes, "; ")), "episode"
+    )
+
+
+def _rise(found: Sequence[FoundGroup]) -> str:
+    """How far the loss rose; where it did not, what else left its level."""
+
+    def highest(*kinds: str) -> float | None:
+        peaks = [finding.evidence["peak"] for group in found if group.kind in kinds for _, finding in group.found]
+        return max(map(float, peaks), default=None)
+
+    loss, norm = highest("divergence", "spike"), highest("gradient_explosion")
+    if loss is not None:
+        return f"\N{UPWARDS ARROW} to {loss_text(loss)}"
+    if any(group.kind == "non_finite" for group in found):
+        return "not finite"
+    return f"gradient norm \N{UPWARDS ARROW} to {loss_text(norm)}"
 
 
 def _steps_text(steps: tuple[int, int] | None) -> str:
