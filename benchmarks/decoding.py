@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from results import write
+from results import versions_of_peers, write
 from safetensors.torch import save_file
 
 from fabula.errors import InputError
@@ -180,20 +180,13 @@ def main() -> None:
             for each in chosen.values():
                 if isinstance(each, LlamaCpp):
                     each.close()
-    if arguments.out is not None:
-        import transformers
-
-        versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-        if arguments.llama_cpp is not None:
-            package = arguments.llama_cpp / "node_modules" / "node-llama-cpp" / "package.json"
-            versions["node-llama-cpp"] = json.loads(package.read_text())["version"]
-        document = {
-            "threads": arguments.threads,
-            "processor": platform.processor() or platform.machine(),
-            "versions": versions,
-            "results": results,
-        }
-        write(document, arguments.out)
+    document = {
+        "threads": arguments.threads,
+        "processor": platform.processor() or platform.machine(),
+        "versions": versions_of_peers(arguments.llama_cpp),
+        "results": results,
+    }
+    write(document, arguments.out)
 
 
 if __name__ == "__main__":

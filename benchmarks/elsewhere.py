@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from results import versions_of_peers, write
 from torch import Tensor
 
 from fabula.exchange.huggingface import export_hf
@@ -124,19 +125,9 @@ def main() -> None:
     parser.add_argument("--llama-cpp", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    import transformers
-
     node = arguments.llama_cpp
-    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-    if node is not None:
-        package = node / "node_modules" / "node-llama-cpp" / "package.json"
-        versions["node-llama-cpp"] = json.loads(package.read_text())["version"]
     results = [compare(run, node) for run in arguments.runs]
-    document = json.dumps({"versions": versions, "clear": CLEAR, "results": results}, indent=1, ensure_ascii=False)
-    print(document)
-    if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(document + "\n", encoding="utf-8")
+    write({"versions": versions_of_peers(node), "clear": CLEAR, "results": results}, arguments.out)
     different = any(
         each["transformers"]["same_texts"] < each["prompts"]
         or each.get("llama.cpp", {}).get("same_next_token") != each.get("llama.cpp", {}).get("clear_positions")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from results import write
 from torch import Tensor
 
 from fabula.model.decoder import parameter_count
@@ -116,9 +117,8 @@ def main() -> None:
             results.append(json.loads(answer.splitlines()[-1]))
             print(answer.splitlines()[-1])
     if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        document = {"threads": arguments.threads, "processor": platform.machine(), "torch": torch.__version__}
-        arguments.out.write_text(json.dumps({**document, "results": results}, indent=1) + "\n")
+        versions = {"threads": arguments.threads, "processor": platform.machine(), "torch": torch.__version__}
+        write({**versions, "results": results}, arguments.out)
 
 
 if __name__ == "__main__":

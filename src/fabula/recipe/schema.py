@@ -174,7 +174,6 @@ class Batches(Section):
     end_of_text: bool = True
     """Stories are closed by an end-of-text token. Without it the model never learns where a story ends; the seeds'
     Gemma was trained so. Evaluation keeps the token: the ruler is the same for all."""
-
     hidden_tokens: Share = 0.0
     """Share of the input tokens whose embeddings are zero while training, drawn afresh each time: what follows has to
     be told from the rest, and stories that come again are never quite the same. For runs of several epochs."""
