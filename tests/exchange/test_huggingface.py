@@ -24,6 +24,10 @@ from fabula.text.tokenizers import load_tokenizer
 
 transformers = pytest.importorskip("transformers")
 
+LOGITS = 4e-5
+"""Float32 in another order: of 300 draws of tokens the logits farthest apart differed by 1.4e-5, in the scaled Llama
+with bare norms and biases; by 6e-6 in all others."""
+
 HOMES: dict[str, tuple[str, Model]] = {
     "the seeds' shape: ReLU, head bias, scaled embedding": ("gpt2", GPT),
     "GPT-2": ("gpt2", GPT2),
@@ -83,11 +87,11 @@ def test_the_same_logits_and_text_in_transformers_and_back(name: str, tmp_path: 
     tokens_BT = torch.randint(0, 257, (2, shape.context))
     with torch.no_grad():
         expected = ours(tokens_BT)
-        assert relative_difference(theirs(tokens_BT).logits, expected) <= 1e-5
+        assert relative_difference(theirs(tokens_BT).logits, expected) <= LOGITS
         back_shape, state = load_hf(tmp_path / "hf")
         back = Decoder(back_shape, 257)
         put_weights(back, state, "a", "b")
-        assert relative_difference(back(tokens_BT), expected) <= 1e-5
+        assert relative_difference(back(tokens_BT), expected) <= LOGITS
 
     text = "a é\n"
     inputs = tokenizer(text, return_tensors="pt")
