@@ -117,8 +117,8 @@ def main() -> None:
             results.append(json.loads(answer.splitlines()[-1]))
             print(answer.splitlines()[-1])
     if arguments.out is not None:
-        versions = {"threads": arguments.threads, "processor": platform.machine(), "torch": torch.__version__}
-        write({**versions, "results": results}, arguments.out)
+        machine = {"threads": arguments.threads, "processor": platform.machine(), "torch": torch.__version__}
+        write({**machine, "results": results}, arguments.out)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import shlex
 import pytest
 import torch
 
+from fabula.cli.prepare import recipe_arguments
 from fabula.cli.recipes import recipes
 from fabula.errors import InputError
 from fabula.model.decoder import Decoder, parameter_count
@@ -14,7 +15,6 @@ from fabula.recipe.ladder import load_ladder
 from fabula.recipe.presets import (
     FIRST_RECIPE,
     apply_settings,
-    first_recipe,
     load_recipe,
     recipe_names,
     tier_names,
@@ -113,7 +113,7 @@ def test_the_list_has_every_recipe_and_one_shows_alone(capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize("tokenizer", ["gpt2", "gpt2-compact", "bpe:8192", "bpe:2048", "bpe:333", "my tokens.json"])
 def test_what_is_proposed_after_preparing_reads_these_tokens(tokenizer: str) -> None:
-    name, *settings = shlex.split(first_recipe(tokenizer))
+    name, *settings = shlex.split(recipe_arguments(tokenizer))
     assert settings[:1] in ([], ["--set"])
     assert apply_settings(load_recipe(name), settings[1:]).tokenizer == tokenizer
-    assert first_recipe(load_recipe(FIRST_RECIPE).tokenizer) == FIRST_RECIPE
+    assert recipe_arguments(load_recipe(FIRST_RECIPE).tokenizer) == FIRST_RECIPE

@@ -37,7 +37,6 @@ def prepare(
     from rich.console import Console
     from rich.table import Table
 
-    from fabula.recipe.presets import first_recipe
     from fabula.text.prepare import prepare as prepare_folder
 
     with _Bar() as bar:
@@ -62,8 +61,17 @@ def prepare(
         console.print(f"GPT-2 token counts {made.manifest.gpt2_lengths}", soft_wrap=True)
     num_bytes = sum(facts.num_bytes for facts in made.manifest.splits.values())
     console.print(f"{made.seconds:.1f} s, {num_bytes / 1e6 / made.seconds:.1f} MB/s.")
-    data = shlex.quote(str(made.folder))
-    print(f"\nNext: fabula train {first_recipe(made.tokenization.name)} --data {data} --out runs/first")
+    recipe = recipe_arguments(made.tokenization.name)
+    print(f"\nNext: fabula train {recipe} --data {shlex.quote(str(made.folder))} --out runs/first")
+
+
+def recipe_arguments(tokenizer: str) -> str:
+    """What to write behind `fabula train` where stories are tokenized so: a recipe, and a setting if it takes one."""
+    import shlex
+
+    from fabula.recipe.presets import FIRST_RECIPE, recipe_reading
+
+    return recipe_reading(tokenizer) or f"{FIRST_RECIPE} --set {shlex.quote(f'tokenizer={tokenizer}')}"
 
 
 class _Bar:

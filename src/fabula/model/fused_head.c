@@ -1,5 +1,6 @@
 // What lies between the matrix products of the output head, where the compiler's code for it passes over memory several
-// times. Each row of logits is read from memory once, worked on in the cache, and written once, in place.
+// times. Each row of logits is read from memory once, worked on in the cache, and written once, in place. fused.py
+// calls it.
 //
 // Numbers in place are bfloat16; everything is computed in float32. Threads share rows, and no sum depends on how many
 // there are.

@@ -127,8 +127,8 @@ class Attention(nn.Module):
 def causal_attention(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, scale: float, window: int) -> Tensor:
     """Causal attention over whole rows; `window` > 0 lets each token see the last `window`, itself included.
 
-    Keys and values are repeated for grouped queries. A window that is not shorter than the row changes nothing
-    and costs nothing.
+    Each key/value head serves a group of query heads. A window that is not shorter than the row changes nothing and
+    costs nothing.
     """
     if fused.fuses(q_BHTE.device.type, q_BHTE.dtype):
         return fused_attention.causal_attention(q_BHTE, k_BKTE, v_BKTE, scale, window)

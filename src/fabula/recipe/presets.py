@@ -1,7 +1,6 @@
 """Recipes by name: a whole recipe (gemma3-nano), a tier, TIER/PHASE with a phase of the seeds' ladder, or a TOML file
 of one's own."""
 
-import shlex
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -58,10 +57,10 @@ def load_recipe(name: str) -> Recipe:
     return load_ladder("seeds").recipe(tier, phase or DEFAULT_PHASE)
 
 
-def first_recipe(tokenizer: str) -> str:
-    """What to write behind `fabula train` where stories are tokenized so: a recipe, and a setting if it takes one."""
-    fitting = (name for name in (FIRST_RECIPE, *recipe_names()) if load_recipe(name).tokenizer == tokenizer)
-    return next(fitting, f"{FIRST_RECIPE} --set {shlex.quote(f'tokenizer={tokenizer}')}")
+def recipe_reading(tokenizer: str) -> str | None:
+    """The name of the first recipe, FIRST_RECIPE before all others, whose tokenizer this is."""
+    names = (FIRST_RECIPE, *recipe_names())
+    return next((name for name in names if load_recipe(name).tokenizer == tokenizer), None)
 
 
 def load_tier(tier: str) -> dict[str, Any]:
