@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fabula.findings.diagnose import diagnose, lint
-from fabula.findings.effect_words import as_finding, sentence_with_reach, signed
+from fabula.findings.effect_words import as_finding, lower_or_higher, sentence_with_reach, signed
 from fabula.findings.effects import Effect, Final, effect, with_holm
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Recipe
@@ -125,16 +125,14 @@ def hidden() -> str:
     return (
         f"`{tier.name}` on 4,000 TinyStories, {info['layout']['epochs']:.1f} epochs, with {share:.0%} of the tokens "
         f"hidden and with none, {asked.num_runs} runs scored on `tune`: {sentence_with_reach(asked)} "
-        f"{_on_story(asked)} Held-out above training loss at the end: {gaps['all-seen']:.2f} nats with "
-        f"every token seen, {gaps['hidden']:.2f} with some hidden. ([report](ladders/{HIDDEN.name}/report.md))"
+        f"{_on_story(asked)} At the end the validation loss is {gaps['all-seen']:.2f} nats above "
+        f"the training loss with every token seen, and {gaps['hidden']:.2f} nats above it with some hidden. ([report](ladders/{HIDDEN.name}/report.md))"
     )
 
 
 def _on_story(asked: Effect) -> str:
     """What the other yardstick says."""
-    paired = asked.comparisons["story"].paired
-    interval = "" if paired.low is None or paired.high is None else f" ({signed(paired.low)} to {signed(paired.high)})"
-    return f"On `story` {signed(paired.mean)}{interval}."
+    return f"On `story` it is {lower_or_higher(asked.comparisons['story'].paired)}."
 
 
 def _gap(run: Run) -> float:

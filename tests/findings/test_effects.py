@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fabula.findings.contrasts import Contrast, Recipe, across_tiers, contrasts
-from fabula.findings.effect_words import as_finding, conditions, sentence, signed, verdict_words
+from fabula.findings.effect_words import as_finding, conditions, lower_or_higher, sentence, signed, verdict_words
 from fabula.findings.effects import Effect, Final, answer, effect, with_holm
-from fabula.findings.statistics import mean_interval
+from fabula.findings.statistics import Interval, mean_interval
 
 
 def finals(
@@ -132,6 +132,21 @@ def test_a_true_minus() -> None:
     assert signed(0.5) == "+0.500"
 
 
+def test_within_a_sentence_the_signs_agree() -> None:
+    """A difference and its interval are counted in one direction, which a word names; across zero both are named."""
+    assert lower_or_higher(Interval(-1.22, -1.882, -0.558, 0.01, 3), "nats per token") == (
+        "lower by 1.220 nats per token (95 % interval 0.558 to 1.882)"
+    )
+    assert lower_or_higher(Interval(1.22, 0.558, 1.882, 0.01, 3)) == "higher by 1.220 (95 % interval 0.558 to 1.882)"
+    assert lower_or_higher(Interval(-0.01, -0.05, 0.03, 0.5, 3)) == (
+        "lower by 0.010 (95 % interval from 0.030 higher to 0.050 lower)"
+    )
+    assert lower_or_higher(Interval(0.01, -0.03, 0.05, 0.5, 3)) == (
+        "higher by 0.010 (95 % interval from 0.030 lower to 0.050 higher)"
+    )
+    assert lower_or_higher(Interval(-0.5, None, None, None, 1)) == "lower by 0.500"
+
+
 SUBSETS = {
     "start": (), "a": ("a",), "b": ("b",), "c": ("c",), "a+b": ("a", "b"), "a+c": ("a", "c"), "b+c": ("b", "c"),
     "all": ("a", "b", "c"),
@@ -188,11 +203,17 @@ def test_a_main_effect_that_hangs_on_another_change_says_so() -> None:
     }
     told = with_holm([answer(each, runs) for each in contrasts("basic", FACTORIAL)])
     a, b, c, both, *_ = told
-    assert sentence(a).startswith("`a` improved the loss by 2.000")
-    assert conditions(a, told) == "It is not the same everywhere: −3.000 with `b` and −1.000 without it."
-    assert conditions(b, told).startswith("It is not the same everywhere: −2.000 with `a` and ")
+    assert sentence(a).startswith(
+        "`a` improved the loss: with it the loss on `stream` is lower by 2.000 nats per token"
+    )
+    assert conditions(a, told) == (
+        "It is not the same everywhere: it lowers the loss by 3.000 with `b` and by 1.000 without it."
+    )
+    assert conditions(b, told).startswith("It is not the same everywhere: it lowers the loss by 2.000 with `a` and ")
     assert conditions(c, told) == conditions(both, told) == ""
-    assert "`a` and `b` are better together than their effects added up: the effect of `b` is −2.000" in sentence(both)
+    assert sentence(both).startswith(
+        "`a` and `b` are better together than their effects added up: on `stream`, `b` lowers the loss by 2.000 with"
+    )
 
 
 def test_a_main_effect_is_paired_by_seed_over_all_recipes() -> None:
@@ -243,8 +264,11 @@ def test_how_an_effect_differs_between_tiers() -> None:
     each = with_holm([answer(asked, runs)])[0]
     assert each.name == "y × large"
     assert each.comparisons["stream"].paired.mean == pytest.approx(-0.595 + 0.0966667, abs=1e-5)
-    assert verdict_words(each) == "does more"
-    assert sentence(each).startswith("`y` does more on `large` than on `small`: its effect is −0.595 on `large`")
+    assert verdict_words(each) == "helps more"
+    assert sentence(each).startswith(
+        "`y` helps more on `large` than on `small`: on `stream`, it lowers the loss by 0.595 on `large` and by 0.097 "
+        "on `small`, a difference of 0.498 (95 % interval "
+    )
 
 
 def test_a_run_that_failed_is_told_and_the_rest_gets_no_verdict() -> None:

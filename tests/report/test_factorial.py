@@ -63,9 +63,13 @@ def test_the_page_says_effects_interactions_and_noise(twin: str) -> None:
     )
     assert "24 runs (1 tier, 3 changes with and without each other, 3 seeds)" in twin
     assert "Among 14 claims with one error rate" in twin
-    assert re.search(r"`init` \*\*improved\*\* the loss by \d\.\d+ on `stream`, averaged over 4 pairs of recipes", twin)
+    assert re.search(
+        r"`init` \*\*improved\*\* the loss: with it the loss on `stream` is lower by \d\.\d+ nats per token "
+        r"\(95 % interval \d\.\d+ to \d\.\d+; 3 seeds\), averaged over 4 pairs of recipes",
+        twin,
+    )
     assert "### What the changes do to each other" in twin
-    assert re.search(r"the effect of `packed` is −\d\.\d+ with `init` and −\d\.\d+ without it", twin)
+    assert re.search(r"on `stream`, `packed` lowers the loss by \d\.\d+ with `init` and by \d\.\d+ without it", twin)
     assert re.search(r"the loss before the first update went from 123\.\d+ to 10\.8\d", twin)
     assert "How smooth the end was" in twin
 
@@ -85,9 +89,14 @@ def test_an_effect_that_hangs_on_another_change_is_told_with_and_without_it(tmp_
     harm = {f"{cell}_{seed}": {"end": end} for cell, end in ends.items() for seed in range(3)}
     folder = write_ladder(tmp_path / "ladder", ladder=load_ladder("factorial"), **harm)
     twin = render_markdown(make_document(read_ladder([folder])))
-    told = r"It is not the same everywhere: −0\.\d+ with `init` and \+\d\.\d+ without it\."
+    told = (
+        r"It is not the same everywhere: it lowers the loss by 0\.\d+ with `init` and raises it by \d\.\d+ without it\."
+    )
     assert re.search(rf"- `cosine` made it worse, at this scale and learning rate\. {told}", twin)
-    assert re.search(rf"- `cosine` made the loss worse by \d.*{told} Cause not measured\.", twin)
+    assert re.search(
+        rf"- `cosine` made the loss worse: with it the loss on `stream` is higher by \d.*{told} Cause not measured\.",
+        twin,
+    )
 
 
 def test_stories_grow_under_the_recipe_that_ended_lowest(twin: str) -> None:
@@ -100,8 +109,8 @@ def test_how_smooth_the_end_was_is_an_effect_too(folder: Path) -> None:
     said = summary([folder])
     assert [each["evidence"]["phases"] for each in said["roughness"]] == [["init"], ["cosine"], ["packed"]]
     for each in said["roughness"]:
-        word = {"improved": "smoother", "worse": "rougher"}.get(each["evidence"]["verdict"], "No evidence")
-        assert word in each["sentence"] and "% of the loss to" in each["sentence"]
+        word = {"improved": "less noisy", "worse": "noisier"}.get(each["evidence"]["verdict"], "No evidence")
+        assert word in each["sentence"] and "% from step to step, against" in each["sentence"]
     assert {each["protocol"] for each in said["noise"]} == {"stream", "story"}
 
 
@@ -140,7 +149,9 @@ def test_what_the_whole_recipe_loses_without_each_change(tmp_path: Path) -> None
     assert [(each["evidence"]["before"], each["evidence"]["after"]) for each in said["effects"]] == [
         ("without-init", "whole"), ("without-cosine", "whole"), ("without-packed", "whole"), ("baseline", "whole"),
     ]  # fmt: skip
-    assert said["effects"][0]["sentence"].startswith("`init` improved the whole recipe by 1.8")
+    assert said["effects"][0]["sentence"].startswith(
+        "`init` improved the whole recipe: with it the loss on `stream` is lower by 1.8"
+    )
     twin = render_markdown(make_document(read_ladder([folder])))
     assert "### Every recipe" in twin and "whole against without-init" in twin
 

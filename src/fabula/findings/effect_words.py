@@ -5,21 +5,49 @@ from dataclasses import replace
 from typing import Any
 
 from fabula.findings.effects import Comparison, Effect
+from fabula.findings.statistics import Interval
 from fabula.record.finding import Finding
 
 MINUS = "\N{MINUS SIGN}"
 REACH = "at this scale and learning rate"
 """How far any verdict reaches."""
+UNIT = "nats per token"
 _WORDS = {
     "factorial": ("better together", "worse together"),
-    "tiers": ("does more", "does less"),
+    "tiers": ("helps more", "helps less"),
 }
 """Of interactions: what a difference below zero is called, and one above."""
 
 
 def signed(value: float) -> str:
-    """A difference with its sign, three decimals, and a true minus."""
+    """A difference with its sign, three decimals, and a true minus: for the cells of tables."""
     return f"{value:+.3f}".replace("-", MINUS)
+
+
+def lower_or_higher(paired: Interval, unit: str = "", after: str = "") -> str:
+    """A difference of losses for a sentence, with its interval counted the same way: `lower by 1.220 nats per token
+    (95 % interval 0.558 to 1.882)`. An interval across zero names both directions. `after` follows the interval."""
+    word, other = ("higher", "lower") if paired.mean > 0 else ("lower", "higher")
+    said = f"{word} by {abs(paired.mean):.3f}{f' {unit}' if unit else ''}"
+    if paired.low is None or paired.high is None:
+        return said
+    low, high = _outward(paired)
+    if low < 0:
+        return f"{said} (95 % interval from {-low:.3f} {other} to {high:.3f} {word}{after})"
+    return f"{said} (95 % interval {low:.3f} to {high:.3f}{after})"
+
+
+def _outward(paired: Interval) -> tuple[float, float]:
+    """The ends of an interval, counted in the direction of its mean."""
+    assert paired.low is not None and paired.high is not None, "asked only where there is an interval"
+    return (paired.low, paired.high) if paired.mean > 0 else (-paired.high, -paired.low)
+
+
+def _under_both(together: float, apart: float, conditions: tuple[str, str]) -> str:
+    """An effect under each of two conditions: `lowers the loss by 0.500 with `a` and by 0.300 without it`."""
+    verb, other = ("raises" if value > 0 else "lowers" for value in (together, apart))
+    again = "by" if other == verb else f"{other} it by"
+    return f"{verb} the loss by {abs(together):.3f} {conditions[0]} and {again} {abs(apart):.3f} {conditions[1]}"
 
 
 def verdict_words(each: Effect) -> str:
@@ -33,10 +61,10 @@ def sentence(each: Effect) -> str:
     """The answer in one sentence, with its interval; without a verdict, why there is none."""
     told = each.headline
     if told is None:
-        return f"{_question(each)}: no verdict, {each.reason}."
+        return f"{_question(each)}: no verdict, because {each.reason}."
     if each.verdict == "no verdict":
-        return f"{_question(each)}: {_numbers(each, told)}; no verdict: {each.reason}."
-    numbers = f"{_numbers(each, told)} ({_interval(each, told)})."
+        return f"{_question(each)}: {_numbers(each, told)}. No verdict, because {each.reason}."
+    numbers = f"{_numbers(each, told)}."
     if each.verdict == "no evidence":
         return f"{_no_evidence(each)}: {numbers}"
     if each.verdict == "depends on the protocol":
@@ -44,7 +72,7 @@ def sentence(each: Effect) -> str:
         if each.kind == "interaction":
             return f"Whether {_condition_matters(each)} depends on the protocol ({parts}): {numbers}"
         return f"What {_changed(each)} does depends on the protocol ({parts}): {numbers}"
-    return _verdict_sentence(each, told)
+    return f"{_verdict_words(each)}: {numbers}"
 
 
 def sentence_with_reach(each: Effect) -> str:
@@ -70,7 +98,7 @@ def conditions(each: Effect, effects: Sequence[Effect]) -> str:
             continue
         (condition,) = set(phases) - {phase}
         mean, half = each.headline.paired.mean, told.paired.mean / 2
-        parts.append(f"{signed(mean + half)} with `{condition}` and {signed(mean - half)} without it")
+        parts.append(f"it {_under_both(mean + half, mean - half, (f'with `{condition}`', 'without it'))}")
     return f"It is not the same everywhere: {'; '.join(parts)}." if parts else ""
 
 
@@ -111,55 +139,53 @@ def _no_evidence(each: Effect) -> str:
 
 
 def _numbers(each: Effect, told: Comparison) -> str:
-    """The mean, and of an interaction the two effects that it is the difference of."""
-    contrast, mean = each.contrast, told.paired.mean
+    """The mean with its interval, and of an interaction the two effects that it is the difference of."""
+    contrast, seeds = each.contrast, f"; {len(each.seeds)} seeds"
     if contrast.kind == "interaction" and told.together is not None and told.apart is not None:
         conditions = (
             (f"on `{contrast.tiers[1]}`", f"on `{contrast.tiers[0]}`")
             if contrast.design == "tiers"
             else (f"with `{contrast.phases[0]}`", "without it")
         )
-        what = "its effect" if len(contrast.phases) < 3 else "their interaction"
-        if contrast.design == "factorial" and len(contrast.phases) == 2:
-            what = f"the effect of {_changed(each)}"
+        what = "it" if contrast.design == "tiers" else _changed(each)
+        if contrast.kind == "interaction" and len(contrast.phases) > 2:
+            what = "their interaction"
         return (
-            f"{what} is {signed(told.together)} {conditions[0]} and {signed(told.apart)} {conditions[1]} on "
-            f"`{told.protocol}`, a difference of {signed(mean)}"
+            f"on `{told.protocol}`, {what} {_under_both(told.together, told.apart, conditions)}, a difference of "
+            f"{_size(told.paired, seeds)}"
         )
-    direction = "below" if mean < 0 else "above"
+    loss, difference = f"loss on `{told.protocol}`", lower_or_higher(told.paired, UNIT, seeds)
     if contrast.design == "factorial":
-        pairs = len(contrast.weights) // 2
-        return f"{signed(mean)} on `{told.protocol}`, averaged over {pairs} pairs of recipes"
-    return f"it ended {abs(mean):.3f} {direction} `{each.before}` on `{told.protocol}`"
+        return f"with it the {loss} is {difference}, averaged over {len(contrast.weights) // 2} pairs of recipes"
+    if contrast.design == "leave-one-out":
+        return f"with it the {loss} is {difference}"
+    without = "" if each.verdict in ("improved", "worse") else f" than that of `{each.before}`"
+    return f"its {loss} is {difference.replace(' by ', f'{without} by ', 1)}"
 
 
-def _interval(each: Effect, told: Comparison) -> str:
-    assert told.paired.low is not None and told.paired.high is not None, "a verdict has its interval"
-    return f"95 % interval {signed(told.paired.low)} to {signed(told.paired.high)}, {len(each.seeds)} seeds"
+def _size(paired: Interval, after: str) -> str:
+    """The size of a difference without its direction, which the sentence has told."""
+    if paired.low is None or paired.high is None:
+        return f"{abs(paired.mean):.3f}"
+    low, high = _outward(paired)
+    return f"{abs(paired.mean):.3f} (95 % interval {low:.3f} to {high:.3f}{after})".replace("-", MINUS)
 
 
-def _verdict_sentence(each: Effect, told: Comparison) -> str:
-    contrast, size, numbers = each.contrast, f"{abs(told.paired.mean):.3f}", _numbers(each, told)
-    improved = each.verdict == "improved"
-    closing = f"({_interval(each, told)})."
+def _verdict_words(each: Effect) -> str:
+    """What was found, before its numbers."""
+    contrast, improved = each.contrast, each.verdict == "improved"
     if contrast.design == "tiers":
-        words = verdict_words(each)
-        return f"{_changed(each)} {words} on `{contrast.tiers[1]}` than on `{contrast.tiers[0]}`: {numbers} {closing}"
+        return f"{_changed(each)} {verdict_words(each)} on `{contrast.tiers[1]}` than on `{contrast.tiers[0]}`"
     if contrast.kind == "interaction" and len(contrast.phases) == 2:
-        return f"{_names(contrast.phases)} are {verdict_words(each)} than their effects added up: {numbers} {closing}"
+        return f"{_names(contrast.phases)} are {verdict_words(each)} than their effects added up"
     if contrast.kind == "interaction":
         rest = _names(contrast.phases[1:])
-        return f"With `{contrast.phases[0]}`, {rest} are {verdict_words(each)} than without it: {numbers} {closing}"
+        return f"With `{contrast.phases[0]}`, {rest} are {verdict_words(each)} than without it"
     if contrast.design == "factorial":
-        what = "improved the loss" if improved else "made the loss worse"
-        pairs = f"averaged over {len(contrast.weights) // 2} pairs of recipes"
-        return f"{_changed(each)} {what} by {size} on `{told.protocol}`, {pairs} {closing}"
+        return f"{_changed(each)} {'improved the loss' if improved else 'made the loss worse'}"
     if contrast.design == "leave-one-out":
-        what = "improved the whole recipe" if improved else "made the whole recipe worse"
-        against = f"on `{told.protocol}`, against the same without it"
-        return f"{_changed(each)} {what} by {size} {against} {closing}"
-    word = "improved on" if improved else "is worse than"
-    return f"{_changed(each)} {word} `{each.before}` by {size} on `{told.protocol}` {closing}"
+        return f"{_changed(each)} {'improved the whole recipe' if improved else 'made the whole recipe worse'}"
+    return f"{_changed(each)} {'improved on' if improved else 'is worse than'} `{each.before}`"
 
 
 def as_finding(each: Effect) -> Finding:
@@ -205,23 +231,21 @@ def _protocol(comparison: Comparison) -> dict[str, Any]:
     return numbers
 
 
-ROUGHNESS_WORDS = {"improved": "smoother", "worse": "rougher"}
+ROUGHNESS_WORDS = {"improved": "less noisy", "worse": "noisier"}
 
 
 def roughness_sentence(each: Effect) -> str:
-    """What a change did to the scatter of the training loss at the end, in percent of the loss."""
+    """What a change did to the noise of the training loss at the end, in percent of the loss."""
     told = each.headline
     if told is None:
-        return f"{_question(each)}: nothing to say of the end, {each.reason}."
+        return f"{_question(each)}: nothing is known of the noise at the end, because {each.reason}."
     before, after = (100 * sum(side) / len(side) for side in (told.before, told.after))
-    size = f"{before:.2f} % of the loss to {after:.2f} %"
+    size = f"the training loss varied by {after:.2f} % from step to step, against {before:.2f} % without it"
     if each.verdict == "no verdict":
-        return f"{_question(each)}: the scatter at the end went from {size}; no verdict: {each.reason}."
+        return f"{_question(each)}: at the end {size}. No verdict, because {each.reason}."
     if each.verdict == "no evidence":
-        return f"No evidence that {_changed(each)} changed how smooth the end was: its scatter went from {size}."
-    return (
-        f"{_changed(each)} made the end of the training {ROUGHNESS_WORDS[each.verdict]}: its scatter went from {size}."
-    )
+        return f"No evidence that {_changed(each)} changed the noise at the end: {size}."
+    return f"{_changed(each)} made the end of the training {ROUGHNESS_WORDS[each.verdict]}: {size}."
 
 
 def roughness_finding(each: Effect) -> Finding:

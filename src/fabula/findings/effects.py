@@ -157,9 +157,9 @@ def answer(contrast: Contrast, finals: Finals, protocols: Sequence[str] = PROTOC
     whole = tuple(seed for seed in seeds if all(runs[seed].is_finite for runs in by_seed.values()))
     reason = ""
     if lost:
-        reason = f"the loss of {_listed(lost)} did not stay finite, and the rest would flatter it"
+        reason = f"the loss of {_listed(lost)} did not stay finite, and a mean without it would look too good"
     if not whole:
-        return Effect(contrast, (), {}, reason or "no seed has finished all that it compares")
+        return Effect(contrast, (), {}, reason or "no seed has finished every run that it compares")
     comparisons: dict[str, Comparison] = {}
     for protocol in protocols:
         key = protocol + contrast.at
@@ -168,7 +168,10 @@ def answer(contrast: Contrast, finals: Finals, protocols: Sequence[str] = PROTOC
             continue
         rulers = {run.rulers.get(key, "") for run in runs}
         if len(rulers) > 1:
-            reason = reason or f"the rulers of `{protocol}` differ: another text, rule or context was measured"
+            reason = (
+                reason
+                or f"the losses on `{protocol}` were measured by different rulers (another text, rule or context)"
+            )
             continue
         losses = {place: [runs[seed].losses[key] for seed in whole] for place, runs in by_seed.items()}
         comparisons[protocol] = _compare(protocol, rulers.pop(), contrast, losses)
@@ -181,7 +184,7 @@ def answer(contrast: Contrast, finals: Finals, protocols: Sequence[str] = PROTOC
         if max(positions) - min(positions) > SAME_POSITIONS * max(positions):
             reason = reason or f"the recipes of {tier} were trained on unequal numbers of positions"
     if len(whole) == 1:
-        reason = reason or "one seed only"
+        reason = reason or "there is one seed only"
     return Effect(contrast, whole, comparisons, reason)
 
 

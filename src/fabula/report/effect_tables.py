@@ -15,8 +15,8 @@ TONES: dict[str, Tone] = {
     "depends on the protocol": "warning",
     "better together": "note",
     "worse together": "note",
-    "does more": "note",
-    "does less": "note",
+    "helps more": "note",
+    "helps less": "note",
 }
 """Verdict in words -> colour. An interaction is neither good nor bad news."""
 BESIDE = (
@@ -183,7 +183,7 @@ def roughness_table(tier: TierView) -> Table | None:
         told = each.comparisons[ROUGHNESS]
         mean, low, high = (_points(value) for value in (told.paired.mean, told.paired.low, told.paired.high))
         verdict = ROUGHNESS_WORDS.get(each.verdict, each.verdict)
-        tone: Tone = "good" if verdict == "smoother" else "unknown" if verdict.startswith("no") else "warning"
+        tone: Tone = "good" if each.verdict == "improved" else "unknown" if verdict.startswith("no") else "warning"
         spans: list[Part] = [toned(verdict, tone)]
         if each.reason:
             spans.append(quiet(each.reason, own_line=True))

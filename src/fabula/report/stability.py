@@ -9,33 +9,47 @@ from fabula.report.views import LadderView, PhaseView, RunView
 from fabula.report.wording import seeds_text, slug
 
 RULE = (
-    "Stability, a run: diverged when the loss rose and did not come back, or the record ends in a value that is not "
-    "finite; recovered when it came back, but later than after two evaluations or 2 % of the run; spikes when it was "
-    "back sooner; stable when none of these was found in any loss curve."
+    "Stability of a run: no spikes, if no loss curve left its level; spikes, if one did and was back within two "
+    "evaluations or 2 % of the run; recovered, if that took longer; diverged, if the loss did not come back, or the "
+    "record ends in a value that is not finite. A run that failed in another way is named by it: gradients exploded, "
+    "learned nothing, or failed with an error."
 )
 EPISODES = ("divergence", "spike", "non_finite", "gradient_explosion")
 """Kinds that get a row of their own in the timeline."""
+FAILED = {
+    "divergence": "diverged",
+    "non_finite": "diverged",
+    "gradient_explosion": "gradients exploded",
+    "plateau": "learned nothing",
+}
+"""What a failed run is called, by the kinds that are failures. The verdict counts these failures too, so that the two
+never disagree."""
+STOPPED = "failed"
+"""Any other failure: the run ended with an error."""
+CALM = "no spikes"
+NOT_KNOWN = "not known"
 TONES: dict[str, Tone] = {
-    "diverged": "failure",
+    **dict.fromkeys([*FAILED.values(), STOPPED], "failure"),
     "recovered": "warning",
     "spikes": "warning",
-    "stable": "good",
-    "not known": "unknown",
+    CALM: "good",
+    NOT_KNOWN: "unknown",
 }
 
 
 def stability_of(view: RunView) -> str:
-    """One of diverged, recovered, spikes, stable, not known."""
+    """One of TONES. A run has a failure here exactly where its verdict is `failed`."""
     if view.diagnosis is None:
-        return "not known"
+        return NOT_KNOWN
     diagnosis = view.diagnosis
-    if any(finding.severity == "failure" for finding in diagnosis.of("divergence", "non_finite")):
-        return "diverged"
+    failures = {finding.kind for finding in diagnosis.findings if finding.severity == "failure"}
+    if failures:
+        return next((word for kind, word in FAILED.items() if kind in failures), STOPPED)
     if diagnosis.of("divergence"):
         return "recovered"
     if diagnosis.of("spike", "non_finite"):
         return "spikes"
-    return "stable" if diagnosis.of("stable") else "not known"
+    return CALM if diagnosis.of("stable") else NOT_KNOWN
 
 
 def stability_cell(views: Iterable[RunView], name_phase: bool) -> Rich:
@@ -47,7 +61,7 @@ def stability_cell(views: Iterable[RunView], name_phase: bool) -> Rich:
         if not there:
             continue
         told = f"{state} in {len(there)} of {len(runs)} runs" if len(runs) > 1 else state
-        if state not in ("stable", "not known") and len(runs) > 1:
+        if state not in (CALM, NOT_KNOWN) and len(runs) > 1:
             told += f" ({_named(there, name_phase)})"
         spans.append(toned(told, tone, own_line=bool(spans)))
     return rich(*spans) if spans else rich(toned("not run", "unknown"))
