@@ -27,7 +27,7 @@ def shown(display: Display) -> str:
 @pytest.fixture
 def display() -> Display:
     made = Display()
-    made.console = Console(file=io.StringIO(), width=80)
+    made.console = Console(file=io.StringIO(), width=80, soft_wrap=True)
     return made
 
 

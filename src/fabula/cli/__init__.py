@@ -5,10 +5,11 @@ Commands import what they need inside their bodies, so that `fabula --help` load
 
 import errno
 import sys
-from typing import Any
+from typing import Annotated
 
 import typer
 
+from fabula import __version__
 from fabula.cli.demo import demo
 from fabula.cli.diagnose import diagnose
 from fabula.cli.export import export
@@ -17,18 +18,46 @@ from fabula.cli.ladder import ladder
 from fabula.cli.prepare import prepare
 from fabula.cli.recipes import recipes
 from fabula.cli.report import report
+from fabula.cli.terminal import is_plain, make_streams_tolerant, tell
 from fabula.cli.train import train
+from fabula.cli.usage import Commands, UsageError, usage
 from fabula.errors import InputError
 
 app = typer.Typer(
     name="fabula",
-    add_completion=False,
+    cls=Commands,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train small language models from scratch, and show with evidence what made them good.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"fabula {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _fabula(
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", is_eager=True, callback=_print_version, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Train small language models from scratch, and show with evidence what made them good."""
+
+
 for command in (demo, prepare, train, ladder, generate, diagnose, report, export, recipes):
     app.command()(command)
+
+
+@app.command(name="help")
+def _help(
+    name: Annotated[str | None, typer.Argument(metavar="[COMMAND]", help="The command to explain.")] = None,
+) -> None:
+    """Explain a command, or list all of them."""
+    raise typer.Exit(run(["--help"] if name is None else [name, "--help"]))
+
 
 STOPPED = 130
 """Exit code of a process that Ctrl-C ended: 128 and the number of SIGINT."""
@@ -36,29 +65,30 @@ STOPPED = 130
 MAKING = {"torch", "tokenizers", "tiktoken", "pyarrow"}
 """What the extra `train` installs beside the base package."""
 
-
 UNFIT_PLACE = {
     errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG,
 }  # fmt: skip
 """What the system says of a folder that is not ours, is none, is full, or cannot be called so."""
 
-UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-"""A wrong command line, as Typer raises it; newer versions of Typer have no public name for it."""
-
 
 def main() -> None:
     """Run the command line. Wrong input: one line, exit 2. A stop from the keyboard: exit 130."""
+    make_streams_tolerant()
     raise SystemExit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    if is_plain():
+        _help_without_styles()
     try:
         # Outside its standalone mode Typer returns the code of typer.Exit, and raises usage errors instead of drawing
         # a box around them.
-        code = app(arguments or ["--help"], prog_name="fabula", standalone_mode=False)
+        code = app(
+            arguments or ["--help"], prog_name="fabula", standalone_mode=False, color=False if is_plain() else None
+        )
     except UsageError as error:
-        return _wrong(_usage(error))
+        return _wrong(usage(error, arguments))
     except InputError as error:
         return _wrong(str(error))
     except ModuleNotFoundError as error:
@@ -75,10 +105,12 @@ def run(arguments: list[str]) -> int:
 
 
 def _wrong(message: str) -> int:
-    print(f"fabula: {' '.join(message.split())}", file=sys.stderr)
+    tell(f"fabula: {' '.join(message.split())}", stderr=True)
     return 2
 
 
-def _usage(error: Any) -> str:
-    command = error.ctx.command_path if error.ctx else "fabula"
-    return f"{error.format_message().rstrip('.')}; see: {command} --help"
+def _help_without_styles() -> None:
+    """Typer draws its help with rich, which takes the colours away for NO_COLOR but leaves the bold letters."""
+    from typer import rich_utils
+
+    rich_utils.COLOR_SYSTEM = None

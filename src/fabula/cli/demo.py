@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from fabula.cli.terminal import tell
+
 NUM_STORIES = 20_000
 
 
@@ -17,8 +19,6 @@ def demo(
 
     Four phases, three seeds, no network: minutes on a laptop. Call it again to continue after an interruption.
     """
-    from rich.console import Console
-
     from fabula.cli.ladder import run_ladder
     from fabula.recipe.ladder import load_ladder, plan_runs
     from fabula.text.prepare import prepare
@@ -28,7 +28,7 @@ def demo(
     planned = plan_runs(plan, plan.tiers, phases, plan.seeds, plan.scale)
     stories, ladder_folder = out / "stories", out / "ladder"
     if not stories.exists():
-        Console(stderr=True).print(f"Telling {NUM_STORIES:,} stories from the built-in grammar ...")
+        tell(f"Telling {NUM_STORIES:,} stories from the built-in grammar ...", stderr=True)
         prepare("grammar", stories, tokenizer=planned[0].recipe.tokenizer, validation="0.02", limit=NUM_STORIES)
     page = out / "report.html"
     command = f"fabula demo --out {shlex.quote(str(out))}"

@@ -2,15 +2,14 @@
 
 import datetime
 import math
-import sys
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from fabula.cli.signals import StopRequest
+from fabula.cli.terminal import make_console
 from fabula.recipe.schema import Recipe
 from fabula.train.choices import Choice
 from fabula.train.observer import Observer
@@ -29,7 +28,7 @@ class Display(Observer):
     def __init__(self) -> None:
         self.title = ""
         """What stands before the name of the next recipe: which run of a ladder it is."""
-        self.console = Console(file=sys.stderr, highlight=False)
+        self.console = make_console(stderr=True)
         self._stop = StopRequest()
         self._progress: Progress | None = None
         self._task = TaskID(0)
@@ -56,13 +55,13 @@ class Display(Observer):
             self._progress = None
 
     def notice(self, text: str) -> None:
-        self.console.print(Text(text, style="yellow"), soft_wrap=True)
+        self.console.print(Text(text, style="yellow"))
 
     def planned(self, recipe: Recipe, choices: dict[str, Choice], estimate: Estimate) -> None:
         self.close()
         if choices != self._shown_choices:  # a ladder's runs make the same ones
             for name, choice in choices.items():
-                self.console.print(Text(f"{name}: {choice}", style="dim"), soft_wrap=True)
+                self.console.print(Text(f"{name}: {choice}", style="dim"))
             self._shown_choices = dict(choices)
         self._num_steps, self._val_loss, self._rate, self._last_line = recipe.steps, "", 0.0, -math.inf
         text = Text(self.title)
@@ -70,7 +69,7 @@ class Display(Observer):
         text.append(
             f": {recipe.steps:,} steps of {recipe.positions_per_step:,} positions, about {duration(estimate.total)}"
         )
-        self.console.print(text, soft_wrap=True)
+        self.console.print(text)
         self._estimate = estimate
 
     def begun(self, step: int) -> None:
@@ -80,7 +79,7 @@ class Display(Observer):
         far = finish.date() > datetime.date.today()
         where = f"goes on after step {step:,}, " if step else ""
         self.console.print(f"{where}finished at about {finish:{'%A %H:%M' if far else '%H:%M'}}", style="dim")
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.console.is_dumb_terminal:
             self._progress = Progress(
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
@@ -101,9 +100,7 @@ class Display(Observer):
         elif line["seconds"] - self._last_line > QUIET_SECONDS:
             self._last_line = line["seconds"]
             left = line["seconds"] / line["step"] * (self._num_steps - line["step"])
-            self.console.print(
-                f"step {line['step']:,}/{self._num_steps:,}  {text}  {duration(left)} left", soft_wrap=True
-            )
+            self.console.print(f"step {line['step']:,}/{self._num_steps:,}  {text}  {duration(left)} left")
 
     def evaluated(self, line: dict[str, Any]) -> None:
         self._val_loss = f"  validation {line['val_loss_subset']:.3f}"
@@ -111,13 +108,13 @@ class Display(Observer):
         whole = f", whole split {line['val_loss']:.4f}" if line["full"] else ""
         rest = f"  validation {line['val_loss_subset']:.4f}{whole}, training {line['train_loss']:.4f}"
         text.append(rest)
-        self.console.print(text, soft_wrap=True)
+        self.console.print(text)
         if line["step"] == self._num_steps:
             self.close()
 
     def sampled(self, sample: dict[str, Any]) -> None:
         text = Text.assemble(("  " + printable(sample["prompt"]), "dim"), (printable(sample["completion"]), "italic"))
-        self.console.print(text, soft_wrap=not self.console.is_terminal)
+        self.console.print(text)
 
     def stopping(self) -> bool:
         return self._stop.requested

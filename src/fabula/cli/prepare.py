@@ -34,9 +34,9 @@ def prepare(
     """
     import shlex
 
-    from rich.console import Console
     from rich.table import Table
 
+    from fabula.cli.terminal import make_console
     from fabula.text.prepare import prepare as prepare_folder
 
     with _Bar() as bar:
@@ -47,7 +47,7 @@ def prepare(
     for name, facts in made.manifest.splits.items():
         num_tokens = made.tokenization.num_tokens[name]
         table.add_row(name, f"{facts.num_stories:,}", f"{num_tokens:,}", f"{facts.num_bytes:,}")
-    console = Console()
+    console = make_console()
     console.print(table)
     removed = made.manifest.removed
     console.print(
@@ -55,10 +55,9 @@ def prepare(
         f"{removed.train_like_tune:,} from train that are like tune, "
         f"{removed.tune_like_validation:,} from tune that are like validation. Empty stories left out: "
         f"{removed.empty:,}.",
-        soft_wrap=True,
     )
     if made.manifest.gpt2_lengths != "recorded":
-        console.print(f"GPT-2 token counts {made.manifest.gpt2_lengths}", soft_wrap=True)
+        console.print(f"GPT-2 token counts {made.manifest.gpt2_lengths}")
     num_bytes = sum(facts.num_bytes for facts in made.manifest.splits.values())
     console.print(f"{made.seconds:.1f} s, {num_bytes / 1e6 / made.seconds:.1f} MB/s.")
     recipe = recipe_arguments(made.tokenization.name)
@@ -78,15 +77,16 @@ class _Bar:
     """A progress bar on stderr, one line a pass."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+        from fabula.cli.terminal import make_console
 
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=make_console(stderr=True),
         )
         self._task: TaskID | None = None
 

@@ -13,6 +13,24 @@ PRESETS = Path(str(resources.files("fabula.recipe") / "presets"))
 FIRST_RECIPE = "modern-portable"
 """What somebody without a wish of their own is pointed to: the best one that leaves for other programs."""
 DEFAULT_PHASE = "packed"
+PURPOSES = {
+    "modern-portable": "The best small model that other programs can run, too.",
+    "modern": "The best small model that we know; only fabula runs it.",
+    "modern-large": "A larger modern that sees whole stories at once; takes about an hour.",
+    "strong": "GPT-2's shape, well tuned: what modern is compared with.",
+    "llama-nano": "A tiny Llama, for transformers, llama.cpp and Ollama.",
+    "gemma3-nano": "A tiny Gemma 3, for transformers, llama.cpp and Ollama.",
+    "gemma3-nano-seed": "gemma3-nano with the settings of the original Gemma experiment.",
+    "demo": "The small model of fabula demo.",
+    "basic": "The smallest model of the original experiments.",
+    "mid": "The middle model of the original experiments.",
+    "quality": "The largest model of the original experiments.",
+    "gemma3-270m": "Gemma 3 270M as published; for a GPU.",
+    "gemma3-270m-gpt2": "Gemma 3 270M with GPT-2's vocabulary; for a GPU.",
+    "gemma3-270m-gpt2-tied": "The same, with one table for embedding and head; for a GPU.",
+    "gemma3-270m-seed": "The original Gemma experiment, exactly; for a GPU.",
+}
+"""What each tier and whole recipe is for, in the order in which they are shown."""
 SCALED_WITH_STEPS = ("schedule.warmup", "evaluation.every")
 CLOSEST_EVALUATIONS = 20
 """Steps between evaluations that scaling does not go below."""
@@ -33,6 +51,17 @@ def recipe_names() -> list[str]:
 
     endings = ["", *(f"/{phase.name}" for phase in load_ladder("seeds").phases)]
     return [*(tier + ending for tier in tier_names() for ending in endings), *whole_recipe_names()]
+
+
+def purpose(name: str) -> str:
+    """What the recipe called `name` is for, in a line; of a file of one's own, nothing."""
+    from fabula.recipe.ladder import load_ladder
+
+    tier, _, phase = name.partition("/")
+    if not phase or tier not in PURPOSES:
+        return PURPOSES.get(tier, "")
+    change = next((each.change for each in load_ladder("seeds").phases if each.name == phase), "")
+    return f"{PURPOSES[tier].rstrip('.')}, phase {phase}: {change}."
 
 
 def load_recipe(name: str) -> Recipe:
