@@ -60,7 +60,7 @@ def test_wrong_input(run: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             command(run, *arguments)
-    with pytest.raises(InputError, match="is no run folder: it holds no recipe"):
+    with pytest.raises(InputError, match="is not a run folder: it holds no recipe"):
         command(run.parent, "--prompt", "x")
     (run / "recipe.toml").write_text((run / "recipe.toml").read_text().replace("heads = ", "heads = 5 # "))
     with pytest.raises(InputError, match=r"recipe\.toml: .* not a multiple of model\.heads 5"):

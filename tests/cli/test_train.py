@@ -64,7 +64,7 @@ def refused(fabula: Fabula, *arguments: str) -> str:
     ("change", "message"),
     [
         ({"data": "nowhere"}, r"nowhere does not exist; make it with: fabula prepare"),
-        ({"data": "."}, r"holds no manifest\.json, so it is no prepared folder"),
+        ({"data": "."}, r"holds no manifest\.json, so it is not a prepared folder"),
         ({"recipe": "basc"}, r'unknown recipe "basc"; did you mean "basic"\?'),
         (
             {"recipe": "basic"},
@@ -82,7 +82,7 @@ def refused(fabula: Fabula, *arguments: str) -> str:
         ({"more": ["--minutes", "nan"]}, r"--minutes nan: give a number above 0"),
         ({"more": ["--steps", "0"]}, r"'--steps'.*see: fabula train --help"),
         ({"more": ["--sed", "0"]}, r"No such option: --sed.*--seed.*see: fabula train --help"),
-        ({"more": ["--resume"]}, r"run does not exist or is no folder"),
+        ({"more": ["--resume"]}, r"run does not exist or is not a folder"),
         ({"out": "."}, r"\. already exists and is not empty; choose another --out, or continue with --resume"),
         ({"out": "tiny.toml"}, r"tiny\.toml already exists"),
         ({"out": "tiny.toml/run"}, r"tiny\.toml"),
@@ -314,4 +314,6 @@ def test_an_unknown_ladder_names_the_nearest(fabula: Fabula) -> None:
     Path("ladder.toml").write_text(LADDER)
     tiny_file(Path())
     Path("tiny.toml").rename("tier.toml")
-    assert "out exists and is no ladder" in refused(fabula, "ladder", "ladder.toml", "--data", "data", "--out", "out")
+    assert "out exists and is not a ladder" in refused(
+        fabula, "ladder", "ladder.toml", "--data", "data", "--out", "out"
+    )

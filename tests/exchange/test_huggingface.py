@@ -225,7 +225,7 @@ def test_bad_folders_are_one_clear_line(tmp_path: Path) -> None:
     index = good / "model.safetensors.index.json"
     for file in (3, "../run/model.safetensors"):
         index.write_text(json.dumps({"weight_map": {"a": file}}))
-        with pytest.raises(InputError, match="is no file of its folder"):
+        with pytest.raises(InputError, match="is not a file of its folder"):
             load_hf(good)
     index.unlink()
     weights = good / "model.safetensors"

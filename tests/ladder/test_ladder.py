@@ -75,7 +75,7 @@ def test_another_ladder_or_anything_else_is_left_alone(tmp_path: Path) -> None:
             add(tmp_path, description(planned()))
     (tmp_path / "ladder.json").unlink()
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="exists and is no ladder; choose another --out"):
+    with pytest.raises(InputError, match="exists and is not a ladder; choose another --out"):
         add(tmp_path, description(planned()))
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

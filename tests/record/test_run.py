@@ -154,7 +154,7 @@ def test_a_packed_record_reads_like_a_plain_one(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run_is_told_in_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     for content, message in (
-        (None, "does not exist or is no folder"),
+        (None, "does not exist or is not a folder"),
         (b"", "holds no run.json"),
         (b"{", "is not valid JSON"),
         (b"[]", "holds no JSON object"),

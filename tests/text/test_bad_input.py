@@ -120,7 +120,7 @@ def test_a_folder_that_is_something_else_is_not_written_to(tmp_path: Path) -> No
     source = jsonl(tmp_path / "stories.jsonl", made_up(50))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("years of work", encoding="utf-8")
-    with pytest.raises(InputError, match="exists and is no prepared folder"):
+    with pytest.raises(InputError, match="exists and is not a prepared folder"):
         prepare(str(source), tmp_path / "out", tokenizer="bpe:300")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 

@@ -142,11 +142,14 @@ def _show_notes(run: "Run") -> None:
 
 def _extent(run: "Run") -> str:
     """`csv, 50 evaluations, steps 0 to 49,000`."""
+
+    from fabula.record.plural import plural
+
     steps = [
         float(columns["step"][place]) for columns in (run.train, run.evals) for place in range(len(columns["step"]))
     ]
     counts = [(len(run.train["step"]), "training line"), (len(run.evals["step"]), "evaluation")]
-    told = [f"{count:,} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
+    told = [plural(count, word) for count, word in counts if count]
     return ", ".join(
         [
             run.info.get("log_format", "fabula"),

@@ -11,6 +11,7 @@ from rich.text import Text
 from fabula.cli.signals import StopRequest
 from fabula.cli.terminal import make_console
 from fabula.recipe.schema import Recipe
+from fabula.record.plural import plural
 from fabula.train.choices import Choice
 from fabula.train.observer import Observer
 from fabula.train.plan import Estimate
@@ -67,7 +68,7 @@ class Display(Observer):
         text = Text(self.title)
         text.append(recipe.name, style="bold")
         text.append(
-            f": {recipe.steps:,} steps of {recipe.positions_per_step:,} positions, about {duration(estimate.total)}"
+            f": {plural(recipe.steps, 'step')} of {recipe.positions_per_step:,} positions, about {duration(estimate.total)}"
         )
         self.console.print(text)
         self._estimate = estimate

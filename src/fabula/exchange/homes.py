@@ -95,7 +95,7 @@ def _nearest(shape: Model) -> tuple[Family, list[str]]:
     if not shape.gated and family in ("qwen3", "gemma3_text"):
         reasons.append("a feed-forward without a gate")
     if shape.width % shape.heads:
-        reasons.append(f"a width ({shape.width}) that is no multiple of the heads ({shape.heads})")
+        reasons.append(f"a width ({shape.width}) that is not a multiple of the heads ({shape.heads})")
     return family, reasons
 
 

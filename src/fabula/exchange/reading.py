@@ -155,7 +155,7 @@ def _tensors(folder: Path) -> Tensors:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{index} cannot be read ({error})") from None
         if strange := [file for file in files if not isinstance(file, str) or Path(file).name != file]:
-            raise InputError(f"{index} names {strange[0]!r}, which is no file of its folder")
+            raise InputError(f"{index} names {strange[0]!r}, which is not a file of its folder")
     elif (folder / "model.safetensors").is_file():
         files = ["model.safetensors"]
     elif any(folder.glob("*.bin")):

@@ -44,7 +44,7 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
     path = out / "ladder.json"
     if not path.is_file():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise InputError(f"{out} exists and is no ladder; choose another --out")
+            raise InputError(f"{out} exists and is not a ladder; choose another --out")
         return description
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))

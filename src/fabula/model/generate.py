@@ -18,6 +18,7 @@ from fabula.model.decoder import Decoder
 from fabula.model.decoding import CachedDecoder
 from fabula.model.prepared import PreparedDecoder
 from fabula.model.sampling import Sampling, choose, penalized
+from fabula.record.plural import plural
 
 OnToken = Callable[[int, int], None]
 """Called with the number of the prompt and the token, the moment it is chosen; not with the closing EOT."""
@@ -65,7 +66,7 @@ def check_prompts(model: Decoder, prompts: Sequence[Sequence[int]]) -> None:
             raise InputError("a prompt has no tokens; begin with end-of-text to get a story from its beginning")
         if len(prompt) > model.shape.context:
             raise InputError(
-                f"the prompt has {len(prompt):,} tokens, but the model's context is {model.shape.context:,}; shorten it"
+                f"the prompt has {plural(len(prompt), 'token')}, but the model's context is {model.shape.context:,}; shorten it"
             )
 
 

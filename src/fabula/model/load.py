@@ -30,7 +30,7 @@ def load_model(
     """
     run = Path(run)
     if not (run / "recipe.toml").is_file():
-        raise InputError(f"{run} is no run folder: it holds no recipe.toml; `fabula train` writes one")
+        raise InputError(f"{run} is not a run folder: it holds no recipe.toml; `fabula train` writes one")
     if not (run / "checkpoints").exists() and ((run / "config.json").is_file() or (run / "model.gguf").is_file()):
         raise InputError(f"{run} is an exported model; give the folder of the run that it came from")
     checkpoint = read_checkpoint(run, step, only="model.safetensors")  # whoever does not train on needs no optimizer

@@ -95,9 +95,9 @@ def read_run(folder: Path) -> Run:
     writing) is dropped; a damaged line anywhere else is an error.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} does not exist or is no folder; give the folder of a run")
+        raise InputError(f"{folder} does not exist or is not a folder; give the folder of a run")
     if not is_run(folder):
-        raise InputError(f"{folder} holds no run.json, so it is no run folder; `fabula train` writes one")
+        raise InputError(f"{folder} holds no run.json, so it is not a run folder; `fabula train` writes one")
     try:
         info = json.loads(_read_text(folder / "run.json"))
     except ValueError as error:

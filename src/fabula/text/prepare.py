@@ -105,7 +105,7 @@ def _existing(out: Path, tokenizer: str) -> Manifest | None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     if not (out / "manifest.json").is_file():
-        raise InputError(f"{out} exists and is no prepared folder; give another --out")
+        raise InputError(f"{out} exists and is not a prepared folder; give another --out")
     manifest = read_manifest(out)
     if tokenizer in [tokenization.name for tokenization in read_tokenizations(out)]:
         raise InputError(f"{out} exists and is tokenized with {tokenizer}; train on it, or give another --out")

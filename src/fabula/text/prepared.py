@@ -243,10 +243,10 @@ def _map(path: Path, dtype: np.dtype[Any], num: int) -> npt.NDArray[Any]:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Raises InputError when `folder` is no prepared folder, or one of another version of fabula."""
+    """Raises InputError when `folder` is not a prepared folder, or one of another version of fabula."""
     path = Path(folder) / "manifest.json"
     if not path.is_file():
-        what = "holds no manifest.json, so it is no prepared folder" if Path(folder).exists() else "does not exist"
+        what = "holds no manifest.json, so it is not a prepared folder" if Path(folder).exists() else "does not exist"
         raise InputError(f"{folder} {what}; make it with: fabula prepare SOURCE --out {folder}")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

@@ -204,7 +204,7 @@ def load_tokenizer(path: Path, name: str | None = None) -> Tokenizer:
         document: Any = json.loads(text)
         model = document["model"]["type"]
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path} is no tokenizer.json of Hugging Face `tokenizers`") from None
+        raise InputError(f"{path} is not a tokenizer.json of Hugging Face `tokenizers`") from None
     if model != "BPE":
         raise InputError(f"{path} holds a {model} model; fabula takes byte-level BPE")
     for part, kind in (("vocab", dict), ("merges", list)):

@@ -11,6 +11,7 @@ from fabula.errors import InputError
 from fabula.model.fused import find_fused
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
+from fabula.record.plural import plural
 
 COMPILE_FROM_FLOP = 5e12
 """Where compiling surely pays on two cores: it takes 20 s the first time, and `basic` then makes 290 GFLOP/s instead of
@@ -31,7 +32,7 @@ def choose_device() -> Choice:
         return Choice("cuda", f"{torch.cuda.get_device_name()} is available")
     if torch.backends.mps.is_available():
         return Choice("mps", "Apple's GPU is available, CUDA is not")
-    return Choice("cpu", f"no CUDA or MPS device; {torch.get_num_threads()} threads")
+    return Choice("cpu", f"no CUDA or MPS device; {plural(torch.get_num_threads(), 'thread')}")
 
 
 def choose_precision(wanted: str, device: str) -> Choice:

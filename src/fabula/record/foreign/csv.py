@@ -63,7 +63,7 @@ def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[
     try:
         rows = list(csv.reader(lines[1:], delimiter=separator(lines[0])))
     except csv.Error as error:
-        raise InputError(f"{path} is no valid CSV ({error}); repair or remove that line") from error
+        raise InputError(f"{path} is not valid CSV ({error}); repair or remove that line") from error
     notes = []
     if rows and not text.endswith("\n") and (len(rows[-1]) < len(header) or not _whole(rows[-1])):
         rows.pop()
@@ -143,7 +143,9 @@ def _number(path: Path, cell: str, name: str) -> float:
     try:
         return float(cell)
     except ValueError as error:
-        raise InputError(f'{path}: "{cell.strip()[:40]}" in column {name} is no number; repair or remove it') from error
+        raise InputError(
+            f'{path}: "{cell.strip()[:40]}" in column {name} is not a number; repair or remove it'
+        ) from error
 
 
 def _line_number(text: str, line: str) -> int:

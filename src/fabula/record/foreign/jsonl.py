@@ -76,7 +76,7 @@ def column(path: Path, lines: list[dict[str, Any]], name: str) -> np.ndarray:
         values = np.array(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
         wrong = next((each for each in given if not _is_number(each)), None)
-        raise InputError(f'{path}: "{str(wrong)[:40]}" in field {name} is no number; repair or remove it') from error
+        raise InputError(f'{path}: "{str(wrong)[:40]}" in field {name} is not a number; repair or remove it') from error
     if np.isfinite(values).all():
         return values
     return not_finite_as_infinity(values, np.array([each is not None for each in given]))

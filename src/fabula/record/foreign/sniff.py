@@ -117,7 +117,7 @@ def _reader_of(path: Path, text: str) -> Callable[[Path, str], list[Run]]:
         return printed.read
     if csv.looks_like(header):
         return csv.read  # which says what is missing
-    raise InputError(f"{path} is no log that fabula knows; known are {KNOWN}")
+    raise InputError(f"{path} is not a log that fabula knows; known are {KNOWN}")
 
 
 def _run_folders(folder: Path) -> list[Path]:
