@@ -67,9 +67,8 @@ class Display(Observer):
         self._num_steps, self._val_loss, self._rate, self._last_line = recipe.steps, "", 0.0, -math.inf
         text = Text(self.title)
         text.append(recipe.name, style="bold")
-        text.append(
-            f": {plural(recipe.steps, 'step')} of {recipe.positions_per_step:,} positions, about {duration(estimate.total)}"
-        )
+        steps = plural(recipe.steps, "step")
+        text.append(f": {steps} of {recipe.positions_per_step:,} positions, about {duration(estimate.total)}")
         self.console.print(text)
         self._estimate = estimate
 

@@ -66,7 +66,8 @@ def check_prompts(model: Decoder, prompts: Sequence[Sequence[int]]) -> None:
             raise InputError("a prompt has no tokens; begin with end-of-text to get a story from its beginning")
         if len(prompt) > model.shape.context:
             raise InputError(
-                f"the prompt has {plural(len(prompt), 'token')}, but the model's context is {model.shape.context:,}; shorten it"
+                f"the prompt has {plural(len(prompt), 'token')}, but the model's context is {model.shape.context:,}; "
+                "shorten it"
             )
 
 
