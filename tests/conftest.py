@@ -1,21 +1,64 @@
-"""What every room's tests share: where the files beside the checkout are, and a quiet, offline process."""
+"""What every room's tests share: the two homes of the tests, and a quiet, offline process.
+
+The tests are at home in a clean clone that lies alone, and beside ../shared, where real stories, GPT-2's vocabulary and
+the reference runs are. What is asked of those is asked of stand-ins of our own as well, in both homes; tests of the
+real thing are marked `beside`, and in a clone alone they are left out and counted at the end.
+"""
 
 import os
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-
-REPO = Path(__file__).resolve().parent.parent
-SHARED = REPO.parent / "shared"
+from hypothesis import HealthCheck, settings
+from tests.homes import OWN_AND_REAL, REPO, SHARED
 
 # Set while tests are collected, before any room is imported: the libraries read these once.
 if (SHARED / "tiktoken_cache").is_dir():
     os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(SHARED / "tiktoken_cache"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ |= dict.fromkeys(
+    ["http_proxy", "https_proxy", "all_proxy"], "http://127.0.0.1:9"
+)  # for other processes, too
+os.environ["no_proxy"] = "127.0.0.1,localhost"
 os.environ.setdefault("OMP_NUM_THREADS", "2")  # what the smallest machine has; torch reads it when it is imported
+
+
+# A busy machine is no reason to fail: a limit on how long an example may take would find the machine, not the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without ../shared, leaves out what asks for it; without an accelerator, skips what needs one."""
+    if not SHARED.is_dir():
+        left_out = [item for item in items if item.get_closest_marker("beside")]
+        items[:] = [item for item in items if not item.get_closest_marker("beside")]
+        config.hook.pytest_deselected(items=left_out)
+        config.stash[LEFT_OUT] = len(left_out)
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if on_gpu and not has_cuda():
+        for item in on_gpu:
+            item.add_marker(pytest.mark.skip(reason="gpu: torch finds no CUDA device"))
+
+
+def has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if num := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"left out: {num} tests that ask the real TinyStories, GPT-2's vocabulary or the reference runs, "
+            "for there is no ../shared beside this checkout; the same is asked of stand-ins above"
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,19 +91,44 @@ def repo() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real data beside the checkout; without it the test is skipped."""
-    if not SHARED.is_dir():
-        pytest.skip("no ../shared beside this checkout: real stories and reference runs are not here")
+    """The folder of real data beside the checkout: for tests that are marked `beside`."""
+    assert SHARED.is_dir(), "a test that asks for ../shared is marked `beside`"
     return SHARED
 
 
-@pytest.fixture(scope="session")
-def tinystories(shared: Path) -> Path:
-    """A folder with train.jsonl and validation.jsonl of real stories."""
-    folder = shared / "data" / "tinystories"
-    if not (folder / "train.jsonl").is_file():
-        pytest.skip("../shared has no data/tinystories")
-    return folder
+@pytest.fixture(scope="session", params=OWN_AND_REAL)
+def stories(request: pytest.FixtureRequest) -> Path:
+    """A folder with train.jsonl and validation.jsonl: some stories written for the tests, or TinyStories."""
+    return REPO / "tests" / "stories" if request.param == "own" else SHARED / "data" / "tinystories"
+
+
+@pytest.fixture(scope="session", params=OWN_AND_REAL)
+def baseline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A log of a run that diverges twice (tests/curves.py: Baseline)."""
+    from tests.curves import draw_baseline, reference_baseline
+
+    if request.param == "own":
+        return draw_baseline(tmp_path_factory.mktemp("curves") / "baseline.csv")
+    return reference_baseline(SHARED / "reference" / "seed_runs" / "quality_baseline.csv")
+
+
+@pytest.fixture(scope="session", params=OWN_AND_REAL)
+def packed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A log of a run that stays stable, with its learning rates (tests/curves.py: Packed)."""
+    from tests.curves import draw_packed, reference_packed
+
+    if request.param == "own":
+        return draw_packed(tmp_path_factory.mktemp("curves") / "packed.csv")
+    return reference_packed(SHARED / "reference" / "seed_runs" / "basic_packed.csv")
+
+
+@pytest.fixture(params=OWN_AND_REAL)
+def gpt2(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """What fabula takes for GPT-2's tokenizer during the test: a stand-in (tests/stand_in.py), or itself."""
+    from tests.stand_in import gpt2_of
+
+    with gpt2_of(request.param) as tokenizer:
+        yield tokenizer
 
 
 @pytest.fixture(scope="session")

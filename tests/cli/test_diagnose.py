@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.curves import Baseline, Packed
 from typer.testing import CliRunner
 
 from fabula.cli import app
@@ -56,20 +57,20 @@ def warned(tmp_path: Path) -> Path:
     return tmp_path / "warned.csv"
 
 
-def test_the_seeds_baseline(shared: Path) -> None:
-    told = document(shared / "reference" / "seed_runs" / "quality_baseline.csv", "--vocab", 50257)
+def test_a_baseline_that_diverges_twice(baseline: Baseline) -> None:
+    told = document(baseline.path, "--vocab", 50257)
     assert told["verdict"] == "failed" and told["format"] == "csv"
-    assert [finding["steps"] for finding in of_kind(told, "divergence")] == [[26000, 28000], [44000, 49000]]
+    assert [tuple(finding["steps"]) for finding in of_kind(told, "divergence")] == list(baseline.divergences)
     assert [finding["severity"] for finding in of_kind(told, "divergence")] == ["warning", "failure"]
     (recovery,) = of_kind(told, "recovery")
-    assert recovery["steps"] == [29000, 31000]
+    assert tuple(recovery["steps"]) == baseline.recovery
     (start,) = of_kind(told, "initial_loss_off")
-    assert start["evidence"]["first_loss"] == 376.4251
+    assert start["evidence"]["first_loss"] == baseline.first_loss
     assert all(sorted(finding) == sorted(FINDING) for finding in told["findings"])
 
 
-def test_the_seeds_best_run(shared: Path) -> None:
-    told = document(shared / "reference" / "seed_runs" / "basic_packed.csv", "--vocab", 50257, "--from-scratch")
+def test_a_packed_run_that_stays_stable(packed: Packed) -> None:
+    told = document(packed.path, "--vocab", 50257, "--from-scratch")
     assert told["verdict"] == "healthy"
     assert of_kind(told, "schedule_ok") and not of_kind(told, "divergence") and not of_kind(told, "initial_loss_off")
 

@@ -147,13 +147,15 @@ def test_completions_change_no_verdict_but_by_copying() -> None:
     assert diagnosed(sample(copied_tokens=50)).verdict == "warning"
 
 
-def test_real_stories_are_hardly_ever_flagged(tinystories: Path) -> None:
-    """300 of them with what the training stories say of their words: the same cut as docs/measure_completions.py.
+def test_stories_are_hardly_ever_flagged(stories: Path) -> None:
+    """With what they themselves say of their words, and cut as in docs/measure_completions.py.
+
     Their second halves exchanged, or looped, they are."""
-    stories = [json.loads(line)["text"] for line in (tinystories / "validation.jsonl").read_text().splitlines()[:300]]
-    held = [set(words(story)) for story in stories]
-    cut = [(story.split(". ", 1)[0] + ".", " " + story.split(". ", 1)[1]) for story in stories if ". " in story]
-    names = sorted(names_in(stories))
+    lines = (stories / "validation.jsonl").read_text("utf-8").splitlines()[:300]
+    texts = [json.loads(each)["text"] for each in lines]
+    held = [set(words(text)) for text in texts]
+    cut = [(text.split(". ", 1)[0] + ".", " " + text.split(". ", 1)[1]) for text in texts if ". " in text]
+    names = sorted(names_in(texts))
     shares = {word: sum(word in each for each in held) / len(held) for word in set().union(*held)}
 
     def line(prompt: str, completion: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.curves import Baseline, Packed
 from tests.findings.families import POSITIVES, examples, healthy, healthy_examples, record
 
 from fabula.findings import Diagnosis, Flags, diagnose, lint
@@ -25,28 +26,28 @@ def silent(diagnosis: Diagnosis) -> set[str]:
     return {kind for rule in diagnosis.silent for kind in rule.kinds}
 
 
-def seed_run(shared: Path, name: str) -> Run:
-    with open(shared / "reference" / "seed_runs" / name, newline="") as file:
+def run_of(path: Path) -> Run:
+    with open(path, newline="") as file:
         rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
-    return Run(Path(name), {}, to_columns([]), to_columns(rows))
+    return Run(path, {}, to_columns([]), to_columns(rows))
 
 
 GPT2 = Flags(vocabulary=50_257, from_scratch=True)
 
 
-def test_the_seeds_quality_baseline(shared: Path) -> None:
-    """Diverges at steps 26,000 to 28,000 and recovers, diverges again from 44,000, and starts far from ln V."""
-    diagnosis = diagnose(seed_run(shared, "quality_baseline.csv"), GPT2)
-    assert [finding.steps for finding in diagnosis.of("divergence")] == [(26_000, 28_000), (44_000, 49_000)]
+def test_a_baseline_that_diverges_twice(baseline: Baseline) -> None:
+    """It diverges and recovers, diverges again for good, and starts far from ln V."""
+    diagnosis = diagnose(run_of(baseline.path), GPT2)
+    assert tuple(finding.steps for finding in diagnosis.of("divergence")) == baseline.divergences
     (recovery,) = diagnosis.of("recovery")
-    assert recovery.steps == (29_000, 31_000)
-    assert diagnosis.of("initial_loss_off")[0].evidence["first_loss"] == pytest.approx(376.4251)
+    assert recovery.steps == baseline.recovery
+    assert diagnosis.of("initial_loss_off")[0].evidence["first_loss"] == pytest.approx(baseline.first_loss)
     assert diagnosis.verdict == "failed"
     assert "stable" not in found(diagnosis)
 
 
-def test_the_seeds_basic_packed(shared: Path) -> None:
-    diagnosis = diagnose(seed_run(shared, "basic_packed.csv"), GPT2)
+def test_a_packed_run_that_stays_stable(packed: Packed) -> None:
+    diagnosis = diagnose(run_of(packed.path), GPT2)
     assert {"schedule_ok", "stable"} <= found(diagnosis)
     assert not found(diagnosis) & {"divergence", "spike", "initial_loss_off"}
     assert diagnosis.verdict == "healthy"

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from tests.findings.heldout import CASES
 from tests.findings.kinds import EXAMPLES
 
@@ -39,6 +40,7 @@ def test_each_kind_has_one_line_and_one_rule(repo: Path) -> None:
     assert set(defined(repo)) == {*of_rules(), *LADDER}
 
 
+@pytest.mark.beside
 def test_the_designs_kinds_are_all_there(repo: Path, shared: Path) -> None:
     named = named_in_the_design(shared)
     assert len(named) > 40 and "divergence" in named and "copying" in named

@@ -2,31 +2,25 @@
 
 import csv
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.curves import Packed
 
 from fabula.recipe import load_recipe
 from fabula.recipe.schedule import learning_rate, learning_rates, warmup_multiplier
 from fabula.recipe.schema import Schedule
 
 
-def test_every_learning_rate_of_the_seeds_packed_run(shared: Path) -> None:
-    """The seeds' run took the schedule's value after `step` steps of its scheduler for the row of `step`."""
-    recipe = load_recipe("basic/packed")
-    path = shared / "reference" / "seed_runs" / "basic_packed.csv"
-    if not path.is_file():
-        pytest.skip("../shared has no reference/seed_runs")
-    with open(path, newline="") as file:
+def test_every_learning_rate_of_a_packed_run(packed: Packed) -> None:
+    """The row of `step` has the schedule's value after `step` steps of its scheduler, printed with seven digits."""
+    with open(packed.path, newline="") as file:
         rows = [(int(row["step"]), float(row["learning_rate"])) for row in csv.DictReader(file) if row["learning_rate"]]
-    assert len(rows) > 20 and rows[-1][0] > 14_000
+    assert len(rows) > 20 and rows[-1][0] > 0.9 * packed.steps
     for step, expected in rows:
-        # Printed with seven digits.
-        assert learning_rate(recipe.schedule, step, recipe.steps) == pytest.approx(expected, rel=5.1e-7, abs=1e-12), (
-            step
-        )
+        found = learning_rate(packed.schedule, step, packed.steps)
+        assert found == pytest.approx(expected, rel=5.1e-7, abs=1e-12), step
 
 
 def test_warmup_and_cosine_by_hand() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.curves import Baseline
 
 from fabula.errors import InputError
 from fabula.record.foreign import read_log, read_sources
@@ -147,10 +148,11 @@ def test_one_curve_as_tensorboard_saves_it() -> None:
         read(text, "download.csv")
 
 
-def test_the_seeds_own_curves(shared: Path) -> None:
-    (run,), _ = read_sources(shared / "reference" / "seed_runs" / "quality_baseline.csv")
-    assert len(run.evals["step"]) == 50
-    assert run.evals["val_loss"][0] == 376.4251 and run.evals["train_loss"][-1] == 5.0854
+def test_a_table_of_evaluations_with_an_empty_column(baseline: Baseline) -> None:
+    (run,), _ = read_sources(baseline.path)
+    assert len(run.evals["step"]) == baseline.num_evaluations
+    assert run.evals["val_loss"][0] == baseline.first_loss
+    assert run.evals["train_loss"][-1] == baseline.last_train_loss
 
 
 # JSON lines

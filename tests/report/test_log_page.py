@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.curves import Baseline
 from tests.report.synthetic import write_run
 from tests.report.test_page import CHROMIUM, Visit, browser  # noqa: F401 - the browser is a fixture
 from typer.testing import CliRunner
@@ -76,12 +77,13 @@ def test_every_sentence_of_the_course_has_its_evidence(tmp_path: Path) -> None:
         assert re.search(r"\(#(figure|finding|completions)|\([a-z ]+ [\d.,e-]+", item), item
 
 
-def test_both_divergences_of_the_seeds_with_their_ranges(shared: Path) -> None:
-    twin = twin_of(shared / "reference" / "seed_runs" / "quality_baseline.csv", flags=GPT2)
+def test_both_divergences_of_a_baseline_with_their_ranges(baseline: Baseline) -> None:
+    twin = twin_of(baseline.path, flags=GPT2)
     course = twin.split("### Stability")[1].split("###")[0]
-    for words in ("Steps 26,000 to 28,000", "Steps 44,000 to 49,000", "From step 29,000 on the loss recovered"):
-        assert words in course
-    assert "The untrained model starts at a loss of 376.43" in twin
+    for first, last in baseline.divergences:
+        assert f"Steps {first:,} to {last:,}" in course
+    assert f"From step {baseline.recovery[0]:,} on the loss recovered" in course
+    assert f"The untrained model starts at a loss of {baseline.first_loss:.5g}" in twin
 
 
 def test_a_trainer_folder_with_its_traps(tmp_path: Path) -> None:
@@ -139,9 +141,7 @@ def visit(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Vi
     visit.context.close()
 
 
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium on this machine (Debian: apt install chromium)"
-)
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is absent (Debian: apt install chromium)")
 
 
 @needs_browser

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.homes import OWN_AND_REAL, SHARED
+from tests.stand_in import WRITTEN, gpt2_of
 from tests.text.stories import texts_of
 from tokenizers import Tokenizer as Engine
 
 from fabula.text.bpe import byte_tokens, derive_merges
 from fabula.text.compact import compact_ranks
-from fabula.text.gpt2 import gpt2_tokenizer, is_cached
 from fabula.text.prepare import prepare
 from fabula.text.prepared import PreparedData, open_prepared
 from fabula.text.tokenizers import ByteLevelTokenizer, load_tokenizer
@@ -21,18 +22,26 @@ from fabula.text.tokenizers import ByteLevelTokenizer, load_tokenizer
 STORY = "Once upon a time, there was a little dog named Max. Max didn't like the rain, but he liked his red ball."
 
 
-def compact_of(text: str) -> ByteLevelTokenizer:
-    if not is_cached():
-        pytest.skip("tiktoken's cache holds no GPT-2 vocabulary")
-    kept = compact_ranks(gpt2_tokenizer().ranks, set(gpt2_tokenizer().encode(text).tolist()))
+def compact_of(gpt2: ByteLevelTokenizer, text: str) -> ByteLevelTokenizer:
+    kept = compact_ranks(gpt2.ranks, set(gpt2.encode(text).tolist()))
     return ByteLevelTokenizer("gpt2-compact", kept, eot=len(kept))
 
 
-@pytest.fixture(scope="module")
-def folder(tinystories: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=OWN_AND_REAL)
+def whole(request: pytest.FixtureRequest) -> ByteLevelTokenizer:
+    """GPT-2's tokenizer, or what stands in for it."""
+    with gpt2_of(request.param) as tokenizer:
+        return tokenizer
+
+
+@pytest.fixture(scope="module", params=OWN_AND_REAL)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stories under "gpt2" and "gpt2-compact"."""
     out = tmp_path_factory.mktemp("compact") / "data"
-    prepare(str(tinystories), out, tokenizer="gpt2", limit=2000)
-    prepare(str(tinystories), out, tokenizer="gpt2-compact", limit=2000)
+    stories = WRITTEN if request.param == "own" else SHARED / "data" / "tinystories"
+    with gpt2_of(request.param):
+        prepare(str(stories), out, tokenizer="gpt2", limit=2000)
+        prepare(str(stories), out, tokenizer="gpt2-compact", limit=2000)
     return out
 
 
@@ -52,19 +61,19 @@ def test_ancestors_are_kept() -> None:
 
 
 def test_the_training_split_is_gpt2s_renumbered(folder: Path, compact: PreparedData) -> None:
-    gpt2 = open_prepared(folder, "gpt2").split("train")
-    mine = compact.split("train")
-    assert (mine.lengths == gpt2.lengths).all()
-    pairs = np.unique(np.stack([gpt2.tokens, mine.tokens], axis=1), axis=0)
-    assert len(pairs) == len(np.unique(gpt2.tokens)) == len(np.unique(mine.tokens))  # one to one
+    gpt2 = open_prepared(folder, "gpt2")
+    theirs, mine = gpt2.split("train"), compact.split("train")
+    assert (mine.lengths == theirs.lengths).all()
+    pairs = np.unique(np.stack([theirs.tokens, mine.tokens], axis=1), axis=0)
+    assert len(pairs) == len(np.unique(theirs.tokens)) == len(np.unique(mine.tokens))  # one to one
     assert (np.diff(pairs[:, 1].astype(int)) > 0).all()  # in GPT-2's order
-    decode = gpt2_tokenizer().decode_bytes
-    for theirs, own in pairs[::50].tolist():
-        assert decode([theirs]) == compact.tokenizer.decode_bytes([own])
+    for id_there, own in pairs[::50].tolist():
+        assert gpt2.tokenizer.decode_bytes([id_there]) == compact.tokenizer.decode_bytes([own])
 
 
-def test_it_is_much_smaller_and_holds_the_bytes(compact: PreparedData) -> None:
-    assert 2000 < compact.tokenizer.vocabulary < 12000
+def test_it_is_much_smaller_and_holds_the_bytes(folder: Path, compact: PreparedData) -> None:
+    used = len(np.unique(compact.split("train").tokens))
+    assert used + 100 < compact.tokenizer.vocabulary < 0.7 * open_prepared(folder, "gpt2").tokenizer.vocabulary
     assert compact.tokenizer.eot == compact.tokenizer.vocabulary - 1
     for byte in range(256):
         assert bytes([byte]) in compact.tokenizer.ranks
@@ -75,7 +84,8 @@ def test_held_out_stories_come_back_and_count_in_gpt2_tokens(folder: Path, compa
     assert texts_of(compact, "validation") == texts_of(gpt2, "validation")
     assert compact.split("validation").gpt2_lengths.tolist() == gpt2.split("validation").lengths.tolist()
     longer = compact.split("validation").num_tokens / gpt2.split("validation").num_tokens
-    assert 1 <= longer < 1.02  # words that no training story has are spelt out
+    # Words that no training story has are spelt out; a few stories leave many of them.
+    assert 1 <= longer < (1.02 if compact.split("train").num_stories > 1000 else 2.0)
 
 
 def test_its_file_encodes_the_same_in_tokenizers(folder: Path, compact: PreparedData) -> None:
@@ -89,33 +99,35 @@ def test_its_file_encodes_the_same_in_tokenizers(folder: Path, compact: Prepared
     assert json.loads(path.read_text("utf-8"))["model"]["vocab"]["<|endoftext|>"] == compact.tokenizer.eot
 
 
-_compact: list[ByteLevelTokenizer] = []
+@pytest.fixture(scope="module")
+def compact_of_a_story(whole: ByteLevelTokenizer) -> ByteLevelTokenizer:
+    return compact_of(whole, STORY)
 
 
 @settings(deadline=None)
-@given(st.one_of(st.text(), st.text("once upn atime,'\n ", max_size=60)))
-def test_any_text_is_encoded_without_loss(text: str) -> None:
-    if not _compact:
-        _compact.append(compact_of(STORY))
-    tokenizer = _compact[0]
+@given(text=st.one_of(st.text(), st.text("once upn atime,'\n ", max_size=60)))
+def test_any_text_is_encoded_without_loss(
+    compact_of_a_story: ByteLevelTokenizer, whole: ByteLevelTokenizer, text: str
+) -> None:
+    tokenizer = compact_of_a_story
     ids = tokenizer.encode(text)
     assert tokenizer.decode(ids) == text
     assert tokenizer.eot not in ids
-    theirs = gpt2_tokenizer().encode(text).tolist()
-    spelt = [gpt2_tokenizer().decode_bytes([i]) for i in theirs]
+    theirs = whole.encode(text).tolist()
+    spelt = [whole.decode_bytes([i]) for i in theirs]
     if all(token in tokenizer.ranks for token in spelt):
         assert [tokenizer.decode_bytes([i]) for i in ids] == spelt
     else:
         assert len(ids) > len(theirs)
 
 
-def test_the_probabilities_of_all_texts_sum_to_at_most_one() -> None:
+def test_the_probabilities_of_all_texts_sum_to_at_most_one(whole: ByteLevelTokenizer) -> None:
     """Nats per token of a model over these tokens are those of a proper distribution over texts.
 
     No two texts have one encoding, and end-of-text makes no encoding the beginning of another; so under any model
     the probabilities of different texts add up to at most 1, and the total for a text is a fair -log p of it.
     """
-    tokenizer = compact_of("the the he heat tea")
+    tokenizer = compact_of(whole, "the the he heat tea")
     generator = np.random.default_rng(0)
     weights = generator.random(tokenizer.vocabulary) ** 20 + 1e-3
     for text in ("t", "h", "e", " the", "the", "he"):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -126,10 +127,11 @@ def test_the_index_is_the_rule_on_mixed_stories() -> None:
     assert 0 < sum(found) < len(asked)
 
 
-def test_real_stories_are_not_taken_for_each_other(tinystories: Path) -> None:
-    """TinyStories here are free of duplicates already: no false alarm; an edited copy is still found."""
-    texts = [json.loads(line)["text"] for line in (tinystories / "validation.jsonl").read_text("utf-8").splitlines()]
-    held_out = index_of(texts[:500])
-    assert not any(resembling(held_out, texts[500:]))
-    edited = [text.replace("Lily", "Mia").replace("happy", "glad") for text in texts[:100]]
-    assert sum(resembling(held_out, edited)) >= 95
+def test_stories_are_not_taken_for_each_other(stories: Path) -> None:
+    """Free of duplicates already: no false alarm; a copy in which a word has changed is still found."""
+    texts = [json.loads(line)["text"] for line in (stories / "validation.jsonl").read_text("utf-8").splitlines()]
+    held_out, others = texts[: len(texts) // 2], texts[len(texts) // 2 :]
+    assert len(others) >= 16 and not any(resembling(index_of(held_out), others))
+    edited = [re.sub(r"\b(Lily|Sam|Rosa|Anna|Leo|happy|glad|bear|fox|Ben)\b", "Mia", text) for text in held_out[:100]]
+    assert sum(new != old for new, old in zip(edited, held_out, strict=False)) >= 8
+    assert np.mean(resembling(index_of(held_out), edited)) >= 0.95

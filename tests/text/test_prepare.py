@@ -16,6 +16,7 @@ from fabula.text import prepare as room
 from fabula.text.duplicates import hash64
 from fabula.text.prepare import prepare
 from fabula.text.prepared import SPLITS, PreparedData, open_prepared, text_hash
+from fabula.text.tokenizers import ByteLevelTokenizer
 
 TOKENIZER = "bpe:300"
 
@@ -213,18 +214,19 @@ def test_another_tokenization_joins_the_folder(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out" / "tokens").iterdir()) == ["bpe-280", "bpe-300"]
 
 
-def test_gpt2_counts_serve_every_tokenization(tmp_path: Path, shared: Path) -> None:
+@pytest.mark.usefixtures("gpt2")
+def test_gpt2_counts_serve_every_tokenization(tmp_path: Path) -> None:
     source = jsonl(tmp_path / "stories.jsonl", made_up(100))
     before = opened(source, tmp_path / "out").split("train").gpt2_lengths
     prepare(str(source), tmp_path / "out", tokenizer="gpt2")
     small = open_prepared(tmp_path / "out")
-    gpt2 = open_prepared(tmp_path / "out", "gpt2")
+    whole = open_prepared(tmp_path / "out", "gpt2")
     for name in ("tune", "validation"):
         assert small.split(name).gpt2_lengths is not None
-        assert small.split(name).gpt2_lengths.tolist() == gpt2.split(name).lengths.tolist()
-        assert gpt2.split(name).gpt2_lengths.tolist() == gpt2.split(name).lengths.tolist()
+        assert small.split(name).gpt2_lengths.tolist() == whole.split(name).lengths.tolist()
+        assert whole.split(name).gpt2_lengths.tolist() == whole.split(name).lengths.tolist()
     assert before is None  # for train they are not counted, but known once GPT-2's tokens lie in the folder
-    assert small.split("train").gpt2_lengths.tolist() == gpt2.split("train").lengths.tolist()
+    assert small.split("train").gpt2_lengths.tolist() == whole.split("train").lengths.tolist()
 
 
 def test_without_gpt2_the_counts_are_missing_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,12 +264,12 @@ def test_the_grammar(tmp_path: Path) -> None:
     assert texts_of(larger, "validation")[:20] == texts  # preparations of any size share their held-out stories
 
 
-def test_real_stories(tmp_path: Path, tinystories: Path) -> None:
-    prepare(str(tinystories), tmp_path / "out", limit=3000)
+def test_a_folder_of_stories(tmp_path: Path, stories: Path, gpt2: ByteLevelTokenizer) -> None:
+    prepare(str(stories), tmp_path / "out", tokenizer="gpt2", limit=3000)
     data = open_prepared(tmp_path / "out")
-    lines = (tinystories / "validation.jsonl").read_text("utf-8").splitlines()
+    lines = (stories / "validation.jsonl").read_text("utf-8").splitlines()
     assert texts_of(data, "validation") == [json.loads(line)["text"] for line in lines]
-    assert data.tokenizer.name == "gpt2"
+    assert data.tokenizer.name == "gpt2" and data.tokenizer.hash == gpt2.hash
     assert data.split("validation").num_tokens == int(data.split("validation").gpt2_lengths.sum())
 
 
