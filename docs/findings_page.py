@@ -19,7 +19,7 @@ from fabula.findings.statistics import wilson_interval
 DOCS = Path(__file__).parent
 PAGE = DOCS / "findings.md"
 ROOMS = {
-    "Loss": ("episodes", "instability", "loss"),
+    "Loss": ("episodes", "instability", "loss", "accumulation"),
     "Gradient": ("gradient",),
     "Schedule": ("schedule",),
     "Set-up": ("setup",),
@@ -103,7 +103,7 @@ def measured() -> str:
 def _table(kinds: Counts) -> list[str]:
     """Recall and precision a kind."""
     lines = [
-        "| kind | found where it is | said where it is not | recall (95 %) | precision (95 %) |",
+        "| kind | found where it is | found where it is not | recall (95 %) | precision (95 %) |",
         "|---|---:|---:|---|---|",
     ]
     for kind, each in kinds.items():

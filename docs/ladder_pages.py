@@ -126,7 +126,8 @@ def hidden() -> str:
         f"`{tier.name}` on 4,000 TinyStories, {info['layout']['epochs']:.1f} epochs, with {share:.0%} of the tokens "
         f"hidden and with none, {asked.num_runs} runs scored on `tune`: {sentence_with_reach(asked)} "
         f"{_on_story(asked)} At the end the validation loss is {gaps['all-seen']:.2f} nats above "
-        f"the training loss with every token seen, and {gaps['hidden']:.2f} nats above it with some hidden. ([report](ladders/{HIDDEN.name}/report.md))"
+        f"the training loss with every token seen, and {gaps['hidden']:.2f} nats above it with some hidden. "
+        f"([report](ladders/{HIDDEN.name}/report.md))"
     )
 
 

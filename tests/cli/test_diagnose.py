@@ -81,8 +81,8 @@ def test_verdict_first_then_findings_then_what_is_not_known(diverged: Path) -> N
     assert code == 0
     assert lines[0] == f"failed: {diverged} (csv, 400 training lines, steps 1 to 400)"
     assert lines[1].split()[:2] == ["failure", "divergence"] and "[steps 30" in lines[1] and "level_before" in lines[1]
-    assert lines[2].strip().startswith("perhaps: ") and lines[3].strip().startswith("try: ")
-    assert "    the vocabulary's size (--vocab): initial_loss_off" in lines
+    assert lines[2].strip().startswith("possible causes: ") and lines[3].strip().startswith("try: ")
+    assert "    initial_loss_off: needs the vocabulary's size (--vocab)" in lines
     assert lines[-1].startswith(f"next: fabula diagnose {diverged} --vocab N")
 
 
@@ -158,7 +158,7 @@ def test_a_folder_is_as_good_as_its_worst_run(diverged: Path, warned: Path) -> N
     code, out, err = command(diverged.parent, "--fail-on", "failure")
     assert code == 1
     assert "failed: 2 runs, 1 failed, 1 warning" in out and "stories.jsonl" in err
-    assert out.count("not looked for in any of them") == 1
+    assert out.count("not checked in any of them") == 1
     told = document(diverged.parent)
     assert told["verdict"] == "failed" and [run["verdict"] for run in told["runs"]] == ["failed", "warning"]
 
@@ -166,7 +166,7 @@ def test_a_folder_is_as_good_as_its_worst_run(diverged: Path, warned: Path) -> N
 def test_notes_are_told_to_people_too() -> None:
     _, out, _ = command(LOGS / "trainer")
     assert "about this log:" in out and "logging_nan_inf_filter" in out
-    assert "30 updates are few" in out
+    assert "has only 30 updates" in out
 
 
 @pytest.mark.parametrize("content", ["", "\x00\x01\x02", "Once upon a time.", "a,b\n1,2\n", '{"step": 1}\n{"st\n{}\n'])

@@ -52,7 +52,7 @@ def test_without_a_prompt_lines_are_read_until_they_end(run: Path) -> None:
 def test_wrong_input(run: Path) -> None:
     for arguments, message in (
         (["--prompt", "x" * 30], "the prompt has 31 tokens, but the model's context is 24"),
-        (["--prompt", "x", "--step", "7"], "no checkpoint at step 7; there are: 10, 20"),
+        (["--prompt", "x", "--step", "7"], "no checkpoint at step 7; choose one of: 10, 20"),
         (["--prompt", "x", "--best", "--step", "10"], "not both"),
         (["--prompt", "x", "--best"], "leave --best out"),
         (["--prompt", "x", "--top-p", "0"], "above 0 and at most 1"),
@@ -60,7 +60,7 @@ def test_wrong_input(run: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             command(run, *arguments)
-    with pytest.raises(InputError, match="is not a run folder: it holds no recipe"):
+    with pytest.raises(InputError, match="is not a run folder: it has no recipe"):
         command(run.parent, "--prompt", "x")
     (run / "recipe.toml").write_text((run / "recipe.toml").read_text().replace("heads = ", "heads = 5 # "))
     with pytest.raises(InputError, match=r"recipe\.toml: .* not a multiple of model\.heads 5"):

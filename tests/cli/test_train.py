@@ -149,7 +149,7 @@ def test_a_run_from_its_plan_to_its_end_and_again(fabula: Fabula) -> None:
     info = json.loads(before)
     for content, message in (
         ("{", "run.json is not valid JSON"),
-        ("[]", "run.json holds no JSON object"),
+        ("[]", "run.json is not a JSON object"),
         ("{}", "run.json lacks fields of a run"),
         (
             json.dumps(info | {"data": info["data"] | {"text_hashes": {}}}),

@@ -172,7 +172,8 @@ def test_the_card_is_written_from_the_record(tmp_path: Path) -> None:
         "seed 7, step 10 of 10",
         "| data | stories |",
         "| tokens seen | 4,321 |",
-        "| bits a byte | 2.2500 |",
+        "| bits per byte of text | 2.2500 |",
+        "not cherry-picked",
         "| status of the run | interrupted |",
         "> Once upon\n>\n> a time",
         "the factor of the embedding and the bias of the head are folded",
@@ -208,18 +209,18 @@ def test_bad_folders_are_one_clear_line(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             load_hf(folder)
 
-    broken(r"makes layers.0.feed_forward.up.weight \(180, 48\).*hold \(160, 48\)", intermediate_size=90)
-    broken(r"lacks the tensor model\.layers\.3", num_hidden_layers=4)
+    broken(r"asks for layers.0.feed_forward.up.weight of shape \(180, 48\).*have \(160, 48\)", intermediate_size=90)
+    broken(r"has no tensor model\.layers\.3", num_hidden_layers=4)
     broken("vocab_size = 300, but the embedding has 257 rows", vocab_size=300)
     broken("vocab_size = 1,000,000,000,000,000,000, but", vocab_size=10**18)
     broken('of a "mamba" model; fabula starts from: gpt2', model_type="mamba")
     broken("is of a \"\\['llama'\\]\" model", model_type=["llama"])
     broken("rope_base = 0.0", rope_theta=0)
-    broken("lacks hidden_size", hidden_size="absent")
+    broken("has no hidden_size", hidden_size="absent")
     broken(r"broken/config\.json .*does not make sense: heads = 0", num_attention_heads=0)
     broken("does not make sense: vocabulary = 'lots'", vocab_size="lots")
     broken("does not make sense", rms_norm_eps="small")
-    broken(r"holds model\.layers\.2\..*for which its config\.json has no place", num_hidden_layers=2)
+    broken(r"has a tensor model\.layers\.2\..*that does not fit its config\.json", num_hidden_layers=2)
     broken("scales RoPE", rope_scaling={"rope_type": "linear", "factor": 2.0})
     broken("hidden_act = 'tanh'", hidden_act="tanh")
     index = good / "model.safetensors.index.json"

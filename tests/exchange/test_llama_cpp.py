@@ -72,8 +72,8 @@ def test_the_file_holds_every_weight_and_the_tokenizer(name: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("shape", "reason"),
     [
-        (GPT, "llama.cpp computes no model like this one"),
-        (LLAMA.model_copy(update={"feed_forward": "geglu_tanh"}), "another model than one with feed_forward"),
+        (GPT, "llama.cpp cannot compute this model"),
+        (LLAMA.model_copy(update={"feed_forward": "geglu_tanh"}), "cannot have feed_forward"),
         (GEMMA.model_copy(update={"global_every": 3, "rope_local_base": 500.0}), "global_every = 3, rope_local_base"),
         (GEMMA.model_copy(update={"logit_cap": 5.0}), "a logit cap"),
     ],

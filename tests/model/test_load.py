@@ -33,7 +33,7 @@ def test_latest_checkpoint_by_default_any_by_step_best_by_its_evaluation(tmp_pat
         assert loaded == recipe and tokenizer.eot == 256
         assert torch.equal(model(tokens), models[expected](tokens))
     assert best_step(run) == 20
-    with pytest.raises(InputError, match="no checkpoint at step 11; there are: 10, 20, 30"):
+    with pytest.raises(InputError, match="no checkpoint at step 11; choose one of: 10, 20, 30"):
         load_model(run, 11)
     (run / "metrics.jsonl").unlink()
     with pytest.raises(InputError, match="leave --best out"):
@@ -44,10 +44,10 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path, recipe: Recip
     run = tmp_path / "run"
     write_run(run, recipe)
     for key, value, message in (
-        ("model.layers", 8, "lacks layers.7"),
-        ("model.layers", 10**9, "lacks layers.999999999"),  # at once, without building them
-        ("model.layers", 6, "holds layers.6"),
-        ("model.width", 56, r"makes embedding.weight \(257, 56\).*holds \(257, 48\)"),
+        ("model.layers", 8, "has no layers.7"),
+        ("model.layers", 10**9, "has no layers.999999999"),  # at once, without building them
+        ("model.layers", 6, "has a tensor layers.6"),
+        ("model.width", 56, r"asks for embedding.weight of shape \(257, 56\).*has \(257, 48\)"),
         ("model.vocabulary", 100, "has 257 tokens"),
     ):
         (run / "recipe.toml").write_text(to_toml(recipe.with_values(**{key: value}).as_tree()))

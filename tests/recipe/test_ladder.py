@@ -99,7 +99,7 @@ def test_phases_can_be_borrowed_from_a_built_in_ladder(folder: Path) -> None:
         ("seeds = 2", "seeds = 0", "greater than or equal to 1"),
         ("seeds = 2", "scale = 0", "greater than 0"),
         ("[[phases]]", "[[phases", r"mine\.toml is not valid TOML"),
-        ('name = "wide"', 'name = "first"', "two phases are called alike: first, first"),
+        ('name = "wide"', 'name = "first"', "two phases have the same name: first, first"),
         ('name = "wide"', 'name = "../wide"', r'mine\.toml: "\.\./wide" names a folder, too'),
         ('name = "wide"', 'name = ".."', "begin it with a letter or digit"),
         ('["basic", "tier.toml"]', "[]", "at least 1 item"),
@@ -123,7 +123,7 @@ def test_a_wrong_ladder_file_is_told_with_its_place(old: str, new: str, message:
         ),
         ('"model.width" = 256', '"model.width" = "wide"', 'recipe field "model.width"'),
         ('"tier.toml"', '"teir.toml"', r"teir\.toml does not exist; give a file that holds a tier, or one of: basic"),
-        ('"tier.toml"', '"basic"', "two tiers of this ladder are called alike: basic, basic"),
+        ('"tier.toml"', '"basic"', "two tiers of this ladder have the same name: basic, basic"),
     ],
 )
 def test_a_ladder_that_cannot_be_planned_is_told(old: str, new: str, message: str, folder: Path) -> None:
@@ -183,17 +183,17 @@ def test_each_phase_is_left_out_in_turn() -> None:
 
 def test_leaving_out_needs_something_that_stays(folder: Path) -> None:
     (folder / "mine.toml").write_text('design = "leave-one-out"\n' + MINE)
-    with pytest.raises(InputError, match="needs a first phase and two others; use a path"):
+    with pytest.raises(InputError, match="needs three phases or more"):
         load_ladder("mine.toml")
 
 
 @pytest.mark.parametrize(
     ("bracket", "design", "message"),
     [
-        ("[1]", "path", "the bracket of wide needs two multiples or more"),
-        ("[1, 2, 1]", "path", "the bracket of wide needs two multiples or more, each once"),
+        ("[1]", "path", "the bracket of wide needs two different multiples or more"),
+        ("[1, 2, 1]", "path", "the bracket of wide needs two different multiples or more"),
         ("[1, 0]", "path", "greater than 0"),
-        ("[1, 2]", "factorial", "the bracket of wide needs a path"),
+        ("[1, 2]", "factorial", "the bracket of wide works only with the design"),
     ],
 )
 def test_a_bracket_that_can_choose_nothing_is_refused(bracket: str, design: str, message: str, folder: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_closed_form_counts_what_the_model_holds(name: str) -> None:
 
 def test_a_whole_recipe_has_no_phases_and_a_typo_finds_its_name() -> None:
     assert load_recipe("gemma3-nano").name == "gemma3-nano"
-    with pytest.raises(InputError, match="leave /packed out"):
+    with pytest.raises(InputError, match="leave out /packed"):
         load_recipe("gemma3-nano/packed")
     with pytest.raises(InputError, match='did you mean "gemma3-nano"'):
         load_recipe("gemma-nano")

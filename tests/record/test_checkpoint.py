@@ -25,7 +25,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert checkpoint.step == 10 and checkpoint.model.read_bytes() == b"weights" * 20
     assert {name: checkpoint.state[name] for name in STATE} == STATE
     assert read_checkpoint(tmp_path).step == 123_456_789
-    with pytest.raises(InputError, match="no checkpoint at step 11; there are: 10, 123456789"):
+    with pytest.raises(InputError, match="no checkpoint at step 11; choose one of: 10, 123456789"):
         read_checkpoint(tmp_path, 11)
 
 

@@ -1,4 +1,4 @@
-"""Logs of other programs: CSV, JSON lines, W&B exports, and what is no log at all."""
+"""Logs of other programs: CSV, JSON lines, W&B exports, and what is not a log at all."""
 
 import gzip
 import json
@@ -230,23 +230,23 @@ def test_a_saved_history() -> None:
     [
         (b"", "is empty"),
         (b"  \n\n", "is empty"),
-        (bytes(range(256)) * 20, "is binary"),
-        (b"\x00\x01\x02text\x00", "is binary"),
-        (b"Once upon a time there was a little girl.\nShe had a red ball.\n", "is not a log that fabula knows"),
+        (bytes(range(256)) * 20, "is a binary file"),
+        (b"\x00\x01\x02text\x00", "is a binary file"),
+        (b"Once upon a time there was a little girl.\nShe had a red ball.\n", "is not a log that fabula can read"),
         (b"Once upon a time, there was a fox.\nIt ran, and ran.\n", "no column of steps"),
         (b"loss,lr\n3.0,1e-3\n", "no column of steps"),
         (b"step,colour\n1,3\n", "no loss, gradient norm or learning rate"),
-        (b"step,loss\n", "a header and no lines"),
-        (b"1,3.0\n2,2.9\n", "is not a log that fabula knows"),
+        (b"step,loss\n", "a header line and nothing below it"),
+        (b"1,3.0\n2,2.9\n", "is not a log that fabula can read"),
         (b"step,loss\n1,3.0\n2,red\n3,2.9\n", '"red" in column loss is not a number'),
-        (b"step,loss\n1,3.0\n2\n3,2.9\n", "line 3: 1 cells where the header has 2"),
+        (b"step,loss\n1,3.0\n2\n3,2.9\n", "line 3: 1 cell, but the header has 2"),
         (b"step,loss\n1,\n2,\n", "no line with both a step and a value"),
         (b'{"step":1,"loss":3.0}\n{"step":2,"lo\n{"step":3,"loss":2.0}\n', "line 2: not valid JSON"),
         (b'{"step":1,"loss":3.0}\n[1, 2]\n', "line 2: not a JSON object"),
         (b'{"step":1,"loss":"red"}\n', '"red" in field loss is not a number'),
         (b'{"loss":3.0}\n', "no column of steps"),
-        (b'{"step":1', "holds no whole line"),
-        (b"Step,fox - train/loss,fox - train/loss__MIN\n", "a header and no lines"),
+        (b'{"step":1', "has no complete line"),
+        (b"Step,fox - train/loss,fox - train/loss__MIN\n", "a header line and nothing below it"),
         (b'"Relative Time","fox - loss","fox - loss__MIN"\n1,3.0,2.0\n', "export the chart with steps"),
     ],
 )
@@ -300,7 +300,7 @@ def test_a_folder_of_loose_logs(tmp_path: Path) -> None:
 def test_folders_without_logs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read_sources(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="holds no log"):
+    with pytest.raises(InputError, match="has no log in it"):
         read_sources(tmp_path)
     (tmp_path / "stories.jsonl").write_text('{"text":"Once"}\n', encoding="utf-8")
     with pytest.raises(InputError, match="no column of steps"):

@@ -114,7 +114,7 @@ def test_damage_is_seen(place: int) -> None:
 
 
 def test_events_without_a_known_scalar() -> None:
-    with pytest.raises(InputError, match="holds no scalars"):
+    with pytest.raises(InputError, match="has no scalars"):
         read_log(Path("events"), record(b"\x09" + bytes(8)))
     with pytest.raises(InputError, match="no loss, gradient norm or learning rate"):
         read_log(Path("events"), scalar("accuracy", 1, 0.5))

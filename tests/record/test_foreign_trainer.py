@@ -71,7 +71,7 @@ def test_a_zero_out_of_the_blue_is_a_filtered_nan() -> None:
     ("content", "says"),
     [
         ('{"log_history": []}', "log_history is empty"),
-        ('{"log_history": 3}', "no state of a Trainer"),
+        ('{"log_history": 3}', "the Trainer did not write it"),
         ('{"log_history": [{"epoch": 1.0, "loss": 3.0}]}', "no column of steps"),
     ],
 )

@@ -155,9 +155,9 @@ def test_a_folder_that_is_no_run_is_told_in_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     for content, message in (
         (None, "does not exist or is not a folder"),
-        (b"", "holds no run.json"),
+        (b"", "has no run.json"),
         (b"{", "is not valid JSON"),
-        (b"[]", "holds no JSON object"),
+        (b"[]", "is not a JSON object"),
         (b"\xff", "cannot be read"),
     ):
         if content is not None:

@@ -59,7 +59,7 @@ def test_a_log_says_how_it_went_and_ranks_nothing(tmp_path: Path) -> None:
     assert "Not ranked" in twin and "ended lowest" not in twin and "seed 0" not in twin
     for topic in ("Loss", "Generalisation", "Stability", "Stopping point", "Gradient norm", "Learning-rate schedule"):
         assert f"\n### {topic}\n" in twin
-    assert "Not looked for, because not known: a gradient norm a step" in twin
+    assert "Not checked: needs the gradient norm of 20 steps or more" in twin
     assert "The end of this run is not its best" in twin
 
 
@@ -90,7 +90,7 @@ def test_a_trainer_folder_with_its_traps(tmp_path: Path) -> None:
     folder = trainer_folder(tmp_path / "output")
     twin = twin_of(folder, flags=Flags(accumulation=4))
     assert "the mean of the steps since the line before (10 steps)" in twin
-    assert "The training loss is held-out loss multiplied by the accumulation of 4" in twin
+    assert "The training loss is the validation loss multiplied by 4, the gradient accumulation" in twin
     (run,) = summary([folder])["runs"]
     assert run["verdict"] == "warning" and "lr_rising" in [finding["kind"] for finding in run["findings"]]
     assert "loss_scaled_by_accumulation" not in [finding["kind"] for finding in run["findings"]], "no flag, no claim"

@@ -232,7 +232,7 @@ def test_bad_input_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "run.json").write_text('{"status": ')
-    for path, words in (("absent", "does not exist"), ("empty", "holds no log; known are"), ("half", "not valid JSON")):
+    for path, words in (("absent", "does not exist"), ("empty", "has no log in it"), ("half", "not valid JSON")):
         with pytest.raises(InputError, match=words):
             write_report([tmp_path / path], tmp_path / "report.html")
     with pytest.raises(InputError, match=r"\.html"):

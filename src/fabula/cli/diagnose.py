@@ -24,28 +24,35 @@ def diagnose(
     log: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN|FOLDER|LOG|-", help="A run, a folder of runs, a log of another program, or - for stdin."
+            metavar="RUN|FOLDER|LOG|-",
+            help="A run, a folder of runs, a log of another program, or - for standard input.",
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     fail_on: Annotated[
         FailOn | None,
-        typer.Option(help="Exit with 1 at a failure, or already at a warning; without it the exit code is 0."),
+        typer.Option(
+            help="Exit with code 1 at a failure, or already at a warning. Without this option the exit code is 0."
+        ),
     ] = None,
-    vocab: Annotated[int | None, typer.Option(min=2, help="Size of the vocabulary, where the log lacks it.")] = None,
+    vocab: Annotated[
+        int | None, typer.Option(min=2, help="Number of tokens in the vocabulary, if the log does not say it.")
+    ] = None,
     clip: Annotated[
-        float | None, typer.Option(min=0.0, help="Gradient norm that was clipped to; 0: gradients were not clipped.")
+        float | None, typer.Option(min=0.0, help="Largest gradient norm that clipping allowed; 0: no clipping.")
     ] = None,
-    accumulation: Annotated[int | None, typer.Option(min=1, help="Micro-steps to an optimizer update.")] = None,
+    accumulation: Annotated[
+        int | None, typer.Option(min=1, help="Micro-steps (forward-backward passes) per optimizer update.")
+    ] = None,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="The log begins with an untrained model.")
     ] = False,
 ) -> None:
-    """Say what a record shows: spikes, divergences, values that are not finite, schedule, gradients, stopping point.
+    """Check whether a training went well: spikes, values that are not finite, learning rate, gradients, overfitting.
 
     Reads run folders, CSV, JSON lines, TensorBoard event files, W&B exports, the Hugging Face Trainer's output folder,
-    and printed lines of the Trainer and of nanoGPT. What a log cannot say comes as options; without them the rules
-    that need them stay silent, by name.
+    and printed lines of the Trainer and of nanoGPT. What a log does not say can be given as an option; checks that
+    need it are otherwise listed as not checked.
     """
     import json
     import sys
@@ -60,7 +67,7 @@ def diagnose(
     told = [(run, diagnose_run(run, flags)) for run in runs]
     worst = max((diagnosis.verdict for _, diagnosis in told), key=("healthy", "warning", "failed").index)
     for each in left_out:
-        print(f"left out: {each.why}", file=sys.stderr)
+        print(f"not read: {each.why}", file=sys.stderr)
     if as_json:
         documents = [_document(run, diagnosis) for run, diagnosis in told]
         whole = (
@@ -97,16 +104,16 @@ def _document(run: "Run", diagnosis: "Diagnosis") -> dict[str, Any]:
 
 
 def _show_all(told: "list[tuple[Run, Diagnosis]]") -> None:
-    """Run by run; what none of several runs lets know is said once, at the end."""
+    """Run by run; what was checked in none of several runs is said once, at the end."""
     unknown = [{(silent.lacks, silent.kinds) for silent in diagnosis.silent} for _, diagnosis in told]
     everywhere = set.intersection(*unknown) if len(told) > 1 else set()
     for (run, diagnosis), here in zip(told, unknown, strict=True):
         _show(run, diagnosis)
-        _show_unknown("not looked for, because not known:", here - everywhere)
+        _show_unknown("not checked:", here - everywhere)
         _show_notes(run)
         print()
     if everywhere:
-        _show_unknown("not looked for in any of them, because not known:", everywhere)
+        _show_unknown("not checked in any of them:", everywhere)
         print()
 
 
@@ -120,7 +127,7 @@ def _show(run: "Run", diagnosis: "Diagnosis") -> None:
         typer.secho(f"  {each.severity:<7}", fg=COLOURS[each.severity], nl=False)
         print(f"  {each.kind:<{width}}  {_steps(each)}{each.sentence}{_evidence(each)}")
         if each.try_:
-            print(f"           {'perhaps: ' + '; '.join(each.alternatives)}\n           try: {each.try_}")
+            print(f"           {'possible causes: ' + '; '.join(each.alternatives)}\n           try: {each.try_}")
 
 
 def _show_unknown(heading: str, unknown: "set[tuple[str, tuple[str, ...]]]") -> None:
@@ -130,7 +137,7 @@ def _show_unknown(heading: str, unknown: "set[tuple[str, tuple[str, ...]]]") -> 
     if lacking:
         print(f"  {heading}")
     for lacks, names in lacking.items():
-        print(f"    {lacks}: {', '.join(names)}")
+        print(f"    {', '.join(names)}: {lacks}")
 
 
 def _show_notes(run: "Run") -> None:

@@ -36,7 +36,7 @@ def _head(recipe: Recipe, vocabulary: int, run: Run, step: int, home: Home) -> s
     )
     if home.folded:
         text += (
-            f"\n\nIt computes what the trained model computed, as `{home.architecture}`: {_listed(home.folded)} "
+            f"\n\nIt gives the same results as the trained model, as a `{home.architecture}`: {_listed(home.folded)} "
             f"{'is' if len(home.folded) == 1 else 'are'} folded into the weights that stand next to it."
         )
     return text
@@ -45,7 +45,7 @@ def _head(recipe: Recipe, vocabulary: int, run: Run, step: int, home: Home) -> s
 def _beginning(recipe: Recipe) -> str:
     if recipe.batch.end_of_text:
         return "The tokenizer puts the end-of-text token first, as every story began in training."
-    return "It was trained without end-of-text tokens, so it does not know where a story ends."
+    return "It was trained without end-of-text tokens, so it cannot end a story by itself."
 
 
 def _usage_gguf(recipe: Recipe) -> str:
@@ -76,8 +76,8 @@ def _training(recipe: Recipe, run: Run, step: int) -> str:
         ("tokenizer", f"{data.get('tokenizer', recipe.tokenizer)}"),
         ("optimizer", _optimizer(recipe)),
         ("learning rate", _schedule(recipe)),
-        ("batch", f"{recipe.positions_per_step:,} positions a step, {recipe.batch.layout}"),
-        ("weights", f"{recipe.compute.weights}, initialised `{recipe.initialization.scheme}`"),
+        ("batch", f"{recipe.positions_per_step:,} positions per step, {recipe.batch.layout}"),
+        ("weights", f"{recipe.compute.weights}, initialisation `{recipe.initialization.scheme}`"),
     ]
     if data.get("source") or data.get("path"):
         # Only the name: where it lay on the machine that trained is nobody's business.
@@ -93,9 +93,10 @@ def _training(recipe: Recipe, run: Run, step: int) -> str:
 
 def _optimizer(recipe: Recipe) -> str:
     optimizer = recipe.optimizer
+    clipping = f"gradient norm clipped at {optimizer.clip:g}" if optimizer.clip else "no gradient clipping"
     return (
         f"{optimizer.kind}, beta ({optimizer.beta1:g}, {optimizer.beta2:g}), epsilon {optimizer.epsilon:g}, weight "
-        f"decay {optimizer.weight_decay:g}, gradient norm clipped at {optimizer.clip:g}"
+        f"decay {optimizer.weight_decay:g}, {clipping}"
     )
 
 
@@ -116,10 +117,10 @@ def _evaluation(run: Run, step: int) -> str:
     place = int(np.flatnonzero(here)[-1])
     whole = "full" in evals and evals["full"][place] == 1.0
     names = [
-        ("val_loss", "loss, nats a token of its own tokenizer", ".4f"),
-        ("val_loss_gpt2", "loss, nats a GPT-2 token of the same text", ".4f"),
-        ("val_bits_per_byte", "bits a byte", ".4f"),
-        ("val_loss_story", "loss on single stories, nats a token", ".4f"),
+        ("val_loss", "loss, nats per token (lower is better)", ".4f"),
+        ("val_loss_gpt2", "loss, nats per GPT-2 token of the same text", ".4f"),
+        ("val_bits_per_byte", "bits per byte of text", ".4f"),
+        ("val_loss_story", "loss on each story by itself, nats per token", ".4f"),
     ]
     rows = [
         f"| {words} | {evals[name][place]:{form}} |"
@@ -129,8 +130,9 @@ def _evaluation(run: Run, step: int) -> str:
     if not rows:
         return ""
     part = "the whole validation split" if whole else "a fixed subset of the validation split"
-    return f"## Evaluation\n\nOn {part}, which was not trained on.\n\n| measure | value |\n|---|---|\n" + "\n".join(
-        rows
+    return (
+        f"## Evaluation\n\nOn {part}, stories that were not used for training.\n\n| measure | value |\n|---|---|\n"
+        + "\n".join(rows)
     )
 
 
@@ -142,13 +144,13 @@ def _samples(run: Run, step: int) -> str:
     lines = f"{sample['prompt']}{sample['completion']}".splitlines()
     quoted = "\n".join(f"> {line}".rstrip() for line in lines)
     drawn = f"temperature {sample.get('temperature')}, top-p {sample.get('top_p')}, seed {sample.get('seed')}"
-    return f"## A completion\n\nThe first of this step's samples, not chosen ({drawn}):\n\n{quoted}"
+    return f"## A completion\n\nThe first sample of this step, not cherry-picked ({drawn}):\n\n{quoted}"
 
 
 def _limits(recipe: Recipe) -> str:
     return (
         "## Limits\n\nA small model of one kind of text. It knows no facts, follows no instructions, was not tuned for "
-        f"safety, and loses the thread beyond its {recipe.model.context:,} tokens of context."
+        f"safety, and forgets what lies further back than its {recipe.model.context:,} tokens of context."
     )
 
 

@@ -2,7 +2,7 @@
 
 A shape need not look like its home. Biases that it lacks are zeros there, factors are folded into the weights they
 multiply, and even a bias of the head has its place behind a LayerNorm (see `folded_head` in weights.py). What no
-weights can express is no home's: then the portable presets are named.
+weights can express has no home: then the portable presets are named.
 """
 
 from dataclasses import dataclass

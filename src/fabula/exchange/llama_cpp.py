@@ -85,7 +85,7 @@ def _architecture(source: Source) -> str:
     shape, family = source.recipe.model, source.home.family
     if family not in ARCHITECTURES:
         raise InputError(
-            f"llama.cpp computes no model like this one ({source.home.architecture} with its activation); use --to hf, "
+            f"llama.cpp cannot compute this model ({source.home.architecture} with its activation); use --to hf, "
             "or train modern-portable, llama-nano or gemma3-nano"
         )
     # llama.cpp has these written into its source instead of reading them.
@@ -105,9 +105,7 @@ def _architecture(source: Source) -> str:
         if shape.attention_bias or shape.attention_output_bias:
             reasons.append("attention biases")
     if reasons:
-        raise InputError(
-            f"llama.cpp's {ARCHITECTURES[family]} is another model than one with {', '.join(reasons)}; use --to hf"
-        )
+        raise InputError(f"llama.cpp's {ARCHITECTURES[family]} cannot have {', '.join(reasons)}; use --to hf")
     return ARCHITECTURES[family]
 
 
@@ -138,9 +136,7 @@ def _add_tokenizer(writer: Any, source: Source) -> None:
     document = json.loads(source.tokenizer.to_json())
     plain = read_byte_level_json(document)
     if plain is None:
-        raise InputError(
-            "the tokenizer has rules of its own, which GGUF cannot hold; use --to hf, or train on gpt2 or bpe:8192"
-        )
+        raise InputError("GGUF cannot hold this tokenizer's rules; use --to hf, or train on gpt2 or bpe:8192")
     ranks, eot = plain
     text = document["added_tokens"][0]["content"]
     tokens = {rank: to_characters(token) for token, rank in ranks.items()} | {eot: text}

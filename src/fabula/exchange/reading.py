@@ -43,10 +43,12 @@ def load_hf(folder: Path) -> tuple[Model, Tensors]:
     try:
         state = from_hf(shape, config["model_type"], stored)
     except KeyError as error:
-        raise InputError(f"{folder} lacks the tensor {error.args[0]}, which its config.json asks for") from None
+        raise InputError(
+            f"{folder} has no tensor {error.args[0]}, which its config.json asks for; fetch the model again"
+        ) from None
     if left := sorted(name for name in set(stored) - stored.taken if not _is_no_weight(name, shape)):
         raise InputError(
-            f"{folder} holds {left[0]}, for which its config.json has no place; they do not belong together"
+            f"{folder} has a tensor {left[0]} that does not fit its config.json; its files do not belong together"
         )
     # First, because torch cannot even imagine an embedding of 1e18 rows.
     if (rows := len(state["embedding.weight"])) != vocabulary:
@@ -59,7 +61,7 @@ def load_hf(folder: Path) -> tuple[Model, Tensors]:
     for name, tensor in expected.items():
         if state[name].shape != tensor.shape:
             raise InputError(
-                f"{folder}/config.json makes {name} {tuple(tensor.shape)}, but the weights hold "
+                f"{folder}/config.json asks for {name} of shape {tuple(tensor.shape)}, but the weights have "
                 f"{tuple(state[name].shape)}; the folder's files do not belong together"
             )
     return shape, state
@@ -95,8 +97,8 @@ def check_tokenizer(folder: Path, data: Tokenizer) -> None:
     theirs = load_tokenizer(path)
     if theirs.encode(SAMPLE).tolist() != data.encode(SAMPLE).tolist():
         raise InputError(
-            f"{path} cuts text otherwise than {data.name}, the tokenizer of the data, so the weights would meet other "
-            f"words; prepare the data with --tokenizer {path} and train with --set tokenizer={theirs.name}"
+            f"{path} splits text into other tokens than {data.name}, the tokenizer of the data, so the weights would "
+            f"not fit; prepare the data with --tokenizer {path} and train with --set tokenizer={theirs.name}"
         )
 
 
@@ -108,7 +110,7 @@ def shape_of(config: Mapping[str, Any]) -> tuple[Model, int]:
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in SHAPES:
         raise InputError(
-            f'config.json is of a "{kind}" model; fabula starts from: {", ".join(f"{name}" for name in SHAPES)}'
+            f'config.json is of a "{kind}" model; fabula can start from: {", ".join(f"{name}" for name in SHAPES)}'
         )
     try:
         # The rows of the embedding are validated with the rest, and kept apart: a shape leaves them to the data.
@@ -116,7 +118,7 @@ def shape_of(config: Mapping[str, Any]) -> tuple[Model, int]:
     except InputError:
         raise
     except KeyError as error:
-        raise InputError(f"config.json of this {kind} model lacks {error.args[0]}") from None
+        raise InputError(f"config.json of this {kind} model has no {error.args[0]}") from None
     except ValidationError as error:
         first = first_error(error)
         name, reason = ".".join(map(str, first["loc"])), str(first["msg"]).removeprefix("Value error, ")
@@ -143,7 +145,7 @@ def _config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error})") from None
     if not isinstance(config, dict):
-        raise InputError(f"{path} holds no JSON object")
+        raise InputError(f"{path} is not a JSON object; fetch the model again")
     return config
 
 
@@ -159,9 +161,11 @@ def _tensors(folder: Path) -> Tensors:
     elif (folder / "model.safetensors").is_file():
         files = ["model.safetensors"]
     elif any(folder.glob("*.bin")):
-        raise InputError(f"{folder} holds its weights as a pickle (.bin), which fabula does not open; use safetensors")
+        raise InputError(
+            f"{folder} has its weights as a pickle (.bin), which fabula does not open; save them as safetensors"
+        )
     else:
-        raise InputError(f"{folder} holds no model.safetensors")
+        raise InputError(f"{folder} has no model.safetensors; give the folder of a Hugging Face model")
     return {name: tensor for file in files for name, tensor in read_weights(folder / file).items()}
 
 
@@ -265,7 +269,9 @@ def _gemma3_shape(config: Mapping[str, Any]) -> dict[str, Any]:
             raise InputError(f"config.json has {layers} layers and layer_types = {kinds!r}; fabula has no such layers")
         every = kinds.index("full_attention") + 1 if "full_attention" in kinds else layers + 1
         if any((kind == "full_attention") != ((number + 1) % every == 0) for number, kind in enumerate(kinds)):
-            raise InputError("config.json mixes its layer_types in no regular pattern; fabula has none of that kind")
+            raise InputError(
+                "config.json mixes its layer_types without a regular pattern; fabula cannot build such a model"
+            )
     gated = {**config, "hidden_act": config.get("hidden_activation") or "gelu_pytorch_tanh"}
     return _llama_shape({"rms_norm_eps": 1e-6, **gated}) | {
         "head_width": config.get("head_dim", 256),

@@ -68,12 +68,12 @@ def _judged(facts: Facts, field: str = "", called: str = "") -> list[dict[str, A
     """The completions that can be judged: long enough, and with `field` on their line."""
     there = latest(facts.samples)
     if not there:
-        return Silent("completions of a trained model (samples.jsonl)")
+        return Silent("needs completions of a trained model (samples.jsonl)")
     with_field = [sample for sample in there if not field or field in sample]
     if not with_field:
-        return Silent(f"{called} (samples.jsonl)")
+        return Silent(f"needs {called} (`{field}` in samples.jsonl)")
     long = [sample for sample in with_field if len(words(sample["completion"])) >= MIN_WORDS]
-    return long or Silent(f"a completion of {MIN_WORDS} words or more")
+    return long or Silent(f"needs a completion of {MIN_WORDS} words or more")
 
 
 def _findings(
@@ -121,12 +121,14 @@ def _in_a_sentence(text: str) -> str:
     return " ".join(text.replace("`", "'").split())
 
 
-@rule(prompt_drift="the completion leaves what the prompt named, or speaks of a he where the prompt had a she")
+@rule(prompt_drift="the completion leaves the topic of the prompt, or says he where the prompt said she")
 def prompt_drift(facts: Facts) -> Outcome:
-    samples = _judged(facts, "prompt_words", "how common the prompt's words are")
+    samples = _judged(facts, "prompt_words", "to know how common the prompt's words are")
     if isinstance(samples, Silent):
         return samples
-    return _findings("prompt_drift", samples, _drift, ("leaves its prompt", "leave their prompts"))
+    return _findings(
+        "prompt_drift", samples, _drift, ("leaves the topic of its prompt", "leave the topic of their prompts")
+    )
 
 
 def telling_words(sample: Sample) -> list[str]:
@@ -147,13 +149,19 @@ def _drift(sample: Sample) -> _Shown | None:
         return _Shown(f"{'none of ' if len(telling) > 1 else 'no '}{listed} comes back", {"words": telling})
     (he, she), said = pronouns(completion), genders(words(sample["prompt"]))
     if said == {"he"} and she >= PRONOUNS and not he:
-        return _Shown(f'a he becomes a she ("she" and "her" {she} times)', {"he": he, "she": she})
+        return _Shown(
+            f'the prompt is about a "he", the completion says "she" or "her" {she} times and never "he"',
+            {"he": he, "she": she},
+        )
     if said == {"she"} and he >= PRONOUNS and not she:
-        return _Shown(f'a she becomes a he ("he" and "his" {he} times)', {"he": he, "she": she})
+        return _Shown(
+            f'the prompt is about a "she", the completion says "he" or "his" {he} times and never "she"',
+            {"he": he, "she": she},
+        )
     return None
 
 
-@rule(repetition="the completion says the same words over and over, beyond what any real story does")
+@rule(repetition="the completion says the same words again and again, more than any real story does")
 def repetition(facts: Facts) -> Outcome:
     samples = _judged(facts)
     if isinstance(samples, Silent):
@@ -170,16 +178,16 @@ def _repeated(sample: Sample) -> _Shown | None:
     again = repeated_share(said)
     if again <= REPEATED_SHARE:
         return None
-    return _Shown(f"{share(again)} of all runs of four words had been said before", {"repeated_share": round(again, 4)})
+    return _Shown(f"{share(again)} of all groups of four words had come before", {"repeated_share": round(again, 4)})
 
 
-@rule(copying="a long stretch of the completion stands word for word in the training stories")
+@rule(copying="a long part of the completion stands word for word in the training stories")
 def copying(facts: Facts) -> Outcome:
-    samples = _judged(facts, "copied_tokens", "how much of a completion stands in the training stories")
+    samples = _judged(facts, "copied_tokens", "to know how much of a completion was copied")
     if isinstance(samples, Silent):
         return samples
     if all(COPIED_FACTOR * _usual(sample) > sample.get("tokens", COPIED_TOKENS) for sample in samples):
-        return Silent("stories that share less with each other than whole completions")
+        return Silent("needs more varied stories: these have stretches in common as long as a whole completion")
     return _findings(
         "copying",
         samples,
@@ -187,10 +195,10 @@ def copying(facts: Facts) -> Outcome:
         ("is copied from the training stories", "are copied from the training stories"),
         severity="warning",
         alternatives=(
-            "the training stories were repeated until they were known by heart",
-            "a story stands in the training split many times",
+            "the training stories were repeated until the model knew them by heart",
+            "the same story stands in the training split many times",
         ),
-        try_="sample ten seeds of that prompt: the same stretch again means that it is known by heart",
+        try_="complete that prompt with ten seeds: if the same words come again, they are known by heart",
     )
 
 
@@ -204,29 +212,31 @@ def _copied(sample: Sample) -> _Shown | None:
         return None
     of = int(sample.get("tokens", copied))
     return _Shown(
-        f"{copied} of {of} tokens in a row are a training story's, where validation stories share {usual} at most",
+        f"{copied} of {of} tokens in a row are those of a training story; validation stories share at most {usual}",
         {"copied_tokens": copied, "tokens": of, "validation_copied_tokens": usual},
     )
 
 
-@rule(inconsistency="somebody is there whom nobody introduced, or the only person changes from he to she")
+@rule(inconsistency="a character was never introduced, or the only character changes from he to she")
 def inconsistency(facts: Facts) -> Outcome:
-    samples = _judged(facts, "names", "which words of a completion are names")
+    samples = _judged(facts, "names", "to know which words are names")
     if isinstance(samples, Silent):
         return samples
-    return _findings("inconsistency", samples, _changed, ("does not keep its persons", "do not keep their persons"))
+    return _findings(
+        "inconsistency", samples, _changed, ("loses track of its characters", "lose track of their characters")
+    )
 
 
 def _changed(sample: Sample) -> _Shown | None:
     text = sample["prompt"] + sample["completion"]
     name = newcomer(text, sample["names"], NEWCOMER_AFTER)
     if name is not None:
-        return _Shown(f'"{name}" appears unintroduced', {"name": name})
+        return _Shown(f'"{name}" was never introduced', {"name": name})
     changed = changed_pronoun(text)
     if changed is None:
         return None
     who, sentence = changed
-    return _Shown(f'the {who} is taken for another ("{sentence}")', {"who": who, "sentence": sentence})
+    return _Shown(f'the {who} gets the wrong pronoun ("{sentence}")', {"who": who, "sentence": sentence})
 
 
 RULES = (prompt_drift, repetition, copying, inconsistency)

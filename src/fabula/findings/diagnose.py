@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fabula.findings import completions, events, gradient, instability, loss, schedule, setup
+from fabula.findings import accumulation, completions, events, gradient, instability, loss, schedule, setup
 from fabula.findings.facts import Facts, Flags, facts_of_recipe, facts_of_run
 from fabula.findings.rule import Rule, Silent
 from fabula.recipe import Recipe
@@ -13,6 +13,7 @@ from fabula.record.reader import Run
 RULES: tuple[Rule, ...] = (
     *instability.RULES,
     *loss.RULES,
+    *accumulation.RULES,
     *gradient.RULES,
     *schedule.RULES,
     *setup.RULES,
@@ -23,7 +24,7 @@ RULES: tuple[Rule, ...] = (
 
 @dataclass(frozen=True)
 class SilentRule:
-    """Kinds that could not be looked for, and what the record lacks."""
+    """Kinds that were not checked, and why: what the check needs and the record lacks, or what it applies to."""
 
     kinds: tuple[str, ...]
     lacks: str

@@ -5,17 +5,17 @@ from fabula.findings.rule import Outcome, Silent, rule
 from fabula.record.finding import Finding
 
 
-@rule(interrupted="the run did not make the steps it was to make")
+@rule(interrupted="the run did not make all of its steps")
 def interrupted(facts: Facts) -> Outcome:
     status = facts.info.get("status")
     if status is None:
-        return Silent("how the run ended (run.json)")
+        return Silent("needs a run.json, which says how the run ended")
     if status == "finished":
         return []
     last, planned = facts.last_step, facts.num_steps
     told = f"at step {last:,}" + (f" of {planned:,}" if planned else "")
     if status == "running":
-        sentence = f"The record stands {told}: the run is still going on, or its process was killed."
+        sentence = f"The record ends {told}: the run is still going on, or its process was killed."
     elif status == "failed":
         sentence = f"The run failed {told}" + (f": {facts.info['error']}." if facts.info.get("error") else ".")
     else:
@@ -36,12 +36,12 @@ def interrupted(facts: Facts) -> Outcome:
 
 
 @rule(
-    batch_skipped="a guard left out the update of a batch",
-    rolled_back="a guard went back to an earlier checkpoint",
+    batch_skipped="a guard skipped the update of a batch",
+    rolled_back="a guard took the run back to an earlier checkpoint",
 )
 def guards(facts: Facts) -> Outcome:
     if not facts.events and facts.recipe is None:
-        return Silent("events")
+        return Silent("needs the events that fabula records (metrics.jsonl)")
     found = []
     for event in facts.events:
         step = int(event.get("step", 0))
@@ -55,7 +55,7 @@ def guards(facts: Facts) -> Outcome:
                     severity="note",
                     steps=(step, step),
                     evidence=evidence,
-                    sentence=f"The update of step {step:,} was left out{reason}.",
+                    sentence=f"The update of step {step:,} was skipped{reason}.",
                 )
             )
         elif event.get("event") == "rolled_back":
@@ -70,8 +70,8 @@ def guards(facts: Facts) -> Outcome:
                     sentence=f"At step {step:,} the run went back to "
                     + (f"the checkpoint of step {int(to):,}" if to is not None else "an earlier checkpoint")
                     + f"{reason}.",
-                    alternatives=("the learning rate is too high for this stage", "an odd stretch of data"),
-                    try_="see whether the second attempt at the same steps held: if it did, the data was not the cause",
+                    alternatives=("the learning rate is too high for this stage", "unusual data at these steps"),
+                    try_="see whether the same steps went well the second time: if so, the data was not the cause",
                 )
             )
     return found

@@ -55,13 +55,25 @@ class Curve:
         return Curve(self.name, self.steps[keep], self.values[keep])
 
 
+NAMES = {
+    "val_loss": "validation loss",
+    "train_loss": "training loss at the evaluations",
+    "loss": "loss of the training batches",
+    "grad_norm": "gradient norm",
+}
+
+
 @dataclass(frozen=True)
 class Facts:
     """Everything a rule may read. A curve that the record lacks is None."""
 
     train_loss: Curve | None = None
-    """Loss of the training step itself."""
+    """Loss of the batch of each training step."""
     val_loss: Curve | None = None
+    val_on_subset: bool = False
+    """Whether `val_loss` is that of a fixed subset of the validation stories, as during a training with fabula."""
+    final_val_loss: float | None = None
+    """Of the full evaluation that ends such a run: what its report ranks. None where there is none."""
     held_train_loss: Curve | None = None
     """Training stories by the validation's protocol, at the evaluations."""
     grad_norm: Curve | None = None
@@ -88,9 +100,16 @@ class Facts:
 
     @cached_property
     def loss_curves(self) -> list[Curve]:
-        """Every curve in which an instability would show, the held-out one first."""
+        """Every curve in which an instability would show, the validation loss first."""
         curves = [self.val_loss, self.held_train_loss, self.train_loss]
         return [curve for curve in curves if curve is not None and len(curve)]
+
+    def name_of(self, curve: Curve | str) -> str:
+        """What a curve is called in a sentence: two losses on training stories need two names."""
+        name = curve if isinstance(curve, str) else curve.name
+        if name == "train_loss" and not self.info.get("log_format"):
+            return "loss on a fixed sample of training stories"
+        return NAMES.get(name, name)
 
     @property
     def last_step(self) -> int:
@@ -128,6 +147,8 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
     return Facts(
         train_loss=train_loss,
         val_loss=val_loss,
+        val_on_subset="val_loss_subset" in run.evals,
+        final_val_loss=_final_val_loss(run),
         held_train_loss=_curve(run.evals, "train_loss", drop_missing=True),
         grad_norm=_curve(run.train, "grad_norm", drop_missing=foreign),
         learning_rate=learning_rate,
@@ -151,7 +172,7 @@ def is_foreign(run: Run) -> bool:
 
 
 def held_out_curve(run: Run) -> Curve | None:
-    """Held-out loss on one ruler: the fixed subset's, which is on every line; a foreign log's `val_loss` as it is.
+    """Validation loss on one ruler: the fixed subset's, which is on every line; a foreign log's `val_loss` as it is.
 
     `val_loss` itself changes its ruler between full and partial evaluations and makes no curve.
     """
@@ -162,10 +183,19 @@ def held_out_curve(run: Run) -> Curve | None:
     return None if curve is None else Curve("val_loss", curve.steps, curve.values)
 
 
+def _final_val_loss(run: Run) -> float | None:
+    """Validation loss of a full evaluation after the last step; None where there is none, or it is not finite."""
+    full = run.full_evals()
+    if "val_loss" not in full or not len(full["step"]) or full["step"][-1] != run.evals["step"][-1]:
+        return None
+    value = float(full["val_loss"][-1])
+    return value if full["step"][-1] > 0 and np.isfinite(value) else None
+
+
 def read_recipe(run: Run) -> Recipe | None:
     """The run's recipe, or None for a log without one.
 
-    Raises InputError when recipe.toml is there but is no recipe.
+    Raises InputError when recipe.toml is there but is not a recipe.
     """
     if not (run.path / "recipe.toml").is_file():
         return None

@@ -17,7 +17,7 @@ GROWTH_FACTOR = 2.0
 """The norm doubled between the middle of the run and its end: the loss surface is getting steeper, often before a
 divergence. A slow rise below that is common late in healthy runs."""
 EXPLOSION_FACTOR = 50.0
-"""Fifty times the usual norm in several steps is no odd batch; clipping then hides a broken run."""
+"""Fifty times the usual norm in several steps is more than one unusual batch; clipping then hides a broken run."""
 EXPLOSION_STEPS = 3
 NUM_LEVELS = 9
 """Medians over ninths of the second half are its level: single steps scatter by tens of per cent."""
@@ -36,7 +36,7 @@ def _ends(curve: Curve) -> tuple[int, int]:
 def _norms(facts: Facts) -> Curve | Silent:
     curve = facts.grad_norm
     if curve is None or len(curve.finite) < MIN_POINTS:
-        return Silent("a gradient norm a step")
+        return Silent(f"needs the gradient norm of {MIN_POINTS} steps or more")
     return curve.finite
 
 
@@ -56,7 +56,7 @@ def norms(facts: Facts) -> Outcome:
     half = block_medians(curve.part(first + 0.5 * (last - first), last), NUM_LEVELS)
     second = half.values
     if len(later) < 5 or len(second) < 4:
-        return Silent("a gradient norm a step")
+        return Silent(f"needs the gradient norm of {MIN_POINTS} steps or more")
     median = float(np.median(later.values))
     found = []
     if len(start) and start.values.max() >= START_FACTOR * median:
@@ -68,8 +68,8 @@ def norms(facts: Facts) -> Outcome:
                 severity="note",
                 steps=_ends(start),
                 evidence={"peak": float(start.values.max()), "peak_step": at, "later_median": median},
-                sentence=f"The gradient norm began high, up to {number(float(start.values.max()))} at step {at:,}, "
-                f"and fell to about {number(median)}: usual for an untrained model.",
+                sentence=f"The gradient norm was high at the start (up to {number(float(start.values.max()))}, at step "
+                f"{at:,}) and fell to about {number(median)}. This is usual for an untrained model.",
             )
         )
     usual = float(np.quantile(later.values, 0.25))  # a norm that stays exploded must not become what is usual
@@ -87,8 +87,8 @@ def norms(facts: Facts) -> Outcome:
                 severity="good",
                 steps=_ends(half),
                 evidence={"low": float(second.min()), "high": float(second.max())},
-                sentence=f"In the second half the gradient norm kept between {number(float(second.min()))} and "
-                f"{number(float(second.max()))}.",
+                sentence=f"In the second half of the run the gradient norm stayed between "
+                f"{number(float(second.min()))} and {number(float(second.max()))}.",
             )
         )
     return found
@@ -107,10 +107,15 @@ def _explosion(later: Curve, exploded: np.ndarray, usual: float) -> Finding:
             "usual": usual,
             "num_steps": len(exploded),
         },
-        sentence=f"The gradient norm exploded: up to {number(float(later.values[worst]))} at step "
-        f"{int(later.steps[worst]):,}, against {number(usual)} as usual.",
-        alternatives=("the learning rate is too high", "an overflow in the precision used", "a broken batch"),
-        try_="resume before it with half the learning rate: if the norm stays low, the rate was the cause",
+        sentence=f"The gradient norm exploded: it reached {number(float(later.values[worst]))} at step "
+        f"{int(later.steps[worst]):,}; usual in this run is {number(usual)}.",
+        alternatives=(
+            "the learning rate is too high",
+            "a number became too large for the precision used (overflow)",
+            "a damaged batch",
+        ),
+        try_="resume from a checkpoint before it with half the learning rate: if the norm stays low, the learning rate "
+        "was the cause",
     )
 
 
@@ -125,10 +130,10 @@ def _growth(half: Curve, middle: float, end: float) -> Finding:
         "its end.",
         alternatives=(
             "the learning rate is too high for this stage",
-            "weights grow without enough decay",
-            "the loss is low and single stories dominate",
+            "the weights grow, because weight decay is too weak",
+            "the loss is low, and a few stories dominate the gradient",
         ),
-        try_="repeat the last fifth from its checkpoint with a third of the learning rate and compare the norms",
+        try_="repeat the last fifth from its checkpoint with a third of the learning rate, and compare the norms",
     )
 
 
@@ -138,7 +143,7 @@ def clipping(facts: Facts) -> Outcome:
     if isinstance(curve, Silent):
         return curve  # a threshold would not help
     if facts.clip is None:
-        return Silent("the clipping threshold (--clip)")
+        return Silent("needs the clipping threshold (--clip)")
     if facts.clip == 0:
         return []
     later = curve.part(START_PART * curve.steps[-1], curve.steps[-1])
@@ -153,14 +158,14 @@ def clipping(facts: Facts) -> Outcome:
             severity="warning",
             steps=_ends(later),
             evidence={"clip": facts.clip, "share_cut_by_half": round(clipped, 4), "median_norm": median},
-            sentence=f"{share(clipped)} of the steps after the start were clipped from more than "
-            f"{number(CUT_FACTOR * facts.clip)} to {number(facts.clip)} (median norm "
-            f"{number(median)}): the clip, not the schedule, sets how far a step goes.",
+            sentence=f"After the start, {share(clipped)} of the steps had a gradient norm above "
+            f"{number(CUT_FACTOR * facts.clip)} and were clipped to {number(facts.clip)}; the median norm before "
+            f"clipping is {number(median)}. So the clipping, not the schedule, sets how far a step goes.",
             alternatives=(
-                "the clip is lower than the usual norm of this model",
+                "the clipping threshold is lower than the usual norm of this model",
                 "the norm is high because the loss is scaled",
             ),
-            try_="raise the clip to twice the median norm, same seed: compare the final losses",
+            try_="raise the threshold to twice the median norm, with the same seed: compare the final losses",
         )
     ]
 

@@ -1,4 +1,4 @@
-"""Rules on instabilities: spikes, divergences, recoveries, and values that are no numbers."""
+"""Rules on instabilities: spikes, divergences, recoveries, and values that are not finite."""
 
 import math
 from dataclasses import replace
@@ -27,24 +27,24 @@ SPIKE_SHARE_OF_RUN = 0.02
 SPIKE_STEPS = 10
 """... or within ten steps, whichever is longest; what lasts longer has lost training and is a divergence."""
 SLOW_RISE_SHARE = 0.15
-"""On held-out loss alone, a rise that needs more than 15 % of the run to reach its half is the slow climb of
+"""On validation loss alone, a rise that needs more than 15 % of the run to reach its half is the slow climb of
 overfitting, not an instability."""
 EXPERIMENT = (
-    "resume from the last checkpoint before it with half the learning rate: if it stays away, the rate was the cause; "
-    "if it comes back at the same step, look at the data there"
+    "resume from the last checkpoint before it with half the learning rate: if the loss stays low, the learning rate "
+    "was the cause; if it rises again at the same step, look at the data there"
 )
 
 
 @rule(
-    spike="the loss leaves its level and is back within two evaluations or 2 % of the run",
-    divergence="the loss leaves its level and is not back within two evaluations or 2 % of the run",
+    spike="the loss rises suddenly and is back within two evaluations or 2 % of the run",
+    divergence="the loss rises suddenly and is not back within two evaluations or 2 % of the run",
     recovery="after a divergence, three quarters of the rise are gone again",
-    stable="no episode and no value that is not finite in any loss curve",
+    stable="no loss curve has a spike, a divergence, or a value that is not finite",
 )
 def instabilities(facts: Facts) -> Outcome:
     curves = [curve for curve in facts.loss_curves if len(curve.finite) >= MIN_POINTS]
     if not curves:
-        return Silent(f"a loss curve with {MIN_POINTS} points or more")
+        return Silent(f"needs a loss curve with {MIN_POINTS} points or more")
     whole = max(curve.steps[-1] for curve in curves) - min(curve.steps[0] for curve in curves)
     spacing = max((curve.spacing for curve in curves if curve.name != "loss"), default=0.0)
     longest_spike = max(SPIKE_EVALUATIONS * spacing, SPIKE_SHARE_OF_RUN * whole, SPIKE_STEPS)
@@ -57,7 +57,7 @@ def instabilities(facts: Facts) -> Outcome:
 
 
 def _is_overfitting(episode: Episode, curve: Curve, facts: Facts) -> bool:
-    """A rise of held-out loss that training loss does not share is overfitting, which has its own rule."""
+    """A rise of validation loss that training loss does not share is overfitting, which has its own rule."""
     if curve.name != "val_loss":
         return False
     training = facts.held_train_loss or facts.train_loss
@@ -86,7 +86,7 @@ def _merge(found: list[Episode]) -> list[Episode]:
 
 
 def _better(first: Episode, second: Episode) -> Episode:
-    """Of two views of one event the held-out one; an end that either of them misses stays missing."""
+    """Of two views of one event that on the validation stories; an end that either of them misses stays missing."""
     order = ["val_loss", "train_loss", "loss"]
     told = min(first, second, key=lambda each: (order.index(each.curve) if each.curve in order else 9, -each.rise))
     if first.over_at is None or second.over_at is None:
@@ -109,7 +109,7 @@ def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[F
     steps = (episode.first, episode.last)
     causes = _causes(facts)
     if episode.over_at is not None and length <= longest_spike:
-        sentence = f"The loss jumped {where} and was back at step {episode.over_at:,}."
+        sentence = f"The {facts.name_of(episode.curve)} jumped {where}, and was back by step {episode.over_at:,}."
         evidence["back_at"] = episode.over_at
         return [
             Finding(
@@ -125,14 +125,14 @@ def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[F
         ]
     if episode.over_at is None:
         evidence["final"] = round(episode.end, 5)
-        ending = f"and did not come back: the record ends at {number(episode.end)}."
+        ending = f", and did not come back: it ended at {number(episode.end)}."
     else:
-        ending = f"and stayed up until step {episode.last:,}."
+        ending = f", and stayed high until step {episode.last:,}."
     divergence = Finding(
         kind="divergence",
         scope="run",
         severity="failure" if episode.over_at is None else "warning",
-        sentence=f"The loss rose {where} {ending}",
+        sentence=f"The {facts.name_of(episode.curve)} rose {where}{ending}",
         steps=steps,
         evidence=evidence,
         alternatives=causes,
@@ -142,9 +142,9 @@ def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[F
         return [divergence]
     until = episode.recovered_at if episode.recovered_at is not None else episode.over_at
     told = (
-        f"From step {episode.over_at:,} on the loss recovered; at step {until:,} it was back at its former level."
+        f"By step {episode.over_at:,} most of the rise was gone; at step {until:,} the loss was back at its old level."
         if episode.recovered_at is not None
-        else f"From step {episode.over_at:,} on the loss recovered, but not to its former level of "
+        else f"By step {episode.over_at:,} most of the rise was gone, but the loss did not return to its old level of "
         f"{number(episode.level)}."
     )
     recovery = Finding(
@@ -159,11 +159,11 @@ def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[F
 
 
 def _causes(facts: Facts) -> tuple[str, ...]:
-    causes = ["the learning rate is too high for this stage of the run", "an odd stretch of data"]
+    causes = ["the learning rate is too high for this stage of the run", "unusual data at these steps"]
     if facts.clip == 0:
         causes.append("gradients are not clipped")
     if facts.recipe is not None and facts.recipe.compute.precision == "bfloat16":
-        causes.append("bfloat16 lost precision")
+        causes.append("bfloat16 is not precise enough")
     return tuple(causes)
 
 
@@ -180,7 +180,7 @@ def _stable(curves: list[Curve]) -> Finding:
         severity="good",
         steps=(first, last),
         evidence=evidence,
-        sentence=f"The loss never left its level between steps {first:,} and {last:,}: no spike, no divergence.",
+        sentence=f"No spikes: between steps {first:,} and {last:,} the loss never rose suddenly.",
     )
 
 
@@ -188,32 +188,39 @@ def _stable(curves: list[Curve]) -> Finding:
 def non_finite(facts: Facts) -> Outcome:
     curves = [*facts.loss_curves, *([facts.grad_norm] if facts.grad_norm is not None else [])]
     if not curves:
-        return Silent("a loss or a gradient norm")
+        return Silent("needs a loss or a gradient norm")
     bad_steps: set[int] = set()
+    bad_curves: set[str] = set()
     ends_badly = False
     names = []
     for curve in curves:
         bad = ~np.isfinite(curve.values)
         if bad.any():
-            names.append(curve.name)
+            names.append(facts.name_of(curve))
+            bad_curves.add(curve.name)
             bad_steps |= {int(step) for step in curve.steps[bad]}
             ends_badly |= bool(bad[-1])
     if not bad_steps:
         return []
     first, last = min(bad_steps), max(bad_steps)
+    were = "was" if len(names) == 1 else "were"
     told = f"at step {first:,}" if first == last else f"at {len(bad_steps):,} steps from {first:,} to {last:,}"
-    ending = "; the record ends so" if ends_badly else "; later values are finite again"
+    ending = "up to the end of the record" if ends_badly else "later values are finite again"
     return [
         Finding(
             kind="non_finite",
             scope="run",
             severity="failure" if ends_badly else "warning",
             steps=(first, last),
-            sentence=f"Not a finite number: {' and '.join(dict.fromkeys(names))} {told}{ending}.",
-            evidence={"curves": sorted(set(names)), "num_steps": len(bad_steps), "until_the_end": ends_badly},
-            alternatives=("the learning rate is too high", "an overflow in the precision used", "a broken batch"),
-            try_="repeat the steps before it in float32 with the same seed: if the value is finite, precision was the "
-            "cause; if not, halve the learning rate",
+            sentence=f"The {' and the '.join(names)} {were} not finite (NaN or infinity) {told}, {ending}.",
+            evidence={"curves": sorted(bad_curves), "num_steps": len(bad_steps), "until_the_end": ends_badly},
+            alternatives=(
+                "the learning rate is too high",
+                "a number became too large for the precision used (overflow)",
+                "a damaged batch",
+            ),
+            try_="repeat the steps before it in float32 with the same seed: if the values stay finite, precision was "
+            "the cause; if not, halve the learning rate",
         )
     ]
 

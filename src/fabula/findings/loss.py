@@ -1,10 +1,11 @@
-"""Rules on loss curves: the start, the course, the end, and the gap between training and held-out stories."""
+"""Rules on loss curves: the start, the course, the end, and the gap between training and validation stories."""
 
 import math
 from typing import Any
 
 import numpy as np
 
+from fabula.findings.accumulation import is_scaled_by
 from fabula.findings.episodes import block_medians, episodes, noise_of
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.rule import Outcome, Silent, number, rule, share
@@ -25,46 +26,44 @@ has failed."""
 IMPROVING_SHARE = 0.01
 """The last fifth is still improving where it lowers the loss by 1 % or more, and by three standard errors."""
 GAP_SHARE = 0.05
-"""Training and held-out loss within 5 % of each other: what was learned holds for new stories."""
+"""Training and validation loss within 5 % of each other: what was learned also works on new stories."""
 OVERFIT_SHARE = 0.01
-"""Held-out loss 1 % above its best, and more than three times its noise, while training loss went on falling."""
+"""Validation loss 1 % above its lowest, and more than three times its noise, while training loss kept falling."""
 FELL_ON = 0.05
 """... by a twentieth of that rise and three standard errors: what is known by heart cannot fall far."""
 STAIR_FACTOR = 4.0
 """The mean drop at the ends of epochs counts where it is four standard errors, the lines on both sides taken off ..."""
 STAIR_SHARE = 0.01
 """... and 1 % of the level."""
-SCALE_TOLERANCE = 0.08
-"""A first loss within 8 % of ln V times (or over) the accumulation is that product, not an odd initialisation."""
-BESIDE_TOLERANCE = 0.25
-"""Training and held-out loss of the same model differ by less than a quarter, so that a ratio of 2 or of 1/2 at nine in
-ten evaluations is a factor."""
-MIN_POINTS_BESIDE = 4
 
 
-@rule(initial_loss_off="the untrained model's loss is not ln V, within 5 %")
+@rule(initial_loss_off="the untrained model's loss is more than 5 % away from ln V (V: tokens in the vocabulary)")
 def initial_loss(facts: Facts) -> Outcome:
     if facts.vocabulary is None:
-        return Silent("the vocabulary's size (--vocab)")
+        return Silent("needs the vocabulary's size (--vocab)")
     if facts.planned or facts.from_scratch is False:
         return []
     if facts.first_loss is None:
-        return Silent("the loss before the first update")
+        return Silent("needs the loss before the first update")
     expected = math.log(facts.vocabulary)
     ratio = facts.first_loss / expected
     high = ratio > 1.0 + INITIAL_TOLERANCE
     # Worse than knowing nothing is wrong for any model; better is wrong only for one that has learned nothing yet.
     if facts.from_scratch is None and not high:
-        return Silent("whether the model started from scratch (--from-scratch)")
-    if abs(ratio - 1.0) <= INITIAL_TOLERANCE or _scaled_by(facts, ratio):
+        return Silent("needs to know that the model started from scratch (--from-scratch)")
+    if abs(ratio - 1.0) <= INITIAL_TOLERANCE or is_scaled_by(facts, ratio):
         return []
     causes = (
         (
-            "an embedding or head with a large initial scale (the framework's default is N(0, 1))",
-            "logits multiplied by a factor",
+            "the embedding or the output layer starts with large weights (the framework's default is N(0, 1))",
+            "the logits are multiplied by a factor",
         )
         if high
-        else ("the model did not start from scratch", "targets leak into the inputs", "padding counted as easy targets")
+        else (
+            "the model did not start from scratch",
+            "the targets leak into the inputs",
+            "padding is counted, and is easy to predict",
+        )
     )
     return [
         Finding(
@@ -74,98 +73,25 @@ def initial_loss(facts: Facts) -> Outcome:
             steps=(0, 0),
             evidence={"first_loss": facts.first_loss, "expected": round(expected, 4), "ratio": round(ratio, 4)},
             sentence=f"The {'untrained model' if facts.from_scratch else 'run'} starts at a loss of "
-            f"{number(facts.first_loss)}; a model that gives every token the same chance starts at "
-            f"ln {facts.vocabulary:,} = {expected:.2f}.",
+            f"{number(facts.first_loss)}. A model that gives every token the same chance has ln {facts.vocabulary:,} = "
+            f"{expected:.2f}.",
             alternatives=causes,
-            try_="look at step 0 alone with embedding and linear weights drawn from N(0, 0.02)"
+            try_="draw the embedding and the linear weights from N(0, 0.02), and look at the loss of step 0 again"
             if high
-            else "evaluate step 0 on random tokens: anything below ln V there is a leak",
-        )
-    ]
-
-
-def _scaled_by(facts: Facts, ratio: float) -> bool:
-    accumulation = facts.accumulation or 1
-    return accumulation > 1 and any(
-        abs(ratio / factor - 1.0) < SCALE_TOLERANCE for factor in (accumulation, 1.0 / accumulation)
-    )
-
-
-@rule(loss_scaled_by_accumulation="the logged loss is ln V, or all along the held-out loss, times or over accumulation")
-def scaled_by_accumulation(facts: Facts) -> Outcome:
-    if facts.train_loss is None and facts.held_train_loss is None and not facts.planned:
-        return Silent("a training loss")
-    if facts.accumulation is None:
-        return Silent("the accumulation (--accumulation)")
-    if facts.planned or facts.accumulation == 1:
-        return []
-    beside = _ratio_to_held_out(facts)
-    if beside is not None:
-        return _scaled(facts, "training loss", "held-out loss", beside) if _is_scaled(facts, beside) else []
-    if facts.vocabulary is None:
-        return Silent("the vocabulary's size (--vocab)")
-    if facts.from_scratch is False:
-        return []
-    train = facts.train_loss or facts.held_train_loss  # where a log has it at the evaluations only
-    first = train.finite if train is not None else None
-    if first is None or not len(first) or first.steps[0] > 1:
-        return Silent("the training loss of the first step")
-    ratio = float(first.values[0]) / math.log(facts.vocabulary)
-    if not _scaled_by(facts, ratio):
-        return []
-    start = Curve("ratio", first.steps[:1], np.array([ratio]))
-    return _scaled(facts, f"first training loss, {number(float(first.values[0]))},", "ln V", start)
-
-
-def _ratio_to_held_out(facts: Facts) -> Curve | None:
-    """Training loss over held-out loss at the evaluations; None where the record lacks one of them."""
-    if facts.train_loss is None or facts.val_loss is None:
-        return None
-    train, val = block_medians(facts.train_loss), facts.val_loss.finite
-    if not len(train):
-        return None
-    val = val.part(train.steps[0], train.steps[-1])
-    if min(len(train), len(val)) < MIN_POINTS_BESIDE:
-        return None
-    return Curve("ratio", val.steps, np.interp(val.steps, train.steps, train.values) / np.maximum(val.values, 1e-9))
-
-
-def _is_scaled(facts: Facts, ratios: Curve) -> bool:
-    """Whether the ratio is the accumulation, or one over it, all along: overfitting lowers it only bit by bit."""
-    accumulation = float(facts.accumulation or 1)
-    low, high = np.quantile(ratios.values, [0.1, 0.9])
-    return any(
-        low > factor * (1.0 - BESIDE_TOLERANCE) and high < factor * (1.0 + BESIDE_TOLERANCE)
-        for factor in (accumulation, 1.0 / accumulation)
-    )
-
-
-def _scaled(facts: Facts, what: str, of: str, ratios: Curve) -> list[Finding]:
-    ratio = float(np.median(ratios.values))
-    return [
-        Finding(
-            kind="loss_scaled_by_accumulation",
-            scope="run",
-            severity="warning",
-            steps=(int(ratios.steps[0]), int(ratios.steps[-1])),
-            evidence={"accumulation": facts.accumulation, "ratio": round(ratio, 4)},
-            sentence=f"The {what} is {of} {'multiplied' if ratio > 1 else 'divided'} by the accumulation of "
-            f"{facts.accumulation}: a sum was logged where a mean is meant, or the reverse.",
-            alternatives=("only the log is scaled", "the gradient is scaled too, and with it the effect of clipping"),
-            try_="repeat one step with accumulation 1 and the same stories: loss and gradient norm should not change",
+            else "evaluate the untrained model on random tokens: a loss below ln V there means a leak",
         )
     ]
 
 
 def _course(facts: Facts) -> Curve | Silent:
-    """The curve that tells how a run went: held-out loss, else training loss as block medians."""
+    """The curve that tells how a run went: validation loss, else training loss as block medians."""
     for curve in (facts.val_loss, facts.train_loss):
         if curve is not None and len(curve.finite) >= MIN_POINTS_FOR_COURSE:
             return block_medians(curve)
-    return Silent(f"a loss curve with {MIN_POINTS_FOR_COURSE} points or more")
+    return Silent(f"needs a loss curve with {MIN_POINTS_FOR_COURSE} points or more")
 
 
-@rule(fast_start="three quarters of the whole fall of the loss happen in the first 15 % of the run")
+@rule(fast_start="the loss makes three quarters of its whole fall in the first 15 % of the run")
 def fast_start(facts: Facts) -> Outcome:
     curve = _course(facts)
     if isinstance(curve, Silent):
@@ -188,16 +114,16 @@ def fast_start(facts: Facts) -> Outcome:
             severity="good",
             steps=(int(curve.steps[0]), at),
             evidence={"curve": curve.name, "start": begin, "from": start, "at": at, "value": target, "best": best},
-            sentence=f"The loss fell fast at first: {'' if begin == start else 'counted '}from {number(start)} on"
-            f"{'' if begin == start else ' (ln V)'}, three quarters of its whole fall were done by step {at:,} "
-            f"({share(at / curve.steps[-1])} of the run).",
+            sentence=f"The {facts.name_of(curve)} fell fast at first: by step {at:,} ({share(at / curve.steps[-1])} of "
+            f"the run) it had made three quarters of its fall from {number(start)} to {number(best)}."
+            + ("" if begin == start else f" ({number(start)}, ln V, is the loss of a model that knows nothing yet.)"),
         )
     ]
 
 
 @rule(
-    still_improving="the last fifth of the run lowers the loss by 1 % or more, beyond its noise",
-    plateau="the last third of the run lowers the loss by less than 1 %; a failure where the loss still is ln V",
+    still_improving="the last fifth of the run lowers the loss by 1 % or more, and by more than its noise",
+    plateau="the last third of the run lowers the loss by less than 1 %; a failure if almost nothing was learned",
 )
 def stopping_point(facts: Facts) -> Outcome:
     curve = _course(facts)
@@ -209,7 +135,7 @@ def stopping_point(facts: Facts) -> Outcome:
         return []  # a run that ends in a divergence has no stopping point to judge
     fifth, third = curve.part(0.8 * last, last), curve.part(last * 2 / 3, last)
     if len(third) < 4:
-        return Silent("enough evaluations in the last third of the run")
+        return Silent("needs 4 evaluations or more in the last third of the run")
     fall_third, fall_fifth = _fall(third), _fall(fifth)
     level, noise = float(np.median(third.values)), noise_of(curve.values[len(curve) // 2 :])
     error = noise * math.sqrt(12.0 / len(fifth))  # of the fall of a least-squares line through evenly spaced points
@@ -228,8 +154,8 @@ def stopping_point(facts: Facts) -> Outcome:
                 severity="note",
                 steps=(int(fifth.steps[0]), int(last)),
                 evidence=evidence,
-                sentence=f"The loss was still falling at the end: by {number(fall_fifth)} in the last fifth of the "
-                "run. More steps would lower it further.",
+                sentence=f"The {facts.name_of(curve)} was still falling at the end: by {number(fall_fifth)} in the "
+                "last fifth of the run. More steps would probably lower it further.",
             )
         ]
     if fall_third < FLAT_SHARE * level and steps[0] < 0.5 * last:
@@ -240,8 +166,8 @@ def stopping_point(facts: Facts) -> Outcome:
                 severity="note",
                 steps=(int(third.steps[0]), int(last)),
                 evidence=evidence,
-                sentence=f"The loss had levelled off: the last third of the run changed it by {number(abs(fall_third))}"
-                f" ({share(abs(fall_third) / level)}).",
+                sentence=f"The {facts.name_of(curve)} had levelled off: over the last third of the run it changed by "
+                f"{number(abs(fall_third))} ({share(abs(fall_third) / level)}).",
             )
         ]
     return []
@@ -255,15 +181,16 @@ def _learned_nothing(facts: Facts, third: Curve, level: float, evidence: dict[st
         severity="failure",
         steps=(int(third.steps[0]), int(third.steps[-1])),
         evidence={**evidence, "level": round(level, 5), "expected": round(expected, 5)},
-        sentence=f"The loss ended at {number(level)}, where a model stands that gives every token the same chance "
-        f"(ln {facts.vocabulary:,} = {expected:.2f}): next to nothing was learned.",
+        sentence=f"Almost nothing was learned: in the last third of the run the {facts.name_of(evidence['curve'])} was "
+        f"about {number(level)}. A model that gives every token the same chance has ln {facts.vocabulary:,} = "
+        f"{expected:.2f}.",
         alternatives=(
-            "the learning rate is too low, or reaches no weights",
+            "the learning rate is too low, or the optimizer does not get the weights",
             "the targets do not belong to the inputs",
-            "a step too large ruined the weights",
+            "one step was too large and ruined the weights",
         ),
-        try_="train on a single batch again and again: if its loss does not fall, look at targets and optimizer; if it "
-        "does, at the learning rate",
+        try_="train on a single batch again and again: if its loss does not fall, check targets and optimizer; if it "
+        "falls, check the learning rate",
     )
 
 
@@ -276,15 +203,15 @@ def _fall(part: Curve) -> float:
 
 
 @rule(
-    overfitting="held-out loss has left its best by 1 % or more while training loss went on falling",
-    generalizes="at the end, held-out and training loss are within 5 % of each other",
+    overfitting="validation loss ends 1 % or more above its lowest while training loss kept falling",
+    generalizes="at the end, validation and training loss are within 5 % of each other",
 )
 def generalisation(facts: Facts) -> Outcome:
     if facts.val_loss is None or len(facts.val_loss.finite) < 4:
-        return Silent("held-out loss")
+        return Silent("needs a validation loss at 4 evaluations or more")
     train = facts.held_train_loss or facts.train_loss
     if train is None or len(train.finite) < 4:
-        return Silent("training loss beside the held-out one")
+        return Silent("needs a training loss beside the validation loss")
     val, train = facts.val_loss.finite, block_medians(train)
     at = int(np.argmin(val.values))
     best, final = float(val.values[at]), float(np.median(val.values[-3:]) if len(val) - at > 3 else val.values[-1])
@@ -306,17 +233,19 @@ def generalisation(facts: Facts) -> Outcome:
                 severity="warning",
                 steps=(int(val.steps[at]), int(val.steps[-1])),
                 evidence=evidence,
-                sentence=f"Held-out loss was best at step {int(val.steps[at]):,} ({number(best)}) and rose to "
-                f"{number(final)} "
-                f"while training loss fell on to {number(train_end)}: the model memorises its training stories.",
-                alternatives=("the training stories are repeated too often", "the model is large for this much text"),
-                try_="halve the number of epochs on the same data: if the best held-out loss stays, more steps only "
-                "memorise",
+                sentence=f"The validation loss{' (on its fixed subset)' if facts.val_on_subset else ''} was lowest at "
+                f"step {int(val.steps[at]):,} ({number(best)}) and rose to {number(final)}, while the "
+                f"{facts.name_of(train)} kept falling, to {number(train_end)}: the model memorises its training "
+                "stories.",
+                alternatives=(
+                    "the training stories are repeated too often",
+                    "the model is too large for so little text",
+                ),
+                try_="train half as many epochs on the same data: if the lowest validation loss stays the same, the "
+                "later steps only memorise",
             )
         ]
-    # Both over the same steps: a run that moves fast at its end has no gap for that.
-    late = train.part(float(val.steps[-3]), np.inf).values
-    held, trained = float(np.median(val.values[-3:])), float(np.median(late if len(late) >= 3 else train.values[-3:]))
+    held, trained = _at_the_end(facts, val, train)
     gap = held - trained
     if abs(gap) > GAP_SHARE * held:
         return []
@@ -327,10 +256,19 @@ def generalisation(facts: Facts) -> Outcome:
             severity="good",
             steps=(int(val.steps[0]), int(val.steps[-1])),
             evidence={**evidence, "gap": round(gap, 5)},
-            sentence=f"At the end held-out loss ({number(held)}) and training loss ({number(trained)}) "
-            "are close: what was learned holds for new stories.",
+            sentence=f"At the end the validation loss ({held:.3f}) and the {facts.name_of(train)} ({trained:.3f}) are "
+            "close: what was learned also works on new stories.",
         )
     ]
+
+
+def _at_the_end(facts: Facts, val: Curve, train: Curve) -> tuple[float, float]:
+    """Validation and training loss of the last evaluation, where it was a full one: the loss that the report ranks by.
+    Else medians over the same steps: a run that moves fast at its end has no gap for that."""
+    if facts.final_val_loss is not None and train.name == "train_loss" and train.steps[-1] == val.steps[-1]:
+        return facts.final_val_loss, float(train.values[-1])
+    late = train.part(float(val.steps[-3]), np.inf).values
+    return float(np.median(val.values[-3:])), float(np.median(late if len(late) >= 3 else train.values[-3:]))
 
 
 def _then_and_end(train: Curve, step: float) -> tuple[float, float, float]:
@@ -343,14 +281,14 @@ def _then_and_end(train: Curve, step: float) -> tuple[float, float, float]:
     return float(np.median(train.values[first : first + width])), float(np.median(train.values[-width:])), error
 
 
-@rule(epoch_staircase="training loss drops where epochs end, beyond what the lines on both sides explain")
+@rule(epoch_staircase="training loss drops suddenly where an epoch ends, more than before and after")
 def staircase(facts: Facts) -> Outcome:
     layout = facts.info.get("layout") or {}
     epochs = layout.get("epochs")
     if not epochs or not facts.num_steps:
-        return Silent("the number of epochs")
+        return Silent("needs the number of epochs")
     if facts.train_loss is None:
-        return Silent("the training loss a step")
+        return Silent("needs the training loss of each step")
     if epochs < 1.1:
         return []
     curve = facts.train_loss.finite
@@ -372,7 +310,7 @@ def staircase(facts: Facts) -> Outcome:
     error = math.sqrt(math.fsum(variances)) / len(drops)
     if mean <= max(STAIR_FACTOR * error, STAIR_SHARE * float(np.mean(levels))):
         return []
-    where = f"step {drops[0][0]:,}" if len(drops) == 1 else f"{len(drops)} boundaries from step {drops[0][0]:,} on"
+    where = f"step {drops[0][0]:,}" if len(drops) == 1 else f"{len(drops)} times, first at step {drops[0][0]:,}"
     return [
         Finding(
             kind="epoch_staircase",
@@ -385,10 +323,10 @@ def staircase(facts: Facts) -> Outcome:
                 "drops": [(step, round(drop, 5)) for step, drop in drops],
                 "steps_per_epoch": round(length, 1),
             },
-            sentence=f"Training loss drops by {number(mean)} where an epoch ends ({where}): stories that come again "
-            "are remembered.",
+            sentence=f"The {facts.name_of(curve)} drops by {number(mean)} where an epoch ends ({where}): the model "
+            "remembers stories that it has seen before.",
         )
     ]
 
 
-RULES = (initial_loss, scaled_by_accumulation, fast_start, stopping_point, generalisation, staircase)
+RULES = (initial_loss, fast_start, stopping_point, generalisation, staircase)

@@ -9,7 +9,8 @@ from fabula.record.finding import Finding
 
 @dataclass(frozen=True)
 class Silent:
-    """A rule that could not look, and what it lacked."""
+    """A rule that could not look, and why: `needs a validation loss`, `applies only to AdamW`. A command-line option
+    that would supply it stands in brackets: `(--vocab)`."""
 
     lacks: str
 
@@ -54,6 +55,11 @@ def number(value: float) -> str:
     if size >= 10:
         return f"{value:.2f}".rstrip("0").rstrip(".")
     return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def plural(count: int, word: str, words: str = "") -> str:
+    """`1 step`, `2,000 steps`; `words` where the plural is not made with an s."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {words or word + 's'}"
 
 
 def share(value: float) -> str:

@@ -73,7 +73,7 @@ def rises_after_warmup(facts: Facts, curve: Curve) -> bool:
 def _rates(facts: Facts) -> Curve | Silent:
     curve = facts.learning_rate
     if curve is None or len(curve.finite) < MIN_POINTS or curve.finite.values.max() <= 0:
-        return Silent("a learning rate a step")
+        return Silent(f"needs the learning rate at {MIN_POINTS} steps or more")
     return curve.finite
 
 
@@ -84,7 +84,7 @@ def _was(facts: Facts) -> str:
 @rule(
     needs_run=False,
     lr_fixed="the learning rate is the same from the first step to the last",
-    lr_rising="the learning rate grows after the warmup",
+    lr_rising="the learning rate rises after the warmup",
     lr_peak_not_reached="the run ends before the warmup does",
     warmup_missing="a decaying schedule begins at half of its peak or more",
     warmup_too_long="the warmup takes more than a fifth of the run",
@@ -105,7 +105,7 @@ def shape(facts: Facts) -> Outcome:
                 severity="note",
                 steps=steps,
                 evidence=evidence,
-                sentence=f"The learning rate {_was(facts)} fixed at {number(peak)}, without warmup or decay.",
+                sentence=f"The learning rate {_was(facts)} {number(peak)} at every step, without warmup or decay.",
             )
         ]
     if never_left_warmup(facts, curve):
@@ -119,21 +119,21 @@ def _peak_not_reached(facts: Facts, curve: Curve, steps: tuple[int, int], eviden
     planned = ""
     if facts.recipe is not None:
         evidence = {**evidence, "planned_peak": facts.recipe.schedule.peak, "warmup": facts.recipe.schedule.warmup}
-        planned = f" of the planned {number(facts.recipe.schedule.peak)}"
+        planned = f" of the planned peak of {number(facts.recipe.schedule.peak)}"
     return Finding(
         kind="lr_peak_not_reached",
         scope=facts.scope,
         severity="warning",
         steps=steps,
         evidence=evidence,
-        sentence=f"The learning rate {_was(facts)} still in its warmup at the last step, at "
+        sentence=f"At the last step the learning rate {_was(facts)} still in its warmup, at "
         f"{number(evidence['last'])}{planned}.",
         alternatives=(
             "the run is shorter than its warmup",
-            "the warmup is counted in another unit than the steps",
+            "the warmup was not counted in steps",
             "the run was stopped early",
         ),
-        try_="set the warmup to 5 % of the steps and repeat: a lower final loss says that the warmup cost it",
+        try_="set the warmup to 5 % of the steps and repeat: if the final loss is lower, the warmup was too long",
     )
 
 
@@ -148,9 +148,9 @@ def _rising(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: dict) 
         steps=(int(after.steps[0]), steps[1]),
         evidence=evidence,
         sentence=f"The learning rate {'rises' if facts.planned else 'rose'} from {number(float(after.values[0]))} "
-        f"at step {int(after.steps[0]):,} to {number(evidence['last'])} at the end, where schedules usually decay.",
-        alternatives=("the schedule's floor lies above its peak", "a warmup far longer than meant"),
-        try_="exchange peak and floor and run both with the same seeds: the paired difference says what the rise cost",
+        f"at step {int(after.steps[0]):,} to {number(evidence['last'])} at the end. Usually it falls.",
+        alternatives=("the schedule's floor is higher than its peak", "the warmup is far longer than meant"),
+        try_="swap peak and floor, and run both with the same seeds: the difference shows what the rise costs",
     )
 
 
@@ -179,8 +179,9 @@ def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: d
                 severity="warning",
                 steps=(steps[0], int(warmup or 0)),
                 evidence={**evidence, "warmup": warmup, "steps": end},
-                sentence=f"The warmup {'takes' if facts.planned else 'took'} {share((warmup or 0) / end)} of the run.",
-                alternatives=("the run was shortened and its warmup was not", "the warmup is counted in another unit"),
+                sentence=f"The warmup {'takes' if facts.planned else 'took'} {share((warmup or 0) / end)} of the run; "
+                "a few per cent are usual.",
+                alternatives=("the run was shortened and its warmup was not", "the warmup was not counted in steps"),
                 try_="set the warmup to 5 % of the steps and repeat with the same seed: compare the final losses",
             )
         )
@@ -196,7 +197,7 @@ def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: d
                 evidence={**evidence, "warmup": warmup},
                 sentence=f"The learning rate {'rises' if facts.planned else 'rose'} to {number(peak)}"
                 + (f" by step {warmup:,}" if warmup else "")
-                + f" and then {'decays' if facts.planned else 'decayed'} to {number(evidence['last'])}.",
+                + f" and then {'falls' if facts.planned else 'fell'} to {number(evidence['last'])}.",
             )
         )
     return found
@@ -205,7 +206,7 @@ def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: d
 @rule(needs_run=False, lr_floor_above_peak="the recipe's floor is higher than its peak")
 def floor_above_peak(facts: Facts) -> Outcome:
     if facts.recipe is None:
-        return Silent("the recipe's schedule")
+        return Silent("needs the recipe (recipe.toml)")
     schedule = facts.recipe.schedule
     if schedule.kind == "constant" or schedule.floor <= schedule.peak:
         return []
@@ -215,10 +216,11 @@ def floor_above_peak(facts: Facts) -> Outcome:
             scope="recipe",
             severity="warning",
             evidence={"peak": schedule.peak, "floor": schedule.floor},
-            sentence=f"The schedule's floor, {number(schedule.floor)}, lies above its peak, {number(schedule.peak)}: "
-            "what is called a decay raises the rate.",
-            alternatives=("peak and floor were exchanged", "a digit is wrong in one of the two"),
-            try_="`--set schedule.floor=...` with a tenth of the peak, same seed: compare the final losses",
+            sentence=f"The schedule's floor ({number(schedule.floor)}) is higher than its peak "
+            f"({number(schedule.peak)}): after the warmup the learning rate rises instead of falling.",
+            alternatives=("peak and floor were swapped", "a digit is wrong in one of the two"),
+            try_="set the floor to a tenth of the peak (`--set schedule.floor=...`), with the same seed: compare the "
+            "final losses",
         )
     ]
 
@@ -227,7 +229,7 @@ def floor_above_peak(facts: Facts) -> Outcome:
 def too_high(facts: Facts) -> Outcome:
     is_adamw = facts.recipe.optimizer.kind == "adamw" if facts.recipe else facts.info.get("log_format") == "trainer"
     if not is_adamw:  # the Trainer's default; other logs do not name their optimizer, and SGD learns with 0.1
-        return Silent("AdamW as the optimizer")
+        return Silent("applies only to AdamW" + ("" if facts.recipe else ", and this log does not name its optimizer"))
     curve = _rates(facts)
     if isinstance(curve, Silent):
         return curve
@@ -242,10 +244,11 @@ def too_high(facts: Facts) -> Outcome:
             severity="warning",
             steps=(at, at),
             evidence={"peak": peak, "weight_size": WEIGHT_SIZE},
-            sentence=f"The learning rate {'reaches' if facts.planned else 'reached'} {number(peak)}. A step of AdamW "
-            f"moves each weight by about as much, and weights usually begin at {number(WEIGHT_SIZE)}.",
+            sentence=f"The learning rate {'reaches' if facts.planned else 'reached'} {number(peak)}. One step of "
+            f"AdamW moves each weight by about the learning rate, and weights usually start at about "
+            f"{number(WEIGHT_SIZE)}: one step can replace them.",
             alternatives=("a digit of the learning rate is wrong", "a rate meant for another optimizer, such as SGD"),
-            try_="a tenth of the peak with the same seed: compare the losses after a tenth of the steps",
+            try_="train with a tenth of the peak and the same seed: compare the losses after a tenth of the steps",
         )
     ]
 
@@ -256,7 +259,7 @@ def micro_steps(facts: Facts) -> Outcome:
     if facts.recipe is None and isinstance(curve, Silent):
         return curve  # the accumulation would not help
     if facts.accumulation is None:
-        return Silent("the accumulation (--accumulation)")
+        return Silent("needs the gradient accumulation (--accumulation)")
     if facts.accumulation == 1:
         return []
     if facts.recipe is not None:
@@ -277,28 +280,31 @@ def micro_steps(facts: Facts) -> Outcome:
         if is_fixed(curve) or floor_from == top or not flat or not 0.8 * expected <= reached <= 1.2 * expected:
             return []
         evidence = {"accumulation": facts.accumulation, "floor_reached_at": reached}
-        told = f"the rate reaches its floor after {share(reached)} of the run, which is 1/{facts.accumulation}"
+        told = (
+            f"the learning rate reached its floor after {share(reached)} of the run, about 1/{facts.accumulation} of it"
+        )
     return [
         Finding(
             kind="schedule_in_micro_steps",
             scope=facts.scope,
             severity="warning",
             evidence=evidence,
-            sentence=f"The schedule counts micro-steps, {facts.accumulation} to an update: {told}.",
-            alternatives=("the scheduler is stepped once a forward-backward", "its numbers were meant as micro-steps"),
+            sentence=f"The schedule counts micro-steps (forward-backward passes), and {facts.accumulation} of them "
+            f"make one update: {told}.",
+            alternatives=("the scheduler is stepped after each pass", "its numbers were meant as micro-steps"),
             try_="print the learning rate of the first 50 updates and compare it with the plan",
         )
     ]
 
 
-@rule(lr_jump_on_resume="after a resume the learning rate does not go on where it stood")
+@rule(lr_jump_on_resume="after a resume the learning rate is not what it was before")
 def jump_on_resume(facts: Facts) -> Outcome:
     curve = _rates(facts)
     if isinstance(curve, Silent):
         return curve
     resumed = [int(event["step"]) for event in facts.events if event.get("event") == "resumed"]
     if not resumed:
-        return [] if facts.recipe is not None else Silent("the steps at which the run was resumed")
+        return [] if facts.recipe is not None else Silent("needs the steps at which the run was resumed")
     found = []
     for step in resumed:
         before, after = curve.part(-1, step), curve.part(step + 1, np.inf)
@@ -319,7 +325,7 @@ def jump_on_resume(facts: Facts) -> Outcome:
                 sentence=f"When the run was resumed at step {step:,}, the learning rate jumped from {number(old)} "
                 f"to {number(new)}.",
                 alternatives=("the number of steps was changed", "the schedule's state was not restored"),
-                try_="compare the recipe's steps before and after the resume",
+                try_="compare the number of steps in the recipe before and after the resume",
             )
         )
     return found

@@ -2,7 +2,7 @@
 
 from fabula.findings.episodes import noise_of
 from fabula.findings.facts import Facts
-from fabula.findings.rule import Outcome, Silent, number, rule, share
+from fabula.findings.rule import Outcome, Silent, number, plural, rule, share
 from fabula.recipe.counts import count_parameters
 from fabula.record.finding import Finding
 
@@ -16,10 +16,12 @@ NOISY_SHARE = 0.02
 """Evaluations that scatter by more than 2 % of their level cannot show what a phase changes."""
 
 
-@rule(needs_run=False, window_never_binds="the sliding window is as long as the context or longer")
+@rule(
+    needs_run=False, window_never_binds="the sliding window is not shorter than the context, so that it changes nothing"
+)
 def window(facts: Facts) -> Outcome:
     if facts.recipe is None:
-        return Silent("the recipe's model")
+        return Silent("needs the recipe (recipe.toml)")
     model = facts.recipe.model
     if not model.sliding_window or model.sliding_window < model.context:
         return []
@@ -29,8 +31,8 @@ def window(facts: Facts) -> Outcome:
             scope="recipe",
             severity="note",
             evidence={"sliding_window": model.sliding_window, "context": model.context},
-            sentence=f"The sliding window of {model.sliding_window} never binds in a context of {model.context}: "
-            "every layer sees everything.",
+            sentence=f"The sliding window of {model.sliding_window} tokens changes nothing: the context has only "
+            f"{model.context}, and every layer sees all of it.",
         )
     ]
 
@@ -38,7 +40,7 @@ def window(facts: Facts) -> Outcome:
 @rule(needs_run=False, updates_lost_to_rounding="weights are kept in bfloat16 and steps are smaller than its spacing")
 def rounding(facts: Facts) -> Outcome:
     if facts.recipe is None:
-        return Silent("the recipe's precision")
+        return Silent("needs the recipe (recipe.toml)")
     recipe = facts.recipe
     if recipe.compute.weights != "bfloat16":
         return []
@@ -54,12 +56,12 @@ def rounding(facts: Facts) -> Outcome:
             scope="recipe",
             severity="warning",
             evidence={"learning_rate": rate, "weight_size": size, "spacing": spacing},
-            sentence=f"Weights are stored in bfloat16. Around {number(size)}, the size of the "
-            f"{'embedding' if wide else 'initial weights'}, its numbers are {number(spacing)} apart, and "
-            f"an AdamW step of about {number(rate)} rounds away.",
+            sentence=f"Weights are stored in bfloat16. Near {number(size)}, the size of the "
+            f"{'weights of the embedding' if wide else 'initial weights'}, neighbouring bfloat16 numbers are "
+            f"{number(spacing)} apart, and an AdamW step of about {number(rate)} is rounded away.",
             alternatives=(
                 "the embedding hardly moves and the layers learn around it",
-                "only the large weights are frozen",
+                "only the large weights stay as they are",
             ),
             try_="`--set compute.weights=float32` with the same seed: compare the loss after a tenth of the steps",
         )
@@ -69,7 +71,7 @@ def rounding(facts: Facts) -> Outcome:
 @rule(needs_run=False, too_few_steps="the run has fewer updates than the optimizer's averages need")
 def too_few_steps(facts: Facts) -> Outcome:
     if facts.num_steps is None:
-        return Silent("the number of steps")
+        return Silent("needs the number of steps")
     if facts.num_steps >= FEW_STEPS:
         return []
     evidence: dict[str, float] = {"steps": facts.num_steps, "least": FEW_STEPS}
@@ -82,16 +84,16 @@ def too_few_steps(facts: Facts) -> Outcome:
             scope=facts.scope,
             severity="note",
             evidence=evidence,
-            sentence=f"{facts.num_steps:,} updates are few: below {FEW_STEPS} the start decides the result, and "
-            "comparisons speak of the start alone.",
+            sentence=f"The run has only {plural(facts.num_steps, 'update')}: with fewer than {FEW_STEPS} it shows the "
+            "start of a training and little else.",
         )
     ]
 
 
-@rule(evaluation_too_noisy="neighbouring evaluations scatter by more than 2 % of their level")
+@rule(evaluation_too_noisy="the validation loss varies by more than 2 % from one evaluation to the next")
 def evaluation_noise(facts: Facts) -> Outcome:
     if facts.val_loss is None or len(facts.val_loss.finite) < 12:
-        return Silent("12 evaluations or more")
+        return Silent("needs 12 evaluations or more")
     values = facts.val_loss.finite.values[len(facts.val_loss.finite) // 2 :]
     noise, level = noise_of(values), float(abs(sum(values) / len(values)))
     if noise <= NOISY_SHARE * level:
@@ -102,12 +104,12 @@ def evaluation_noise(facts: Facts) -> Outcome:
             scope="run",
             severity="warning",
             evidence={"noise": round(noise, 5), "level": round(level, 5)},
-            sentence=f"Evaluations scatter by {number(noise)} around {number(level)} ({share(noise / level)}): "
-            "smaller effects cannot be read from single points.",
+            sentence=f"From one evaluation to the next, the validation loss varies by {number(noise)} around "
+            f"{number(level)} ({share(noise / level)}): a single value cannot show a smaller effect.",
             alternatives=(
                 "few stories are evaluated",
                 "other stories are drawn each time",
-                "the rate is high and the model moves",
+                "the learning rate is high, and the model changes much from step to step",
             ),
             try_="evaluate one checkpoint twice: a difference means that the stories change",
         )
@@ -120,7 +122,7 @@ def end_of_text(facts: Facts) -> Outcome:
     if closes is None and facts.recipe is not None:
         closes = facts.recipe.batch.end_of_text
     if closes is None:
-        return Silent("whether stories are closed by an end-of-text token")
+        return Silent("needs to know whether stories end with an end-of-text token")
     if closes:
         return []
     return [

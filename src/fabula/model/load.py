@@ -30,7 +30,7 @@ def load_model(
     """
     run = Path(run)
     if not (run / "recipe.toml").is_file():
-        raise InputError(f"{run} is not a run folder: it holds no recipe.toml; `fabula train` writes one")
+        raise InputError(f"{run} is not a run folder: it has no recipe.toml; `fabula train` writes run folders")
     if not (run / "checkpoints").exists() and ((run / "config.json").is_file() or (run / "model.gguf").is_file()):
         raise InputError(f"{run} is an exported model; give the folder of the run that it came from")
     checkpoint = read_checkpoint(run, step, only="model.safetensors")  # whoever does not train on needs no optimizer
@@ -49,7 +49,7 @@ def load_model(
     weights = read_weights(checkpoint.model)
     # First, because a decoder of a hundred million layers fills the memory even without weights.
     if (last := f"layers.{recipe.model.layers - 1}.attention.qkv.weight") not in weights:
-        raise InputError(f"{checkpoint.model} lacks {last}, which {run / 'recipe.toml'} asks for; {_STRANGERS}")
+        raise InputError(f"{checkpoint.model} has no {last}, which {run / 'recipe.toml'} asks for; {_STRANGERS}")
     with torch.device("meta"):
         model = Decoder(recipe.model, vocabulary, compute_dtype or torch.float32)
     put_weights(model, weights, f"{checkpoint.model}", f"{run / 'recipe.toml'}")
@@ -70,7 +70,7 @@ def best_step(run: Path) -> int:
         if np.isfinite(loss) and int(step) in steps
     ]
     if not scored:
-        raise InputError(f"{run} has no checkpoint with an evaluation, so none is best; leave --best out")
+        raise InputError(f"{run} has no checkpoint with an evaluation, so there is no best one; leave out --best")
     return min(scored)[1]
 
 
@@ -90,14 +90,15 @@ def put_weights(model: Decoder, weights: Mapping[str, Tensor], file: str, shape_
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     for name, shape in expected.items():
         if name not in weights:
-            raise InputError(f"{file} lacks {name}, which {shape_file} asks for; {_STRANGERS}")
+            raise InputError(f"{file} has no {name}, which {shape_file} asks for; {_STRANGERS}")
         if weights[name].shape != shape:
             raise InputError(
-                f"{shape_file} makes {name} {tuple(shape)}, but {file} holds {tuple(weights[name].shape)}; {_STRANGERS}"
+                f"{shape_file} asks for {name} of shape {tuple(shape)}, but {file} has {tuple(weights[name].shape)}; "
+                f"{_STRANGERS}"
             )
     unknown = sorted(set(weights) - set(expected))
     if unknown:
-        raise InputError(f"{file} holds {unknown[0]}, which {shape_file} has no place for; {_STRANGERS}")
+        raise InputError(f"{file} has a tensor {unknown[0]} that {shape_file} does not know; {_STRANGERS}")
     model.load_state_dict({name: weights[name].float() for name in expected}, strict=True, assign=True)
     for parameter in model.parameters():
         parameter.requires_grad_(True)

@@ -60,19 +60,19 @@ class Ladder(Section):
     def _tells_phases_apart(self) -> Self:
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names):
-            raise ValueError(f"two phases are called alike: {', '.join(names)}; rename one")
+            raise ValueError(f"two phases have the same name: {', '.join(names)}; rename one")
         if self.design == "leave-one-out" and len(names) < 3:
-            raise ValueError("to leave one out, a ladder needs a first phase and two others; use a path")
+            raise ValueError('the design "leave-one-out" needs three phases or more; add one, or use "path"')
         for phase in self.phases:
             if phase.bracket and (len(set(phase.bracket)) < 2 or len(set(phase.bracket)) < len(phase.bracket)):
-                raise ValueError(f"the bracket of {phase.name} needs two multiples or more, each once")
+                raise ValueError(f"the bracket of {phase.name} needs two different multiples or more")
             if phase.bracket and self.design != "path":
                 raise ValueError(
-                    f"the bracket of {phase.name} needs a path: elsewhere it would change two things at once"
+                    f'the bracket of {phase.name} works only with the design "path", where it changes one thing'
                 )
         cells = [cell.name for cell in self.cells]
         if len(set(cells)) < len(cells):
-            raise ValueError(f"two recipes are called alike: {', '.join(cells)}; rename a phase")
+            raise ValueError(f"two recipes have the same name: {', '.join(cells)}; rename a phase")
         return self
 
     @property
@@ -191,7 +191,7 @@ def plan_runs(
     """
     names = [Path(tier).stem for tier in tiers]
     if len(set(names)) < len(names):
-        raise InputError(f"two tiers of this ladder are called alike: {', '.join(names)}; rename one of the files")
+        raise InputError(f"two tiers of this ladder have the same name: {', '.join(names)}; rename one of the files")
     recipes = {
         (tier, phase): ladder.recipe(tier, phase, scale, rates.get(name, NO_RATES))
         for tier, name in zip(tiers, names, strict=True)

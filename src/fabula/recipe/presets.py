@@ -80,7 +80,7 @@ def load_recipe(name: str) -> Recipe:
         return Recipe.from_tree({"name": name, **load_tier(name)})
     tier, slash, phase = name.partition("/")
     if slash and tier in whole_recipe_names():
-        raise InputError(f"{tier} is a whole recipe, without phases; leave /{phase} out")
+        raise InputError(f"{tier} is a complete recipe and has no phases; leave out /{phase}")
     if tier not in tier_names():
         raise InputError(f'unknown recipe "{name}"{nearest(name, recipe_names())}')
     return load_ladder("seeds").recipe(tier, phase or DEFAULT_PHASE)

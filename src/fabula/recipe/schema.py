@@ -91,9 +91,13 @@ class Model(Section):
                 f"model.width {self.width} is not a multiple of model.heads {self.heads}; set model.head_width"
             )
         if self.kv_heads and self.heads % self.kv_heads:
-            raise ValueError(f"model.heads {self.heads} is not a multiple of model.kv_heads {self.kv_heads}")
+            raise ValueError(
+                f"model.heads {self.heads} is not a multiple of model.kv_heads {self.kv_heads}; change one"
+            )
         if self.positions == "rope" and self.size_of_head % 2:
-            raise ValueError(f"RoPE rotates pairs, so an odd head width ({self.size_of_head}) does not work")
+            raise ValueError(
+                f"RoPE needs an even head width, and this one is {self.size_of_head}; set model.head_width"
+            )
         return self
 
     @property
@@ -181,7 +185,9 @@ class Batches(Section):
     @model_validator(mode="after")
     def _rows_need_ends(self) -> Self:
         if self.layout == "padded" and not self.end_of_text:
-            raise ValueError("a padded row begins with end-of-text; use batch.end_of_text = false with packed windows")
+            raise ValueError(
+                "padded rows need the end-of-text token; use batch.layout=packed, or leave batch.end_of_text=true"
+            )
         return self
 
 
@@ -197,7 +203,7 @@ class Evaluation(Section):
     every: Count = 500
     """Steps between evaluations on the fixed subset."""
     split: Literal["validation", "tune"] = "validation"
-    """The held-out stories: choices are made on `tune`, reported on `validation`."""
+    """The stories to evaluate on: choices are made on `tune`, results reported on `validation`."""
     prompts: tuple[str, ...] = Field(default=SEED_PROMPTS, strict=False)
     """A completion of the first is shown at each evaluation; all of them are completed at the end."""
     sample_tokens: CountOrNone = 48
@@ -274,7 +280,7 @@ def set_key(tree: dict[str, Any], key: str, value: Any) -> None:
     for section in sections:
         tree = tree.setdefault(section, {})
         if not isinstance(tree, dict):
-            raise InputError(f'"{section}" is a section of the recipe, so [{section}] must be a table')
+            raise InputError(f'"{section}" is a section of the recipe; write it as a table, [{section}]')
     tree[last] = value
 
 
@@ -312,7 +318,7 @@ def _one_line(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f'unknown recipe field "{key}"{_suggestion(key)}'
     if first["type"] == "missing":
-        return f'the recipe lacks "{key}"; add it, or start from a preset (`fabula recipes`)'
+        return f'the recipe has no "{key}"; add it, or start from a preset (`fabula recipes`)'
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     kind = known_keys().get(key)

@@ -68,9 +68,9 @@ def read_checkpoint(run: Path, step: int | None = None, only: str | None = None)
     """
     steps = checkpoint_steps(run)
     if not steps:
-        raise InputError(f"{run} has no checkpoint; train it first, or use --resume on a run that wrote one")
+        raise InputError(f"{run} has no checkpoint; give a run that has been trained far enough to write one")
     if step is not None and step not in steps:
-        raise InputError(f"{run} has no checkpoint at step {step}; there are: {', '.join(map(str, steps))}")
+        raise InputError(f"{run} has no checkpoint at step {step}; choose one of: {', '.join(map(str, steps))}")
     step = steps[-1] if step is None else step
     folder = run / "checkpoints" / f"step-{step:08d}"
     state = _read_state(folder / "state.json")

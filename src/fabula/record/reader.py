@@ -64,7 +64,7 @@ class Run:
                 found[str(line["protocol"])] = StoryLosses(str(line["split"]), str(line["ruler"]), tokens_S, nats_S)
             except (KeyError, TypeError, ValueError) as error:
                 path = self.path / "evaluations.jsonl"
-                raise InputError(f"{path}: a line of stories is damaged ({error!r})") from error
+                raise InputError(f"{path}: a line of stories is damaged ({error!r}); remove that line") from error
         return found
 
     def full_evals(self) -> Columns:
@@ -91,19 +91,19 @@ def find_runs(folder: Path) -> list[Path]:
 def read_run(folder: Path) -> Run:
     """Read one run folder.
 
-    Raises InputError when it is missing, is no run, or is damaged. A half-written last line (a crash while
+    Raises InputError when it is missing, is not a run, or is damaged. A half-written last line (a crash while
     writing) is dropped; a damaged line anywhere else is an error.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist or is not a folder; give the folder of a run")
     if not is_run(folder):
-        raise InputError(f"{folder} holds no run.json, so it is not a run folder; `fabula train` writes one")
+        raise InputError(f"{folder} is not a run folder: it has no run.json; `fabula train` writes run folders")
     try:
         info = json.loads(_read_text(folder / "run.json"))
     except ValueError as error:
         raise InputError(f"{folder / 'run.json'} is not valid JSON ({error}); the run folder is damaged") from error
     if not isinstance(info, dict):
-        raise InputError(f"{folder / 'run.json'} holds no JSON object; the run folder is damaged")
+        raise InputError(f"{folder / 'run.json'} is not a JSON object; the run folder is damaged")
     by_kind: dict[str, list[dict[str, Any]]] = {"train": [], "eval": [], "event": []}
     for line in _json_lines(folder / "metrics.jsonl"):
         by_kind.setdefault(str(line.get("kind")), []).append(line)

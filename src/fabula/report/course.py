@@ -154,7 +154,7 @@ def _not_found(runs: Sequence[RunView], kinds: Sequence[str]) -> list[Rich]:
         items.append(rich(quiet("Looked for and not found: "), joined([code(kind) for kind in looked]), "."))
     if unknown:
         reasons = dict.fromkeys(lacks[kind][0] for kind in kinds if kind in unknown)
-        items.append(rich(quiet("Not looked for, because not known: "), "; ".join(reasons), "."))
+        items.append(rich(quiet("Not checked: "), "; ".join(reasons), "."))
     return items
 
 

@@ -265,7 +265,7 @@ def unfinished(ladder: LadderView) -> list[Rich]:
 
 
 def silent_rules(views: Sequence[RunView]) -> list[Rich]:
-    """What could not be looked for, by name, and what was lacking."""
+    """What was not checked, by name, and why."""
     lacking: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     diagnosed = [view for view in views if view.diagnosis is not None]
     for lacks, kind in dict.fromkeys(
@@ -279,9 +279,7 @@ def silent_rules(views: Sequence[RunView]) -> list[Rich]:
     items = []
     for (lacks, there), kinds in lacking.items():
         where = "" if len(there) == len(diagnosed) else f" in {plural(len(there), 'run')}"
-        items.append(
-            rich("Not known", where, f": {lacks}. Not looked for: ", joined([code(kind) for kind in kinds]), ".")
-        )
+        items.append(rich("Not checked", where, ": ", joined([code(kind) for kind in kinds]), f" ({lacks})."))
     return items
 
 

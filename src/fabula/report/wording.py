@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fabula.findings.rule import number
+from fabula.findings.rule import plural as plural
 from fabula.record.finding import Finding
 from fabula.report.blocks import Rich, Span, quiet, rich, strong
 from fabula.report.views import RunView
@@ -91,10 +92,6 @@ def seeds_text(seeds: Sequence[int]) -> str:
     if len(names) == 1:
         return f"seed {names[0]}"
     return f"seeds {', '.join(names[:-1])} and {names[-1]}"
-
-
-def plural(number: int, word: str, words: str = "") -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {words or word + 's'}"
 
 
 def slug(*parts: str) -> str:

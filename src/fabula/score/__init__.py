@@ -1,1 +1,1 @@
-"""The yardstick: held-out loss that no phase can move, and completions."""
+"""The yardstick: validation loss that no phase can move, and completions."""

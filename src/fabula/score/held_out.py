@@ -1,4 +1,4 @@
-"""Held-out loss by the yardstick.
+"""Validation loss by the yardstick.
 
 Shapes: B rows, T context, S stories, N targets. Nats throughout, until the very end of a formula.
 """

@@ -71,14 +71,15 @@ def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[
     widths = Counter(map(len, rows))
     if set(widths) - {len(header)}:
         bad = next(number for number, row in enumerate(rows) if len(row) != len(header))
+        cells = f"{len(rows[bad])} cell{'' if len(rows[bad]) == 1 else 's'}"
         raise InputError(
-            f"{path}, line {_line_number(text, lines[bad + 1])}: {len(rows[bad])} cells where the header has "
-            f"{len(header)}; repair or remove that line"
+            f"{path}, line {_line_number(text, lines[bad + 1])}: {cells}, but the header has {len(header)}; "
+            "repair or remove that line"
         )
     if any(row[0].strip() == header[0] for row in rows):
         rows = [row for row in rows if [cell.strip() for cell in row] != header]
     if not rows:
-        raise InputError(f"{path} has a header and no lines; nothing was logged")
+        raise InputError(f"{path} has a header line and nothing below it; nothing was logged")
     return header, rows, notes
 
 
@@ -130,7 +131,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _whole(row: list[str]) -> bool:
-    """Whether a last cell is no beginning of a number, such as `1.2e-`."""
+    """Whether a last cell is not the beginning of a number, such as `1.2e-`."""
     cell = row[-1].strip()
     return _is_missing(cell) or not re.match(r"[-+.\d]", cell) or _is_number(cell)
 

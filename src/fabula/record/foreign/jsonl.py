@@ -18,7 +18,7 @@ OWN_KINDS = {"train", "eval", "event"}
 def read(path: Path, text: str) -> list[Run]:
     """The one run of a file of JSON lines. A half-written last line is left out.
 
-    Raises InputError for any other line that is no JSON object, and where there are no steps.
+    Raises InputError for any other line that is not a JSON object, and where there are no steps.
     """
     lines, notes = objects(path, text)
     if lines[0].get("kind") in OWN_KINDS:
@@ -40,7 +40,7 @@ def objects(path: Path, text: str) -> tuple[list[dict[str, Any]], list[Note]]:
         if not isinstance(value, dict):
             raise InputError(f"{path}, line {number}: not a JSON object; each line must be one, with a step and values")
     if not values:
-        raise InputError(f"{path} holds no whole line; nothing was logged")
+        raise InputError(f"{path} has no complete line; nothing was logged")
     return values, notes
 
 

@@ -34,7 +34,7 @@ def read(path: Path, text: str) -> list[Run]:
         return [_nanogpt(path, text)]
     if looks_like(text):
         return [_trainer(path, text)]
-    raise InputError(f"{path} holds no printed line of the Hugging Face Trainer or of nanoGPT")
+    raise InputError(f"{path} has no printed line of the Hugging Face Trainer or of nanoGPT")
 
 
 def looks_like(text: str) -> bool:

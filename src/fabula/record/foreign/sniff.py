@@ -40,7 +40,7 @@ def read_sources(path: Path) -> tuple[list[Run], list[LeftOut]]:
     """The runs at `path` (a run, a folder of runs, a log; `-`: standard input), in the order of their names.
 
     The second value says what in a folder could not be read, and why: damaged runs, and, where there is no run of a
-    known form, files that are no logs. Raises InputError when there is no run at all, or `path` itself is damaged.
+    known form, files that are not logs. Raises InputError when there is no run at all, or `path` itself is damaged.
     """
     runs: list[Run] = []
     left_out = []
@@ -53,7 +53,7 @@ def read_sources(path: Path) -> tuple[list[Run], list[LeftOut]]:
                 raise
             left_out.append(LeftOut(str(error), damaged=not source.loose))
     if not runs:
-        raise InputError(f"{path} holds no log that fabula can read: {left_out[0].why}")
+        raise InputError(f"{path} has no log that fabula can read: {left_out[0].why}")
     return runs, left_out
 
 
@@ -71,7 +71,7 @@ def find_sources(path: Path) -> list[Source]:
         files = sorted(each for each in path.rglob("*") if each.suffix in LOOSE and each.is_file())
         found = [Source(each, loose=True) for each in files]
     if not found:
-        raise InputError(f"{path} holds no log; known are fabula's own runs, {KNOWN}")
+        raise InputError(f"{path} has no log in it; fabula reads its own runs, {KNOWN}")
     return found
 
 
@@ -117,7 +117,7 @@ def _reader_of(path: Path, text: str) -> Callable[[Path, str], list[Run]]:
         return printed.read
     if csv.looks_like(header):
         return csv.read  # which says what is missing
-    raise InputError(f"{path} is not a log that fabula knows; known are {KNOWN}")
+    raise InputError(f"{path} is not a log that fabula can read; fabula reads {KNOWN}")
 
 
 def _run_folders(folder: Path) -> list[Path]:
@@ -144,7 +144,9 @@ def _decoded(path: Path, content: bytes) -> str:
         # A progress bar cut in two leaves half a character; a binary file has far more than that, and zeros.
         text = content.decode(encoding, errors="replace")
         if text.count("\ufffd") > 0.01 * len(text):
-            raise InputError(f"{path} is binary, and no event file of TensorBoard; known are {KNOWN}") from None
+            raise InputError(
+                f"{path} is a binary file, but not an event file of TensorBoard; fabula reads {KNOWN}"
+            ) from None
     if "\0" in text:
-        raise InputError(f"{path} is binary, and no event file of TensorBoard; known are {KNOWN}")
+        raise InputError(f"{path} is a binary file, but not an event file of TensorBoard; fabula reads {KNOWN}")
     return text.replace("\r\n", "\n")

@@ -35,8 +35,8 @@ def choose(path: Path, names: Iterable[str]) -> dict[str, str]:
     if "step" not in chosen:
         known = ", ".join(["step", "global_step", "iter"])
         raise InputError(
-            f"{path} has no column of steps ({known}, ...); its columns are: {listed or 'none'}; add one, or give the "
-            "one that counts the updates such a name"
+            f"{path} has no column of steps ({known}, ...); its columns are: {listed or 'none'}; rename the one "
+            "that counts the updates to step, or add it"
         )
     if not chosen.keys() & {*LOSSES, "grad_norm", "learning_rate"}:
         raise InputError(

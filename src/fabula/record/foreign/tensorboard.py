@@ -67,7 +67,7 @@ def looks_like(content: bytes) -> bool:
 
 def _run(path: Path, series: Series) -> Run:
     if not series:
-        raise InputError(f"{path} holds no scalars; give the folder of a run that logged a loss")
+        raise InputError(f"{path} has no scalars; give the folder of a run that logged a loss")
     chosen = choose(path, ["step", *series])
     curves = {}
     for name, tag in chosen.items():
@@ -100,7 +100,7 @@ def _records(path: Path, content: bytes) -> list[tuple[int, int]]:
     heads = np.array([start - HEADER for start, _ in found])
     _verify(path, content, heads, np.full(len(heads), 8))
     if found and place > len(content):
-        found.pop()  # its head is right, so it is no damage but a record that was being written
+        found.pop()  # its head is right, so it is not damaged: it was being written
     found = [(start, length) for start, length in found if length <= LONGEST]
     if found:
         _verify(path, content, *np.array(found).T)

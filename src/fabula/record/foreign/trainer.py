@@ -77,7 +77,7 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{path} is not valid JSON ({error}); remove it, and an earlier checkpoint is read") from error
     if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):
-        raise InputError(f"{path} holds no log_history, so it is not a state of a Trainer")
+        raise InputError(f"{path} has no log_history, so the Trainer did not write it")
     return state
 
 

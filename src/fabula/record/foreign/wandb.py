@@ -49,7 +49,7 @@ def read(path: Path, text: str) -> list[Run]:
         runs.append(to_run(path, "wandb", {"step": steps, **values}, names=names, notes=told, name=run))
     if not runs:
         raise InputError(
-            f"{path} holds no loss, gradient norm or learning rate under a name that fabula knows; its columns are: "
+            f"{path} has no loss, gradient norm or learning rate under a name that fabula knows; its columns are: "
             + ", ".join(header[:12])
         )
     if recognize([header[0]]).keys() != {"step"}:
