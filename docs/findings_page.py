@@ -28,7 +28,7 @@ ROOMS = {
 }
 LADDER = {
     "effect": "what a phase changed in the final loss, paired by seed, with its interval and verdict (docs/report.md)",
-    "interaction": "how much more one change does where another is there too, with its interval and verdict",
+    "interaction": "how much more one change does if another is there too, with its interval and verdict",
 }
 COMPLETIONS = DOCS / "measured" / "completions.json"
 """Written by measure_completions.py."""

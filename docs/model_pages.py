@@ -59,8 +59,8 @@ def elsewhere() -> str:
     if record is None:
         return "Not measured yet."
     lines = [
-        "| run | steps | loss a GPT-2 token | texts alike in transformers | its logits differ by | same next token in "
-        "llama.cpp | its logits differ by | read back, they differ by |",
+        "| run | steps | loss per GPT-2 token | texts alike in transformers | its logits differ by | same next token "
+        "in llama.cpp | its logits differ by | read back, they differ by |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for each in record["results"]:
@@ -95,7 +95,7 @@ def full_size() -> str:
         f"{threads} thread{'s' if threads > 1 else ''}, torch {record['torch']}, {results[0]['micro_steps_made']} "
         "micro-steps and the update:",
         "",
-        "| recipe | positions of a micro-step | seconds | micro-steps of a step | update, seconds | seconds a step | "
+        "| recipe | positions per micro-step | seconds | micro-steps per step | update, seconds | seconds per step | "
         "peak memory | steps | the whole run |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]

@@ -213,7 +213,7 @@ def test_bad_folders_are_one_clear_line(tmp_path: Path) -> None:
     broken(r"has no tensor model\.layers\.3", num_hidden_layers=4)
     broken("vocab_size = 300, but the embedding has 257 rows", vocab_size=300)
     broken("vocab_size = 1,000,000,000,000,000,000, but", vocab_size=10**18)
-    broken('of a "mamba" model; fabula starts from: gpt2', model_type="mamba")
+    broken('of a "mamba" model; fabula can start from: gpt2', model_type="mamba")
     broken("is of a \"\\['llama'\\]\" model", model_type=["llama"])
     broken("rope_base = 0.0", rope_theta=0)
     broken("has no hidden_size", hidden_size="absent")
@@ -259,5 +259,5 @@ def test_weights_of_other_words_are_refused(tmp_path: Path) -> None:
     check_tokenizer(out, load_tokenizer(run / "tokenizer.json"))
     merging = tmp_path / "merging.json"
     merging.write_text(byte_level_json(BYTES | {b"th": 257, b"the": 258}, 256))
-    with pytest.raises(InputError, match=r"out/tokenizer\.json cuts text otherwise than .*--set tokenizer="):
+    with pytest.raises(InputError, match=r"out/tokenizer\.json splits text into other tokens than .*--set tokenizer="):
         check_tokenizer(out, load_tokenizer(merging))

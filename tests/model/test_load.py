@@ -36,7 +36,7 @@ def test_latest_checkpoint_by_default_any_by_step_best_by_its_evaluation(tmp_pat
     with pytest.raises(InputError, match="no checkpoint at step 11; choose one of: 10, 20, 30"):
         load_model(run, 11)
     (run / "metrics.jsonl").unlink()
-    with pytest.raises(InputError, match="leave --best out"):
+    with pytest.raises(InputError, match="leave out --best"):
         best_step(run)
 
 

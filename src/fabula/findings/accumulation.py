@@ -10,10 +10,10 @@ from fabula.findings.rule import Outcome, Silent, number, rule
 from fabula.record.finding import Finding
 
 SCALE_TOLERANCE = 0.08
-"""A first loss within 8 % of ln V times (or over) the accumulation is that product, not an odd initialisation."""
+"""A first loss within 8 % of ln V times (or over) the accumulation is such a product, not an unusual initialisation."""
 BESIDE_TOLERANCE = 0.25
 """Training and validation loss of the same model differ by less than a quarter, so that a ratio of 2 or of 1/2 at nine
-in ten evaluations is a factor."""
+in ten evaluations comes from a factor."""
 MIN_POINTS_BESIDE = 4
 
 

@@ -24,24 +24,24 @@ from fabula.record.finding import Finding, Severity
 from fabula.record.words import words
 
 MIN_WORDS = 25
-"""Shorter completions show neither a theme nor a habit."""
+"""Shorter completions show neither a topic nor repetition."""
 TELLING_SHARE = 0.15
-"""What a prompt is about are its names and the words that at most 15 % of the training stories hold: `little`, `day`
-and `play` come back in any story."""
+"""A prompt's topic is its names and those of its words that are in at most 15 % of the training stories: `little`,
+`day` and `play` come back in any story."""
 PRONOUNS = 3
-"""Three pronouns, all of the other kind than the prompt's, speak of somebody else."""
+"""Three pronouns, none of them the prompt's: the completion is about somebody else."""
 LOOP_TIMES = 4
-"""The same words four times in a row: in 5,000 stories that happened to no one."""
+"""The same words four times in a row: in 5,000 real stories this never happened."""
 LOOP_WORDS = 6
-"""A stretch of six words or more is a loop when it is said twice in a row."""
+"""Six words or more are a loop when they come twice in a row."""
 REPEATED_SHARE = 0.15
-"""Of four words in a row, the share that had been said before. Real stories reach 9 % in one of a hundred."""
+"""Of all groups of four words, the share that had come before. One real story in a hundred reaches 9 %."""
 COPIED_TOKENS = 32
-"""Tokens in a row that stand in the training stories. Of real validation stories one in a thousand shares as many."""
+"""Tokens in a row that stand in the training stories. One real validation story in a thousand has as many."""
 COPIED_FACTOR = 1.5
-"""... and half as much again as the longest stretch of twenty validation stories, where stories resemble each other."""
+"""... and 1.5 times the most of twenty validation stories, in case the stories resemble each other."""
 NEWCOMER_AFTER = 30
-"""The first 30 words and marks of a story may bring in anybody: `Tom and Lily are friends.`"""
+"""The first 30 words and marks of a story may name anybody: `Tom and Lily are friends.`"""
 
 
 @dataclass(frozen=True)

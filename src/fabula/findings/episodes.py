@@ -16,27 +16,27 @@ from fabula.findings.facts import Curve
 MAX_BLOCKS = 300
 """Points a curve is judged on: fine enough for a third of a per cent of a run, coarse enough to beat the noise."""
 MIN_POINTS = 8
-"""Fewer points give neither a level nor a noise; the rule stays silent."""
+"""Fewer points show neither a level nor its noise; nothing is checked."""
 MIN_RISE_NATS = 0.1
-"""A rise of 0.1 nats is 10 % in perplexity. Smaller wiggles of a healthy run at a high fixed rate are common."""
+"""A rise of 0.1 nats is 10 % in perplexity. Healthy runs at a high fixed learning rate often have smaller ones."""
 MIN_RISE_SHARE = 0.03
-"""... and at least 3 % of the level it rises from, so that a loss of 20 on its way down may wiggle by 0.1."""
+"""... and at least 3 % of the level it rises from, so that a loss of 20 on its way down may vary by 0.1."""
 NOISE_FACTOR = 6.0
 """... and six times the noise between neighbouring points. The reference is the best level so far, which lies two
 to three deviations below the mean of a noisy plateau, so three to four of the six are left as the margin."""
 NEIGHBOURS = 9
-"""Points around one that tell where it would be without noise ..."""
+"""Points around one that show where it would be without noise ..."""
 POINTS_FOR_MEMORY = 45
-"""... on curves of at least so many: on shorter ones they tell of the fall and of the episodes themselves."""
+"""... on curves of at least so many: on shorter ones they include the fall and the episodes themselves."""
 SINGLE_FACTOR = 2.0
-"""A spike that is one logged value alone needs twice the noise factor: heavy-tailed noise reaches six deviations."""
+"""A spike of a single logged value needs twice the noise factor: heavy-tailed noise reaches six deviations."""
 OVER_SHARE = 0.25
-"""An episode is over when three quarters of its rise are gone."""
+"""A spike or divergence is over when three quarters of its rise are gone."""
 BLOCKS_ABOVE = 2
-"""Of block medians two in a row must be above; what is shorter than that is looked for on the single steps."""
+"""Two block medians in a row must be above; shorter spikes are looked for in the single steps."""
 SINGLE_STEPS = 3
-"""On curves with a value a step, a spike lasts three steps or more: one bad step is an odd batch, since damaged
-weights show in the steps that follow."""
+"""On curves with a value for each step, a spike lasts three steps or more: one bad step is an unusual batch, since
+damaged weights show in the steps that follow."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from fabula.findings.rule import Outcome, Silent, number, rule, share
 from fabula.record.finding import Finding
 
 MIN_POINTS = 20
-"""Fewer norms show no course."""
+"""Fewer norms show no trend."""
 START_PART = 0.1
 """The start is the first tenth of the run."""
 START_FACTOR = 3.0
@@ -22,9 +22,9 @@ EXPLOSION_STEPS = 3
 NUM_LEVELS = 9
 """Medians over ninths of the second half are its level: single steps scatter by tens of per cent."""
 SETTLED_SPREAD = 0.5
-"""Settled: over the second half the norm's level keeps within half of itself."""
+"""Settled: over the second half the norm's level changes by less than half of itself."""
 DOMINATES = 0.5
-"""Where more than half of the later steps are cut down to less than half, the clip sets their size. A norm that lies
+"""If more than half of the later steps are cut to less than half, clipping sets their size. A norm that lies
 just above the clip is scaled by a factor near 1, which AdamW, dividing by its own average, hardly notices."""
 CUT_FACTOR = 2.0
 
@@ -43,8 +43,8 @@ def _norms(facts: Facts) -> Curve | Silent:
 @rule(
     gradient_spike_at_start="in the first tenth the norm is three times its later median or more, and then falls",
     gradient_growth="the norm's level doubles between the middle of the run and its end",
-    gradient_explosion="after the start, three steps or more lie above fifty times the lower quartile of the norm",
-    gradient_settled="over the second half the norm's level moves by less than half of itself",
+    gradient_explosion="after the start, in three steps or more the norm is above fifty times its lower quartile",
+    gradient_settled="over the second half the norm's level changes by less than half of itself",
 )
 def norms(facts: Facts) -> Outcome:
     curve = _norms(facts)

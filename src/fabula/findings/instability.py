@@ -25,7 +25,7 @@ SPIKE_EVALUATIONS = 2
 SPIKE_SHARE_OF_RUN = 0.02
 """... or within 2 % of the run ..."""
 SPIKE_STEPS = 10
-"""... or within ten steps, whichever is longest; what lasts longer has lost training and is a divergence."""
+"""... or within ten steps, whichever is longest; a longer rise cost training time and is a divergence."""
 SLOW_RISE_SHARE = 0.15
 """On validation loss alone, a rise that needs more than 15 % of the run to reach its half is the slow climb of
 overfitting, not an instability."""

@@ -12,8 +12,8 @@ from fabula.findings.rule import Outcome, Silent, number, rule, share
 from fabula.record.finding import Finding
 
 INITIAL_TOLERANCE = 0.05
-"""An untrained model that knows nothing gives every token the same chance: a loss of ln V. Embeddings N(0, 0.02)
-end within 1 % of it; 5 % leaves room for other sound initialisations."""
+"""An untrained model that knows nothing gives every token the same chance: a loss of ln V. Embeddings from
+N(0, 0.02) are within 1 % of it; 5 % leaves room for other good initialisations."""
 FAST_SHARE, FAST_PART = 0.75, 0.15
 """A start is fast when three quarters of all that was learned was learned in the first 15 % of the run."""
 MIN_POINTS_FOR_COURSE = 10
@@ -21,8 +21,8 @@ MIN_POINTS_FOR_COURSE = 10
 FLAT_SHARE = 0.01
 """A third of a run that lowers the loss by less than 1 % of its level is a plateau."""
 UNTRAINED_SHARE = 0.05
-"""A run that ends within 5 % of ln V, or above it, has learned nothing that counts: where it has levelled off there, it
-has failed."""
+"""A run that ends within 5 % of ln V, or above it, has learned almost nothing: if it has levelled off there, it has
+failed."""
 IMPROVING_SHARE = 0.01
 """The last fifth is still improving where it lowers the loss by 1 % or more, and by three standard errors."""
 GAP_SHARE = 0.05
@@ -30,9 +30,9 @@ GAP_SHARE = 0.05
 OVERFIT_SHARE = 0.01
 """Validation loss 1 % above its lowest, and more than three times its noise, while training loss kept falling."""
 FELL_ON = 0.05
-"""... by a twentieth of that rise and three standard errors: what is known by heart cannot fall far."""
+"""... by a twentieth of that rise and three standard errors: the loss of stories known by heart cannot fall far."""
 STAIR_FACTOR = 4.0
-"""The mean drop at the ends of epochs counts where it is four standard errors, the lines on both sides taken off ..."""
+"""The mean drop at the ends of epochs counts if it is four standard errors, the trend on both sides subtracted ..."""
 STAIR_SHARE = 0.01
 """... and 1 % of the level."""
 

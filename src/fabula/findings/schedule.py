@@ -9,7 +9,7 @@ from fabula.record.finding import Finding
 MIN_POINTS = 5
 """Fewer recorded rates show no schedule."""
 FIXED_TOLERANCE = 1e-3
-"""Rates that differ by less than 0.1 % are one rate, written with few digits."""
+"""Rates that differ by less than 0.1 % are the same rate, written with few digits."""
 RISE_TOLERANCE = 0.05
 """A rate that grows by 5 % after its warmup does so by plan or by mistake, not by rounding."""
 LONG_WARMUP = 0.2
@@ -19,7 +19,7 @@ DECAYED = 0.5
 LOW_START = 0.5
 """A warmup begins below half of the peak."""
 JUMP = 0.1
-"""A resumed schedule goes on within 10 % of where its last two rates point."""
+"""A resumed schedule continues within 10 % of the line through its last two rates."""
 LINEAR_FIT = 0.999
 """A warmup that never ends is a straight line from near zero: its correlation with the step is above this."""
 WEIGHT_SIZE = 0.02
@@ -88,7 +88,7 @@ def _was(facts: Facts) -> str:
     lr_peak_not_reached="the run ends before the warmup does",
     warmup_missing="a decaying schedule begins at half of its peak or more",
     warmup_too_long="the warmup takes more than a fifth of the run",
-    schedule_ok="warmup, peak, then a decay that never rises and leaves at most half of the peak",
+    schedule_ok="warmup, peak, then a decay that never rises, to half of the peak or less",
 )
 def shape(facts: Facts) -> Outcome:
     curve = _rates(facts)
@@ -253,7 +253,9 @@ def too_high(facts: Facts) -> Outcome:
     ]
 
 
-@rule(needs_run=False, schedule_in_micro_steps="the schedule counts forward-backward passes where updates were meant")
+@rule(
+    needs_run=False, schedule_in_micro_steps="the schedule counts forward-backward passes instead of optimizer updates"
+)
 def micro_steps(facts: Facts) -> Outcome:
     curve = _rates(facts)
     if facts.recipe is None and isinstance(curve, Silent):

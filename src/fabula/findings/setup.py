@@ -9,11 +9,11 @@ from fabula.record.finding import Finding
 BFLOAT16_SPACING = 2.0**-7
 """Distance between neighbouring bfloat16 numbers relative to their size (7 bits of fraction)."""
 LOST_BELOW = 0.5
-"""A step below half of the distance rounds away."""
+"""A step below half of this distance is rounded away."""
 FEW_STEPS = 200
-"""AdamW's second moment (beta2 0.95 to 0.999) and a warmup need some hundred updates to mean anything."""
+"""AdamW's second moment (beta2 0.95 to 0.999) and a warmup need some hundred updates to work."""
 NOISY_SHARE = 0.02
-"""Evaluations that scatter by more than 2 % of their level cannot show what a phase changes."""
+"""Evaluations that vary by more than 2 % cannot show what a phase changes."""
 
 
 @rule(
@@ -37,7 +37,9 @@ def window(facts: Facts) -> Outcome:
     ]
 
 
-@rule(needs_run=False, updates_lost_to_rounding="weights are kept in bfloat16 and steps are smaller than its spacing")
+@rule(
+    needs_run=False, updates_lost_to_rounding="weights are stored in bfloat16, and steps are too small to change them"
+)
 def rounding(facts: Facts) -> Outcome:
     if facts.recipe is None:
         return Silent("needs the recipe (recipe.toml)")
