@@ -71,7 +71,7 @@ def test_every_sentence_of_the_course_has_its_evidence(tmp_path: Path) -> None:
     links = re.findall(r"\]\(#([^)]+)\)", twin)
     assert links and set(links) <= anchors
     courses = re.findall(r'<a id="course-[^"]+"></a>\n\n### [^\n]+\n\n((?:- [^\n]*\n)+)', twin)
-    items = [line for block in courses for line in block.splitlines() if "ooked for" not in line and "Not checked" not in line]
+    items = [line for block in courses for line in block.splitlines() if not re.search("ooked for|Not checked", line)]
     assert len(items) > 12
     for item in items:
         assert re.search(r"\(#(figure|finding|completions)|\([a-z ]+ [\d.,e-]+", item), item
