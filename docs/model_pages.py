@@ -34,7 +34,7 @@ def recipes() -> str:
 
 
 def homes() -> str:
-    lines = ["| recipe | home | folded into its weights |", "|---|---|---|"]
+    lines = ["| recipe | model class | folded into its weights |", "|---|---|---|"]
     for name in NAMES:
         shape = load_recipe(name).model
         if not has_home(shape):

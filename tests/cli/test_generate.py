@@ -54,7 +54,7 @@ def test_wrong_input(run: Path) -> None:
         (["--prompt", "x" * 30], "the prompt has 31 tokens, but the model's context is 24"),
         (["--prompt", "x", "--step", "7"], "no checkpoint at step 7; choose one of: 10, 20"),
         (["--prompt", "x", "--best", "--step", "10"], "not both"),
-        (["--prompt", "x", "--best"], "leave --best out"),
+        (["--prompt", "x", "--best"], "leave out --best"),
         (["--prompt", "x", "--top-p", "0"], "above 0 and at most 1"),
         (["--prompt", "x", "--temperature", "-1"], "0 or more"),
     ):
