@@ -55,7 +55,7 @@ def test_wrong_input_writes_nothing(tmp_path: Path) -> None:
     for arguments, message in (
         (["--to", "hf"], "no architecture of transformers"),
         (["--to", "hf", "--step", "3"], "no checkpoint at step 3"),
-        (["--to", "hf", "--best"], "leave --best out"),
+        (["--to", "hf", "--best"], "leave out --best"),
     ):
         with pytest.raises(InputError, match=message):
             command(str(run), *arguments, "--out", str(tmp_path / "out"))
