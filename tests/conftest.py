@@ -96,13 +96,13 @@ def shared() -> Path:
     return SHARED
 
 
-@pytest.fixture(scope="session", params=OWN_AND_REAL)
+@pytest.fixture(scope="module", params=OWN_AND_REAL)
 def stories(request: pytest.FixtureRequest) -> Path:
     """A folder with train.jsonl and validation.jsonl: some stories written for the tests, or TinyStories."""
     return REPO / "tests" / "stories" if request.param == "own" else SHARED / "data" / "tinystories"
 
 
-@pytest.fixture(scope="session", params=OWN_AND_REAL)
+@pytest.fixture(scope="module", params=OWN_AND_REAL)
 def baseline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A log of a run that diverges twice (tests/curves.py: Baseline)."""
     from tests.curves import draw_baseline, reference_baseline
@@ -112,7 +112,7 @@ def baseline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return reference_baseline(SHARED / "reference" / "seed_runs" / "quality_baseline.csv")
 
 
-@pytest.fixture(scope="session", params=OWN_AND_REAL)
+@pytest.fixture(scope="module", params=OWN_AND_REAL)
 def packed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A log of a run that stays stable, with its learning rates (tests/curves.py: Packed)."""
     from tests.curves import draw_packed, reference_packed
