@@ -21,22 +21,26 @@ def lines(*extra: bytes) -> bytes:
 
 
 CONTENTS: dict[str, tuple[str, bytes, str]] = {
-    "a missing key": ("s.jsonl", lines(b'{"txt": "a"}'), r's\.jsonl:21: no key "text"; did you mean "txt"'),
-    "a number for text": ("s.jsonl", lines(b'{"text": 3}'), r's\.jsonl:21: "text" is a int, not a string'),
-    "null for text": ("s.jsonl", lines(b'{"text": null}'), r"s\.jsonl:21: .*not a string"),
-    "no object": ("s.jsonl", lines(b'["a"]'), r"s\.jsonl:21: a JSON list, not an object"),
+    "a missing key": (
+        "s.jsonl",
+        lines(b'{"txt": "a"}'),
+        r's\.jsonl:21: no key "text", only "txt"; if "txt" .*: --text-key txt',
+    ),
+    "a number for text": ("s.jsonl", lines(b'{"text": 3}'), r's\.jsonl:21: "text" is a number, not a string'),
+    "null for text": ("s.jsonl", lines(b'{"text": null}'), r's\.jsonl:21: "text" is null, not a string; remove it'),
+    "no object": ("s.jsonl", lines(b'["a"]'), r"s\.jsonl:21: a list, not an object"),
     "no JSON": ("s.jsonl", lines(b"{'text': 'a'}"), r"s\.jsonl:21: no JSON"),
     "a cut line": ("s.jsonl", lines()[:-9], r"s\.jsonl:20: no JSON"),
-    "invalid UTF-8 in JSON": ("s.jsonl", lines(b'{"text": "\xff"}'), r"s\.jsonl:21: invalid UTF-8 at byte 10"),
+    "invalid UTF-8 in JSON": ("s.jsonl", lines(b'{"text": "\xff"}'), r"s\.jsonl:21 is not UTF-8 \(byte 0xFF"),
     "half a surrogate": ("s.jsonl", lines(b'{"text": "a\\ud800"}'), r"s\.jsonl:21: half a surrogate"),
-    "invalid UTF-8": ("s.txt", b"a story\n<|endoftext|>\nthe \xe9nd", r"s\.txt: invalid UTF-8 at byte 26"),
-    "binary bytes": ("s.txt", b"abc\x00\x01\x02", r"s\.txt is no text: a zero byte at byte 3"),
-    "an unknown kind of file": ("s.csv", b"text\na story\n", r"s\.csv: unknown kind of file; give one of \.txt"),
+    "invalid UTF-8": ("s.txt", b"a story\n<|endoftext|>\nthe \xe9nd", r"s\.txt:3 is not UTF-8 \(byte 0xE9"),
+    "binary bytes": ("s.txt", b"abc\x00\x01\x02", r"s\.txt:1 is no text: a zero byte"),
+    "an unknown kind of file": ("s.bin", b"\x7fELF\x02\x01\0", r"s\.bin:1 is no text: a zero byte"),
     "empty stories only": ("s.jsonl", b'{"text": ""}\n{"text": "  "}\n', r"s\.jsonl holds no stories"),
     "an empty file": ("s.txt", b"", r"s\.txt holds no stories"),
     "too few stories": ("s.txt", b"one story", r"too few different stories \(1\)"),
     "one story over and over": ("s.jsonl", GOOD[0] + b"\n" + b"\n".join([GOOD[0]] * 5), r"too few different stories"),
-    "no gzip": ("s.jsonl.gz", lines(), r"s\.jsonl\.gz is no whole gzip file"),
+    "no gzip": ("s.jsonl.gz", b"<html>not found</html>", r"s\.jsonl\.gz:1: no JSON"),
     "half a gzip": ("s.jsonl.gz", gzip.compress(lines())[:-20], r"s\.jsonl\.gz is no whole gzip file"),
     "no parquet": ("s.parquet", lines(), r"s\.parquet is no parquet file"),
 }
@@ -55,7 +59,7 @@ def test_wrong_contents(case: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (pa.table({"story": ["a", "b"]}), r's\.parquet has no column "text"'),
+        (pa.table({"story": ["a", "b"]}), r's\.parquet: no column "text", only "story"; .*--text-key story'),
         (pa.table({"text": [1, 2]}), r's\.parquet: column "text" holds int64, not strings'),
         (pa.table({"text": ["a", None]}), r's\.parquet: "text" of row 1 is null'),
     ],
@@ -85,7 +89,8 @@ def only_validation(at: Path) -> str:
         (only_validation, r"holds no file to train on, only valid\.jsonl"),
         (lambda at: str(at / "absent.jsonl"), "does not exist"),
         (lambda at: "gramar", 'did you mean "grammar"'),
-        (lambda at: "nobody/no-such-data-set", "cannot be fetched from the hub"),
+        (lambda at: "built-in", 'did you mean "builtin"'),
+        (lambda at: "nobody/no-such-data-set", "cannot be fetched from .* hub: .*; or .*: fabula prepare builtin"),
     ],
 )
 def test_wrong_sources(source: Callable[[Path], str], message: str, tmp_path: Path) -> None:
@@ -107,6 +112,8 @@ def test_wrong_sources(source: Callable[[Path], str], message: str, tmp_path: Pa
         ({"validation": "0"}, "above 0 and is at most 0.5"),
         ({"validation": "0.9"}, "at most 0.5"),
         ({"validation": "absent.jsonl"}, "absent.jsonl does not exist"),
+        ({"split_on": "blank"}, "--split-on is for plain text, and .* holds none; leave it out"),
+        ({"text_key": "story"}, 'no key "story", only "text"; if "text" holds the story: --text-key text'),
     ],
 )
 def test_wrong_settings(fields: dict[str, str | int], message: str, tmp_path: Path) -> None:
@@ -137,7 +144,7 @@ def test_everything_like_validation_leaves_nothing_to_train_on(tmp_path: Path) -
 
 
 def test_a_wrong_line_late_in_a_large_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fabula.text.chunks.CHUNK_BYTES", 700)
+    monkeypatch.setattr("fabula.text.stories.opening.BLOCK_BYTES", 700)
     (tmp_path / "s.jsonl").write_bytes(b"\n".join([*GOOD, b"", *GOOD * 9, b"oops", *GOOD]))
     with pytest.raises(InputError, match=r"s\.jsonl:202: no JSON"):
         prepare(str(tmp_path / "s.jsonl"), tmp_path / "out", tokenizer="bpe:300")
@@ -155,3 +162,18 @@ def test_a_byte_order_mark_is_no_letter(tmp_path: Path) -> None:
         for name in ("s.txt", "t.txt", "u.jsonl", "v.jsonl")
     ]
     assert all(one.manifest.splits == made[0].manifest.splits for one in made)
+
+
+def test_text_key_is_for_records(tmp_path: Path) -> None:
+    (tmp_path / "s.txt").write_text("\n\n".join(made_up(20)), encoding="utf-8")
+    with pytest.raises(InputError, match=r"--text-key is for JSON, tables and parquet; .* is plain text; leave"):
+        prepare(str(tmp_path / "s.txt"), tmp_path / "out", tokenizer="bpe:300", text_key="story")
+    for fields in ({"split_on": "line"}, {"text_key": "story"}):
+        with pytest.raises(InputError, match="builtin has none; leave them out"):
+            prepare("builtin", tmp_path / "out", tokenizer="bpe:300", **fields)  # type: ignore[arg-type]
+
+
+def test_one_text_that_is_too_short_says_how_it_was_read(tmp_path: Path) -> None:
+    (tmp_path / "s.txt").write_text("Once there was a fox.\nIt slept.\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"too few different stories \(1\).*no <\|endoftext\|> in it; .*--split-on"):
+        prepare(str(tmp_path / "s.txt"), tmp_path / "out", tokenizer="bpe:300")

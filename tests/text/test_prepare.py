@@ -73,7 +73,7 @@ def test_the_same_source_gives_the_same_folder(tmp_path: Path) -> None:
 
 def test_processes_and_threads_write_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = jsonl(tmp_path / "stories.jsonl", made_up(300))
-    monkeypatch.setattr("fabula.text.chunks.CHUNK_BYTES", 20_000)
+    monkeypatch.setattr("fabula.text.stories.opening.BLOCK_BYTES", 20_000)
     threads = opened(source, tmp_path / "threads")
     monkeypatch.setattr("fabula.text.parallel.SECONDS_WORTH_PROCESSES", 0.0)
     monkeypatch.setattr("fabula.text.parallel.num_cores", lambda: 2)
@@ -85,7 +85,7 @@ def test_processes_and_threads_write_the_same(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "parquet", "txt"])
 def test_every_format_gives_the_same_stories(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fabula.text.chunks.CHUNK_BYTES", 1000)  # many chunks, so that their borders count
+    monkeypatch.setattr("fabula.text.stories.opening.BLOCK_BYTES", 1000)  # many chunks, so that their borders count
     stories = [*made_up(60), "Zoë – “naïve” 🐉"]
     path = tmp_path / f"stories.{kind}"
     if kind == "jsonl":
@@ -177,7 +177,7 @@ def test_empty_stories_are_left_out_and_counted(tmp_path: Path) -> None:
 
 
 def test_limit_takes_the_first_stories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fabula.text.chunks.CHUNK_BYTES", 3000)
+    monkeypatch.setattr("fabula.text.stories.opening.BLOCK_BYTES", 3000)
     stories = made_up(100)
     data = opened(jsonl(tmp_path / "stories.jsonl", stories), tmp_path / "out", limit=37)
     assert all_texts_of(data) == sorted(stories[:37])

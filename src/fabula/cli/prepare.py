@@ -1,21 +1,28 @@
 """`fabula prepare`: stories to tokens."""
 
+import itertools
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from fabula.text.prepare import Prepared
 
 
 def prepare(
     source: Annotated[
         str,
         typer.Argument(
-            help="`grammar` (the built-in stories), a file or folder of .txt, .jsonl, .jsonl.gz or .parquet, "
-            "or the id of a data set on the Hugging Face hub."
+            help="`builtin` (stories that fabula tells itself), a file, a folder, `-` for what comes through a pipe, "
+            "or a data set on the Hugging Face hub, such as roneneldan/TinyStories."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The prepared folder to write.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The prepared folder to write.", show_default="data/ and the name of the source"),
+    ] = None,
     tokenizer: Annotated[
         str,
         typer.Option(
@@ -26,42 +33,83 @@ def prepare(
         str | None, typer.Option(help="Where the validation stories come from: a source, or a fraction of the stories.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Take the first N stories only.")] = None,
+    split_on: Annotated[
+        str | None,
+        typer.Option(
+            help="What stands between two stories of a plain text: eot (<|endoftext|>), blank (blank lines; blank:2: "
+            "two or more), line (one story a line), none (one long text), or any text, such as '###'.",
+            show_default="found out",
+        ),
+    ] = None,
+    text_key: Annotated[
+        str | None,
+        typer.Option(help="The key (JSON) or column (CSV, TSV, parquet) that holds the story.", show_default="text"),
+    ] = None,
 ) -> None:
-    """Read stories, split them into train, tune and validation, and tokenize them.
+    """Read stories, split them into train, tune and validation, and turn them into tokens.
 
-    In .txt files <|endoftext|> separates the stories; a .txt without it is one story. The other formats need a string
-    `text`. In a folder, files called validation or valid are the validation split; else it is 5 % of the stories.
+    Files may be .txt, .jsonl, .json, .csv, .tsv (each also with .gz behind it) or .parquet. In a folder, files called
+    validation or valid are the validation split; else it is 5 % of the stories.
     """
     import shlex
 
-    from rich.table import Table
-
-    from fabula.cli.terminal import make_console
+    from fabula.cli.terminal import tell
     from fabula.text.prepare import prepare as prepare_folder
 
     with _Bar() as bar:
-        made = prepare_folder(source, out, tokenizer=tokenizer, validation=validation, limit=limit, progress=bar)
-    table = Table(title=f"{made.folder}: {made.tokenization.name}, {made.tokenization.vocabulary:,} tokens")
-    for column in ("split", "stories", "tokens", "bytes"):
-        table.add_column(column, justify="left" if column == "split" else "right")
-    for name, facts in made.manifest.splits.items():
-        num_tokens = made.tokenization.num_tokens[name]
-        table.add_row(name, f"{facts.num_stories:,}", f"{num_tokens:,}", f"{facts.num_bytes:,}")
-    console = make_console()
-    console.print(table)
-    removed = made.manifest.removed
-    console.print(
-        f"Near-duplicates removed: {removed.train_like_validation:,} from train that are like validation, "
-        f"{removed.train_like_tune:,} from train that are like tune, "
-        f"{removed.tune_like_validation:,} from tune that are like validation. Empty stories left out: "
-        f"{removed.empty:,}.",
-    )
-    if made.manifest.gpt2_lengths != "recorded":
-        console.print(f"GPT-2 token counts {made.manifest.gpt2_lengths}")
-    num_bytes = sum(facts.num_bytes for facts in made.manifest.splits.values())
-    console.print(f"{made.seconds:.1f} s, {num_bytes / 1e6 / made.seconds:.1f} MB/s.")
+        made = prepare_folder(
+            source,
+            out,
+            tokenizer=tokenizer,
+            validation=validation,
+            limit=limit,
+            split_on=split_on,
+            text_key=text_key,
+            progress=bar,
+        )
+    for line in _summary(made):
+        tell(line, indent="  ")
     recipe = recipe_arguments(made.tokenization.name)
-    print(f"\nNext: fabula train {recipe} --data {shlex.quote(str(made.folder))} --out runs/first")
+    print(f"\nNext: fabula train {recipe} --data {shlex.quote(str(made.folder))} --out {_free_run()}")
+
+
+def _summary(made: "Prepared") -> list[str]:
+    """What was made, in lines of at most 60 columns where a name is not long itself."""
+    lines = [
+        f"Prepared: {made.folder} ({made.seconds:.1f} s)",
+        f"Tokenizer: {made.tokenization.name}, {made.tokenization.vocabulary:,} different tokens",
+    ]
+    rows = [
+        (name, f"{facts.num_stories:,}", f"{made.tokenization.num_tokens[name]:,}", _size(facts.num_bytes))
+        for name, facts in made.manifest.splits.items()
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for name, stories, tokens, size in rows:
+        lines.append(
+            f"  {name:{widths[0]}}  {stories:>{widths[1]}} stories  {tokens:>{widths[2]}} tokens  {size:>{widths[3]}}"
+        )
+    removed = made.manifest.removed
+    reasons = (
+        (removed.empty, "empty"),
+        (removed.train_like_validation, "of train, nearly the same as one of validation"),
+        (removed.train_like_tune, "of train, nearly the same as one of tune"),
+        (removed.tune_like_validation, "of tune, nearly the same as one of validation"),
+    )
+    left_out = [f"  {num:,} {reason}" for num, reason in reasons if num]
+    lines += ["Stories left out:", *left_out] if left_out else ["No story was left out."]
+    if made.manifest.gpt2_lengths != "recorded":
+        lines.append("Losses on these stories have no figure per GPT-2 token: GPT-2's vocabulary is not on this machine.")
+    return lines
+
+
+def _free_run() -> Path:
+    """A run folder that is not there yet."""
+    names = itertools.chain(["first"], (f"run-{number}" for number in itertools.count(2)))
+    return next(run for name in names if not (run := Path("runs", name)).exists())
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 1e6 else f"{num_bytes / 1e3:,.1f} kB"
 
 
 def recipe_arguments(tokenizer: str) -> str:
@@ -108,6 +156,9 @@ class _Bar:
     def advance(self, amount: int) -> None:
         if self._task is not None:
             self._progress.advance(self._task, amount)
+
+    def notice(self, text: str) -> None:
+        self._progress.console.print(text, markup=False)
 
     def _finish(self) -> None:
         """Fill the bar of the pass that is over: a weight is a share of a file, rounded."""

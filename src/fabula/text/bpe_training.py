@@ -6,7 +6,7 @@ from fabula.errors import InputError
 from fabula.text.bpe import EOT_TEXT, byte_tokens, to_bytes
 from fabula.text.passes import Passes
 from fabula.text.plan import Plan
-from fabula.text.sources import GrammarSource
+from fabula.text.stories.sources import GrammarSource
 from fabula.text.tasks import HASHES, Sample
 from fabula.text.tokenizers import ByteLevelTokenizer, tokenizer_size
 

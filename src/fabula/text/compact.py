@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fabula.text.bpe import byte_tokens, derive_merges
-from fabula.text.chunks import Chunk
 from fabula.text.gpt2 import gpt2_tokenizer
 from fabula.text.passes import Passes
 from fabula.text.plan import Plan
+from fabula.text.stories.chunks import Chunk
 from fabula.text.tasks import Selection
 from fabula.text.tokenizers import COMPACT, ByteLevelTokenizer
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from fabula.text.chunks import Chunk
 from fabula.text.parallel import OrderedMap
-from fabula.text.sources import Source
+from fabula.text.stories.chunks import Chunk
+from fabula.text.stories.sources import Source
 
 Result = TypeVar("Result")
 
@@ -18,6 +18,7 @@ class Progress(Protocol):
 
     def begin(self, what: str, total: int) -> None: ...
     def advance(self, amount: int) -> None: ...
+    def notice(self, text: str) -> None: ...
 
 
 class Silence:
@@ -27,6 +28,9 @@ class Silence:
         return None
 
     def advance(self, amount: int) -> None:
+        return None
+
+    def notice(self, text: str) -> None:
         return None
 
 

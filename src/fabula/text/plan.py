@@ -7,14 +7,19 @@ in size, for a full evaluation reads all of a split.
 
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from fabula.errors import InputError
+from fabula.text.bpe import EOT_TEXT
 from fabula.text.duplicates import EXACT_RULE, HeldOut, shingle_rule
 from fabula.text.passes import Passes
 from fabula.text.prepared import SplitName
-from fabula.text.sources import CutSource, FileSource, Found, GrammarSource, Source
+from fabula.text.stories.chunks import StoryFile
+from fabula.text.stories.finding import Found
+from fabula.text.stories.separators import EOT
+from fabula.text.stories.sources import CutSource, FileSource, GrammarSource, Source
 from fabula.text.tasks import HASHES, Count, Fingerprint, Selection
 
 HELD_OUT_SHARE = 0.05
@@ -108,6 +113,9 @@ def plan_files(found: Found, limit: int | None, validation: FileSource | float |
     counted = _count("some", found.train, limit, low, high, passes)
     if (given is None and counted.least_key >= low) or counted.greatest_key < high:
         counted = _count("all", found.train, limit, HASHES, HASHES, passes)  # so few stories that all are candidates
+    told = found.separated.told(counted.num_stories) if found.separated else None
+    if told is not None:
+        passes.progress.notice(told)
     if not isinstance(validation, float):
         share = min(share, HELD_OUT_BYTES / counted.num_bytes)
     if given is None:
@@ -116,12 +124,12 @@ def plan_files(found: Found, limit: int | None, validation: FileSource | float |
         rule = f"{share:.3g} of the stories, by hash of their letters and digits"
     else:
         num_validation_bytes = _count("none", given, None, 0, HASHES, passes).num_bytes
-        rule = f"all stories of {', '.join(path.name for path in given.paths[:3])}"
-        rule += " and more files" if len(given.paths) > 3 else ""
+        rule = f"all stories of {', '.join(Path(file.name).name for file in given.files[:3])}"
+        rule += " and more files" if len(given.files) > 3 else ""
     tune_share = min(most, num_validation_bytes / counted.num_bytes, HELD_OUT_BYTES / counted.num_bytes)
     high = min(HASHES - int(tune_share * HASHES), counted.greatest_key)
     if low >= high or counted.num_stories < (3 if given is None else 2):
-        raise InputError(f"{found.train.name} holds too few different stories ({counted.num_stories}) for the splits")
+        raise _too_few(found, counted.num_stories)
     held_out = SplitPlan(counted.candidates, Selection(0, low)) if given is None else SplitPlan(given, Selection())
     rate = 8
     while max(num_validation_bytes, tune_share * counted.num_bytes) / rate > SHINGLES_IN_MEMORY:
@@ -138,6 +146,20 @@ def plan_files(found: Found, limit: int | None, validation: FileSource | float |
         duplicate_rule=shingle_rule(rate),
     )
     return _without_duplicates(plan, rate, passes)
+
+
+def _too_few(found: Found, num_stories: int) -> InputError:
+    message = (
+        f"{found.train.name} holds too few different stories ({num_stories}) for the splits, "
+        "of which train, tune and validation need one each"
+    )
+    how = found.separated
+    if how is None or how.separator == EOT:
+        return InputError(message)
+    eot = "" if how.asked else f"no {EOT_TEXT} in it; "
+    return InputError(
+        f"{message}; {eot}they were read as {how.separator.words()}; say what stands between the stories: --split-on"
+    )
 
 
 def _count(which: str, source: Source, limit: int | None, low: int, high: int, passes: Passes) -> _Count:
@@ -162,7 +184,14 @@ def _count(which: str, source: Source, limit: int | None, low: int, high: int, p
                 break
     if num_stories == 0:
         raise InputError(f"{source.name} holds no stories: what there is, is empty")
-    return _Count(source, num_stories, num_bytes, least, greatest, FileSource(source.name, (path,)))
+    return _Count(
+        source,
+        num_stories,
+        num_bytes,
+        least,
+        greatest,
+        FileSource(source.name, (StoryFile(path, "json", source.name),)),
+    )
 
 
 def _without_duplicates(plan: Plan, rate: int | None, passes: Passes) -> Plan:

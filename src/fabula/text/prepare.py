@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from fabula.errors import InputError
 from fabula.record.files import whole_folder, write_json, write_text
@@ -25,7 +26,10 @@ from fabula.text.prepared import (
     token_dtype,
     tokenization_folder,
 )
-from fabula.text.sources import GRAMMAR, FileSource, Found, find_source
+from fabula.text.stories.finding import STDIN, Asked, Found, check_asked, find_source
+from fabula.text.stories.kinds import suffix_of
+from fabula.text.stories.separators import check_split_on
+from fabula.text.stories.sources import BUILTIN, GRAMMAR, FileSource
 from fabula.text.tasks import Encode, TokenizerFile
 from fabula.text.tokenizers import COMPACT, Tokenizer, check_tokenizer_name, load_tokenizer, tokenizer_size
 from fabula.text.writing import SplitWriter
@@ -50,51 +54,87 @@ class Prepared:
 
 def prepare(
     source: str,
-    out: Path,
+    out: Path | None = None,
     *,
     tokenizer: str = "gpt2",
     validation: str | None = None,
     limit: int | None = None,
+    split_on: str | None = None,
+    text_key: str | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
     """Read the stories of `source`, split and tokenize them, and write the folder `out`.
 
-    `source` is `grammar`, a file, a folder, or a data set id; `tokenizer` is gpt2, gpt2-compact, bpe:N
-    or a file; `validation` is a
-    source or a fraction; `limit` takes the first stories only. Where `out` is a prepared folder of the same stories,
+    `source` is `builtin`, a file, a folder, `-`, or a data set id; `out` is `default_folder(source)` where it is not
+    given; `tokenizer` is gpt2, gpt2-compact, bpe:N or a file; `validation` is a source or a fraction; `limit` takes
+    the first stories only; `split_on` is what separates the stories of a plain text (found out where it is None), and
+    `text_key` the key or column of the story in other files. Where `out` is a prepared folder of the same stories,
     the tokenization is added to it. Raises InputError, and leaves nothing behind, for anything wrong with these.
     """
     started = time.monotonic()
-    out = Path(out)
+    out = default_folder(source) if out is None else Path(out)
     if limit is not None and limit < 1:
         raise InputError(f"--limit {limit}: give 1 or more stories, or leave it out")
     check_tokenizer_name(tokenizer)
-    held_out = _validation(validation)
-    found = None if source == GRAMMAR else find_source(source)
-    fixed = _fixed_tokenizer(tokenizer)
-    before = _existing(out, fixed.name if fixed else tokenizer)
-    with TemporaryDirectory(prefix="fabula-") as work, ordered_workers(_seconds(found, limit)) as run:
-        passes = Passes(run, progress or Silence(), Path(work))
-        plan = plan_grammar(limit, held_out, passes) if found is None else plan_files(found, limit, held_out, passes)
-        chosen = fixed or _tokenizer_of_the_text(tokenizer, plan, passes)
-        if before is not None:
-            tokenization = _add(out, before, plan, chosen, passes)
-            return Prepared(out, before, tokenization, time.monotonic() - started, added=True)
-        manifest, tokenization = _create(out, source, limit, plan, chosen, passes)
+    if split_on is not None:
+        check_split_on(split_on)
+    asked = Asked(split_on, text_key)
+    builtin = source in (BUILTIN, GRAMMAR)
+    if builtin and asked != Asked():
+        raise InputError(f"--split-on and --text-key are for stories in files, and {source} has none; leave them out")
+    with TemporaryDirectory(prefix="fabula-") as work:
+        found = None if builtin else find_source(source, Path(work), asked)
+        held_out = _validation(validation, Path(work), asked, found)
+        if found is not None:
+            check_asked(asked, found, held_out)
+        fixed = _fixed_tokenizer(tokenizer)
+        before = _existing(out, fixed.name if fixed else tokenizer)
+        with ordered_workers(_seconds(found, limit)) as run:
+            passes = Passes(run, progress or Silence(), Path(work))
+            plan = (
+                plan_grammar(limit, held_out, passes) if found is None else plan_files(found, limit, held_out, passes)
+            )
+            chosen = fixed or _tokenizer_of_the_text(tokenizer, plan, passes)
+            if before is not None:
+                tokenization = _add(out, before, plan, chosen, passes)
+                return Prepared(out, before, tokenization, time.monotonic() - started, added=True)
+            read = {
+                "source": GRAMMAR if found is None else found.train.name,
+                "limit": limit,
+                "separated": found.separated.separator.words() if found is not None and found.separated else None,
+                "split_on": split_on,
+                "text_key": text_key,
+                "validation": validation,
+            }
+            manifest, tokenization = _create(out, read, plan, chosen, passes)
     return Prepared(out, manifest, tokenization, time.monotonic() - started, added=False)
 
 
-def _validation(given: str | None) -> FileSource | float | None:
-    """`--validation` as a fraction or a source."""
+def default_folder(source: str) -> Path:
+    """Where the stories of `source` go unless one says otherwise: `data/` and the name of the source."""
+    if source in (BUILTIN, GRAMMAR):
+        return Path("data", BUILTIN)
+    path = Path(source)
+    name = path.resolve().name if path.is_dir() else path.name
+    if source in STDIN or source.startswith("/dev/"):
+        name = "stories"
+    suffix = suffix_of(Path(name))
+    if suffix is not None and not path.is_dir():
+        name = name[: name.lower().rindex(suffix)]
+    name = "".join(sign if sign.isalnum() or sign in "._-" else "-" for sign in name).strip(".-") or "stories"
+    folder = Path("data", name)
+    return folder.with_name(f"{name}-prepared") if path.is_dir() and folder.resolve() == path.resolve() else folder
+
+
+def _validation(given: str | None, work: Path, asked: Asked, stories: Found | None) -> FileSource | float | None:
+    """`--validation` as a fraction or a source, which is read as the stories to train on are."""
     if given is None:
         return None
     try:
         share = float(given)
     except ValueError:
-        found = find_source(given)
-        if found.validation is not None:
-            return found.validation
-        return found.train
+        found = find_source(given, work, asked, stories.rule if stories is not None else None)
+        return found.train if found.validation is None else found.validation
     if not 0 < share <= 0.5:
         raise InputError(f"--validation {given}: a fraction lies above 0 and is at most 0.5")
     return share
@@ -132,14 +172,15 @@ def _seconds(found: Found | None, limit: int | None) -> float:
         return (limit or GRAMMAR_STORIES) / STORIES_A_SECOND
     packed = (".gz", ".parquet")
     return (
-        sum(path.stat().st_size * (COMPRESSION if path.suffix in packed else 1) for path in found.train.paths)
+        sum(file.path.stat().st_size * (COMPRESSION if file.path.suffix in packed else 1) for file in found.train.files)
         / BYTES_A_SECOND
     )
 
 
 def _create(
-    out: Path, source: str, limit: int | None, plan: Plan, tokenizer: Tokenizer, passes: Passes
+    out: Path, read: dict[str, Any], plan: Plan, tokenizer: Tokenizer, passes: Passes
 ) -> tuple[Manifest, Tokenization]:
+    """A new folder. `read` holds what the manifest says of how the stories were read."""
     if out.exists():
         out.rmdir()  # empty, as `_existing` saw
     gpt2_lengths = _gpt2_lengths()
@@ -152,8 +193,7 @@ def _create(
         if encoding.facts["train"].num_stories == 0:
             raise plan.nothing_left()
         manifest = Manifest(
-            source=source,
-            limit=limit,
+            **read,
             validation_rule=plan.validation_rule,
             tune_rule=plan.tune_rule,
             duplicate_rule=plan.duplicate_rule,

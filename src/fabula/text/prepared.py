@@ -10,6 +10,7 @@ All arrays are little-endian and memory-mapped, so that opening a folder of any 
 
 import hashlib
 import json
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,9 @@ STORY_HASH = np.dtype("<u8")
 NUM_BYTES = np.dtype("<i8")
 GPT2_LENGTH = np.dtype("<i4")
 OFFSET = np.dtype("<i8")
+
+NAMES_OF_PIPES = (STDIN_NAME, PIPE_NAME) = ("standard input", "the pipe")
+"""Sources that cannot be read again."""
 
 IntArray = npt.NDArray[np.int64]
 
@@ -67,6 +71,12 @@ class Manifest(_Frozen):
     splits: dict[SplitName, SplitFacts]
     gpt2_lengths: str
     """"recorded", or the reason why GPT-2 token counts are missing."""
+    separated: str | None = None
+    """How the stories in plain text were told apart; None for other sources, and in older folders."""
+    split_on: str | None = None
+    text_key: str | None = None
+    validation: str | None = None
+    """These three as they were given, so that the stories can be read in the same way again."""
 
 
 class Tokenization(_Frozen):
@@ -273,6 +283,17 @@ def read_tokenizations(folder: Path) -> list[Tokenization]:
     return sorted(found, key=lambda tokenization: tokenization.number)
 
 
+def _prepared_again(manifest: Manifest, tokenizer: str, folder: Path) -> str:
+    """The command that adds a tokenization of the same stories."""
+    source = "SOURCE" if manifest.source in NAMES_OF_PIPES else manifest.source
+    words = ["fabula", "prepare", source, "--tokenizer", tokenizer, "--out", str(folder)]
+    for option in ("split_on", "text_key", "validation", "limit"):
+        value = getattr(manifest, option)
+        if value is not None:
+            words += [f"--{option.replace('_', '-')}", str(value)]
+    return shlex.join(words)
+
+
 def open_prepared(folder: Path, tokenizer: str | None = None) -> PreparedData:
     """The prepared data in `folder`, by default under the first tokenization that was made.
 
@@ -288,7 +309,7 @@ def open_prepared(folder: Path, tokenizer: str | None = None) -> PreparedData:
     if tokenizer not in tokenizations:
         raise InputError(
             f"{folder} is not tokenized with {tokenizer}{nearest(tokenizer, list(tokenizations))}; add it with: "
-            f"fabula prepare {manifest.source} --tokenizer {tokenizer} --out {folder}"
+            f"{_prepared_again(manifest, tokenizer, folder)}"
         )
     tokenization = tokenizations[tokenizer]
     path = tokenization_folder(folder, tokenization.name) / "tokenizer.json"

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fabula.text.chunks import Chunk, parse
 from fabula.text.duplicates import HeldOut, hash64, normalise, shingles, story_keys
 from fabula.text.gpt2 import gpt2_tokenizer
+from fabula.text.stories.chunks import Chunk
+from fabula.text.stories.reading import parse
 from fabula.text.tokenizers import Tokenizer, load_tokenizer
 
 HASHES = 2**64
