@@ -98,7 +98,9 @@ def _summary(made: "Prepared") -> list[str]:
     left_out = [f"  {num:,} {reason}" for num, reason in reasons if num]
     lines += ["Stories left out:", *left_out] if left_out else ["No story was left out."]
     if made.manifest.gpt2_lengths != "recorded":
-        lines.append("Losses on these stories have no figure per GPT-2 token: GPT-2's vocabulary is not on this machine.")
+        lines.append(
+            "Losses on these stories have no figure per GPT-2 token: GPT-2's vocabulary is not on this machine."
+        )
     return lines
 
 
