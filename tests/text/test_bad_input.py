@@ -29,20 +29,20 @@ CONTENTS: dict[str, tuple[str, bytes, str]] = {
     "a number for text": ("s.jsonl", lines(b'{"text": 3}'), r's\.jsonl:21: "text" is a number, not a string'),
     "null for text": ("s.jsonl", lines(b'{"text": null}'), r's\.jsonl:21: "text" is null, not a string; remove it'),
     "no object": ("s.jsonl", lines(b'["a"]'), r"s\.jsonl:21: a list, not an object"),
-    "no JSON": ("s.jsonl", lines(b"{'text': 'a'}"), r"s\.jsonl:21: no JSON"),
-    "a cut line": ("s.jsonl", lines()[:-9], r"s\.jsonl:20: no JSON"),
+    "no JSON": ("s.jsonl", lines(b"{'text': 'a'}"), r"s\.jsonl:21: not JSON"),
+    "a cut line": ("s.jsonl", lines()[:-9], r"s\.jsonl:20: not JSON"),
     "invalid UTF-8 in JSON": ("s.jsonl", lines(b'{"text": "\xff"}'), r"s\.jsonl:21 is not UTF-8 \(byte 0xFF"),
     "half a surrogate": ("s.jsonl", lines(b'{"text": "a\\ud800"}'), r"s\.jsonl:21: half a surrogate"),
     "invalid UTF-8": ("s.txt", b"a story\n<|endoftext|>\nthe \xe9nd", r"s\.txt:3 is not UTF-8 \(byte 0xE9"),
-    "binary bytes": ("s.txt", b"abc\x00\x01\x02", r"s\.txt:1 is no text: a zero byte"),
-    "an unknown kind of file": ("s.bin", b"\x7fELF\x02\x01\0", r"s\.bin:1 is no text: a zero byte"),
+    "binary bytes": ("s.txt", b"abc\x00\x01\x02", r"s\.txt:1 is not text: a zero byte"),
+    "an unknown kind of file": ("s.bin", b"\x7fELF\x02\x01\0", r"s\.bin:1 is not text: a zero byte"),
     "empty stories only": ("s.jsonl", b'{"text": ""}\n{"text": "  "}\n', r"s\.jsonl holds no stories"),
     "an empty file": ("s.txt", b"", r"s\.txt holds no stories"),
     "too few stories": ("s.txt", b"one story", r"too few different stories \(1\)"),
     "one story over and over": ("s.jsonl", GOOD[0] + b"\n" + b"\n".join([GOOD[0]] * 5), r"too few different stories"),
-    "no gzip": ("s.jsonl.gz", b"<html>not found</html>", r"s\.jsonl\.gz:1: no JSON"),
-    "half a gzip": ("s.jsonl.gz", gzip.compress(lines())[:-20], r"s\.jsonl\.gz is no whole gzip file"),
-    "no parquet": ("s.parquet", lines(), r"s\.parquet is no parquet file"),
+    "no gzip": ("s.jsonl.gz", b"<html>not found</html>", r"s\.jsonl\.gz:1: not JSON"),
+    "half a gzip": ("s.jsonl.gz", gzip.compress(lines())[:-20], r"s\.jsonl\.gz is not a whole gzip file"),
+    "no parquet": ("s.parquet", lines(), r"s\.parquet is not a parquet file"),
 }
 
 
@@ -146,7 +146,7 @@ def test_everything_like_validation_leaves_nothing_to_train_on(tmp_path: Path) -
 def test_a_wrong_line_late_in_a_large_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fabula.text.stories.opening.BLOCK_BYTES", 700)
     (tmp_path / "s.jsonl").write_bytes(b"\n".join([*GOOD, b"", *GOOD * 9, b"oops", *GOOD]))
-    with pytest.raises(InputError, match=r"s\.jsonl:202: no JSON"):
+    with pytest.raises(InputError, match=r"s\.jsonl:202: not JSON"):
         prepare(str(tmp_path / "s.jsonl"), tmp_path / "out", tokenizer="bpe:300")
 
 

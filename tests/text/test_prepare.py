@@ -297,7 +297,7 @@ def test_a_folder_is_opened_with_what_it_has(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"does not exist; make it with: fabula prepare"):
         open_prepared(tmp_path / "absent")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no prepared folder"):
+    with pytest.raises(InputError, match="not a prepared folder"):
         open_prepared(tmp_path / "empty")
     data = opened(jsonl(tmp_path / "stories.jsonl", made_up(50)), tmp_path / "out")
     with pytest.raises(InputError, match=r"not tokenized with bpe:8192.*bpe:300.*--tokenizer bpe:8192"):

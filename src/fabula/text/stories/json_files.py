@@ -70,7 +70,7 @@ def parse_lines(chunk: Chunk) -> list[str]:
         try:
             value = json.loads(raw)
         except ValueError as error:
-            raise InputError(f"{where}: no JSON ({error}); write one object a line") from None
+            raise InputError(f"{where}: not JSON ({error}); write one object a line") from None
         except RecursionError:
             raise InputError(f"{where}: too many brackets within one another") from None
         texts.append(story_in(value, chunk.text_key, where))
@@ -138,7 +138,7 @@ class _Document:
 
     def take(self, sign: str) -> None:
         if self.next_sign() != sign:
-            raise InputError(f"{self.where}: no JSON ({sign!r} expected); is the file whole?")
+            raise InputError(f"{self.where}: not JSON ({sign!r} expected); is the file whole?")
         self._at += 1
 
     def value(self) -> Any:
@@ -152,7 +152,7 @@ class _Document:
             except ValueError as error:
                 if self._ended or len(self._text) - self._at > LONGEST_STORY:
                     problem = str(error).split(":")[0]
-                    raise InputError(f"{self.where}: no JSON ({problem}); is the file whole?") from None
+                    raise InputError(f"{self.where}: not JSON ({problem}); is the file whole?") from None
             else:
                 if end < len(self._text) or self._ended:
                     self._at = end

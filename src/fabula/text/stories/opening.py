@@ -35,7 +35,7 @@ def readable(name: str) -> Iterator[None]:
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{name} is no whole gzip file ({error}); fetch it again") from None
+        raise InputError(f"{name} is not a whole gzip file ({error}); fetch it again") from None
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or error}") from None
 
@@ -117,7 +117,7 @@ def decoded(data: bytes, where: str, first_line: int) -> str:
     zero = data.find(b"\0")
     if zero >= 0:
         line = first_line + data.count(b"\n", 0, zero)
-        raise InputError(f"{where}:{line} is no text: a zero byte; if it is UTF-16 without its mark, save it as UTF-8")
+        raise InputError(f"{where}:{line} is not text: a zero byte; if it is UTF-16 without its mark, save it as UTF-8")
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -103,7 +103,7 @@ def _rows(lines: Iterator[str], delimiter: str, name: str) -> Iterator[tuple[int
             row = next(reader, None)
         except csv.Error as error:
             raise InputError(
-                f"{name}:{line}: no row of a table ({error}); a quote within a quoted story is written twice"
+                f"{name}:{line}: not a row of the table ({error}); a quote within a quoted story is written twice"
             ) from None
         if row is None:
             return
@@ -129,7 +129,7 @@ def read_parquet(file: StoryFile) -> Iterator[Chunk]:
         with readable(name):
             opened = pq.ParquetFile(file.path)
     except pa.ArrowInvalid as error:
-        raise InputError(f"{name} is no parquet file ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{name} is not a parquet file ({str(error).splitlines()[0]})") from None
     with readable(name), opened as parquet:
         schema = parquet.schema_arrow
         if key not in schema.names:
