@@ -125,8 +125,10 @@ def test_links_lead_to_findings_and_back(desktop: Visit) -> None:
     page.wait_for_url("**#finding-basic-baseline-spike")
 
 
-def test_the_bound_is_drawn(desktop: Visit) -> None:
-    assert "bound 1.900" in desktop.page.locator("#figure-basic-val .plot").inner_text()
+def test_the_bound_is_drawn_once(desktop: Visit, page_file: Path) -> None:
+    """By the script, and in the file once a figure of a loss: it was there for every point of the curves."""
+    assert desktop.page.locator("#figure-basic-val .plot").inner_text().count("bound 1.900") == 1
+    assert page_file.read_text().count("bound 1.900") == 2
 
 
 def test_a_phone_sees_all_of_it(browser: Any, page_file: Path) -> None:
@@ -161,12 +163,13 @@ def test_it_is_whole_without_scripts(browser: Any, page_file: Path) -> None:
     order = [
         "Timeline of improvements",
         "Final metrics",
-        "What each phase changed",
+        "What each change did",
         "Curves",
-        "Completions",
+        "The stories",
+        "What improved, and why",
         "Findings",
     ]
     places = [headings.index(each) for each in [*order, "Recipe differences", "Provenance"]]
     assert places == sorted(places)
-    assert page.locator("main > p").first.inner_text().startswith("packed ended lowest")
+    assert page.locator(".answer p").first.inner_text().startswith("packed has the lowest validation loss")
     visit.context.close()

@@ -89,8 +89,10 @@ def test_final_metrics_are_means_over_seeds_not_the_luckiest_run(ladder: Path) -
         min(line["val_loss_subset"] for line in lines_of(ladder / "runs" / "basic" / "packed" / f"seed-{seed}", "eval"))
         for seed in range(3)
     ]
-    assert row_of(table, "Best val loss")[1] == f"{np.mean(bests):.3f} packed, mean of 3 seeds"
-    assert row_of(table, "Stability")[1].startswith("spikes in 1 of 12 runs (baseline, seed 1)")
+    assert row_of(table, "Lowest loss on the curve")[1] == f"{np.mean(bests):.3f} packed, mean of 3 seeds"
+    health = row_of(table, "Health")[1].split("|")
+    assert health[0].endswith("of 12 runs healthy")
+    assert "baseline, seed 1: initial loss off, spike" in health[1]
 
 
 def test_an_instability_is_a_row_of_its_own(twin: str) -> None:
@@ -157,7 +159,7 @@ def test_one_seed_gives_no_verdict(tmp_path: Path) -> None:
     folder = write_ladder(tmp_path / "ladder", seeds=1)
     document = make_document(read_ladder([folder]))
     twin = render_markdown(document)
-    assert "One seed only: this page gives no verdict." in twin
+    assert "**More than luck? Nobody can tell**: the recipes share one seed only." in twin
     assert "improved" not in twin.split("How to read the numbers")[0]
     assert all(each["evidence"]["verdict"] == "no verdict" for each in summary([folder])["effects"])
 
@@ -171,9 +173,9 @@ def test_a_pair_that_comes_out_otherwise_is_named_with_its_numbers(tmp_path: Pat
         )
         for phase in ("init", "cosine")
     }
-    assert "cosine was expected to end below init" in line
+    assert "cosine was expected to have a lower loss than init" in line
     assert f"{finals['cosine']:.3f} against {finals['init']:.3f}" in line
-    assert f"ended {finals['cosine'] - finals['init']:.3f} above it" in line
+    assert f"ended higher by {finals['cosine'] - finals['init']:.3f}" in line
     assert "cosine` is **worse** than `init`" in render_markdown(make_document(read_ladder([folder])))
 
 
@@ -215,7 +217,7 @@ def test_runs_without_a_ladder(tmp_path: Path) -> None:
     assert [phase.name for phase in ladder.tiers[0].phases] == ["packed", "packed (second)"]
     alone = make_document(read_ladder([tmp_path / "first"]))
     assert alone.title == "Run basic/packed"
-    assert "ended at **3.0" in render_markdown(alone)
+    assert "> Validation loss **3.0" in render_markdown(alone)
 
 
 def test_nothing_recorded_yet(tmp_path: Path) -> None:
@@ -225,7 +227,7 @@ def test_nothing_recorded_yet(tmp_path: Path) -> None:
     (tmp_path / "run" / "metrics.jsonl").write_text("")
     (tmp_path / "run" / "samples.jsonl").write_text("")
     write_report([tmp_path / "run"], tmp_path / "report.html")
-    assert "No run has finished yet" in (tmp_path / "report.md").read_text()
+    assert "Nothing was measured yet" in (tmp_path / "report.md").read_text()
 
 
 def test_bad_input_writes_nothing(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from fabula.record.finding import Finding
 
 Tone = Literal["", "good", "note", "warning", "failure", "unknown"]
+Size = Literal["wide", "beside", "narrow"]
+"""Of a figure: the whole width, two thirds of it with words beside, or a third."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Span:
     tone: Tone = ""
     """A coloured dot before the text, which may be empty."""
     own_line: bool = False
+    term: str = ""
+    """What the page tells of this word when it is touched (see fabula.report.glossary)."""
 
 
 Rich = tuple[Span, ...]
@@ -91,6 +95,8 @@ class Column:
     numeric: bool = False
     wide: bool = False
     """Holds prose, which may break into lines."""
+    term: str = ""
+    """As a span's."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ class Figure:
     group: str
     """Figures of one group share the switches for phases and seeds."""
     spec: dict[str, Any]
-    wide: bool = False
+    size: Size = "narrow"
     log: bool = False
     switchable: bool = True
     rows: tuple[dict[str, Any], ...] = ()
@@ -168,6 +174,36 @@ class FigureGrid:
     figures: tuple[Figure, ...]
     switches: Switches | None = None
     """Stay in sight as long as the figures do."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A figure with what there is to see in it, said beside it."""
+
+    figure: Figure
+    said: tuple["Block", ...]
+    switches: Switches | None = None
+
+
+@dataclass(frozen=True)
+class Story:
+    """One completion as something to read: its prompt, what the model wrote on, and where it comes from."""
+
+    label: str
+    prompt: str
+    text: str
+    source: Rich
+    before: str = ""
+    """What the untrained model made of the same prompt; empty where that is not known."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The first screen: what came out, in a few sentences, and a story beside it."""
+
+    blocks: tuple["Block", ...]
+    story: Story | None = None
+    story_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -215,15 +251,30 @@ class Details:
 
     summary: Rich
     blocks: tuple["Block", ...]
+    anchor: str = ""
 
 
-Block = Heading | Paragraph | Bullets | Table | Figure | FigureGrid | Completions | FindingCards | Details
+Block = (
+    Heading
+    | Paragraph
+    | Bullets
+    | Table
+    | Figure
+    | FigureGrid
+    | Observed
+    | Completions
+    | FindingCards
+    | Details
+    | Opening
+)
 
 
 @dataclass(frozen=True)
 class Document:
     title: str
     subtitle: str
+    opening: Opening
+    """The first screen; the page's contents follow it."""
     blocks: tuple[Block, ...]
     curves: dict[str, Any]
     """Group -> the columns that the page's figures draw (see fabula.report.figures)."""

@@ -15,7 +15,6 @@ from fabula.report.blocks import (
     Part,
     Rich,
     code,
-    joined,
     link,
     quiet,
     rich,
@@ -23,9 +22,9 @@ from fabula.report.blocks import (
     told,
 )
 from fabula.report.interpretation import measured_mechanism
-from fabula.report.stability import FoundGroup, stability_of
+from fabula.report.stability import FoundGroup, lost_its_loss
 from fabula.report.views import LadderView, RunView, TierView
-from fabula.report.wording import evidence_text, loss_text, seeds_text, slug, steps_text
+from fabula.report.wording import evidence_text, kind_words, loss_text, seeds_text, slug, steps_text
 
 TOPICS = {
     "Loss": ("initial_loss_off", "fast_start", "epoch_staircase", "loss_scaled_by_accumulation"),
@@ -83,19 +82,24 @@ def figure_of(tier: str, kind: str, drawn: set[str]) -> str:
 
 def course(tier: TierView, groups: Sequence[FoundGroup], drawn: set[str], open_: bool) -> list[Block]:
     """The topics of a tier; folded away unless `open_`. `drawn` holds the anchors of the figures that there are."""
-    blocks: list[Block] = []
-    for topic, kinds in TOPICS.items():
-        there = _by_phase(tier, [group for group in groups if group.tier == tier.name and group.kind in kinds])
-        items = [(_item(group, drawn, len(tier.runs) == 1), _own_anchor(group)) for group in there]
-        if topic in ALWAYS_TOLD:
-            missing = [kind for kind in kinds if kind not in {group.kind for group in there}]
-            items += [(text, "") for text in _not_found(tier.runs, missing)]
-        if items:
-            heading = Heading(3, rich(topic), slug("course", tier.name, topic))
-            blocks += [heading, Bullets(tuple(text for text, _ in items), tuple(anchor for _, anchor in items))]
+    blocks = [block for name in TOPICS for block in topic(tier, name, groups, drawn)]
     if not blocks or open_:
         return blocks
     return [Details(rich(f"How the runs of {tier.name} went, topic by topic"), tuple(blocks))]
+
+
+def topic(tier: TierView, name: str, groups: Sequence[FoundGroup], drawn: set[str]) -> list[Block]:
+    """What was found on one topic, under its heading; nothing where there is nothing to tell."""
+    kinds = TOPICS[name]
+    there = _by_phase(tier, [group for group in groups if group.tier == tier.name and group.kind in kinds])
+    items = [(_item(group, drawn, len(tier.runs) == 1), _own_anchor(group)) for group in there]
+    if name in ALWAYS_TOLD:
+        missing = [kind for kind in kinds if kind not in {group.kind for group in there}]
+        items += [(text, "") for text in _not_found(tier.runs, missing)]
+    if not items:
+        return []
+    heading = Heading(3, rich(name), slug("course", tier.name, name))
+    return [heading, Bullets(tuple(text for text, _ in items), tuple(anchor for _, anchor in items))]
 
 
 def _own_anchor(group: FoundGroup) -> str:
@@ -147,14 +151,12 @@ def _not_found(runs: Sequence[RunView], kinds: Sequence[str]) -> list[Rich]:
         for silent in diagnosis.silent:
             for kind in set(silent.kinds) & set(kinds):
                 lacks.setdefault(kind, []).append(silent.lacks)
-    unknown = {kind for kind, told_by in lacks.items() if len(told_by) == len(diagnoses)}
-    looked = [kind for kind in kinds if kind not in unknown]
-    items = []
-    if looked:
-        items.append(rich(quiet("Looked for and not found: "), joined([code(kind) for kind in looked]), "."))
-    if unknown:
-        reasons = dict.fromkeys(lacks[kind][0] for kind in kinds if kind in unknown)
-        items.append(rich(quiet("Not checked: "), "; ".join(reasons), "."))
+    unknown = {kind: told_by[0] for kind, told_by in lacks.items() if len(told_by) == len(diagnoses)}
+    looked = [kind_words(kind) for kind in kinds if kind not in unknown]
+    items = [rich(quiet(f"Checked and not found: {', '.join(looked)}."))] if looked else []
+    for reason in dict.fromkeys(unknown.values()):
+        there = [kind_words(kind) for kind in kinds if unknown.get(kind) == reason]
+        items.append(rich(quiet(f"Not checked: {', '.join(there)} ({reason}).")))
     return items
 
 
@@ -216,7 +218,7 @@ def improvements(tier: TierView) -> list[Rich]:
 
 def _lost(tier: TierView, groups: Sequence[FoundGroup], where: str) -> list[Rich]:
     """Which phases diverged, and of a single run what it lost by that."""
-    unstable = list(dict.fromkeys(view.phase for view in tier.runs if stability_of(view) in ("diverged", "recovered")))
+    unstable = list(dict.fromkeys(view.phase for view in tier.runs if lost_its_loss(view)))
     if not unstable:
         return []
     if len(tier.phases) > 1:

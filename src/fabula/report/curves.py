@@ -16,6 +16,9 @@ from fabula.report.views import RunView, TierView
 
 RAW_BUCKETS = 240
 """Buckets of a raw curve, two values each: more than a page has pixels for."""
+TIER_BUCKETS = 2_400
+"""Buckets of all runs of a tier together: of more than ten runs, lines lie over lines, and each may be coarser."""
+LEAST_BUCKETS = 50
 SMOOTH_POINTS = 180
 SMOOTHING_SHARE = 0.01
 """The trailing mean covers 1 % of the run's steps, and ten at least."""
@@ -71,18 +74,19 @@ def columns(curve: Curve | None) -> dict[str, list[float]] | None:
     return {"x": [int(step) for step in curve.steps], "y": [five_digits(float(value)) for value in curve.values]}
 
 
-def curves_of(view: RunView) -> dict[str, Any]:
+def curves_of(view: RunView, buckets: int = RAW_BUCKETS) -> dict[str, Any]:
     """Every curve of a run, by the name that the figures ask for."""
     facts = view.facts
     if facts is None:
         return {}
+    points = min(SMOOTH_POINTS, buckets)
     made = {
-        "val": columns(facts.val_loss),
-        "held_train": columns(facts.held_train_loss),
-        "raw_loss": columns(extremes(facts.train_loss)) if facts.train_loss else None,
-        "loss": columns(smoothed(facts.train_loss)) if facts.train_loss else None,
-        "raw_norm": columns(extremes(facts.grad_norm)) if facts.grad_norm else None,
-        "norm": columns(smoothed(facts.grad_norm, robust=True)) if facts.grad_norm else None,
+        "val": columns(extremes(facts.val_loss, buckets)) if facts.val_loss else None,
+        "held_train": columns(extremes(facts.held_train_loss, buckets)) if facts.held_train_loss else None,
+        "raw_loss": columns(extremes(facts.train_loss, buckets)) if facts.train_loss else None,
+        "loss": columns(smoothed(facts.train_loss, points)) if facts.train_loss else None,
+        "raw_norm": columns(extremes(facts.grad_norm, buckets)) if facts.grad_norm else None,
+        "norm": columns(smoothed(facts.grad_norm, points, robust=True)) if facts.grad_norm else None,
         "rate": columns(extremes(facts.learning_rate, 60)) if facts.learning_rate else None,
     }
     return {name: value for name, value in made.items() if value is not None}
@@ -90,9 +94,9 @@ def curves_of(view: RunView) -> dict[str, Any]:
 
 def curves_of_tier(tier: TierView) -> list[dict[str, Any]]:
     """The runs of a tier with their curves, as the page's data."""
-    return [
-        {"phase": view.phase, "seed": f"seed {view.seed}", "curves": curves_of(view)} for view in tier.runs if view.run
-    ]
+    there = [view for view in tier.runs if view.run]
+    buckets = max(LEAST_BUCKETS, min(RAW_BUCKETS, TIER_BUCKETS // max(1, len(there))))
+    return [{"phase": view.phase, "seed": f"seed {view.seed}", "curves": curves_of(view, buckets)} for view in there]
 
 
 SPARK = "▁▂▃▄▅▆▇█"

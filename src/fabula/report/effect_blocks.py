@@ -1,81 +1,102 @@
-"""The part of a page that gives credit: noise first, then effects, interactions, and how smooth the end was."""
+"""The part of a page that gives credit: chance first, then effects, interactions, and the noise at the end."""
 
 from fabula.findings.noise import least_told
-from fabula.report.blocks import Block, Details, FigureGrid, Heading, Paragraph, rich
+from fabula.report.blocks import Block, Bullets, Details, FigureGrid, Heading, Paragraph, Rich, code, rich
+from fabula.report.chosen_rates import chosen_rates
 from fabula.report.effect_tables import effects_table, noise_table, pairing_table, recipes_table, roughness_table
+from fabula.report.equal_time import equal_time_blocks
 from fabula.report.figures import effects_figure
+from fabula.report.interpretation import glance, seeds_sentence, verdicts
+from fabula.report.opening import STATISTICS, luck
 from fabula.report.views import LadderView, TierView
 from fabula.report.wording import loss_text, plural, range_text, slug
 
+TWO_WAYS = rich(
+    "Every model is measured in two ways. On ",
+    code("stream"),
+    " the validation stories follow each other like one long text, as they do in training. On ",
+    code("story"),
+    " each of them stands by itself, cut to the length that the model can read. A change counts as more than luck only "
+    "if both ways say so.",
+)
 PAIRING = rich(
     "Runs of one seed see the same stories in the same order. Where their final losses rise and fall together "
-    "(correlation near 1), pairing narrows the interval; where they do not, the unpaired interval (Welch) is the "
-    "narrower one. Verdicts are read from the paired one in every case. Told from: the smallest mean that would have "
-    "had a verdict at this scatter over the seeds, as the first of the table."
+    "(correlation near 1), comparing them pair by pair narrows the interval; where they do not, the interval without "
+    "pairs (Welch) is the narrower one. The verdicts always use the pairs. The smallest detectable difference is the "
+    "mean that a change would have needed to count, given how much its seeds scatter."
 )
 INTERACTIONS = rich(
     "How much more one change does where the other is there too: below zero they are better together than their "
     "effects added up, above zero worse. With three, the same of the interaction of two."
 )
 ROUGH = rich(
-    "Standard deviation of the logarithm of the training loss around its own straight line, over the last fifth of the "
-    "steps: 2 % is a scatter of 2 % of the loss from step to step. It holds the scatter of the batches, too; only its "
-    "change speaks. An error rate of its own for this table."
+    "How much the loss of the training batches jumps up and down in the last fifth of the steps, as a share of the "
+    "loss: 2 % means that it is usually 2 % above or below its own straight line (the standard deviation of its "
+    "logarithm). Batches differ, so some of this is always there; look at the change. Corrected separately for "
+    "multiple comparisons."
 )
 
 
-def noise_blocks(ladder: LadderView) -> list[Block]:
-    """How far two seeds of one recipe end apart, and what could have been seen above that."""
-    table = noise_table(ladder)
-    if table is None:
-        return []
-    floors = [floor for tier in ladder.tiers for floor in tier.noise if floor.protocol == "stream"]
-    parts = ["The noise first: "]
-    if floors:
-        low, high = min(each.lowest for each in floors), max(each.highest for each in floors)
-        parts.append(
-            "with another seed alone the final loss on stream moves by "
-            f"{range_text(loss_text(low), loss_text(high))} nats (standard deviation, by recipe). "
-        )
+def statistics_blocks(ladder: LadderView) -> list[Block]:
+    """One click below the first screen: chance, and every comparison in a sentence of its own with its interval."""
+    blocks: list[Block] = [Paragraph(TWO_WAYS), Paragraph(rich(luck(ladder), *_threshold(ladder)))]
+    table = glance(ladder)
+    blocks += [table] if table is not None else []
+    items = verdicts(ladder)
+    blocks += [Bullets(tuple(items))] if items else []
+    blocks.append(Paragraph(seeds_sentence(ladder)))
+    noise = noise_table(ladder)
+    blocks += [Heading(3, rich("What another seed alone does"), "noise"), noise] if noise is not None else []
+    return [Details(rich("The statistics: every comparison, and how sure it is"), tuple(blocks), STATISTICS)]
+
+
+def _threshold(ladder: LadderView) -> Rich:
+    """How large a change had to be to count."""
     least = least_told(ladder.effects)
-    if least is not None:
-        told = range_text(loss_text(least[0]), loss_text(least[1]))
-        parts.append(
-            f"Among {plural(ladder.num_claims, 'claim')} with one error rate, a mean had to reach {told} nats on "
-            "stream, depending on how its seeds scatter, before any verdict could be given."
-        )
-    return [Paragraph(rich(*parts)), Details(rich("The noise, recipe by recipe"), (table,))]
+    if least is None:
+        return ()
+    size = range_text(loss_text(least[0]), loss_text(least[1]))
+    scatter = ", depending on how much its seeds differ" if least[0] != least[1] else ""
+    return rich(
+        f" A change had to exceed {size} nats to count{scatter}: {plural(ladder.num_claims, 'question')} asked at once "
+        "must not find a success by luck."
+    )
 
 
-def effect_blocks(tier: TierView, num_claims: int) -> list[Block]:
-    """What each change did to the final loss of a tier."""
+def effect_blocks(ladder: LadderView, tier: TierView) -> list[Block]:
+    """What each change did to the final loss of a tier: a picture, and the numbers one click below."""
     effects = [each for each in tier.effects if each.kind == "effect"]
-    together = [each for each in tier.effects if each.kind == "interaction"]
     table = effects_table(effects)
     if table is None:
         return []
-    blocks: list[Block] = [Heading(3, rich("What each phase changed"), slug("effects", tier.name))]
+    blocks: list[Block] = [Heading(3, rich("What each change did"), slug("changes", tier.name))]
     figure = effects_figure(tier, effects)
-    if figure is not None:
-        blocks.append(FigureGrid((figure,)))
-    blocks.append(table)
-    both = effects_table(together)
-    if both is not None:
-        blocks += [Heading(3, rich("What the changes do to each other"), slug("interactions", tier.name))]
-        blocks.append(Paragraph(INTERACTIONS))
-        figure = effects_figure(tier, together, "interactions")
-        blocks += [FigureGrid((figure,))] if figure is not None else []
-        blocks.append(both)
+    blocks += [FigureGrid((figure,))] if figure is not None else []
+    numbers: list[Block] = [Heading(3, rich("Effect of each change"), slug("effects", tier.name)), table]
+    numbers += _together(tier)
     if any(each.contrast.design != "pair" for each in effects):
-        title = Heading(3, rich("Every recipe"), slug("every", tier.name))
-        blocks += [title, recipes_table(tier)]
+        numbers += [Heading(3, rich("Every recipe"), slug("every", tier.name)), recipes_table(tier)]
     rough = roughness_table(tier)
     if rough is not None:
-        blocks += [Heading(3, rich("How smooth the end was"), slug("smooth", tier.name)), Paragraph(ROUGH), rough]
-    pairing = pairing_table(tier.effects, num_claims)
+        numbers += [Heading(3, rich("Noise at the end"), slug("smooth", tier.name)), Paragraph(ROUGH), rough]
+    pairing = pairing_table(tier.effects, ladder.num_claims)
     if pairing is not None:
-        blocks.append(Details(rich("How the pairing did, seed by seed"), (Paragraph(PAIRING), pairing)))
-    return blocks
+        title = Heading(3, rich("Did pairing help"), slug("pairing", tier.name))
+        numbers += [title, Paragraph(PAIRING), pairing]
+    numbers += [*equal_time_blocks(ladder, tier), *chosen_rates(ladder, tier)]
+    name = f" of {tier.name}" if len(ladder.tiers) > 1 else ""
+    return [*blocks, Details(rich(f"The numbers{name}: effects with intervals, seed by seed"), tuple(numbers))]
+
+
+def _together(tier: TierView) -> list[Block]:
+    """What the changes do to each other."""
+    interactions = [each for each in tier.effects if each.kind == "interaction"]
+    table = effects_table(interactions)
+    if table is None:
+        return []
+    title = Heading(3, rich("What the changes do to each other"), slug("interactions", tier.name))
+    figure = effects_figure(tier, interactions, "interactions")
+    return [title, Paragraph(INTERACTIONS), *([FigureGrid((figure,))] if figure is not None else []), table]
 
 
 def across_blocks(ladder: LadderView) -> list[Block]:

@@ -1,4 +1,4 @@
-"""Effects and interactions as tables: what changed, what would have been seen, how the pairing did."""
+"""Effects and interactions as tables: what changed, what would have been seen, whether pairing helped."""
 
 from collections.abc import Sequence
 
@@ -49,8 +49,8 @@ def effects_table(effects: Sequence[Effect]) -> Table | None:
     columns = (
         Column("Effect", wide=True),
         Column("Verdict", wide=True),
-        Column("On stream, nats", numeric=True),
-        Column("On story, nats", numeric=True),
+        Column("Change of the loss on stream (minus: lower)", numeric=True),
+        Column("Change on story (minus: lower)", numeric=True),
         Column("p (Holm), stream / story", numeric=True),
     )
     with_stories = any(told_on.stories for each in told for told_on in each.comparisons.values())
@@ -108,7 +108,7 @@ def _verdict_cell(each: Effect) -> Rich:
 
 
 def pairing_table(effects: Sequence[Effect], num_claims: int) -> Table | None:
-    """How well the pairing did: every seed's difference, its correlation, the smallest mean that would have been told,
+    """Whether pairing helped: every seed's difference, its correlation, the smallest detectable difference,
     and the interval without pairing."""
     rows = []
     for each in effects:
@@ -124,10 +124,10 @@ def pairing_table(effects: Sequence[Effect], num_claims: int) -> Table | None:
     columns = (
         Column("Effect", wide=True),
         Column("Protocol"),
-        Column("Difference of each seed", numeric=True),
+        Column("Change of each seed", numeric=True),
         Column("Correlation of the pairs", numeric=True),
-        Column("Told from", numeric=True),
-        Column("Interval without pairing", numeric=True),
+        Column("Smallest detectable difference", numeric=True),
+        Column("95 % interval without pairs", numeric=True),
     )
     return Table(columns, tuple(rows)) if rows else None
 
@@ -155,9 +155,9 @@ def recipes_table(tier: TierView) -> Table:
         Column("Recipe"),
         *(Column(name) for name in toggles),
         Column("Start", numeric=True),
-        Column("Final on stream", numeric=True),
-        Column("Final on story", numeric=True),
-        Column("Scatter at the end", numeric=True),
+        Column("At the end, on stream", numeric=True),
+        Column("At the end, on story", numeric=True),
+        Column("Noise at the end", numeric=True),
     )
     return Table(columns, tuple(rows))
 
@@ -203,10 +203,10 @@ def roughness_table(tier: TierView) -> Table | None:
             )
         )
     columns = (
-        Column("Effect on the scatter", wide=True),
+        Column("Effect on the noise at the end", wide=True),
         Column("Before", numeric=True),
         Column("After", numeric=True),
-        Column("Difference, points", numeric=True),
+        Column("Change, points (minus: smoother)", numeric=True),
         Column("p (Holm)", numeric=True),
         Column("Verdict", wide=True),
     )
@@ -237,7 +237,7 @@ def noise_table(ladder: LadderView) -> Table | None:
     columns = (
         Column("Tier"),
         Column("Protocol"),
-        Column("Between seeds, all recipes", numeric=True),
+        Column("Standard deviation between seeds, nats", numeric=True),
         Column("Steadiest recipe", numeric=True),
         Column("Least steady", numeric=True),
         Column("Recipes", numeric=True),

@@ -88,6 +88,6 @@ def equal_time_blocks(ladder: LadderView, tier: TierView) -> list[Block]:
     note = (
         f"After {duration_text(compared.seconds)} of training, when the fastest run was done; on the subset that the "
         "curves show, between two evaluations on a straight line. A schedule made for more steps is cut off before its "
-        "end here. An error rate of its own for this table."
+        "end here. Corrected separately for multiple comparisons."
     )
     return [heading, Paragraph(rich(note)), table]

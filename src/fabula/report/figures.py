@@ -7,14 +7,14 @@ it (Vega in the browser). Rows of data are {x, y, phase, seed, part}.
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import vl_convert
 
 from fabula.findings.effects import Effect
 from fabula.findings.rule import number
-from fabula.report.blocks import Figure, rich
+from fabula.report.blocks import Figure, Size, rich
 from fabula.report.curves import curves_of, spark
 from fabula.report.specs import curve_spec, effects_spec
 from fabula.report.stability import EPISODES, FoundGroup
@@ -61,7 +61,9 @@ class _Kind:
     """Name of the curve in `Facts`."""
     unit: str = ""
     log: bool = True
-    wide: bool = False
+    size: Size = "narrow"
+    bound: bool = False
+    """Whether the caption tells of the stories' own entropy, where that is known."""
     of_a_log: str = ""
     """The caption for a log of another program, which does not say so much."""
 
@@ -78,42 +80,50 @@ KINDS = (
     _Kind(
         "val",
         "Validation loss",
-        "Held-out loss on the fixed subset; dashed: the same protocol on a sample of training stories.",
+        "On stories that the model never trains on, the same part of them each time. Dashed: the loss on a fixed "
+        "sample of the training stories, measured in the same way.",
         {"val": "line", "held_train": "dashed"},
         "val_loss",
         unit="nats per token",
-        wide=True,
-        of_a_log="Held-out loss as it was logged; dashed: the loss on training text at the same steps.",
+        size="wide",
+        bound=True,
+        of_a_log="The loss on held-out text as it was logged. Dashed: the loss on training text at the same steps.",
     ),
     _Kind(
         "train",
-        "Training loss",
-        "Thin: every step. Thick: trailing mean over 1 % of the run, ten steps at least.",
+        "Loss of the training batches",
+        "Each step's own batch, so it jumps up and down. Thin: every step. Thick: the mean over the last 1 % of the "
+        "run, ten steps at least.",
         {"raw_loss": "raw", "loss": "line"},
         "train_loss",
         unit="nats per token",
-        of_a_log="Thin: every logged value. Thick: trailing mean over 1 % of them, ten at least.",
+        of_a_log="Thin: every logged value. Thick: the mean over the last 1 % of them, ten at least.",
     ),
     _Kind(
         "norm",
         "Gradient norm",
-        "Before clipping. Thin: every step; thick: trailing median.",
+        "Before clipping. Thin: every step. Thick: the median over the last 1 % of the run.",
         {"raw_norm": "raw", "norm": "line"},
         "grad_norm",
-        of_a_log="As it was logged. Thin: every value; thick: trailing median.",
+        of_a_log="As it was logged. Thin: every value. Thick: the median over the last 1 % of them.",
     ),
     _Kind("rate", "Learning rate", "As recorded.", {"rate": "line"}, "learning_rate", log=False),
 )
-BOUND = " Dotted: the entropy of the stories themselves, a bound that only tokenization and chance can blur."
+BOUND = " Dotted: how unpredictable the stories themselves are (their entropy). No model gets far below it."
 
 
-def figures(tier: TierView, groups: Iterable[FoundGroup]) -> tuple[Figure, ...]:
-    """The figures of a tier, as far as its records hold what they show."""
+def figures(tier: TierView, groups: Iterable[FoundGroup], size: Size | None = None) -> tuple[Figure, ...]:
+    """The figures of a tier, as far as its records hold what they show; `size`: all of them of one."""
     names = {name for view in tier.runs for name in curves_of(view)}
     found = list(groups)
     floor = mean_of([view.of("data", "entropy_floor") for view in tier.runs])
     return tuple(
-        _figure(tier, kind, finding_bands(tier, found, MARKED[kind.which]), floor if kind.unit else None)
+        _figure(
+            tier,
+            replace(kind, size=size or kind.size),
+            finding_bands(tier, found, MARKED[kind.which]),
+            floor if kind.unit else None,
+        )
         for kind in KINDS
         if names & kind.parts.keys()
     )
@@ -125,13 +135,14 @@ def _figure(tier: TierView, kind: _Kind, bands: list[dict[str, Any]], floor: flo
         anchor=slug("figure", tier.name, kind.which),
         title=kind.title,
         caption=rich(
-            (kind.of_a_log if tier.foreign else "") or kind.caption + (BOUND if floor is not None and kind.wide else "")
+            (kind.of_a_log if tier.foreign else "")
+            or kind.caption + (BOUND if floor is not None and kind.bound else "")
         ),
         group=slug(tier.name),
         spec=curve_spec(
-            colours(tier), kind.parts, "" if tier.foreign else kind.unit, kind.log, kind.wide, bands, floor
+            colours(tier), kind.parts, "" if tier.foreign else kind.unit, kind.log, kind.size, bands, floor
         ),
-        wide=kind.wide,
+        size=kind.size,
         log=kind.log,
         bands=tuple(bands),
         sparks=tuple(_spark(phase, kind) for phase in tier.phases if phase.read),
@@ -208,7 +219,7 @@ def effects_figure(tier: TierView, effects: Sequence[Effect], which: str = "effe
         caption=rich(_CAPTIONS[which] + " Points: seeds. Bar: 95 % t interval over seeds. Each row has its own scale."),
         group=slug(tier.name),
         spec=effects_spec([_effect_label(each) for each in told]),
-        wide=True,
+        size="wide",
         switchable=False,
         rows=tuple(rows),
         summary=f"{which.capitalize()} on the final loss of {tier.name}; the table beside it holds the numbers.",
@@ -259,13 +270,35 @@ def with_rows(spec: dict[str, Any], rows: Iterable[dict[str, Any]]) -> dict[str,
 
 
 def svg(spec: dict[str, Any], rows: Iterable[dict[str, Any]]) -> str:
-    """The static picture, with the page's colours left as variables; a tenth of a pixel is fine enough for paths."""
+    """The static picture, with the page's colours left as variables, as few characters as its look needs.
+
+    A tenth of a pixel is fine enough for paths, and the way from point to point is shorter to write than the points
+    (half of a page's pictures). The roles of single marks go: the picture has one label as a whole.
+    """
     drawn = str(vl_convert.vegalite_to_svg(with_rows(spec, rows)))
-    return PATH.sub(lambda match: DECIMALS.sub(r"\1", match.group()), drawn)
+    return PATH.sub(lambda match: f' d="{_from_point_to_point(match[1])}"', ROLES.sub("", drawn))
 
 
-PATH = re.compile(r' d="[^"]*"')
-DECIMALS = re.compile(r"(\.\d)\d+")
+ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
+PATH = re.compile(r' d="([^"]*)"')
+POINT = re.compile(r"([ML])(-?[\d.]+),(-?[\d.]+)")
+
+
+def _from_point_to_point(path: str) -> str:
+    """A path of straight lines in tenths of a pixel, each point told from the one before; others as they are."""
+    if POINT.sub("", path):
+        return path
+    told, x, y, mark = "", 0, 0, ""
+    for how, *at in POINT.findall(path):
+        to_x, to_y = (round(10 * float(each)) for each in at)
+        if how == "M":
+            told += f"M{to_x / 10:g},{to_y / 10:g}"
+            mark = "l"
+        elif (to_x, to_y) != (x, y):
+            told += f"{mark}{(to_x - x) / 10:g},{(to_y - y) / 10:g}"
+            mark = " "
+        x, y = to_x, to_y
+    return told
 
 
 def png(spec: dict[str, Any], rows: Iterable[dict[str, Any]], scale: float = 2.0) -> bytes:

@@ -39,7 +39,7 @@ from fabula.report.wording import ARROW, NONE, loss_text, plural, slug, steps_te
 VERDICT_TONES: dict[str, Tone] = {"failed": "failure", "warning": "warning", "healthy": "good"}
 NOT_RANKED = (
     "Not ranked: a log does not say on which text and by which rule its losses were measured. "
-    "Best is the lowest of all evaluations and flatters."
+    "The lowest of many evaluations is partly luck."
 )
 
 
@@ -116,7 +116,7 @@ def logs_table(tiers: Sequence[TierView]) -> Table:
         Column("Format"),
         Column("Steps", numeric=True),
         Column("Loss shown"),
-        Column("First → best", numeric=True),
+        Column("First → lowest", numeric=True),
         Column("Last", numeric=True),
         Column("Findings say"),
     )
@@ -124,12 +124,18 @@ def logs_table(tiers: Sequence[TierView]) -> Table:
 
 
 def log_blocks(tier: TierView, drawn: Sequence[Figure]) -> list[Block]:
-    """The section of one log, or of the logs of one folder or chart: curves, and what was read."""
+    """The section of the logs of one folder or chart: curves, and what was read."""
     blocks: list[Block] = [Heading(2, rich(tier.name), slug("tier", tier.name), tier.name)]
     if drawn:
         colour = colours(tier)
         phases = tuple((phase.name, colour[phase.name]) for phase in tier.phases if curves_of(phase.runs[0]))
         blocks.append(FigureGrid(tuple(drawn), Switches(slug(tier.name), phases, ("seed 0",))))
+    return [*blocks, *log_notes(tier)]
+
+
+def log_notes(tier: TierView) -> list[Block]:
+    """What is known to be misleading in these logs, what was not read, and which columns were read as what."""
+    blocks: list[Block] = []
     traps = _traps(tier)
     if traps:
         blocks += [

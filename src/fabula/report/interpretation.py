@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fabula.findings.effect_words import sentence, signed
+from fabula.findings.effect_words import sentence
 from fabula.findings.effects import Effect
 from fabula.report.blocks import (
     Column,
@@ -25,46 +25,49 @@ from fabula.report.blocks import (
     toned,
 )
 from fabula.report.effect_tables import asked_cell, tone_of
-from fabula.report.stability import unfinished_of
+from fabula.report.stability import health_counts, unfinished_of
 from fabula.report.views import LadderView, PhaseView, RunView, TierView
 from fabula.report.wording import (
     count_text,
+    difference_text,
     loss_text,
     mean_of,
     plural,
-    run_label,
+    run_name,
     share_text,
     slug,
 )
 
 
 def lead(ladder: LadderView) -> Rich:
-    """The one sentence at the top: what came out."""
-    lowest = [(tier, tier.lowest()) for tier in ladder.tiers]
-    clauses: list[Part] = []
-    for tier, phase in lowest:
-        if phase is None:
-            continue
-        name = rich(code(phase.name), f" ended lowest on {tier.name}" if len(ladder.tiers) > 1 else " ended lowest")
-        clauses.append(rich(name, ", at ", strong(loss_text(mean_of(phase.final_losses()))), " nats a token"))
-    names = {phase.name for _, phase in lowest if phase is not None}
-    if len(clauses) > 1 and len(names) == 1:
-        losses = [
-            rich(strong(loss_text(mean_of(phase.final_losses()))), f" on {tier.name}")
-            for tier, phase in lowest
-            if phase is not None
-        ]
-        return rich(code(names.pop()), " ended lowest: ", joined(losses), ", in nats a token.")
-    if clauses:
-        return rich(joined(clauses, "; "), ".")
-    done = [view for view in ladder.runs if view.final]
-    if len(done) == 1:
-        return rich(
-            code(run_label(done[0])), " ended at ", strong(loss_text(done[0].final["val_loss"])), " nats a token."
-        )
-    if not done:
-        return rich("No run has finished yet; what there is, is shown.")
-    return rich(f"{plural(len(done), 'run')} finished; they do not share a ruler or a tier, so none is ranked.")
+    """The one sentence at the top: what won, and where it started from."""
+    winners = [(tier, phase) for tier in ladder.tiers if (phase := tier.lowest()) is not None]
+    unit = " nats per token (lower is better)"
+    if not winners:
+        done = [view for view in ladder.runs if view.final]
+        if not done:
+            return rich("No run has finished yet; what there is, is shown.")
+        if len(done) == 1:
+            loss = strong(loss_text(done[0].final["val_loss"]))
+            return rich(code(run_name(done[0])), " reached a validation loss of ", loss, unit, ".")
+        return rich(f"{plural(len(done), 'run')} finished; they were not measured alike, so none is ranked.")
+    if len(ladder.tiers) == 1:
+        ((tier, phase),) = winners
+        first = tier.phases[0]
+        parts: list[Part] = [code(phase.name), " has the lowest validation loss: ", _strong_loss(phase), unit]
+        if first is not phase and first.final_losses():
+            parts += ["; ", code(first.name), f" reached {loss_text(mean_of(first.final_losses()))}"]
+        return rich(*parts, ".")
+    names = {phase.name for _, phase in winners}
+    if len(names) == 1 and len(winners) > 1:
+        losses = [rich(_strong_loss(phase), f" on {tier.name}") for tier, phase in winners]
+        return rich(code(names.pop()), " has the lowest validation loss on every size: ", joined(losses), unit, ".")
+    each = [rich(code(phase.name), f" on {tier.name} (", _strong_loss(phase), ")") for tier, phase in winners]
+    return rich("The lowest validation loss, in nats per token (lower is better): ", joined(each), ".")
+
+
+def _strong_loss(phase: PhaseView) -> Span:
+    return strong(loss_text(mean_of(phase.final_losses())))
 
 
 VERDICT_WORDS = (
@@ -134,9 +137,7 @@ def _glance_cell(each: Effect | None) -> Rich:
     if each is None or each.headline is None:
         return rich(toned("no verdict", "unknown"))
     paired = each.headline.paired
-    size = signed(paired.mean)
-    if paired.low is not None and paired.high is not None:
-        size += f" ({signed(paired.low)} to {signed(paired.high)})"
+    size = difference_text(paired.mean, paired.low, paired.high)
     return rich(toned(each.verdict, tone_of(each)), quiet(size, own_line=True))
 
 
@@ -158,8 +159,7 @@ def seeds_sentence(ladder: LadderView) -> Rich:
 
 def share_of_steps(ladder: LadderView) -> str:
     """How far the runs went, for a ladder that says so."""
-    whose = "the tiers'" if len(ladder.own.tiers) > 1 else "the tier's"
-    return f"{100 * float(ladder.plan['scale']):g} % of {whose} steps"
+    return f"{100 * float(ladder.plan['scale']):.2g} % of the full number of steps"
 
 
 def out_of_order(tier: TierView, name_tier: bool) -> list[Rich]:
@@ -184,9 +184,9 @@ def out_of_order(tier: TierView, name_tier: bool) -> list[Rich]:
                     toned("Out of order", "warning"),
                     f"{where}: ",
                     code(later.name),
-                    " was expected to end below ",
+                    " was expected to have a lower loss than ",
                     code(earlier.name),
-                    f" and ended {loss_text(difference)} above it "
+                    f" and ended higher by {loss_text(difference)} "
                     f"({loss_text(float(np.mean([b for _, b in pairs])))} against "
                     f"{loss_text(float(np.mean([a for a, _ in pairs])))}, {plural(len(pairs), 'seed')}).",
                 )
@@ -208,19 +208,12 @@ def _paired(before: PhaseView, after: PhaseView) -> list[tuple[float, float]]:
 
 
 def health(ladder: LadderView) -> Rich:
-    """How many runs finished, and what the findings say of them."""
-    runs = [view for view in ladder.runs if view.diagnosis is not None]
-    missing = len(ladder.runs) - len(runs)
-    finished = sum(view.finished for view in runs)
-    parts: list[Part] = [f"{finished} of {plural(len(ladder.runs), 'run')} finished"]
-    if missing:
-        parts.append(f"{missing} not there")
-    for verdict, tone in (("healthy", "good"), ("warning", "warning"), ("failed", "failure")):
-        number = sum(view.diagnosis is not None and view.diagnosis.verdict == verdict for view in runs)
-        if number:
-            word = f"{number} healthy" if verdict == "healthy" else f"{number} with warnings"
-            parts.append(toned(word if verdict != "failed" else f"{number} failed", tone))  # type: ignore[arg-type]
-    return rich(joined(parts, ", "), ". ", link("Findings", "findings"))
+    """How many runs finished, and their health; which ones are meant, "Final metrics" tells from the same source."""
+    finished = sum(view.finished for view in ladder.runs)
+    counts = health_counts(ladder.runs)
+    return rich(
+        f"{finished} of {plural(len(ladder.runs), 'run')} finished: ", counts, ". ", link("Findings", "findings")
+    )
 
 
 def measured_mechanism(before: Sequence[PhaseView], after: Sequence[PhaseView]) -> Rich:

@@ -1,6 +1,7 @@
 """The page's twin in Markdown: the same tables and sentences, for a code-hosting site or a terminal."""
 
 import re
+from dataclasses import replace
 
 from fabula.report.blocks import (
     Block,
@@ -13,9 +14,12 @@ from fabula.report.blocks import (
     FindingCard,
     FindingCards,
     Heading,
+    Observed,
+    Opening,
     Paragraph,
     Rich,
     Span,
+    Story,
     Table,
     told,
 )
@@ -25,7 +29,7 @@ DOTS = {"good": "🟢", "note": "🔵", "warning": "🟡", "failure": "🔴", "u
 
 
 def render_markdown(document: Document) -> str:
-    parts = [f"# {document.title}", document.subtitle]
+    parts = [f"# {document.title}", document.subtitle, _block(document.opening)]
     parts.extend(text for block in document.blocks if (text := _block(block)))
     return "\n\n".join(parts) + "\n"
 
@@ -49,18 +53,36 @@ def _block(block: Block) -> str:
             return "\n\n".join(text for figure in block.figures if (text := _figure(figure)))
         case Figure():
             return _figure(block)
+        case Observed():
+            return "\n\n".join(text for each in (block.figure, *block.said) if (text := _block(each)))
+        case Opening():
+            answer = [_block(each) for each in block.blocks]
+            story = [_story(block.story)] if block.story else []
+            return "\n\n".join([*story, *answer] if block.story_first else [*answer, *story])
         case Completions():
             return _completions(block)
         case FindingCards():
             return "\n\n".join(_card(card) for card in block.cards)
         case Details():
             inner = "\n\n".join(text for each in block.blocks if (text := _block(each)))
-            return f"<details><summary>{_html(inline(block.summary))}</summary>\n\n{inner}\n\n</details>"
+            anchor = f'<a id="{block.anchor}"></a>\n\n' if block.anchor else ""
+            return f"{anchor}<details><summary>{_html(inline(block.summary))}</summary>\n\n{inner}\n\n</details>"
 
 
 def inline(text: Rich, in_table: bool = False) -> str:
     """Spans as Markdown; a line of its own becomes a break in a table and a space elsewhere."""
-    return "".join(_span(span, in_table) for span in text)
+    return "".join(_span(span, in_table) for span in _rejoined(text))
+
+
+def _rejoined(text: Rich) -> Rich:
+    """Words that the page explains are cut out of their sentence; here they go back into it."""
+    spans: list[Span] = []
+    for span in (replace(each, term="") for each in text):
+        if spans and replace(spans[-1], text="", tone="", own_line=False) == replace(span, text=""):
+            spans[-1] = replace(spans[-1], text=spans[-1].text + span.text)
+        else:
+            spans.append(span)
+    return tuple(spans)
 
 
 def _span(span: Span, in_table: bool) -> str:
@@ -131,6 +153,17 @@ def _figure(figure: Figure) -> str:
         _line([escape(name), f"`{line}`" if line else "", escape(course)]) for name, line, course in figure.sparks
     ]
     return anchor + "\n".join(lines)
+
+
+def _story(story: Story) -> str:
+    between = "" if story.text[:1] in ".,;:!?'\N{RIGHT SINGLE QUOTATION MARK}\n" else " "
+    lines = f"{story.prompt}\0{between}{story.text.strip(' ')}".splitlines()
+    quoted = "\n".join(f"> {escape(line)}" if line.strip() else ">" for line in lines)
+    prompt, _, rest = quoted.partition("\0")
+    parts = [f"**{escape(story.label)}**", f"> {_around(prompt[2:], '*')}{rest}", inline(story.source)]
+    if story.before:
+        parts.append(escape(f"Before training it wrote: {story.before} ..."))
+    return "\n\n".join(parts)
 
 
 def _completions(block: Completions) -> str:

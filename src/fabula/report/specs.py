@@ -7,10 +7,12 @@ from typing import Any
 
 import vl_convert
 
+from fabula.report.blocks import Size
+
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 """Names the language; nothing is loaded from there."""
-STATIC_WIDTH = {True: 1000, False: 320}
-HEIGHT = {True: 330, False: 210}
+STATIC_WIDTH: dict[Size, int] = {"wide": 1000, "beside": 620, "narrow": 320}
+HEIGHT: dict[Size, int] = {"wide": 330, "beside": 250, "narrow": 210}
 LOG_TICKS = [round(step * 10.0**power, 6) for power in range(-3, 4) for step in (1, 1.5, 2, 3, 4, 5, 7)]
 """Where a logarithmic axis may have a line; those outside of its range are not drawn."""
 
@@ -20,7 +22,7 @@ def curve_spec(
     parts: dict[str, str],
     unit: str,
     log: bool,
-    wide: bool,
+    size: Size,
     bands: list[dict[str, Any]],
     floor: float | None,
 ) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def curve_spec(
     colour_scale = {"domain": list(colour), "range": list(colour.values())}
     layers: list[dict[str, Any]] = []
     if bands:
-        layers += _band_layers(bands, shown, labelled=wide)
+        layers += _band_layers(bands, shown, labelled=size != "narrow")
     layers += [
         {
             "transform": [{"filter": f"datum.part == '{part}'"}],
@@ -61,8 +63,8 @@ def curve_spec(
     return {
         "$schema": SCHEMA,
         "background": None,
-        "width": STATIC_WIDTH[wide],
-        "height": HEIGHT[wide],
+        "width": STATIC_WIDTH[size],
+        "height": HEIGHT[size],
         "autosize": {"type": "fit-x", "contains": "padding"},
         "params": [{"name": "hidden", "value": []}, {"name": "from", "value": 0}],
         "data": {"name": "points"},
@@ -72,7 +74,7 @@ def curve_spec(
                 "field": "x",
                 "type": "quantitative",
                 "scale": {"nice": False, "zero": False},
-                "axis": {"title": "step", "grid": False, "tickCount": 6 if wide else 4, "format": ",d"},
+                "axis": {"title": "step", "grid": False, "tickCount": 4 if size == "narrow" else 6, "format": ",d"},
             },
             "y": {
                 "field": "y",
@@ -123,10 +125,14 @@ def _band_layers(bands: list[dict[str, Any]], shown: str, labelled: bool) -> lis
 
 
 def _floor_layers(floor: float) -> list[dict[str, Any]]:
+    """A line and its name. Data of their own: on the curves' data, both would be drawn once for every point."""
     at = {"y": {"datum": floor, "type": "quantitative"}, "x": None}
+    once: dict[str, Any] = {"data": {"values": [{}]}}
+    rule = {"type": "rule", "strokeDash": [1, 3], "strokeWidth": 1.4, "color": "var(--ink)"}
     return [
-        {"mark": {"type": "rule", "strokeDash": [1, 3], "strokeWidth": 1.4, "color": "var(--ink)"}, "encoding": at},
+        {**once, "mark": rule, "encoding": at},
         {
+            **once,
             "mark": {
                 "type": "text",
                 "align": "right",

@@ -1,79 +1,109 @@
-"""What became of a run: the cell "Stability" by a stated rule, what is unfinished, and findings grouped for a page."""
+"""What became of a run: its health by one stated rule, what is unfinished, and findings grouped for a page."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fabula.record.finding import Finding
-from fabula.report.blocks import Rich, Span, Tone, rich, toned
+from fabula.report.blocks import Part, Rich, Span, Tone, rich, toned
 from fabula.report.views import LadderView, PhaseView, RunView
-from fabula.report.wording import seeds_text, slug
+from fabula.report.wording import kind_words, plural, seeds_text, slug
 
 RULE = (
-    "Stability of a run: no spikes, if no loss curve left its level; spikes, if one did and was back within two "
-    "evaluations or 2 % of the run; recovered, if that took longer; diverged, if the loss did not come back, or the "
-    "record ends in a value that is not finite. A run that failed in another way is named by it: gradients exploded, "
-    "learned nothing, or failed with an error."
+    "Health says how the training went, not how good the model is. A run failed when its loss rose and did not come "
+    "back or stopped being a number, its gradients exploded, it learned nothing, or it ended with an error. It has "
+    "warnings when something else was found that usually costs quality. It is healthy when neither was found."
 )
 EPISODES = ("divergence", "spike", "non_finite", "gradient_explosion")
 """Kinds that get a row of their own in the timeline."""
-FAILED = {
+SAID = {
     "divergence": "diverged",
-    "non_finite": "diverged",
+    "non_finite": "loss not a number",
     "gradient_explosion": "gradients exploded",
     "plateau": "learned nothing",
+    "interrupted": "stopped early",
 }
-"""What a failed run is called, by the kinds that are failures. The verdict counts these failures too, so that the two
-never disagree."""
-STOPPED = "failed"
-"""Any other failure: the run ended with an error."""
-CALM = "no spikes"
-NOT_KNOWN = "not known"
-TONES: dict[str, Tone] = {
-    **dict.fromkeys([*FAILED.values(), STOPPED], "failure"),
-    "recovered": "warning",
-    "spikes": "warning",
-    CALM: "good",
-    NOT_KNOWN: "unknown",
+"""What is wrong with a run, where the kind of its finding does not say it by itself."""
+HEALTH: dict[str, Tone] = {
+    "healthy": "good",
+    "with warnings": "warning",
+    "failed": "failure",
+    "not finished": "unknown",
+    "not there": "unknown",
 }
+"""Every state of a run with its colour, in the order in which they are told."""
+MOST_NAMED = 3
+"""Recipes that a sentence names; the findings name all."""
 
 
-def stability_of(view: RunView) -> str:
-    """One of TONES. A run has a failure here exactly where its verdict is `failed`."""
+def health_of(view: RunView) -> str:
+    """One of HEALTH: the verdict of the findings, and whether the run came to its end."""
     if view.diagnosis is None:
-        return NOT_KNOWN
-    diagnosis = view.diagnosis
-    failures = {finding.kind for finding in diagnosis.findings if finding.severity == "failure"}
-    if failures:
-        return next((word for kind, word in FAILED.items() if kind in failures), STOPPED)
-    if diagnosis.of("divergence"):
-        return "recovered"
-    if diagnosis.of("spike", "non_finite"):
-        return "spikes"
-    return CALM if diagnosis.of("stable") else NOT_KNOWN
+        return "not there"
+    if view.diagnosis.verdict == "failed":
+        return "failed"
+    if view.diagnosis.verdict == "warning":
+        return "with warnings"
+    return "healthy" if view.finished or view.of("log_format") else "not finished"
 
 
-def stability_cell(views: Iterable[RunView], name_phase: bool) -> Rich:
-    """How many runs were what, the worst named with phase and seeds."""
-    runs = [view for view in views if view.run is not None]
+def health_cell(views: Iterable[RunView], name_phase: bool) -> Rich:
+    """How many runs are in which state, a line a state; what is wrong, with recipe, seeds and kind."""
+    runs = list(views)
     spans: list[Span] = []
-    for state, tone in TONES.items():
-        there = [view for view in runs if stability_of(view) == state]
+    for state, tone in HEALTH.items():
+        there = [view for view in runs if health_of(view) == state]
         if not there:
             continue
-        told = f"{state} in {len(there)} of {len(runs)} runs" if len(runs) > 1 else state
-        if state not in (CALM, NOT_KNOWN) and len(runs) > 1:
-            told += f" ({_named(there, name_phase)})"
-        spans.append(toned(told, tone, own_line=bool(spans)))
+        if len(runs) == 1:
+            said = state
+        elif len(there) == len(runs):
+            said = f"all {plural(len(runs), 'run')} {state}"
+        else:
+            said = f"{len(there)} of {plural(len(runs), 'run')} {state}"
+        if state in ("failed", "with warnings"):
+            said += f" ({_named(there, state, name_phase and len(runs) > 1, len(runs) > 1)})"
+        spans.append(toned(said, tone, own_line=bool(spans)))
     return rich(*spans) if spans else rich(toned("not run", "unknown"))
 
 
-def _named(views: list[RunView], name_phase: bool) -> str:
-    phases = list(dict.fromkeys(view.phase for view in views))
+def health_counts(views: Iterable[RunView]) -> Rich:
+    """The same in short: `10 healthy, 2 failed`."""
+    states = [health_of(view) for view in views]
+    there = [(state, tone) for state, tone in HEALTH.items() if state in states]
+    if len(states) > 1 and len(there) == 1:
+        ((state, tone),) = there
+        return rich(toned(f"all {len(states)} {state}", tone))
+    spans: list[Part] = []
+    for state, tone in there:
+        spans += [", " if spans else "", toned(f"{states.count(state)} {state}", tone)]
+    return rich(*spans)
+
+
+def _named(views: Sequence[RunView], state: str, name_phase: bool, name_seeds: bool) -> str:
+    """`baseline, seeds 0 and 1: gradient explosion; init, seed 2: spike`."""
+    severity = "failure" if state == "failed" else "warning"
+    groups: dict[tuple[str, str], list[int]] = {}
+    for view in views:
+        findings = view.diagnosis.findings if view.diagnosis else ()
+        wrong = [each.kind for each in findings if each.severity == severity]
+        kinds = dict.fromkeys(SAID.get(kind, kind_words(kind)) for kind in wrong)
+        groups.setdefault((view.phase, ", ".join(kinds)), []).append(view.seed)
     parts = []
-    for phase in phases:
-        seeds = seeds_text([view.seed for view in views if view.phase == phase])
-        parts.append(f"{phase}, {seeds}" if name_phase else seeds)
-    return "; ".join(parts)
+    for (phase, kinds_text), seeds in groups.items():
+        of_a_log = all(view.of("log_format") for view in views)
+        who = [phase] if name_phase else []
+        who += [seeds_text(seeds)] if name_seeds and not of_a_log else []
+        parts.append(f"{', '.join(who)}: {kinds_text}" if who else kinds_text)
+    more = len(parts) - MOST_NAMED
+    return "; ".join(parts[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+
+
+def lost_its_loss(view: RunView) -> bool:
+    """Whether the loss left its level for more than a moment: a divergence, or values that are not finite."""
+    if view.diagnosis is None:
+        return False
+    ended = [finding for finding in view.diagnosis.of("non_finite") if finding.severity == "failure"]
+    return bool(view.diagnosis.of("divergence") or ended)
 
 
 def state_text(view: RunView) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fabula.findings.effects import Effect
 from fabula.report.blocks import Column, Part, Rich, Row, Table, code, joined, link, quiet, rich, strong, toned
-from fabula.report.stability import EPISODES, RULE, FoundGroup, stability_cell, unfinished_of
+from fabula.report.stability import EPISODES, RULE, FoundGroup, health_cell, unfinished_of
 from fabula.report.views import LadderView, PhaseView, RunView, TierView
 from fabula.report.wording import (
     ARROW,
@@ -24,8 +24,9 @@ from fabula.report.wording import (
 )
 
 CURVE_NOTE = (
-    "Start and best are read on the fixed subset of the validation stories that the curves show; the final loss on all "
-    "of them, which is another ruler. Nats per token, the mean over seeds; below it every seed's own value."
+    "The validation loss at the end is measured on all validation stories and counts. The curve is measured on a fixed "
+    "part of them, so its numbers differ a little. Nats per token, the mean over seeds; below it the value of every "
+    "seed."
 )
 
 
@@ -34,8 +35,8 @@ def timeline(tier: TierView, groups: Sequence[FoundGroup]) -> Table:
     columns = (
         Column("Phase"),
         Column("Key change", wide=True),
-        Column("Val loss (start → best)", numeric=True),
-        Column("Final, all stories", numeric=True),
+        Column("Curve (start → lowest)", numeric=True),
+        Column("Validation loss at the end", numeric=True),
         Column("Notes", wide=True),
     )
     effects = {each.after: each for each in tier.effects if each.contrast.design == "pair"}
@@ -75,7 +76,7 @@ def _phase_row(phase: PhaseView, effect: Effect | None, best: bool, groups: Sequ
 def _notes(phase: PhaseView, effect: Effect | None, best: bool, groups: Sequence[FoundGroup]) -> Rich:
     parts: list[Part] = []
     if best:
-        parts.append(strong("lowest of the tier"))
+        parts.append(strong("lowest of all"))
     if effect is not None and effect.headline is not None:
         parts.append(_effect_note(effect))
     parts.extend(f"{seeds}: {state}" for seeds, state in unfinished_of(phase))
@@ -154,10 +155,10 @@ def final_metrics(tier: TierView) -> Table:
     worst = _extreme(tier, "worst_loss", max)
     best = _extreme(tier, "best_loss", min)
     rows = [
-        Row((rich("Worst val loss"), worst)),
-        Row((rich("Best val loss"), best)),
-        Row((rich("Training time a run"), rich(_time_text(tier.runs)))),
-        Row((rich("Stability"), stability_cell(tier.runs, name_phase=True))),
+        Row((rich("Highest loss on the curve"), worst)),
+        Row((rich("Lowest loss on the curve"), best)),
+        Row((rich("Training time of a run"), rich(_time_text(tier.runs)))),
+        Row((rich("Health"), health_cell(tier.runs, name_phase=True))),
     ]
     return Table((Column("Metric"), Column("Value", wide=True)), tuple(rows), (rich(RULE),))
 
@@ -217,19 +218,19 @@ def final_comparison(ladder: LadderView) -> Table | None:
             mean_cell(phase.final_losses(column)) if phase is not None and column else rich(NONE),
             rich(str(ranks[tier.name]) if ranks else NONE),
             rich(_time_text(tier.runs)),
-            stability_cell(tier.runs, name_phase=True),
+            health_cell(tier.runs, name_phase=True),
         )
         rows.append(Row(cells, "best" if ranks.get(tier.name) == 1 else ""))
     columns = (
         Column("Category"),
         Column("Params", numeric=True),
         Column("Without embeddings", numeric=True),
-        Column("Worst loss", numeric=True),
-        Column("Best loss", numeric=True),
-        Column("Final at context 128", numeric=True),
+        Column("Highest loss on the curve", numeric=True),
+        Column("Lowest loss on the curve", numeric=True),
+        Column("Validation loss at the end, context 128", numeric=True),
         Column("Rank", numeric=True),
         Column("Training time", numeric=True),
-        Column("Stability", wide=True),
+        Column("Health", wide=True),
     )
     return Table(columns, tuple(rows), (rich(note),))
 
@@ -256,7 +257,7 @@ def _ranking_ruler(ladder: LadderView, name: str | None) -> tuple[str, str]:
         return "", "Not ranked: the final evaluation at context 128 is missing."
     return column, (
         f"Ranked by the final loss of {name} at context 128, nats per {per}, which is one ruler for all tiers. "
-        "Worst and best loss are measured at each tier's own context and are not ranked."
+        "Highest and lowest loss on the curve are measured at each tier's own context and are not ranked."
     )
 
 
@@ -298,10 +299,15 @@ def mechanism(tier: TierView) -> Table | None:
 
 
 def counted(ladder: LadderView) -> str:
-    """`12 runs (1 tier, 4 phases, 3 seeds)`."""
-    phases = plural(max((len(tier.phases) for tier in ladder.tiers), default=0), "phase")
-    toggles = {each.contrast.phases for each in ladder.effects if each.contrast.design == "factorial"}
+    """`12 training runs: 4 recipes, each with 3 random seeds`."""
+    toggles = {
+        phase for each in ladder.effects if each.contrast.design == "factorial" for phase in each.contrast.phases
+    }
+    num_recipes = max((len(tier.phases) for tier in ladder.tiers), default=0)
+    what = plural(num_recipes, "recipe")
     if toggles:
-        phases = f"{plural(sum(len(each) == 1 for each in toggles), 'change')} with and without each other"
-    parts = [plural(len(ladder.tiers), "tier"), phases, plural(ladder.num_seeds, "seed")]
-    return f"{plural(len(ladder.runs), 'run')} ({', '.join(parts)})"
+        what += f" ({plural(len(toggles), 'change')} with and without each other)"
+    if len(ladder.tiers) > 1:
+        what += f" on {len(ladder.tiers)} model sizes"
+    seeds = f"{'each ' if num_recipes > 1 else ''}with {plural(ladder.num_seeds, 'random seed')}"
+    return f"{plural(len(ladder.runs), 'training run')}: {what}, {seeds}"

@@ -23,6 +23,18 @@ def loss_text(value: float | None) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.2f}"
 
 
+def difference_text(mean: float, low: float | None = None, high: float | None = None) -> str:
+    """A difference and its interval without signs: `lower by 1.220 (0.558 to 1.882)`; where the interval holds zero,
+    `lower by 0.05 (0.10 lower to 0.02 higher)`."""
+    said = f"{'lower' if mean < 0 else 'higher'} by {loss_text(abs(mean))}"
+    if low is None or high is None:
+        return said
+    if low * high > 0:
+        near, far = sorted((abs(low), abs(high)))
+        return f"{said} ({loss_text(near)} to {loss_text(far)})"
+    return f"{said} ({loss_text(abs(low))} lower to {loss_text(abs(high))} higher)"
+
+
 def mean_of(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
@@ -115,6 +127,11 @@ def evidence_text(finding: Finding) -> str:
         text = f"{value:,}" if isinstance(value, int) else number(value)
         parts.append(f"{name.replace('_', ' ')} {text}")
     return ", ".join(parts)
+
+
+def kind_words(kind: str) -> str:
+    """`lr_floor_above_peak` as `learning rate floor above peak`."""
+    return kind.replace("_", " ").replace("lr ", "learning rate ").replace("eot ", "end-of-text ")
 
 
 def kind_title(kind: str) -> str:
