@@ -81,7 +81,7 @@ def test_what_several_phases_have_alike_is_told_on_one_card(twin: str) -> None:
     assert card.startswith('basic-baseline-initial-loss-off"></a>')
     for name in ("baseline-cosine", "baseline-packed", "baseline-cosine-packed"):
         assert f'<a id="finding-basic-{name}-initial-loss-off"></a>`basic/{name.replace("-", "+")}` seeds 0' in findings
-    assert findings.count("Possible causes: an embedding") == 1
+    assert findings.count("Possible causes: the embedding") == 1
 
 
 def test_an_effect_that_hangs_on_another_change_is_told_with_and_without_it(tmp_path: Path) -> None:

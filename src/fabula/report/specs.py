@@ -126,8 +126,8 @@ def _band_layers(bands: list[dict[str, Any]], shown: str, labelled: bool) -> lis
 
 def _floor_layers(floor: float) -> list[dict[str, Any]]:
     """A line and its name. Data of their own: on the curves' data, both would be drawn once for every point."""
-    at = {"y": {"datum": floor, "type": "quantitative"}, "x": None}
-    once: dict[str, Any] = {"data": {"values": [{}]}}
+    at = {"y": {"field": "bound", "type": "quantitative"}, "x": None}
+    once: dict[str, Any] = {"data": {"values": [{"bound": floor}]}}
     rule = {"type": "rule", "strokeDash": [1, 3], "strokeWidth": 1.4, "color": "var(--ink)"}
     return [
         {**once, "mark": rule, "encoding": at},
