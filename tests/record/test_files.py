@@ -69,3 +69,18 @@ def test_checksum_of_a_file_larger_than_a_block(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"a" * (2 << 20))
     (tmp_path / "c").write_bytes(b"a" * (2 << 20) + b"b")
     assert sha256_of(tmp_path / "b") != sha256_of(tmp_path / "c")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights as POSIX has them")
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_who_may_read_a_file_in_a_whole_folder_the_umask_says(umask: int, tmp_path: Path) -> None:
+    """Whatever wrote it: safetensors makes files for their owner alone."""
+    before = os.umask(umask)
+    try:
+        with whole_folder(tmp_path / "made") as partial:
+            write_text(partial / "state.json", "{}")
+            (partial / "model.safetensors").touch(0o600)
+    finally:
+        os.umask(before)
+    rights = {path.stat().st_mode & 0o777 for path in (tmp_path / "made").iterdir()}
+    assert rights == {0o666 & ~umask}

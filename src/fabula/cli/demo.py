@@ -49,3 +49,5 @@ def demo(
     last = shlex.quote(str(ladder_folder / planned[-1].folder))
     print(page)
     print(f"next: open {shlex.quote(str(page))} in a browser; or: fabula generate {last} --prompt 'Once upon a time'")
+    if status == "failed":
+        raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +19,8 @@ from fabula.train.plan import Estimate
 
 QUIET_SECONDS = 30
 """Without a terminal, a line of progress at most this often."""
+SCORING_SECONDS = 10
+"""... and while an evaluation goes on, this often: nothing else is seen then."""
 
 RATE_WEIGHT = 0.1
 """Weight of the newest step in the speed that is shown: single steps jump."""
@@ -35,6 +38,8 @@ class Display(Observer):
         self._task = TaskID(0)
         self._shown_choices: dict[str, Choice] = {}
         self._last_line = -math.inf
+        self._told_scoring = -math.inf
+        self._scoring = False
         self._val_loss = ""
         self._rate = 0.0
         self._num_steps = 0
@@ -58,6 +63,10 @@ class Display(Observer):
     def notice(self, text: str) -> None:
         self.console.print(Text(text, style="yellow"))
 
+    def preparing(self, recipe: Recipe) -> None:
+        """Before the model is built and a few steps are timed, which takes seconds."""
+        self.console.print(Text(f"building {recipe.name} and timing a few steps ...", style="dim"))
+
     def planned(self, recipe: Recipe, choices: dict[str, Choice], estimate: Estimate) -> None:
         self.close()
         if choices != self._shown_choices:  # a ladder's runs make the same ones
@@ -74,6 +83,7 @@ class Display(Observer):
 
     def begun(self, step: int) -> None:
         self._stop.install()
+        self._told_scoring = -math.inf
         left = self._estimate.total * (1 - step / self._num_steps)
         finish = datetime.datetime.now() + datetime.timedelta(seconds=left)
         far = finish.date() > datetime.date.today()
@@ -102,7 +112,19 @@ class Display(Observer):
             left = line["seconds"] / line["step"] * (self._num_steps - line["step"])
             self.console.print(f"step {line['step']:,}/{self._num_steps:,}  {text}  {duration(left)} left")
 
+    def evaluating(self, done: int, total: int) -> None:
+        now, text = time.monotonic(), f"evaluating: {done:,} of {total:,} stories"
+        if not self._scoring:
+            # The first one is told at once, for the run has shown nothing yet; later ones where they take long.
+            self._scoring, self._told_scoring = True, now if self._told_scoring > -math.inf else -math.inf
+        if self._progress is not None:
+            self._progress.update(self._task, description=text)
+        elif now - self._told_scoring > SCORING_SECONDS:
+            self._told_scoring = now
+            self.console.print(text)
+
     def evaluated(self, line: dict[str, Any]) -> None:
+        self._scoring = False
         self._val_loss = f"  validation {line['val_loss_subset']:.3f}"
         text = Text.assemble((f"step {line['step']:,}", "bold"))
         whole = f", whole split {line['val_loss']:.4f}" if line["full"] else ""

@@ -69,6 +69,8 @@ def ladder(
         f"next: open {shlex.quote(str(page))} in a browser; "
         f"or: fabula generate {shlex.quote(str(out / planned[-1].folder))}"
     )
+    if status == "failed":
+        raise typer.Exit(1)
 
 
 def run_ladder(
@@ -82,13 +84,16 @@ def run_ladder(
     workers: int,
     command: str,
     page: Path,
-) -> Literal["finished", "interrupted"]:
-    """Make what is missing and write the report to `page`."""
+) -> Literal["finished", "failed", "interrupted"]:
+    """Make what is missing and write the report to `page`. "failed": some runs failed, now or earlier; all others are
+    made."""
     from fabula.cli.display import Display
     from fabula.ladder.brackets import choose_rates, rates_of
     from fabula.ladder.execute import carry_out
     from fabula.ladder.folder import describe, open_folder, with_earlier
     from fabula.recipe.ladder import plan_runs
+    from fabula.record.plural import plural
+    from fabula.record.reader import read_run
     from fabula.report import write_report
 
     # All that can be wrong is found before anything is written; what brackets choose is known only later.
@@ -120,8 +125,15 @@ def run_ladder(
 
         statuses = carry_out(missing, data, out, display, started, workers)
     write_report([out], page)
-    whole = len(statuses) == len(missing) and "interrupted" not in statuses.values()
-    return "finished" if whole else "interrupted"
+    if len(statuses) < len(missing) or "interrupted" in statuses.values():
+        return "interrupted"
+    failed = [run for run in planned if read_run(out / run.folder).status == "failed"]
+    if failed:
+        names = ", ".join(str(run.folder) for run in failed)
+        print(
+            f"{len(failed)} of {plural(len(planned), 'run')} failed, and the report says so: {names}", file=sys.stderr
+        )
+    return "failed" if failed else "finished"
 
 
 def _lint(planned: "Sequence[PlannedRun]", display: "Display") -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fabula.cli.display import Display
     from fabula.recipe.schema import Recipe
     from fabula.text.prepared import PreparedData
@@ -17,93 +19,178 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="TIER[/PHASE]|FILE", help="A preset (`fabula recipes`), or a .toml file.")
-    ],
-    data: Annotated[Path, typer.Option(help="A prepared folder (`fabula prepare`).")],
-    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+        str | None,
+        typer.Argument(
+            metavar="[TIER[/PHASE]|FILE]",
+            help="What to train: a name that `fabula recipes` lists, or a .toml file. Without it: the recommended one.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The stories, as `fabula prepare` wrote them. Without it: the only prepared folder here."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write the run to. Without it: runs/RECIPE-1, or the next number.")
+    ] = None,
     set_: Annotated[
-        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe field, e.g. batch.rows=8.")
+        list[str],
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe field, e.g. batch.rows=8; may be repeated."),
     ] = [],  # noqa: B006
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Train for N steps; warmup and evaluations keep their share.")
+        int | None,
+        typer.Option(min=1, help="Train for N steps. Without --steps and --minutes: as many as the recipe says."),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Train for about M minutes: a probe fixes the steps.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Train for about M minutes: a few steps are timed, and the number follows.")
+    ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Initial weights, order of the stories, completions; 0 unless you say otherwise."),
+        typer.Option(min=0, help="Random numbers for first weights, order of stories, sample stories; 0 if not given."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run in --out where its latest checkpoint stands.")
+        bool, typer.Option("--resume", help="Go on with the run in --out from its latest checkpoint.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained and how long it takes; write nothing.")
     ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Do not train a recipe that the lint warns of.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Do not train a recipe that there is a warning about.")
+    ] = False,
     init_from: Annotated[
         Path | None,
-        typer.Option(help="Start from the weights of a Hugging Face folder, whose shape takes the recipe's place."),
+        typer.Option(help="Start from the model in a Hugging Face folder; its shape replaces the recipe's."),
     ] = None,
 ) -> None:
-    """Train one model. Give the same recipe, seed and data twice, and the records are the same but for times."""
-    from fabula.cli.display import Display
-    from fabula.cli.typed import typed
-    from fabula.errors import InputError
-    from fabula.record.reader import read_run
-    from fabula.text.prepared import open_prepared
-    from fabula.train.loop import TrainingFailed, check_origin, prepare_training, resume_run, start_run, stored_recipe
+    """Train one model, and keep all that was measured in a run folder.
 
-    chosen = _recipe(recipe, set_, steps, minutes)
+    The same recipe, seed and stories on one machine give the same record again, but for its times.
+    """
+    from fabula.cli.defaults import Chosen, announce, choose_data, choose_recipe, data_of, is_free, new_run_folder
+    from fabula.errors import InputError
+
     if resume:
         if steps is not None or minutes is not None or set_ or init_from is not None:
             raise InputError(
                 "a run is resumed with its own recipe and weights; leave out --steps, --minutes, --set and --init-from"
             )
-        info, stored = read_run(out).info, stored_recipe(out)
-        if stored.name != chosen.name:
-            raise InputError(f"{out} was made with the recipe {stored.name}, not {chosen.name}; give that name")
-        chosen = stored
-    elif out.exists() and any(out.iterdir() if out.is_dir() else [out]):
-        raise InputError(f"{out} already exists and is not empty; choose another --out, or continue with --resume")
-    elif not (parent := next(each for each in out.absolute().parents if each.exists())).is_dir():
-        raise InputError(f"{parent} is a file, so {out} cannot be a folder; choose another --out")
-    prepared = open_prepared(data, chosen.tokenizer)
-    next_command = (
-        f"next: fabula generate {shlex.quote(str(out))} --prompt 'Once upon a time', "
-        f"or fabula report {shlex.quote(str(out))} --out report.html"
-    )
+        if out is None:
+            raise InputError("--resume goes on with the run in --out; give that folder")
+        folder, stories, needed = out, choose_data(data or data_of(out)), []
+        if (folder / "run.json").is_file():
+            announce(f"going on with {folder} on {stories}", recipe, Path(stories.value), None)
+    else:
+        stories = choose_data(data)
+        kind, needed = (Chosen(recipe), []) if recipe is not None else choose_recipe(Path(stories.value))
+        place = Chosen(str(out)) if out is not None else new_run_folder(kind.value)
+        recipe, folder = kind.value, Path(place.value)
+        written = "nothing is written" if dry_run else f"into {place}"
+        announce(f"{kind} on {stories}, {written}", recipe, Path(stories.value), folder)
+        if not is_free(folder):
+            raise InputError(
+                f"{folder} already exists and is not empty; choose another --out, or continue with --resume"
+            )
+        if not (parent := next(each for each in folder.absolute().parents if each.exists())).is_dir():
+            raise InputError(f"{parent} is a file, so {folder} cannot be a folder; choose another --out")
+    chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], steps, minutes)
     if resume:
-        check_origin(out, info, prepared, seed)
-        seed = info["seed"]
-        if info.get("status") == "finished":
-            print(f"{out} is finished already", file=sys.stderr)
-            print(next_command)
-            return
-    keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
+        _resume(chosen, Path(stories.value), folder, seed, dry_run, strict)
+    else:
+        assert chosen is not None, "only a run that goes on has its recipe elsewhere"
+        keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
+        _start(chosen, Path(stories.value), folder, seed or 0, minutes, keep, init_from, dry_run, strict)
+
+
+def _start(
+    recipe: "Recipe",
+    data: Path,
+    out: Path,
+    seed: int,
+    minutes: float | None,
+    keep: frozenset[str],
+    init_from: Path | None,
+    dry_run: bool,
+    strict: bool,
+) -> None:
+    """Train from the first step."""
+    from fabula.text.prepared import open_prepared
+
+    prepared = open_prepared(data, recipe.tokenizer)  # what can be wrong here is told before torch is loaded
+    from fabula.cli.display import Display
+    from fabula.train.fits import check_size
+    from fabula.train.loop import prepare_training, start_run
+
     start = None
     if init_from is not None:
-        chosen, start = _starting_point(chosen, init_from, prepared)
+        recipe, start = _starting_point(recipe, init_from, prepared)
+    check_size(recipe)
     with Display() as display:
         if strict and minutes is None:  # with minutes, the probe has to say first for how long the recipe goes
-            _lint(chosen, strict, display)
-        training = prepare_training(chosen, prepared, seed or 0, display, minutes, keep, start)
+            _lint(recipe, strict, display)
+        display.preparing(recipe)
+        training = prepare_training(recipe, prepared, seed, display, minutes, keep, start)
         _lint(training.recipe, strict, display)
         if dry_run:
             _print_plan(training)
-            print(f"next: {typed(without='--dry-run')}")
             return
-        try:
-            status = resume_run(training, out) if resume else start_run(training, out)
-        except KeyboardInterrupt:  # the second Ctrl-C; the first one is a wish
-            status = "interrupted"
-        except TrainingFailed as error:
-            display.close()
-            print(f"fabula: {error}", file=sys.stderr)
-            raise typer.Exit(1) from None
+        _carry_out(training, out, start_run, display)
+
+
+def _resume(recipe: "Recipe | None", data: Path, out: Path, seed: int | None, dry_run: bool, strict: bool) -> None:
+    """Go on with the run in `out`; `recipe` is the one that was named, if one was."""
+    from fabula.errors import InputError
+    from fabula.record.reader import read_run
+    from fabula.text.prepared import open_prepared
+
+    info = read_run(out).info
+    from fabula.cli.display import Display
+    from fabula.train.loop import check_origin, prepare_training, resume_run, stored_recipe
+
+    stored = stored_recipe(out)
+    if recipe is not None and stored.name != recipe.name:
+        raise InputError(f"{out} was made with the recipe {stored.name}, not {recipe.name}; give that name")
+    prepared = open_prepared(data, stored.tokenizer)
+    check_origin(out, info, prepared, seed)
+    if info.get("status") == "finished":
+        print(f"{out} is finished already", file=sys.stderr)
+        _print_outcome(out)
+        return
+    with Display() as display:
+        display.preparing(stored)
+        training = prepare_training(stored, prepared, info["seed"], display)
+        _lint(training.recipe, strict, display)
+        if dry_run:
+            _print_plan(training)
+            return
+        _carry_out(training, out, resume_run, display)
+
+
+def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path], str]", display: "Display") -> None:
+    """Train to the end and say what came out, or how it ended and what to do."""
+    from fabula.train.loop import TrainingFailed
+
+    try:
+        status = run(training, out)
+    except KeyboardInterrupt:  # the second Ctrl-C; the first one is a wish
+        status = "interrupted"
+    except TrainingFailed as error:
+        display.close()
+        print(f"fabula: the training failed: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    display.close()
     if status == "interrupted":
-        again = shlex.join(["fabula", "train", recipe, "--data", str(data), "--out", str(out), "--resume"])
+        again = shlex.join(["fabula", "train", "--data", str(training.data.folder), "--out", str(out), "--resume"])
         print(f"stopped; continue with: {again}", file=sys.stderr)
         raise typer.Exit(130)
-    print(next_command)
+    _print_outcome(out)
+
+
+def _print_outcome(out: Path) -> None:
+    from fabula.cli.outcome import outcome
+
+    for sentence in outcome(out):
+        print(sentence)
+    quoted = shlex.quote(str(out))
+    print(f"next: fabula generate {quoted} --prompt 'Once upon a time', or fabula report {quoted} --out report.html")
 
 
 def _recipe(name: str, settings: list[str], steps: int | None, minutes: float | None) -> "Recipe":
@@ -157,14 +244,17 @@ def _lint(recipe: "Recipe", strict: bool, display: "Display") -> None:
 def _print_plan(training: "Training") -> None:
     from fabula.cli.curves import sparkline
     from fabula.cli.display import duration
+    from fabula.cli.typed import typed
     from fabula.recipe.counts import count_parameters
     from fabula.recipe.schedule import learning_rates
+    from fabula.record.plural import plural
     from fabula.train.plan import estimate
 
     recipe = training.recipe
     rates = learning_rates(recipe)
     cost = estimate(recipe, training.rulers, training.engine.step_seconds)
     print(f"{recipe.name}: {count_parameters(recipe.model, recipe.vocabulary).total:,} parameters")
-    print(f"{recipe.steps:,} steps, {recipe.steps * recipe.positions_per_step:,} positions")
+    print(f"{plural(recipe.steps, 'step')}, {recipe.steps * recipe.positions_per_step:,} positions")
     print(f"learning rate {sparkline(rates[1:])} peak {max(rates):g}, last {rates[-1]:g}")
     print(f"about {duration(cost.total)}: training {duration(cost.training)}, evaluation {duration(cost.evaluation)}")
+    print(f"next: {typed(without='--dry-run')}")

@@ -5,7 +5,6 @@ OUT/{config.json, generation_config.json, model.safetensors, tokenizer.json, tok
 """
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +78,6 @@ def export_hf(run: Path, out: Path, step: int | None = None) -> Exported:
     with whole_folder(out) as folder:
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         write_json(folder / "config.json", config)
-        # safetensors makes files that only their owner may read; what leaves is as open as the rest of the folder.
-        shutil.copymode(folder / "config.json", folder / "model.safetensors")
         eot = source.tokenizer.eot
         write_json(folder / "generation_config.json", {"bos_token_id": eot, "eos_token_id": eot, "pad_token_id": eot})
         write_tokenizer(source, folder)

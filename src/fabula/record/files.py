@@ -46,7 +46,8 @@ def write_json(path: Path, value: Any) -> None:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; rename it to `path` on success, remove it on any failure.
 
-    Every file is synced before the rename, so that the name `path` stands for complete contents only.
+    Every file is synced before the rename, so that the name `path` stands for complete contents only. Who may read it,
+    the umask says: safetensors (0.8.0) writes its files for their owner alone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
@@ -55,8 +56,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
+        rights = temporary.stat().st_mode & 0o666  # what the umask left of the new folder's, but for entering it
         for file in sorted(temporary.rglob("*")):
             if file.is_file():
+                file.chmod(rights)
                 with open(file, "rb+") as handle:
                     os.fsync(handle.fileno())
         os.rename(temporary, path)

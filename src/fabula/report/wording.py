@@ -8,6 +8,7 @@ import numpy as np
 from fabula.findings.rule import number
 from fabula.findings.rule import plural as plural
 from fabula.record.finding import Finding
+from fabula.record.plural import plural as plural
 from fabula.report.blocks import Rich, Span, quiet, rich, strong
 from fabula.report.views import RunView
 

@@ -19,6 +19,9 @@ from fabula.text.batches import IGNORE
 TokenLosses = Callable[[Tensor, Tensor], Tensor]
 """(inputs_BT, targets_BT) -> -log p of each target (B, T), 0 where it is IGNORE."""
 
+Tell = Callable[[int, int], None]
+"""(stories scored so far, stories to score in all); a story that is scored by two rulers counts twice."""
+
 POSITIONS_PER_BATCH = 4096
 
 
@@ -50,13 +53,20 @@ class Score:
         return self.nats / math.log(2) / self.text_bytes
 
 
-def score(token_losses: TokenLosses, ruler: Ruler, eot: int, device: torch.device) -> Score:
-    """Score every target of `ruler` once; a token-weighted total in float64.
+def score(
+    token_losses: TokenLosses,
+    ruler: Ruler,
+    eot: int,
+    device: torch.device,
+    tell: Callable[[int], None] = lambda targets: None,
+) -> Score:
+    """Score every target of `ruler` once; a token-weighted total in float64. `tell` hears after each batch how many
+    targets are done.
 
     Batches all have one shape (short ones are filled with masked rows), so that a compiled model is compiled once.
     """
     rows = max(1, POSITIONS_PER_BATCH // ruler.context)
-    losses = []
+    losses, num_done = [], 0
     for batch in ruler.batches(rows, eot):
         missing = rows - len(batch.inputs_BT)
         inputs = np.pad(batch.inputs_BT, ((0, missing), (0, 0)), constant_values=eot)
@@ -64,6 +74,8 @@ def score(token_losses: TokenLosses, ruler: Ruler, eot: int, device: torch.devic
         with torch.no_grad():
             losses_BT = token_losses(torch.from_numpy(inputs).to(device), torch.from_numpy(wanted).to(device))
         losses.append(losses_BT.double().cpu().numpy()[wanted != IGNORE])
+        num_done += len(losses[-1])
+        tell(num_done)
     losses_N = np.concatenate(losses)
     lengths_S = ruler.story_targets
     assert len(losses_N) == lengths_S.sum(), "every target is scored once, story by story"
@@ -83,12 +95,35 @@ class Evaluation(NamedTuple):
     """After a full one, the fields of a line of evaluations.jsonl a protocol: each story's targets and nats."""
 
 
-def evaluate(token_losses: TokenLosses, rulers: Rulers, eot: int, device: torch.device, full: bool) -> Evaluation:
+def evaluate(
+    token_losses: TokenLosses,
+    rulers: Rulers,
+    eot: int,
+    device: torch.device,
+    full: bool,
+    tell: Tell = lambda done, total: None,
+) -> Evaluation:
     """Score the subset and the training sample, and where `full` the whole split by every protocol."""
-    subset = score(token_losses, rulers.stream_subset, eot, device)
-    stream = score(token_losses, rulers.stream, eot, device) if full else subset
+    wanted = {"train_sample": rulers.train_sample, "subset": rulers.stream_subset}
+    if full:
+        wanted |= {"stream": rulers.stream, "story": rulers.story}
+        if rulers.stream_at_128.context != rulers.stream.context:
+            wanted |= {"stream_at_128": rulers.stream_at_128, "story_at_128": rulers.story_at_128}
+    total = sum(len(ruler.story_targets) for ruler in wanted.values())
+    scores: dict[str, Score] = {}
+    num_scored = 0
+    for name, ruler in wanted.items():
+        ends_S = np.cumsum(ruler.story_targets)
+
+        def told(targets: int, before: int = num_scored, ends_S: npt.NDArray[np.int64] = ends_S) -> None:
+            tell(before + int(np.searchsorted(ends_S, targets, side="right")), total)
+
+        scores[name] = score(token_losses, ruler, eot, device, told)
+        num_scored += len(ends_S)
+    subset = scores["subset"]
+    stream = scores.get("stream", subset)
     fields: dict[str, float | None] = {
-        "train_loss": score(token_losses, rulers.train_sample, eot, device).loss,
+        "train_loss": scores["train_sample"].loss,
         "val_loss_subset": subset.loss,
         "val_loss": stream.loss,
         "val_loss_gpt2": stream.loss_gpt2,
@@ -96,10 +131,8 @@ def evaluate(token_losses: TokenLosses, rulers: Rulers, eot: int, device: torch.
     }
     stories = []
     if full:
-        story = score(token_losses, rulers.story, eot, device)
-        same = rulers.stream_at_128.context == rulers.stream.context
-        stream_at_128 = stream if same else score(token_losses, rulers.stream_at_128, eot, device)
-        story_at_128 = story if same else score(token_losses, rulers.story_at_128, eot, device)
+        story = scores["story"]
+        stream_at_128, story_at_128 = scores.get("stream_at_128", stream), scores.get("story_at_128", story)
         fields |= {
             "val_loss_story": story.loss,
             "val_loss_at_128": stream_at_128.loss,

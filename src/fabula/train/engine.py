@@ -126,8 +126,9 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
         except RuntimeError as error:  # Dynamo, Inductor or a C++ compiler; a defect of ours is raised again below
             engine.loss_sum, engine.token_losses = loss_functions(engine.model, engine.recipe.batch.hidden_tokens > 0)
             reason = f"torch.compile failed: {str(error).splitlines()[0][:160]}"
-            engine.choices["compile"] = Choice("off", reason)
-            notice(f"not compiled: {reason}")
+            engine.choices["compile"] = Choice("off", reason)  # said with the other choices
+            engine.choices.pop("compiled", None)
+            notice("compiling failed; the training goes on without it, more slowly")
     engine.step(source, 1)
     engine.compile_seconds = time.perf_counter() - started
     started = time.perf_counter()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml, to_toml
 from fabula.record.checkpoint import checkpoint_steps, read_checkpoint, remove_old_checkpoints
+from fabula.record.plural import plural
 from fabula.record.reader import read_run
 from fabula.record.writer import STREAMS, RunWriter
 from fabula.score.completions import complete_prompts
@@ -31,6 +32,7 @@ from fabula.text.batches import BatchSource
 from fabula.text.prepared import PreparedData
 from fabula.train import state
 from fabula.train.engine import Engine, build_engine, warm_up
+from fabula.train.fits import check_memory, check_size
 from fabula.train.observer import Observer
 from fabula.train.plan import check_fit, estimate, recipe_for_minutes
 from fabula.train.waiting import waited_seconds
@@ -39,6 +41,9 @@ FINAL_SAMPLE_TOKENS = 120
 MOST_SKIPPED = 20
 """Steps skipped in a row after which a run has failed: with AdamW's memory of 1 / (1 - beta2) = 20 steps, what is
 not finite by then does not come back by waiting."""
+MOST_SKIPPED_AT_THE_END = 3
+"""Steps skipped in a row, up to the last one, after which a run has failed: one batch may be bad, three different ones
+are not."""
 
 
 @dataclass
@@ -57,6 +62,9 @@ class Progress:
 
 class TrainingFailed(RuntimeError):
     """The run cannot go on; its record says why."""
+
+    def __repr__(self) -> str:  # what run.json keeps, and the report tells
+        return str(self)
 
 
 @dataclass(frozen=True)
@@ -80,11 +88,13 @@ class Training:
     observer: Observer
     progress: Progress = field(default_factory=Progress)
     start: StartingPoint | None = None
+    last_losses: list[float] = field(default_factory=list)
+    """What the last evaluation measured."""
 
     def run(self, writer: RunWriter) -> str:
         """Train to the last step, or until the observer wants to stop. Returns the run's final status.
 
-        Raises TrainingFailed when too many steps in a row were not finite.
+        Raises TrainingFailed when too many steps in a row were not finite, or what came out is not.
         """
         self.observer.begun(self.progress.step)
         if self.progress.step == 0:
@@ -96,7 +106,11 @@ class Training:
             last = step == self.recipe.steps
             if last or step % self.recipe.evaluation.every == 0:
                 self.evaluate(writer, full=last)
+            if last:
+                self.check_end(writer)
             stopping = not last and self.observer.stopping()
+            if stopping or self.has_checkpoint(step):
+                self.check_weights(writer)
             if last or stopping:
                 writer.event(step, "finished" if last else "interrupted")
             if stopping or self.has_checkpoint(step):
@@ -140,24 +154,47 @@ class Training:
         writer.event(step, "batch_skipped", reason="loss or gradient is not finite", in_a_row=progress.skipped_in_a_row)
         self.observer.notice(f"step {step}: loss or gradient is not finite; no weight was changed")
         if progress.skipped_in_a_row >= MOST_SKIPPED:
-            writer.event(step, "failed", reason=f"{MOST_SKIPPED} steps in a row were not finite")
-            raise TrainingFailed(
-                f"{MOST_SKIPPED} steps in a row were not finite; lower schedule.peak, lengthen schedule.warmup, "
-                f"or go back to a checkpoint in {writer.folder}"
-            )
+            self.fail(writer, f"{MOST_SKIPPED} steps in a row were not finite")
+
+    def check_end(self, writer: RunWriter) -> None:
+        """Raise TrainingFailed where a run has made all its steps and ends in nothing: a loss that is not finite, or
+        steps that changed no weight."""
+        skipped = self.progress.skipped_in_a_row
+        if not all(map(math.isfinite, self.last_losses)):
+            self.fail(writer, "the last evaluation is not finite")
+        if skipped >= min(MOST_SKIPPED_AT_THE_END, self.recipe.steps):
+            self.fail(writer, f"the last {plural(skipped, 'step')} changed no weight: loss or gradient was not finite")
+
+    def check_weights(self, writer: RunWriter) -> None:
+        """Raise TrainingFailed where a weight is not finite: no later step brings it back, so that a checkpoint of it
+        is of no use."""
+        if not all(bool(each.isfinite().all()) for each in self.engine.model.parameters()):
+            self.fail(writer, f"the weights after step {self.progress.step:,} are not finite")
+
+    def fail(self, writer: RunWriter, reason: str) -> NoReturn:
+        """End the run as failed, and say what to change."""
+        progress = self.progress
+        writer.event(progress.step, "failed", reason=reason)
+        never = progress.skipped_in_a_row == progress.step
+        advice = "lower initialization.std" if never else "lower schedule.peak or lengthen schedule.warmup"
+        kept = progress.best_loss is not None and progress.best_step in checkpoint_steps(writer.folder)
+        best = f"; the best checkpoint is that of step {progress.best_step:,}" if kept else ""
+        raise TrainingFailed(f"{reason}; {advice}{best}")
 
     def evaluate(self, writer: RunWriter, full: bool) -> None:
         """Score by the yardstick and complete the prompts; their time is not training time."""
         progress = self.progress
         started = time.perf_counter()
         eot = self.data.tokenizer.eot
-        fields, stories = evaluate(self.engine.token_losses, self.rulers, eot, self.engine.device, full)
+        tell = self.observer.evaluating
+        fields, stories = evaluate(self.engine.token_losses, self.rulers, eot, self.engine.device, full, tell)
         if progress.step == self.recipe.steps:
             for story in stories:
                 writer.stories(step=progress.step, **story)
         loss = fields["val_loss_subset"]
         assert loss is not None, "every evaluation scores the subset"
-        finite = math.isfinite(loss)
+        self.last_losses = [each for each in fields.values() if each is not None]
+        finite = all(map(math.isfinite, self.last_losses))
         samples = self.sample(writer) if finite else []  # without finite logits there is nothing to choose from
         seconds = time.perf_counter() - started
         progress.evaluation_seconds += seconds
@@ -231,7 +268,7 @@ def prepare_training(
     dotted keys in `keep` (what the user set) do not change with them. `start` gives the first weights in place of the
     recipe's initialisation.
 
-    Raises InputError when recipe and data do not fit each other.
+    Raises InputError when recipe and data do not fit each other, or the training does not fit into memory.
     """
     vocabulary = data.tokenizer.vocabulary
     if recipe.vocabulary and recipe.vocabulary < vocabulary:
@@ -241,6 +278,7 @@ def prepare_training(
         )
     recipe = recipe.with_values(**{"model.vocabulary": recipe.vocabulary or vocabulary})
     check_fit(recipe, data)
+    check_memory([recipe], observer.notice, keep)
     source = BatchSource(
         data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
         context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
@@ -251,6 +289,7 @@ def prepare_training(
     warm_up(engine, source, observer.notice)
     if minutes is not None:
         recipe = recipe_for_minutes(recipe, rulers, engine.step_seconds, minutes, keep)
+        check_size(recipe)
         engine.recipe = recipe
     observer.planned(recipe, engine.choices, estimate(recipe, rulers, engine.step_seconds))
     return Training(recipe, data, seed, engine, source, rulers, observer, start=start)

@@ -22,6 +22,9 @@ class Observer:
     def stepped(self, line: dict[str, Any]) -> None:
         """An update was made; `line` is its line of the record."""
 
+    def evaluating(self, done: int, total: int) -> None:
+        """An evaluation has scored `done` of its `total` stories; one that is scored twice counts twice."""
+
     def evaluated(self, line: dict[str, Any]) -> None:
         """An evaluation was made; `line` is its line of the record."""
 

@@ -1,0 +1,126 @@
+"""What a command takes for granted where nothing is said: the only prepared stories, a recipe that reads them, a new
+folder. Each is told in the command's first line.
+
+Only names on disk are looked at, so that the first line comes before a library is loaded.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from fabula.errors import InputError
+
+MANIFEST = "manifest.json"
+RUNS = Path("runs")
+MOST_LISTED = 6
+
+
+PRESETS = Path(__file__).parent.parent / "recipe" / "presets"
+LOADING = "; loading torch ..."
+"""Seconds in which nothing else could be shown."""
+
+
+class Chosen(NamedTuple):
+    """A value, and why it is that one; no reason where the user gave it."""
+
+    value: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.value} ({self.reason})" if self.reason else self.value
+
+
+def choose_data(given: Path | None) -> Chosen:
+    """The prepared folder: the one that was given, or the only one under data/, else here.
+
+    Raises InputError when there is none, or when there are several.
+    """
+    if given is not None:
+        return Chosen(str(given))
+    found = _prepared(Path("data")) or _prepared(Path())
+    if not found:
+        raise InputError(
+            "no prepared stories in data/ or here; make some, for example with: fabula prepare grammar --tokenizer "
+            "bpe:2048 --limit 20000 --out data/stories"
+        )
+    if len(found) > 1:
+        listed = ", ".join(map(str, found[:MOST_LISTED])) + (", ..." if len(found) > MOST_LISTED else "")
+        raise InputError(f"there are several prepared folders ({listed}); say which one with --data")
+    return Chosen(str(found[0]), "the only prepared stories here")
+
+
+def _prepared(place: Path) -> list[Path]:
+    """The prepared folders that `place` is or holds."""
+    folders = [place, *sorted(place.iterdir())] if place.is_dir() else []
+    return [
+        folder
+        for folder in folders
+        if not folder.name.startswith(".") and (folder / MANIFEST).is_file() and (folder / "tokens").is_dir()
+    ]
+
+
+def tokenizations(data: Path) -> list[str]:
+    """Names of the tokenizations in a prepared folder, the oldest first. What cannot be read is left out: opening the
+    folder says what is wrong with it."""
+    found = []
+    for path in data.glob("tokens/*/tokenization.json"):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            found.append((int(content["number"]), str(content["name"])))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return [name for _, name in sorted(found)]
+
+
+def choose_recipe(data: Path) -> tuple[Chosen, list[str]]:
+    """The recommended recipe if it reads these stories, else the first that does, else the recommended one and a
+    setting that makes it."""
+    from fabula.recipe.presets import FIRST_RECIPE, load_recipe, recipe_reading
+
+    names = tokenizations(data)
+    if not names or load_recipe(FIRST_RECIPE).tokenizer in names:
+        return Chosen(FIRST_RECIPE, "the recommended recipe"), []
+    for name in names:
+        if (reads := recipe_reading(name)) is not None:
+            return Chosen(reads, f"the first recipe for {name} tokens"), []
+    return Chosen(FIRST_RECIPE, f"the recommended recipe, with tokenizer={names[0]}"), [f"tokenizer={names[0]}"]
+
+
+def new_run_folder(recipe: str) -> Chosen:
+    """runs/RECIPE-N with the first free number N."""
+    name = Path(recipe.removesuffix(".toml")).name if recipe.endswith(".toml") else recipe.replace("/", "-")
+    number = 1
+    while (RUNS / f"{name}-{number}").exists():
+        number += 1
+    return Chosen(str(RUNS / f"{name}-{number}"), "a new folder")
+
+
+def data_of(run: Path) -> Path | None:
+    """The prepared folder that a run was made with, where it still stands at its place."""
+    try:
+        path = Path(json.loads((run / "run.json").read_text(encoding="utf-8"))["data"]["path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return path if (path / MANIFEST).is_file() else None
+
+
+def announce(what: str, recipe: str | None, data: Path, out: Path | None) -> None:
+    """Say on stderr what begins, before torch is loaded; nothing where names alone show that it cannot begin, for then
+    one line is to say what is wrong. `out` is a folder that must be free."""
+    if not (data / MANIFEST).is_file() or (recipe is not None and not _is_recipe(recipe)):
+        return
+    if out is not None and not is_free(out):
+        return
+    print(f"fabula: {what}{LOADING}", file=sys.stderr, flush=True)
+
+
+def is_free(folder: Path) -> bool:
+    """Whether a run may be written to `folder`: it is not there, or it is empty."""
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def _is_recipe(name: str) -> bool:
+    if name.endswith(".toml"):
+        return Path(name).is_file()
+    return any((PRESETS / kind / f"{name.partition('/')[0]}.toml").is_file() for kind in ("tiers", "recipes"))
