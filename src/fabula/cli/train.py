@@ -75,7 +75,7 @@ def train(
             )
         if out is None:
             raise InputError("--resume goes on with the run in --out; give that folder")
-        folder, stories, needed = out, choose_data(data or data_of(out)), []
+        folder, stories, needed = out, choose_data(data or data_of(out)), list[str]()
         if (folder / "run.json").is_file():
             announce(f"going on with {folder} on {stories}", recipe, Path(stories.value), None)
     else:
