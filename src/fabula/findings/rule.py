@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fabula.findings.facts import Facts
 from fabula.record.finding import Finding
+from fabula.record.plural import plural as plural
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,6 @@ def number(value: float) -> str:
     if size >= 10:
         return f"{value:.2f}".rstrip("0").rstrip(".")
     return f"{value:.3f}".rstrip("0").rstrip(".")
-
-
-def plural(count: int, word: str, words: str = "") -> str:
-    """`1 step`, `2,000 steps`; `words` where the plural is not made with an s."""
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {words or word + 's'}"
 
 
 def share(value: float) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from fabula.findings.rule import number
-from fabula.findings.rule import plural as plural
 from fabula.record.finding import Finding
 from fabula.record.plural import plural as plural
 from fabula.report.blocks import Rich, Span, quiet, rich, strong
