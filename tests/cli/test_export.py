@@ -1,5 +1,6 @@
 """`fabula export` as a user meets it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from tests.exchange.test_huggingface import run_of
 from tests.model.shapes import GPT, LLAMA, OTHERS
 from typer.testing import CliRunner
 
-from fabula.cli.export import export
+from fabula.cli.export import export, name_of
+from fabula.cli.newest import named_or_newest
 from fabula.errors import InputError
 
 
@@ -62,3 +64,38 @@ def test_wrong_input_writes_nothing(tmp_path: Path) -> None:
         assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="is not a run folder"):
         command(str(tmp_path / "nowhere"), "--to", "hf", "--out", str(tmp_path / "out"))
+
+
+def test_each_form_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_of(GPT, tmp_path).rename(tmp_path / "only")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "only").rename(tmp_path / "runs" / "only")
+    monkeypatch.chdir(tmp_path)
+    assert "exported/only-hf: step 10" in command("--to", "hf")
+    for form, out, free in (
+        ("hf", "exported/only-hf", "exported/only-hf-2"),
+        ("gguf", "exported/only-hf", "exported/only-hf-gguf"),
+    ):
+        with pytest.raises(InputError, match=rf"not empty; choose another --out, such as {free}$"):
+            command("--to", form, "--out", out)
+
+
+def test_runs_of_a_ladder_are_told_apart() -> None:
+    assert name_of(Path("runs/ladder/runs/basic/packed/seed-0")) == "basic-packed-seed-0"
+    assert name_of(Path("runs/first")) == "first"
+
+
+def test_without_a_run_the_newest_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="no run is named, and there is none"):
+        named_or_newest(None)
+    for age, (name, file) in enumerate({"old": "run.json", "a/new": "run.json", "ladder": "ladder.json"}.items()):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / file).write_text("{}")
+        os.utime(tmp_path / "runs" / name / file, (age, age))
+    assert named_or_newest(None) == Path("runs/a/new")
+    assert "runs/a/new, the newest of 2 under runs/" in capsys.readouterr().err
+    assert named_or_newest(None, ladders=True) == Path("runs/ladder")
+    assert named_or_newest(Path("x")) == Path("x")

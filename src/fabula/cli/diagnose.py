@@ -22,12 +22,13 @@ class FailOn(StrEnum):
 
 def diagnose(
     log: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            metavar="RUN|FOLDER|LOG|-",
-            help="A run, a folder of runs, a log of another program, or - for standard input.",
+            metavar="[RUN|FOLDER|LOG|-]",
+            help="A run, a folder of runs, a log of another program, or - for standard input; "
+            "default: the newest under runs/.",
         ),
-    ],
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     fail_on: Annotated[
         FailOn | None,
@@ -58,11 +59,13 @@ def diagnose(
     import sys
     from collections import Counter
 
+    from fabula.cli.newest import named_or_newest
     from fabula.findings import Flags
     from fabula.findings import diagnose as diagnose_run
     from fabula.record.foreign import read_sources
 
     flags = Flags(vocabulary=vocab, clip=clip, accumulation=accumulation, from_scratch=from_scratch or None)
+    log = named_or_newest(log, ladders=True)
     runs, left_out = read_sources(log)
     told = [(run, diagnose_run(run, flags)) for run in runs]
     worst = max((diagnosis.verdict for _, diagnosis in told), key=("healthy", "warning", "failed").index)

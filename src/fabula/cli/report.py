@@ -11,8 +11,11 @@ OF_LOGS = "Of logs that do not say it:"
 def report(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help="Run folders, a ladder, folders of runs, logs of other programs."),
-    ],
+        typer.Argument(
+            metavar="[PATH]...",
+            help="Run folders, a ladder, folders of runs, logs of other programs; default: the newest under runs/.",
+        ),
+    ] = [],  # noqa: B006
     out: Annotated[Path, typer.Option(help="The page; its Markdown twin is written beside it.")] = Path("report.html"),
     as_json: Annotated[bool, typer.Option("--json", help="Print what the page says as one JSON document.")] = False,
     vocab: Annotated[int | None, typer.Option(min=2, help=f"{OF_LOGS} size of the vocabulary.")] = None,
@@ -30,10 +33,12 @@ def report(
     import json
     import shlex
 
+    from fabula.cli.newest import named_or_newest
     from fabula.findings import Flags
     from fabula.report import write_report
 
     flags = Flags(vocabulary=vocab, clip=clip, accumulation=accumulation, from_scratch=from_scratch or None)
+    paths = paths or [named_or_newest(None, ladders=True)]
     said = write_report(paths, out, flags)
     if as_json:
         print(json.dumps({"page": str(out), "twin": str(out.with_suffix(".md")), **said}, indent=2, allow_nan=False))
