@@ -25,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_story_stops_at_ctrl_c_and_settings_change(run: Path) -> None:
-    terminal = Terminal(["generate", "--max-tokens", "100000"], run.parent.parent, **PLAIN)
+    terminal = Terminal(["generate", "--temperature", "0", "--max-tokens", "1000000"], run.parent.parent, **PLAIN)
     terminal.wait_for("> ")
     terminal.type("Once\n")
     terminal.wait_for("\nOnce")
