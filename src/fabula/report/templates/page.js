@@ -31,7 +31,8 @@
   function fit(event) {
     const term = event.target.closest && event.target.closest(".term");
     if (!term) return;
-    const room = document.documentElement.clientWidth - term.getBoundingClientRect().left - WIDTH;
+    // Its left edge is where the word ends.
+    const room = document.documentElement.clientWidth - term.getBoundingClientRect().right - WIDTH;
     term.style.setProperty("--shift", `${Math.min(0, room)}px`);
   }
   addEventListener("pointerover", fit);
