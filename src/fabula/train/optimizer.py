@@ -1,7 +1,6 @@
 """The optimizer of a recipe: AdamW, or Muon for the matrices inside layers and AdamW for the rest.
 
-AdamW: Loshchilov and Hutter 2019. Muon (Jordan et al. 2024) makes a step of the momentum's nearest orthogonal matrix,
-times sqrt(max(1, rows / columns)), so that a step changes a layer's output by about what the learning rate says.
+AdamW: Loshchilov and Hutter 2019. Muon: muon.py.
 """
 
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from fabula.model.decoder import Decoder
 from fabula.model.layers import Linear
 from fabula.recipe.schema import Optimizer
+from fabula.train.muon import Muon
 
 Groups = list[dict[str, Any]]
 RATE = "rate_multiple"
@@ -36,13 +36,8 @@ def make_optimizer(model: Decoder, settings: Optimizer, learning_rate: float) ->
     )
     if not matrices:
         return adamw
-    muon = torch.optim.Muon(
-        [{"params": matrices, RATE: 1.0}],
-        lr=learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        adjust_lr_fn="original",
-    )
+    groups = [{"params": matrices, RATE: 1.0}]
+    muon = Muon(groups, learning_rate, settings.momentum, settings.weight_decay, model.compute_dtype)
     return Both(muon, adamw)
 
 
