@@ -9,7 +9,7 @@ from tests.train.tiny import tiny
 
 from fabula.cli.curves import BARS, sparkline
 from fabula.cli.display import Display, duration, printable
-from fabula.train.choices import Choice
+from fabula.train.choice import Choice
 from fabula.train.plan import Estimate
 
 CHOICES = {"device": Choice("cpu", "no CUDA or MPS device")}

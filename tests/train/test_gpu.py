@@ -15,7 +15,8 @@ from fabula.model.load import load_model
 from fabula.record.reader import read_run
 from fabula.text.batches import BatchSource
 from fabula.train import engine
-from fabula.train.choices import Choice, choose_device, choose_precision
+from fabula.train.choice import Choice
+from fabula.train.choices import choose_device, choose_precision
 from fabula.train.loop import resume_run, start_run
 
 DEVICE = "cuda"

@@ -13,7 +13,7 @@ from fabula.cli.signals import StopRequest
 from fabula.cli.terminal import make_console
 from fabula.recipe.schema import Recipe
 from fabula.record.plural import plural
-from fabula.train.choices import Choice
+from fabula.train.choice import Choice
 from fabula.train.observer import Observer
 from fabula.train.plan import Estimate
 

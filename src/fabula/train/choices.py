@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-from dataclasses import dataclass
 
 import torch
 
@@ -12,19 +11,11 @@ from fabula.model.fused import find_fused
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
 from fabula.record.plural import plural
+from fabula.train.choice import Choice
 
 COMPILE_FROM_FLOP = 5e12
 """Where compiling surely pays on two cores: it takes 20 s the first time, and `basic` then makes 290 GFLOP/s instead of
 110, so that it is even at F / 110e9 - F / 290e9 = 20 s, which is F = 3.5e12."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    value: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.value} ({self.reason})"
 
 
 def choose_device() -> Choice:

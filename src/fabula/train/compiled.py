@@ -3,7 +3,7 @@
 import torch
 import torch._functorch.config as autograd_settings
 
-from fabula.train.choices import Choice
+from fabula.train.choice import Choice
 
 ALLOW = "autograd_cache_allow_custom_autograd_functions"
 

@@ -15,9 +15,11 @@ from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
 from fabula.score.held_out import TokenLosses
 from fabula.text.batches import BatchSource
-from fabula.train.choices import Choice, choose_compile, choose_device, choose_fused, choose_precision
+from fabula.train.choice import Choice
+from fabula.train.choices import choose_compile, choose_device, choose_fused, choose_precision
 from fabula.train.compiled import reuse_compiled
 from fabula.train.memory import keep_freed_memory
+from fabula.train.neighbours import Neighbours
 from fabula.train.optimizer import make_optimizer
 from fabula.train.step import LossSum, StepResult, train_step
 
@@ -44,12 +46,14 @@ class Engine:
     token_losses: TokenLosses
     initial_weights: Mapping[str, Tensor] | None = None
     """A state_dict to start from in place of the recipe's initialisation."""
+    neighbours: Neighbours = field(default_factory=Neighbours)
     compile_seconds: float = 0.0
     step_seconds: float = field(default=float("nan"))
     """Seconds of one step as the probe measured them."""
 
     def step(self, source: BatchSource, step: int) -> StepResult:
         """Make update `step`, counted from 1."""
+        self.neighbours.look()
         batches = [source.batch(step, micro_step) for micro_step in range(self.recipe.batch.accumulation)]
         clip = self.recipe.optimizer.clip
         rate = self.learning_rate(step)

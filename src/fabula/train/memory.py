@@ -3,7 +3,7 @@
 import ctypes
 import platform
 
-from fabula.train.choices import Choice
+from fabula.train.choice import Choice
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h of glibc
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fabula.recipe.schema import Recipe
-from fabula.train.choices import Choice
+from fabula.train.choice import Choice
 from fabula.train.plan import Estimate
 
 
