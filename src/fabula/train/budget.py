@@ -1,0 +1,57 @@
+"""A training that has to be over after some minutes, whatever else the machine does meanwhile.
+
+The probe of a few steps cannot know how busy the machine will be. So the number of steps is planned anew while the
+learning rate does not yet depend on it: the steps already made are then those that the new recipe would have made.
+"""
+
+import math
+from dataclasses import dataclass
+
+from fabula.recipe.schema import Recipe
+
+LOOKS = 20
+"""In the whole time; a look that finds the end nearer than WORTH of the time to where it should be changes nothing."""
+WORTH = 0.02
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a run has cost so far, and what is known of the rest. Seconds."""
+
+    steps: int
+    total: float
+    step: float
+    """One step, as they went lately."""
+    evaluation: float
+    """An evaluation on the way."""
+    last_evaluation: float
+
+
+def earliest_end(recipe: Recipe, steps_made: int) -> int | None:
+    """The smallest number of steps for which the rates of the `steps_made` first updates stay what they were; None
+    where another number would change them.
+
+    `constant` does not know the end, `cosine` not during its warmup, `warmdown` not before its decay.
+    """
+    schedule = recipe.schedule
+    scale = recipe.batch.accumulation if schedule.unit == "micro_step" else 1
+    if schedule.kind == "constant" or (steps_made + 1) * scale < schedule.warmup:
+        return steps_made + 1
+    if schedule.kind == "cosine":
+        return None
+    earliest = math.ceil(steps_made / (1 - schedule.decay)) if schedule.decay < 1 else recipe.steps + 1
+    return max(earliest, steps_made + 1) if earliest <= recipe.steps else None
+
+
+def planned_end(recipe: Recipe, spent: Spent, seconds: float) -> int | None:
+    """The number of steps with which the run ends after `seconds`, or None where the present one does, or has to
+    stay."""
+    earliest = earliest_end(recipe, spent.steps)
+    left = seconds - spent.total
+    evaluations_left = (recipe.steps - 1) // recipe.evaluation.every - spent.steps // recipe.evaluation.every
+    needed = (recipe.steps - spent.steps) * spent.step + evaluations_left * spent.evaluation + spent.last_evaluation
+    if earliest is None or abs(needed - left) < WORTH * seconds:
+        return None
+    a_step = spent.step + spent.evaluation / recipe.evaluation.every
+    steps = max(earliest, spent.steps + int((left - spent.last_evaluation) / a_step))
+    return None if steps == recipe.steps else steps
