@@ -11,7 +11,7 @@ from fabula.record.plural import plural
 from fabula.train.choice import Choice
 
 QUOTAS = (Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))
-"""What a container may use, of cgroup version 2 ("QUOTA PERIOD", both in microseconds) and 1 (the period stands beside)."""
+"""What a container may use: of cgroup version 2 ("QUOTA PERIOD", in microseconds), and of 1, the period beside it."""
 MOST = 1024
 
 
