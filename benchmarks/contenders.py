@@ -19,7 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fabula.model.spinning  # noqa: F401, I001 -- before torch, as in a training; the peers are given it, too
 import torch
 from plain_loop import PlainGPT
 from roof import Roof
