@@ -20,7 +20,8 @@ from fabula.recipe.schema import Recipe
 from fabula.text.batches import Batch, BatchSource
 from fabula.text.prepare import prepare
 from fabula.text.prepared import PreparedData, open_prepared
-from fabula.train.loop import TrainingFailed, prepare_training, start_run
+from fabula.train.life import prepare_training, start_run
+from fabula.train.loop import TrainingFailed
 from fabula.train.observer import Observer
 
 # A tenth of the usual ruler: an evaluation must not take longer than the steps between two of them.

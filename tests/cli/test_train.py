@@ -276,7 +276,7 @@ def test_minutes_fix_the_steps_in_the_recipe(fabula: Fabula, monkeypatch: pytest
     def warm_up(engine: Any, *_: object) -> None:
         engine.step_seconds = 1.0
 
-    monkeypatch.setattr("fabula.train.loop.warm_up", warm_up)
+    monkeypatch.setattr("fabula.train.life.warm_up", warm_up)
     code, out, _ = fabula(*TRAIN, "--minutes", "10", "--dry-run")
     steps = int(re.search(r"^([\d,]+) steps", out, re.MULTILINE).group(1).replace(",", ""))  # type: ignore[union-attr]
     assert code == 0 and 12 < steps < 600

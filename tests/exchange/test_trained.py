@@ -12,7 +12,7 @@ from tests.homes import OWN_AND_REAL, SHARED
 from fabula.recipe.presets import load_recipe, with_steps
 from fabula.text.prepare import prepare
 from fabula.text.prepared import open_prepared
-from fabula.train.loop import prepare_training, start_run
+from fabula.train.life import prepare_training, start_run
 from fabula.train.observer import Observer
 
 

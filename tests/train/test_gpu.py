@@ -17,7 +17,7 @@ from fabula.text.batches import BatchSource
 from fabula.train import engine
 from fabula.train.choice import Choice
 from fabula.train.choices import choose_device, choose_precision
-from fabula.train.loop import resume_run, start_run
+from fabula.train.life import resume_run, start_run
 
 DEVICE = "cuda"
 pytestmark = pytest.mark.gpu

@@ -17,7 +17,8 @@ from fabula.recipe.schema import Initialization, Model, Optimizer
 from fabula.record.reader import read_run
 from fabula.text.batches import Batch, BatchSource
 from fabula.train.engine import build_engine
-from fabula.train.loop import MOST_SKIPPED, Training, TrainingFailed, start_run
+from fabula.train.life import start_run
+from fabula.train.loop import MOST_SKIPPED, Training, TrainingFailed
 from fabula.train.muon import Muon
 from fabula.train.observer import Observer
 from fabula.train.optimizer import make_optimizer, set_learning_rate

@@ -12,7 +12,8 @@ from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import read_checkpoint
 from fabula.text.prepared import PreparedData, open_prepared
-from fabula.train.loop import Training, prepare_training, start_run
+from fabula.train.life import prepare_training, start_run
+from fabula.train.loop import Training
 from fabula.train.observer import Observer
 
 TREE: dict[str, Any] = {

@@ -117,7 +117,7 @@ def _start(
     prepared = open_prepared(data, recipe.tokenizer)  # what can be wrong here is told before torch is loaded
     from fabula.cli.display import Display
     from fabula.train.fits import check_size
-    from fabula.train.loop import prepare_training, start_run
+    from fabula.train.life import prepare_training, start_run
 
     start = None
     if init_from is not None:
@@ -143,7 +143,7 @@ def _resume(recipe: "Recipe | None", data: Path, out: Path, seed: int | None, dr
 
     info = read_run(out).info
     from fabula.cli.display import Display
-    from fabula.train.loop import check_origin, prepare_training, resume_run, stored_recipe
+    from fabula.train.life import check_origin, prepare_training, resume_run, stored_recipe
 
     stored = stored_recipe(out)
     if recipe is not None and stored.name != recipe.name:

@@ -2,9 +2,10 @@
 
 from fabula.findings.episodes import noise_of
 from fabula.findings.facts import Facts
-from fabula.findings.rule import Outcome, Silent, number, plural, rule, share
+from fabula.findings.rule import Outcome, Silent, number, rule, share
 from fabula.recipe.counts import count_parameters
 from fabula.record.finding import Finding
+from fabula.record.plural import plural
 
 BFLOAT16_SPACING = 2.0**-7
 """Distance between neighbouring bfloat16 numbers relative to their size (7 bits of fraction)."""

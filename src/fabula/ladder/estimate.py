@@ -8,7 +8,7 @@ from fabula.recipe.ladder import PlannedRun
 from fabula.recipe.schema import Recipe
 from fabula.score.rulers import Rulers
 from fabula.text.prepared import open_prepared
-from fabula.train.loop import prepare_training
+from fabula.train.life import prepare_training
 from fabula.train.observer import Observer
 from fabula.train.plan import estimate
 

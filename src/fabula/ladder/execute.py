@@ -14,7 +14,8 @@ from fabula.errors import InputError
 from fabula.recipe.ladder import PlannedRun
 from fabula.record.reader import is_run
 from fabula.text.prepared import open_prepared
-from fabula.train.loop import TrainingFailed, prepare_training, resume_run, start_run
+from fabula.train.life import prepare_training, resume_run, start_run
+from fabula.train.loop import TrainingFailed
 from fabula.train.observer import Observer
 
 POLL_SECONDS = 0.5

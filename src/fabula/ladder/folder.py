@@ -10,7 +10,7 @@ from fabula.recipe.ladder import Ladder, PlannedRun
 from fabula.record.files import write_json
 from fabula.record.reader import is_run, read_run
 from fabula.text.prepared import PreparedData
-from fabula.train.loop import check_origin, stored_recipe
+from fabula.train.life import check_origin, stored_recipe
 
 
 def describe(

@@ -1,8 +1,6 @@
-"""Making a run: from a recipe, a prepared folder and a seed to a finished run folder."""
+"""The loop: update after update, with the evaluations, samples and checkpoints that the recipe asks for."""
 
-import datetime
 import math
-import platform
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,32 +8,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-import torch
 from torch import Tensor
 
-import fabula
-from fabula.errors import InputError
-from fabula.model.decoder import parameter_count
-from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
-from fabula.recipe.toml import read_toml, to_toml
-from fabula.record.checkpoint import checkpoint_steps, read_checkpoint, remove_old_checkpoints
+from fabula.record.checkpoint import checkpoint_steps, remove_old_checkpoints
 from fabula.record.plural import plural
-from fabula.record.reader import read_run
-from fabula.record.writer import STREAMS, RunWriter
+from fabula.record.writer import RunWriter
 from fabula.score.completions import complete_prompts
 from fabula.score.held_out import evaluate
 from fabula.score.known_stories import KnownStories, know_stories
-from fabula.score.rulers import Rulers, make_rulers
+from fabula.score.rulers import Rulers
 from fabula.text.batches import BatchSource
 from fabula.text.prepared import PreparedData
 from fabula.train import state
-from fabula.train.engine import Engine, build_engine, warm_up
-from fabula.train.fits import check_memory, check_size
+from fabula.train.engine import Engine
 from fabula.train.observer import Observer
-from fabula.train.plan import check_fit, estimate, recipe_for_minutes
-from fabula.train.waiting import waited_seconds
 
 FINAL_SAMPLE_TOKENS = 120
 MOST_SKIPPED = 20
@@ -251,182 +238,3 @@ class Training:
         }
         state.save(writer.folder, self.progress.step, engine.model, engine.optimizer, stored)
         remove_old_checkpoints(writer.folder, self.recipe.checkpoint.keep, also={self.progress.best_step})
-
-
-def prepare_training(
-    recipe: Recipe,
-    data: PreparedData,
-    seed: int,
-    observer: Observer,
-    minutes: float | None = None,
-    keep: frozenset[str] = frozenset(),
-    start: StartingPoint | None = None,
-) -> Training:
-    """Build everything a run needs and measure how long it will take; nothing is written.
-
-    `recipe.model.vocabulary` is filled in from the data's tokenizer. With `minutes`, the steps are chosen to fit;
-    dotted keys in `keep` (what the user set) do not change with them. `start` gives the first weights in place of the
-    recipe's initialisation.
-
-    Raises InputError when recipe and data do not fit each other, or the training does not fit into memory.
-    """
-    vocabulary = data.tokenizer.vocabulary
-    if recipe.vocabulary and recipe.vocabulary < vocabulary:
-        raise InputError(
-            f"the recipe's vocabulary ({recipe.vocabulary:,}) is smaller than that of {data.folder} "
-            f"({data.tokenizer.name}, {vocabulary:,}); leave model.vocabulary at 0"
-        )
-    recipe = recipe.with_values(**{"model.vocabulary": recipe.vocabulary or vocabulary})
-    check_fit(recipe, data)
-    check_memory([recipe], observer.notice, keep)
-    source = BatchSource(
-        data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
-        context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
-        hidden_tokens=recipe.batch.hidden_tokens,
-    )  # fmt: skip
-    rulers = make_rulers(data, recipe.model.context, recipe.evaluation.split)
-    engine = build_engine(recipe, recipe.vocabulary, seed, start.weights if start else None)
-    warm_up(engine, source, observer.notice)
-    if minutes is not None:
-        recipe = recipe_for_minutes(recipe, rulers, engine.step_seconds, minutes, keep)
-        check_size(recipe)
-        engine.recipe = recipe
-    observer.planned(recipe, engine.choices, estimate(recipe, rulers, engine.step_seconds))
-    return Training(recipe, data, seed, engine, source, rulers, observer, start=start)
-
-
-def run_information(training: Training) -> dict[str, Any]:
-    """The content of run.json that is known before the first step."""
-    recipe, data, engine = training.recipe, training.data, training.engine
-    counts = count_parameters(recipe.model, recipe.vocabulary)
-    assert counts.total == parameter_count(engine.model), "the closed form and the model disagree"
-    layout = training.source.statistics(recipe.steps)
-    text_hashes, tokenizer_hash = _data_hashes(data)
-    return {
-        "format": 1,
-        "status": "running",
-        "recipe": recipe.name,
-        "init_from": str(training.start.folder) if training.start else None,
-        "seed": training.seed,
-        "steps": recipe.steps,
-        "parameters": {"total": counts.total, "without_embeddings": counts.without_embeddings},
-        "data": {
-            "path": str(data.folder),
-            "source": data.manifest.source,
-            "tokenizer": data.tokenizer.name,
-            "tokenizer_hash": tokenizer_hash,
-            "text_hashes": text_hashes,
-            "entropy_floor": data.entropy_floor(),
-            "end_of_text": recipe.batch.end_of_text,
-        },
-        "rulers": training.rulers.hashes,
-        "layout": {
-            "positions": layout.positions,
-            "padding_share": layout.padding_share,
-            "truncated_share": layout.story_tokens_cut_share,
-            "distinct_story_tokens": layout.distinct_story_tokens,
-            "epochs": layout.epochs,
-        },
-        "device": str(engine.device),
-        "threads": torch.get_num_threads(),
-        "versions": {
-            "fabula": fabula.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-        },
-        "choices": {name: asdict(choice) for name, choice in engine.choices.items()},
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
-
-
-def start_run(training: Training, out: Path) -> str:
-    """Train from the beginning into the new folder `out`. Returns the final status.
-
-    Raises InputError when `out` already holds something, TrainingFailed when the loss does not stay finite.
-    """
-    writer = RunWriter.create(
-        out, to_toml(training.recipe.as_tree()), training.data.tokenizer.to_json(), run_information(training)
-    )
-    return _carry_out(training, writer)
-
-
-def stored_recipe(run: Path) -> Recipe:
-    """The recipe that a run folder was started with. Raises InputError when `run` is none."""
-    read_run(run)
-    return Recipe.from_tree(read_toml(run / "recipe.toml"))
-
-
-def check_origin(run: Path, info: Mapping[str, Any], data: PreparedData, seed: int | None = None) -> None:
-    """Raise InputError unless the run in the folder `run`, whose run.json holds `info`, was made with these stories,
-    this tokenizer and, where one is given, this seed."""
-    text_hashes, tokenizer_hash = _data_hashes(data)
-    try:
-        stored_seed = info["seed"]
-        same = {
-            "other stories": info["data"]["text_hashes"] == text_hashes,
-            "another tokenizer": info["data"]["tokenizer_hash"] == tokenizer_hash,
-        }
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{run / 'run.json'} lacks fields of a run ({error!r}); the run folder is damaged") from error
-    if seed not in (None, stored_seed):
-        raise InputError(f"{run} was made with seed {stored_seed}, not {seed}; give that one, or choose another --out")
-    for what, agrees in same.items():
-        if not agrees:
-            raise InputError(
-                f"{run} was made with {what} than {data.folder} holds; give the --data it was made with, "
-                "or choose another --out"
-            )
-
-
-def _data_hashes(data: PreparedData) -> tuple[dict[str, str], str]:
-    """Of the stories, split by split, and of the tokenizer."""
-    return {name: facts.text_hash for name, facts in data.manifest.splits.items()}, data.tokenizer.hash
-
-
-def resume_run(training: Training, out: Path) -> str:
-    """Continue `out` from its latest checkpoint, or from the start where it has none yet.
-
-    Raises InputError when the folder belongs to another seed, other stories or another tokenizer, when its latest
-    checkpoint is damaged or was not written by a training, or when its first weights are nowhere to be found again.
-    """
-    info, new = read_run(out).info, run_information(training)
-    check_origin(out, info, training.data, training.seed)
-    offsets = dict.fromkeys(STREAMS, 0)
-    if checkpoint_steps(out):
-        checkpoint = read_checkpoint(out)
-        if not {"progress", "offsets"} <= checkpoint.state.keys():
-            raise InputError(f"{checkpoint.folder} was not written by a training, so no training can go on from it")
-        state.load(checkpoint, training.engine.model, training.engine.optimizer)
-        training.progress = Progress(**checkpoint.state["progress"])
-        offsets = checkpoint.state["offsets"]
-    elif info.get("init_from"):
-        raise InputError(
-            f"{out} started from {info['init_from']} and has no checkpoint yet; start it again with --init-from"
-        )
-    info |= {name: new[name] for name in ("choices", "versions", "device", "threads")}
-    info.pop("error", None)
-    writer = RunWriter.resume(out, info, offsets)
-    if training.progress.step:
-        writer.event(training.progress.step, "resumed")
-    return _carry_out(training, writer)
-
-
-def _carry_out(training: Training, writer: RunWriter) -> str:
-    started, waited = time.perf_counter(), waited_seconds()
-    with writer:
-        status = training.run(writer)
-        progress = training.progress
-        writer.close(
-            status,
-            steps_done=progress.step,
-            timings={
-                "training_seconds": progress.training_seconds,
-                "evaluation_seconds": progress.evaluation_seconds,
-                "compile_seconds": training.engine.compile_seconds,
-                "total_seconds": time.perf_counter() - started,
-                "waiting_seconds": None if waited is None else (waited_seconds() or waited) - waited,
-            },
-        )
-    return status
