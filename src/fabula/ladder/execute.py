@@ -116,7 +116,7 @@ def _share_out(
             raise InputError(
                 "a worker's process was killed, perhaps for want of memory; the same call with fewer --workers goes on"
             ) from error
-        finally:  # an error in one run must not wait until all the others are made
+        finally:  # an error in one run ends the others after their step, with a checkpoint each, which is waited for
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
     return statuses
