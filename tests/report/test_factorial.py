@@ -155,6 +155,9 @@ def test_what_the_whole_recipe_loses_without_each_change(tmp_path: Path) -> None
     )
     twin = render_markdown(make_document(read_ladder([folder])))
     assert "### Every recipe" in twin and "whole against without-init" in twin
+    opening = twin.split('<a id="')[0]
+    assert "Each change against the whole recipe without it" in opening
+    assert "`init` **helps**: lower by 1.8" in opening and "`whole` **helps**" not in opening
 
 
 def test_tiers_are_asked_whether_a_change_does_more_on_the_larger(tmp_path: Path) -> None:

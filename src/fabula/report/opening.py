@@ -48,6 +48,8 @@ def opening(ladder: LadderView) -> Opening:
     """What a ladder, or runs side by side, came to."""
     blocks: list[Block] = [Paragraph(lead(ladder), "lead")]
     effects = [each for tier in ladder.tiers for each in tier.effects if each.kind == "effect" and each.headline]
+    # Where each change is left out in turn, the whole against the baseline is a question of its own, and no change.
+    effects = [each for each in effects if each.contrast.design != "pair"] or effects
     if effects:
         against = AGAINST[effects[0].contrast.design]
         verdicts = any(each.verdict != "no verdict" for each in effects)
