@@ -1,6 +1,8 @@
 """What everybody tries first: help, version, completion, a typing error; and a terminal that can show little."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,22 @@ def test_recipes_fit_and_cut_no_number(columns: int, tmp_path: Path) -> None:
             assert any(line.startswith(row["name"]) for line in lines)
             assert f"{row['parameters']:,}" in text and f"{row['parameters_without_embeddings']:,}" in text
     assert piped(["recipes"], tmp_path, COLUMNS=str(columns)).stdout.decode().splitlines() == lines
+
+
+def test_findings_break_between_words(tmp_path: Path) -> None:
+    log = "step,loss\n" + "".join(f"{step},{5 / step}\n" for step in range(1, 60))
+    (tmp_path / "log.csv").write_text(log)
+    whole = piped(["diagnose", "log.csv"], tmp_path).stdout.decode()
+    code, text = shown(["diagnose", "log.csv"], tmp_path, 60, **LITTLE[2])
+    assert code == 0 and text.split() == whole.split()
+    assert max(map(len, text.splitlines()[:-1])) <= 60 < max(map(len, whole.splitlines()[:-1]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes for a file's name")
+def test_a_log_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    log = "step,loss\n" + "".join(f"{step},{5 / step}\n" for step in range(1, 60))
+    (tmp_path / os.fsdecode(b"l\xe4g.csv")).write_text(log)
+    for command in ("report", "diagnose"):
+        told = piped([command, b"l\xe4g.csv"], tmp_path)
+        assert told.returncode == 0, told.stderr.decode()
+    assert "l?g.csv" in (tmp_path / "report.md").read_text(encoding="utf-8")

@@ -246,7 +246,7 @@ def test_files_that_are_no_tokenizer_are_refused(tmp_path: Path) -> None:
         load_tokenizer(tmp_path / "absent.json")
     wrong = tmp_path / "wrong.json"
     wrong.write_text("{}", encoding="utf-8")
-    with pytest.raises(InputError, match="is not a tokenizer.json"):
+    with pytest.raises(InputError, match=r"is not a tokenizer\.json"):
         load_tokenizer(wrong)
     wrong.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="cannot be read as text"):

@@ -122,32 +122,43 @@ def _show_all(told: "list[tuple[Run, Diagnosis]]") -> None:
 
 def _show(run: "Run", diagnosis: "Diagnosis") -> None:
     """The verdict, and a line a finding."""
+    import sys
+
+    from fabula.cli.terminal import tell, width_of, wrapped
+
     typer.secho(diagnosis.verdict, fg=COLOURS.get(diagnosis.verdict, "yellow"), bold=True, nl=False)
     print(f": {_name(run)} ({_extent(run)})")
     findings = sorted(diagnosis.findings, key=lambda each: SEVERITIES.index(each.severity))  # steps in order within
     width = max((len(each.kind) for each in findings), default=0)
     for each in findings:
-        typer.secho(f"  {each.severity:<7}", fg=COLOURS[each.severity], nl=False)
-        print(f"  {each.kind:<{width}}  {_steps(each)}{each.sentence}{_evidence(each)}")
+        severity = f"  {each.severity:<7}"
+        line = f"{severity}  {each.kind:<{width}}  {_steps(each)}{each.sentence}{_evidence(each)}"
+        typer.secho(severity, fg=COLOURS[each.severity], nl=False)
+        print(wrapped(line, width_of(sys.stdout), " " * 11).removeprefix(severity))
         if each.try_:
-            print(f"           {'possible causes: ' + '; '.join(each.alternatives)}\n           try: {each.try_}")
+            tell(f"           possible causes: {'; '.join(each.alternatives)}", indent=" " * 13)
+            tell(f"           try: {each.try_}", indent=" " * 13)
 
 
 def _show_unknown(heading: str, unknown: "set[tuple[str, tuple[str, ...]]]") -> None:
+    from fabula.cli.terminal import tell
+
     lacking: dict[str, list[str]] = {}
     for lacks, kinds in sorted(unknown, key=lambda each: each[1]):
         lacking.setdefault(lacks, []).extend(kinds)
     if lacking:
         print(f"  {heading}")
     for lacks, names in lacking.items():
-        print(f"    {', '.join(names)}: {lacks}")
+        tell(f"    {', '.join(names)}: {lacks}", indent=" " * 6)
 
 
 def _show_notes(run: "Run") -> None:
+    from fabula.cli.terminal import tell
+
     if notes := run.info.get("notes"):
         print("  about this log:")
         for each in notes:
-            print(f"    {each['sentence']}")
+            tell(f"    {each['sentence']}", indent=" " * 6)
 
 
 def _extent(run: "Run") -> str:

@@ -24,10 +24,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text` in one rename: a reader sees the old file or the new one, never half of it."""
+    """Replace `path` by `text` in one rename: a reader sees the old file or the new one, never half of it.
+
+    A character that UTF-8 has not (a byte of a file's name that is not UTF-8) becomes `?`.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+        with open(temporary, "w", encoding="utf-8", errors="replace", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

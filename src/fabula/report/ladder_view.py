@@ -61,10 +61,12 @@ def _foreign(path: Path, flags: Flags | None, taken: Sequence[str]) -> TierView:
     name = path.resolve().name if path != STDIN else "standard input"
     if name in taken:
         name = str(path)
+    name = name.encode(errors="replace").decode()
     names: list[str] = []
     for run in runs:
         below = run.path.relative_to(path).as_posix() if run.path.is_relative_to(path) else run.path.name
         given = str(run.info.get("name") or (below if below != "." else name))
+        given = given.encode(errors="replace").decode()  # a file's name may hold bytes that are not UTF-8
         names.append(given if given not in names else f"{given} ({len(names) + 1})")
     views = [RunView(name, given, 0, run.path, run, flags=flags) for given, run in zip(names, runs, strict=True)]
     phases = tuple(PhaseView(view.phase, "", (view,)) for view in views)
