@@ -1,5 +1,6 @@
 """The first screens, for somebody who is no statistician; the words that are explained where they stand."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 from tests.report.synthetic import write_ladder, write_run
 
 from fabula.recipe.ladder import load_ladder
+from fabula.recipe.presets import load_recipe, with_steps
+from fabula.recipe.reached import all_reached
 from fabula.report import write_report
 from fabula.report.blocks import Heading, Paragraph, Span, plain_text, rich
 from fabula.report.document import make_document
@@ -96,3 +99,17 @@ def test_explanations_are_reached_by_touch_pointer_and_keyboard(ladder: Path, tm
     assert all(explanation for explanation, _ in terms)
     assert ".term:hover::after, .term:focus::after" in page
     assert "**nat**: The unit of the loss." in (tmp_path / "report.md").read_text()
+
+
+def test_what_is_good_here_is_said_where_it_can_be_compared(tmp_path: Path) -> None:
+    """The same recipe, stories and tokenizer; other stories have another loss."""
+    good = max(all_reached(), key=lambda row: row.steps)
+    write_run(tmp_path / "run", with_steps(load_recipe(good.recipe), 60), end=4.0)
+    info = tmp_path / "run" / "run.json"
+    assert "good here" not in render_markdown(make_document(read_ladder([tmp_path / "run"])))
+    content = json.loads(info.read_text())
+    content["data"] |= {"text_hashes": {"validation": good.validation}, "tokenizer_hash": good.tokenizer}
+    info.write_text(json.dumps(content))
+    said = first_screen(render_markdown(make_document(read_ladder([tmp_path / "run"]))))
+    assert re.search(r"; untrained 10\.\d; good here is \d\.\d\d\.", said)
+    assert re.search(r"\*\*Next:\*\* .*", said) and "this recipe reaches" in said

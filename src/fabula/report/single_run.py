@@ -29,6 +29,7 @@ from fabula.report.course import points, topic
 from fabula.report.curves import smoothed
 from fabula.report.finding_blocks import cards, not_checked
 from fabula.report.foreign_logs import alarms, log_lead, log_notes, logs_table
+from fabula.report.reference import good_here
 from fabula.report.stability import RULE, FoundGroup, health_cell
 from fabula.report.stories import opening_story, story_blocks
 from fabula.report.tables import mechanism
@@ -113,6 +114,8 @@ def _lead(view: RunView) -> Rich:
     parts: list[Part] = [f"Validation loss{so_far} ", strong(loss_text(loss))]
     if untrained is not None:
         parts.append(f"; untrained {untrained:.1f}")
+    if (good := good_here(view)) is not None:
+        parts.append(f"; good here is {good.val_loss:.2f}")
     return rich(*parts, ".")
 
 
@@ -224,6 +227,9 @@ def next_steps(view: RunView, groups: Sequence[FoundGroup]) -> list[Rich]:
             wrong.append(rich(said, link(kind_title(group.kind), group.anchor)))
         elif group.kind in STILL:
             ended.append(rich(STILL[group.kind]))
+    good = good_here(view)
+    if good is not None and good.steps > 1.1 * view.last.get("step", 0.0):
+        ended.insert(0, rich(f"Train longer: this recipe reaches {good.val_loss:.2f} in {plural(good.steps, 'step')}."))
     compare = [] if view.of("log_format") else [rich(ANOTHER_SEED)]
     return list(dict.fromkeys([*wrong, *ended, *compare]))
 
