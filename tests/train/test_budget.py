@@ -1,15 +1,18 @@
 """--minutes on a machine whose speed changes: the plan follows, and no update that was made is made untrue."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.train.tiny import tiny
+from tests.train.tiny import metrics, tiny, tiny_training
 
-from fabula.recipe.schedule import learning_rate
+from fabula.recipe.schedule import learning_rate, learning_rates
 from fabula.recipe.schema import Recipe
+from fabula.record.reader import read_run
 from fabula.train.budget import LOOKS, Spent, earliest_end, planned_end
+from fabula.train.life import start_run, stored_recipe
 
 EVALUATION, FULL = 0.2, 2.0
 
@@ -74,3 +77,18 @@ def test_updates_that_were_made_keep_their_rate(
             assert learning_rate(recipe.schedule, step, end) == pytest.approx(
                 learning_rate(recipe.schedule, step, steps)
             )
+
+
+def test_a_run_of_some_seconds_follows_the_clock(grammar_folder: Path, tmp_path: Path) -> None:
+    """A plan of far too few steps is put right, and the folder holds the recipe that was trained."""
+    recipe = tiny(steps=12, schedule__kind="warmdown", evaluation__every=50, evaluation__sample_tokens=0)
+    training = tiny_training(grammar_folder, recipe)
+    training.seconds = 4.0
+    assert start_run(training, tmp_path / "run") == "finished"
+    stored, run = stored_recipe(tmp_path / "run"), read_run(tmp_path / "run")
+    assert stored.steps == run.info["steps"] == run.info["steps_done"] > 12
+    planned = [line for line in run.events if line["event"] == "planned_anew"]
+    assert planned[0]["steps_before"] == 12 and planned[-1]["steps"] == stored.steps
+    rates = learning_rates(stored)
+    updates = [line for line in metrics(tmp_path / "run") if line["kind"] == "train"]
+    assert [line["learning_rate"] for line in updates] == pytest.approx(rates[1:], rel=1e-6)

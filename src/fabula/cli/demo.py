@@ -22,7 +22,9 @@ def demo(
     from fabula.cli.ladder import run_ladder
     from fabula.recipe.ladder import load_ladder, plan_runs
     from fabula.text.prepare import prepare
+    from fabula.train.threads import use_threads
 
+    use_threads()
     plan = load_ladder("demo")
     phases = [cell.name for cell in plan.cells]
     planned = plan_runs(plan, plan.tiers, phases, plan.seeds, plan.scale)

@@ -101,6 +101,12 @@ class Display(Observer):
             self._task = self._progress.add_task("evaluating", total=self._num_steps, completed=step)
             self._progress.start()
 
+    def planned_anew(self, steps: int) -> None:
+        self._num_steps = steps
+        self.notice(f"planned anew, to be done in time: {plural(steps, 'step')}")
+        if self._progress is not None:
+            self._progress.update(self._task, total=steps)
+
     def stepped(self, line: dict[str, Any]) -> None:
         rate = line["tokens_per_second"]
         self._rate = rate if not self._rate else (1 - RATE_WEIGHT) * self._rate + RATE_WEIGHT * rate

@@ -27,6 +27,9 @@ def ladder(
     scale: Annotated[
         float | None, typer.Option(help="Train for this share of each tier's steps, warmup scaled too.")
     ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Compute on N threads in all. Without it: one for each core.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Runs side by side, sharing the cores.")] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained and how long it takes.")
@@ -49,6 +52,9 @@ def ladder(
     chosen_tiers = _chosen(tiers, list(plan.tiers), "tier")
     chosen_phases = _chosen(phases, [cell.name for cell in plan.cells], "phase")
     planned = plan_runs(plan, chosen_tiers, chosen_phases, num_seeds, share)
+    from fabula.train.threads import use_threads  # the first to load torch: what names alone can tell has been told
+
+    use_threads(threads)
     if dry_run:
         with_earlier(out, describe(plan, planned, num_seeds, share, typed(), workers), plan)
         _dry_run(plan, planned, data, out)

@@ -50,6 +50,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out from its latest checkpoint.")
     ] = False,
+    threads: Annotated[int | None, typer.Option(help="Compute on N threads. Without it: one for each core.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained and how long it takes; write nothing.")
     ] = False,
@@ -93,11 +94,11 @@ def train(
             raise InputError(f"{parent} is a file, so {folder} cannot be a folder; choose another --out")
     chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], steps, minutes)
     if resume:
-        _resume(chosen, Path(stories.value), folder, seed, dry_run, strict)
+        _resume(chosen, Path(stories.value), folder, seed, threads, dry_run, strict)
     else:
         assert chosen is not None, "only a run that goes on has its recipe elsewhere"
         keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
-        _start(chosen, Path(stories.value), folder, seed or 0, minutes, keep, init_from, dry_run, strict)
+        _start(chosen, Path(stories.value), folder, seed or 0, minutes, threads, keep, init_from, dry_run, strict)
 
 
 def _start(
@@ -106,6 +107,7 @@ def _start(
     out: Path,
     seed: int,
     minutes: float | None,
+    threads: int | None,
     keep: frozenset[str],
     init_from: Path | None,
     dry_run: bool,
@@ -118,6 +120,9 @@ def _start(
     from fabula.cli.display import Display
     from fabula.train.fits import check_size
     from fabula.train.life import prepare_training, start_run
+    from fabula.train.threads import use_threads
+
+    use_threads(threads)
 
     start = None
     if init_from is not None:
@@ -135,7 +140,15 @@ def _start(
         _carry_out(training, out, start_run, display)
 
 
-def _resume(recipe: "Recipe | None", data: Path, out: Path, seed: int | None, dry_run: bool, strict: bool) -> None:
+def _resume(
+    recipe: "Recipe | None",
+    data: Path,
+    out: Path,
+    seed: int | None,
+    threads: int | None,
+    dry_run: bool,
+    strict: bool,
+) -> None:
     """Go on with the run in `out`; `recipe` is the one that was named, if one was."""
     from fabula.errors import InputError
     from fabula.record.reader import read_run
@@ -144,6 +157,7 @@ def _resume(recipe: "Recipe | None", data: Path, out: Path, seed: int | None, dr
     info = read_run(out).info
     from fabula.cli.display import Display
     from fabula.train.life import check_origin, prepare_training, resume_run, stored_recipe
+    from fabula.train.threads import use_threads
 
     stored = stored_recipe(out)
     if recipe is not None and stored.name != recipe.name:
@@ -154,6 +168,7 @@ def _resume(recipe: "Recipe | None", data: Path, out: Path, seed: int | None, dr
         print(f"{out} is finished already", file=sys.stderr)
         _print_outcome(out)
         return
+    use_threads(threads, info.get("threads"))
     with Display() as display:
         display.preparing(stored)
         training = prepare_training(stored, prepared, info["seed"], display)

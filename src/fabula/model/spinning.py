@@ -18,15 +18,15 @@ import sys
 SETTINGS = {"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "20000", "KMP_BLOCKTIME": "1"}
 
 
-def bound_spinning() -> str:
-    """Set how long threads spin, unless the user did or torch is loaded already. Returns what holds, in words."""
+def bound_spinning() -> tuple[str, str]:
+    """Set how long threads spin, unless the user did or torch is loaded already. Returns what holds, and why."""
     given = [name for name, ours in SETTINGS.items() if os.environ.get(name, ours) != ours]
     if given:
-        return f"as {' and '.join(given)} says"
+        return "as set", f"{' and '.join(given)} says so"
     if "torch" in sys.modules and not SETTINGS.items() <= os.environ.items():
-        return "as torch's OpenMP does by itself: torch was loaded before fabula"
+        return "as torch has it", "torch was loaded before fabula"
     os.environ |= SETTINGS
-    return "idle threads look for new work for about a millisecond, then sleep"
+    return "short", "a thread without work sleeps after about a millisecond, so that other programs get their turn"
 
 
-HOW = bound_spinning()
+WAITING = bound_spinning()

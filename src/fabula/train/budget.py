@@ -55,3 +55,31 @@ def planned_end(recipe: Recipe, spent: Spent, seconds: float) -> int | None:
     a_step = spent.step + spent.evaluation / recipe.evaluation.every
     steps = max(earliest, spent.steps + int((left - spent.last_evaluation) / a_step))
     return None if steps == recipe.steps else steps
+
+
+class Clock:
+    """Looks at the time while a run is made, and says with how many steps it will be over in time."""
+
+    def __init__(self, seconds: float, first_evaluation: float) -> None:
+        self.seconds, self.last_evaluation = seconds, first_evaluation
+        self._looks = 0
+        self._step, self._training = 0, 0.0
+        """Where the last look was."""
+
+    def planned_end(self, recipe: Recipe, step: int, training: float, evaluation: float) -> int | None:
+        """The number of steps to make in all where that changes: after update `step`, when `training` and `evaluation`
+        seconds have gone."""
+        total = training + evaluation
+        looks = int(total / self.seconds * LOOKS)
+        if looks <= self._looks or step >= recipe.steps:
+            return None
+        num_evaluations = step // recipe.evaluation.every
+        spent = Spent(
+            steps=step,
+            total=total,
+            step=(training - self._training) / (step - self._step),
+            evaluation=(evaluation - self.last_evaluation) / num_evaluations if num_evaluations else 0.0,
+            last_evaluation=self.last_evaluation,
+        )
+        self._looks, self._step, self._training = looks, step, training
+        return planned_end(recipe, spent, self.seconds)

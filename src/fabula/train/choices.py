@@ -10,7 +10,6 @@ from fabula.errors import InputError
 from fabula.model.fused import find_fused
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
-from fabula.record.plural import plural
 from fabula.train.choice import Choice
 
 COMPILE_FROM_FLOP = 5e12
@@ -23,7 +22,7 @@ def choose_device() -> Choice:
         return Choice("cuda", f"{torch.cuda.get_device_name()} is available")
     if torch.backends.mps.is_available():
         return Choice("mps", "Apple's GPU is available, CUDA is not")
-    return Choice("cpu", f"no CUDA or MPS device; {plural(torch.get_num_threads(), 'thread')}")
+    return Choice("cpu", "no CUDA or MPS device")
 
 
 def choose_precision(wanted: str, device: str) -> Choice:

@@ -1,5 +1,6 @@
 """A model made ready to train on this machine: device, precision, compilation, optimizer."""
 
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from torch import Tensor
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialize
 from fabula.model.loss import token_losses
+from fabula.model.spinning import WAITING
 from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
 from fabula.score.held_out import TokenLosses
@@ -22,9 +24,11 @@ from fabula.train.memory import keep_freed_memory
 from fabula.train.neighbours import Neighbours
 from fabula.train.optimizer import make_optimizer
 from fabula.train.step import LossSum, StepResult, train_step
+from fabula.train.threads import chosen_threads
 
 INITIALIZATION_STREAM = 0x696E6974  # "init": keeps these numbers apart from the order's and the completions'
-PROBE_STEPS = 3
+PROBE_STEPS, PROBE_SECONDS = (3, 10), 3.0
+"""At least so many steps and at most so many, until so much time has gone."""
 
 
 def initialization_seed(seed: int) -> int:
@@ -49,7 +53,7 @@ class Engine:
     neighbours: Neighbours = field(default_factory=Neighbours)
     compile_seconds: float = 0.0
     step_seconds: float = field(default=float("nan"))
-    """Seconds of one step as the probe measured them."""
+    """Seconds of one step, the median of those that the probe measured."""
 
     def step(self, source: BatchSource, step: int) -> StepResult:
         """Make update `step`, counted from 1."""
@@ -85,6 +89,8 @@ def build_engine(
     model.to(device=device, dtype=getattr(torch, recipe.compute.weights))
     choices = {
         "device": device_choice,
+        "threads": chosen_threads(),
+        "waiting": Choice(*WAITING),
         "precision": precision,
         "compile": compiling,
         "fused": choose_fused(device_choice.value, precision.value),
@@ -135,8 +141,16 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
             notice("compiling failed; the training goes on without it, more slowly")
     engine.step(source, 1)
     engine.compile_seconds = time.perf_counter() - started
-    started = time.perf_counter()
-    for step in range(1, PROBE_STEPS + 1):
-        engine.step(source, step)
-    engine.step_seconds = (time.perf_counter() - started) / PROBE_STEPS
+    engine.step_seconds = statistics.median(probe(engine, source))
     engine.reset()
+
+
+def probe(engine: Engine, source: BatchSource) -> list[float]:
+    """Seconds of each of a few steps."""
+    seconds: list[float] = []
+    least, most = PROBE_STEPS
+    while len(seconds) < least or (len(seconds) < most and sum(seconds) < PROBE_SECONDS):
+        started = time.perf_counter()
+        engine.step(source, len(seconds) + 1)
+        seconds.append(time.perf_counter() - started)
+    return seconds

@@ -26,7 +26,7 @@ from fabula.text.prepared import PreparedData
 from fabula.train import state
 from fabula.train.engine import build_engine, warm_up
 from fabula.train.fits import check_memory, check_size
-from fabula.train.loop import Progress, StartingPoint, Training
+from fabula.train.loop import Progress, StartingPoint, Training, layout_information
 from fabula.train.observer import Observer
 from fabula.train.plan import check_fit, estimate, recipe_for_minutes
 from fabula.train.waiting import waited_seconds
@@ -71,7 +71,8 @@ def prepare_training(
         check_size(recipe)
         engine.recipe = recipe
     observer.planned(recipe, engine.choices, estimate(recipe, rulers, engine.step_seconds))
-    return Training(recipe, data, seed, engine, source, rulers, observer, start=start)
+    seconds = None if minutes is None else minutes * 60
+    return Training(recipe, data, seed, engine, source, rulers, observer, start=start, seconds=seconds)
 
 
 def run_information(training: Training) -> dict[str, Any]:
@@ -79,7 +80,6 @@ def run_information(training: Training) -> dict[str, Any]:
     recipe, data, engine = training.recipe, training.data, training.engine
     counts = count_parameters(recipe.model, recipe.vocabulary)
     assert counts.total == parameter_count(engine.model), "the closed form and the model disagree"
-    layout = training.source.statistics(recipe.steps)
     text_hashes, tokenizer_hash = _data_hashes(data)
     return {
         "format": 1,
@@ -99,13 +99,7 @@ def run_information(training: Training) -> dict[str, Any]:
             "end_of_text": recipe.batch.end_of_text,
         },
         "rulers": training.rulers.hashes,
-        "layout": {
-            "positions": layout.positions,
-            "padding_share": layout.padding_share,
-            "truncated_share": layout.story_tokens_cut_share,
-            "distinct_story_tokens": layout.distinct_story_tokens,
-            "epochs": layout.epochs,
-        },
+        "layout": layout_information(training.source, recipe.steps),
         "device": str(engine.device),
         "threads": torch.get_num_threads(),
         "versions": {

@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from fabula.recipe.schema import Recipe
+from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import checkpoint_steps, remove_old_checkpoints
+from fabula.record.files import write_text
 from fabula.record.plural import plural
 from fabula.record.writer import RunWriter
 from fabula.score.completions import complete_prompts
@@ -21,6 +23,7 @@ from fabula.score.rulers import Rulers
 from fabula.text.batches import BatchSource
 from fabula.text.prepared import PreparedData
 from fabula.train import state
+from fabula.train.budget import Clock
 from fabula.train.engine import Engine
 from fabula.train.observer import Observer
 
@@ -75,6 +78,8 @@ class Training:
     observer: Observer
     progress: Progress = field(default_factory=Progress)
     start: StartingPoint | None = None
+    seconds: float | None = None
+    """What the run may take, where that was said in place of a number of steps."""
     last_losses: list[float] = field(default_factory=list)
     """What the last evaluation measured."""
 
@@ -87,8 +92,11 @@ class Training:
         if self.progress.step == 0:
             writer.event(0, "started")
             self.evaluate(writer, full=True)
+        clock = None if self.seconds is None else Clock(self.seconds, self.progress.evaluation_seconds)
         while self.progress.step < self.recipe.steps:
             self.update(writer)
+            if clock is not None:
+                self.keep_time(clock, writer)
             step = self.progress.step
             last = step == self.recipe.steps
             if last or step % self.recipe.evaluation.every == 0:
@@ -142,6 +150,18 @@ class Training:
         self.observer.notice(f"step {step}: loss or gradient is not finite; no weight was changed")
         if progress.skipped_in_a_row >= MOST_SKIPPED:
             self.fail(writer, f"{MOST_SKIPPED} steps in a row were not finite")
+
+    def keep_time(self, clock: Clock, writer: RunWriter) -> None:
+        """Change the number of steps where the machine turned out faster or slower than planned."""
+        progress, before = self.progress, self.recipe.steps
+        steps = clock.planned_end(self.recipe, progress.step, progress.training_seconds, progress.evaluation_seconds)
+        if steps is None:
+            return
+        self.recipe = self.engine.recipe = self.recipe.with_values(steps=steps)
+        write_text(writer.folder / "recipe.toml", to_toml(self.recipe.as_tree()))
+        writer.set_info(steps=steps, layout=layout_information(self.source, steps))
+        writer.event(progress.step, "planned_anew", steps=steps, steps_before=before)
+        self.observer.planned_anew(steps)
 
     def check_end(self, writer: RunWriter) -> None:
         """Raise TrainingFailed where a run has made all its steps and ends in nothing: a loss that is not finite, or
@@ -238,3 +258,15 @@ class Training:
         }
         state.save(writer.folder, self.progress.step, engine.model, engine.optimizer, stored)
         remove_old_checkpoints(writer.folder, self.recipe.checkpoint.keep, also={self.progress.best_step})
+
+
+def layout_information(source: BatchSource, steps: int) -> dict[str, Any]:
+    """What run.json tells of the rows of so many steps."""
+    layout = source.statistics(steps)
+    return {
+        "positions": layout.positions,
+        "padding_share": layout.padding_share,
+        "truncated_share": layout.story_tokens_cut_share,
+        "distinct_story_tokens": layout.distinct_story_tokens,
+        "epochs": layout.epochs,
+    }

@@ -19,6 +19,9 @@ class Observer:
     def begun(self, step: int) -> None:
         """Training begins, or goes on, after `step` updates; from here on `stopping` is asked."""
 
+    def planned_anew(self, steps: int) -> None:
+        """The run will have `steps` steps, so that it is over when it was said to be."""
+
     def stepped(self, line: dict[str, Any]) -> None:
         """An update was made; `line` is its line of the record."""
 

@@ -1,5 +1,6 @@
 """What a training will cost, told before it starts."""
 
+import math
 from dataclasses import dataclass
 
 from fabula.errors import InputError
@@ -48,23 +49,30 @@ def recipe_for_minutes(
     Raises InputError when not even one step does.
     """
 
-    def seconds(steps: int) -> float:
-        return estimate(with_steps(recipe, steps, keep), rulers, step_seconds).total
+    def cost(steps: int) -> Estimate:
+        return estimate(with_steps(recipe, steps, keep), rulers, step_seconds)
 
     steps, too_many = 0, int(minutes * 60 / step_seconds) + 1
     while too_many - steps > 1:
         middle = (steps + too_many) // 2
-        if seconds(middle) <= minutes * 60:
+        if cost(middle).total <= minutes * 60:
             steps = middle
         else:
             too_many = middle
     if steps < 1:
-        needed = seconds(1) / 60
+        needed = cost(1)
         raise InputError(
-            f"{minutes:g} minutes are too few: one step with its evaluations takes about {needed:.2g}; "
-            "give more --minutes"
+            f"{minutes:g} min is too short: one step takes about {needed.training:.2g} s here, and the evaluations "
+            f"before and after it about {needed.evaluation:.2g} s; give at least --minutes {enough_minutes(needed):g}"
         )
     return with_steps(recipe, steps, keep)
+
+
+def enough_minutes(one_step: Estimate) -> float:
+    """Minutes in which as much time goes into training as into evaluation, to two digits."""
+    minutes = 2 * one_step.total / 60
+    digits = 1 - math.floor(math.log10(minutes))
+    return math.ceil(minutes * 10**digits) / 10**digits
 
 
 def check_fit(recipe: Recipe, data: PreparedData) -> None:

@@ -30,8 +30,10 @@ def processors_of_quota() -> float | None:
         return None
 
 
-def choose_threads(wanted: int | None) -> Choice:
-    """The number of threads: `wanted`, or what OMP_NUM_THREADS says, or one for each core that this process may use.
+def choose_threads(wanted: int | None = None, earlier: int | None = None) -> Choice:
+    """The number of threads: `wanted`, or what OMP_NUM_THREADS says, or one for each core that this process may use, of
+    which a run that goes on takes no more than `earlier`, the number that it began with: sums of another number of
+    threads end in other digits.
 
     Cores that are busy with something else count as well: beside one busy process two threads on two cores trained
     `modern-portable` at 0.50 of their speed alone, one thread at 0.48; and a neighbour may leave. Raises InputError for
@@ -46,11 +48,23 @@ def choose_threads(wanted: int | None) -> Choice:
     cores, quota = torch.get_num_threads(), processors_of_quota()
     if quota is not None and math.ceil(quota) < cores:
         return Choice(str(math.ceil(quota)), f"this container may use {quota:.2g} of {cores} cores")
+    if earlier is not None and earlier < cores:
+        return Choice(str(earlier), "as many as the run began with")
     return Choice(str(cores), f"{plural(cores, 'core')} here; --threads N takes another number")
 
 
-def use_threads(wanted: int | None = None) -> Choice:
+_chosen: list[Choice] = []
+"""What `use_threads` chose last, in this process."""
+
+
+def use_threads(wanted: int | None = None, earlier: int | None = None) -> None:
     """Choose the number of threads, and let torch use it from now on."""
-    choice = choose_threads(wanted)
-    torch.set_num_threads(int(choice.value))
-    return choice
+    _chosen[:] = [choose_threads(wanted, earlier)]
+    torch.set_num_threads(int(_chosen[0].value))
+
+
+def chosen_threads() -> Choice:
+    """The number of threads that torch uses now, and why."""
+    now = str(torch.get_num_threads())
+    known = [choice for choice in _chosen if choice.value == now]
+    return known[0] if known else Choice(now, "as torch was told before")
