@@ -65,6 +65,23 @@ def test_an_evaluation_and_its_completion_take_a_line_each_however_long(display:
     assert lines[2] == "step 5  validation 2.2500, training 2.0000"
 
 
+def test_an_evaluation_that_takes_long_is_followed(display: Display, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one at once, for the run has shown nothing yet; without a terminal in lines."""
+    clock = iter([0.0, 4.0, 11.0, 20.0, 21.0, 32.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    display.planned(tiny(), CHOICES, Estimate(1.0, 0.0))
+    display.begun(0)
+    for done in (100, 200, 1300):
+        display.evaluating(done, 12_000)
+    display.evaluated({"step": 0, "full": True, "val_loss_subset": 2.25, "val_loss": 2.5, "train_loss": 2.0})
+    for done in (10, 20, 30):
+        display.evaluating(done, 40)
+    told = [each for each in shown(display).splitlines() if each.startswith("evaluating")]
+    assert told == [
+        "evaluating: 100 of 12,000 stories", "evaluating: 1,300 of 12,000 stories", "evaluating: 30 of 40 stories",
+    ]  # fmt: skip
+
+
 def test_what_would_steer_a_terminal_is_not_printed() -> None:
     assert printable("a\tb\r\nc\x1b[2J\x07é漢\x9b") == "a b  c\ufffd[2J\ufffdé漢\ufffd"
 

@@ -5,10 +5,10 @@ Only names on disk are looked at, so that the first line comes before a library 
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from fabula.cli.terminal import tell
 from fabula.errors import InputError
 
 MANIFEST = "manifest.json"
@@ -96,6 +96,14 @@ def new_run_folder(recipe: str) -> Chosen:
     return Chosen(str(RUNS / f"{name}-{number}"), "a new folder")
 
 
+def ladder_folder(ladder: str, given: Path | None) -> Chosen:
+    """runs/ladder-NAME: always the same, so that the same call goes on with what is there."""
+    if given is not None:
+        return Chosen(str(given))
+    place = RUNS / f"ladder-{ladder}"
+    return Chosen(str(place), "goes on with what is there" if place.exists() else "a new folder")
+
+
 def data_of(run: Path) -> Path | None:
     """The prepared folder that a run was made with, where it still stands at its place."""
     try:
@@ -112,7 +120,7 @@ def announce(what: str, recipe: str | None, data: Path, out: Path | None) -> Non
         return
     if out is not None and not is_free(out):
         return
-    print(f"fabula: {what}{LOADING}", file=sys.stderr, flush=True)
+    tell(f"fabula: {what}{LOADING}", stderr=True)
 
 
 def is_free(folder: Path) -> bool:

@@ -19,10 +19,18 @@ def ladder(
     name: Annotated[
         str, typer.Argument(metavar="seeds|FILE", help="A built-in ladder, or a .toml file (docs/ladders.md).")
     ],
-    data: Annotated[Path, typer.Option(help="A prepared folder (`fabula prepare`).")],
-    out: Annotated[Path, typer.Option(help="The ladder's folder: runs, report.html, report.md.")],
-    tiers: Annotated[str | None, typer.Option(help="Only these tiers, separated by commas.")] = None,
-    phases: Annotated[str | None, typer.Option(help="Only these phases, separated by commas.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The stories, as `fabula prepare` wrote them. Without it: the only prepared folder here."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder for the runs, report.html and report.md. Without it: runs/ladder-NAME."),
+    ] = None,
+    tiers: Annotated[str | None, typer.Option(help="Only these tiers (model sizes), separated by commas.")] = None,
+    phases: Annotated[
+        str | None, typer.Option(help="Only these phases (changes to the recipe), separated by commas.")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds 0 to N - 1 for every recipe.")] = None,
     scale: Annotated[
         float | None, typer.Option(help="Train for this share of each tier's steps, warmup scaled too.")
@@ -39,12 +47,17 @@ def ladder(
 
     What is there is kept: an interrupted run is continued, a finished one is not repeated.
     """
+    from fabula.cli.defaults import announce, choose_data, ladder_folder
     from fabula.cli.typed import typed
     from fabula.errors import InputError
-    from fabula.ladder.folder import describe, with_earlier
     from fabula.recipe.ladder import load_ladder, plan_runs
 
     plan = load_ladder(name)
+    stories, place = choose_data(data), ladder_folder(plan.name, out)
+    data, out = Path(stories.value), Path(place.value)
+    announce(
+        f"ladder {plan.name} on {stories}, {'nothing is written' if dry_run else f'into {place}'}", None, data, None
+    )
     num_seeds = plan.seeds if seeds is None else seeds
     share = plan.scale if scale is None else scale
     if not 0 < share < math.inf:
@@ -52,12 +65,13 @@ def ladder(
     chosen_tiers = _chosen(tiers, list(plan.tiers), "tier")
     chosen_phases = _chosen(phases, [cell.name for cell in plan.cells], "phase")
     planned = plan_runs(plan, chosen_tiers, chosen_phases, num_seeds, share)
-    from fabula.train.threads import use_threads  # the first to load torch: what names alone can tell has been told
+    from fabula.ladder.folder import describe, with_earlier  # loads torch: what can be wrong before it is told before
+    from fabula.train.threads import use_threads
 
     use_threads(threads)
     if dry_run:
         with_earlier(out, describe(plan, planned, num_seeds, share, typed(), workers), plan)
-        _dry_run(plan, planned, data, out)
+        _dry_run(plan, planned, data, out, workers)
         print(f"next: {typed(without='--dry-run')}")
         return
     page = out / "report.html"
@@ -106,8 +120,9 @@ def run_ladder(
     description = with_earlier(out, describe(plan, planned, num_seeds, scale, command, workers), plan)
     bracketed = any(phase.bracket for phase in plan.phases)
     missing = [] if bracketed else _missing(planned, data, out)
-    open_folder(out, description)
     with Display() as display:
+        _check_memory(planned, data, workers, display)
+        open_folder(out, description)
         _lint(planned, display)
         if bracketed:
             there = [tier for tier in plan.tiers if Path(tier).stem in description["tiers"]]
@@ -152,6 +167,17 @@ def _lint(planned: "Sequence[PlannedRun]", display: "Display") -> None:
                 display.notice(f"{name}: {finding.severity}: {finding.sentence} [{finding.kind}]")
 
 
+def _check_memory(planned: "Sequence[PlannedRun]", data: Path, workers: int, display: "Display") -> None:
+    """Raise InputError for a recipe that does not fit into memory, `workers` of them side by side."""
+    from fabula.text.prepared import open_prepared
+    from fabula.train.fits import check_memory
+
+    recipes = {run.recipe.name: run.recipe for run in planned}.values()
+    words = {recipe.tokenizer: open_prepared(data, recipe.tokenizer).tokenizer.vocabulary for recipe in recipes}
+    known = (each.with_values(**{"model.vocabulary": each.vocabulary or words[each.tokenizer]}) for each in recipes)
+    check_memory(known, display.notice, workers=workers)
+
+
 def _missing(planned: "Sequence[PlannedRun]", data: Path, out: Path) -> "list[PlannedRun]":
     """The runs that have no end in `out` yet. Raises InputError when one does not fit its plan or the data."""
     from fabula.ladder.folder import how_it_ended
@@ -183,7 +209,7 @@ def _chosen(wanted: str | None, known: list[str], what: str) -> list[str]:
     return [name for name in known if name in names]
 
 
-def _dry_run(plan: "Ladder", planned: "Sequence[PlannedRun]", data: Path, out: Path) -> None:
+def _dry_run(plan: "Ladder", planned: "Sequence[PlannedRun]", data: Path, out: Path, workers: int) -> None:
     from itertools import groupby
 
     from fabula.cli.curves import sparkline
@@ -198,6 +224,7 @@ def _dry_run(plan: "Ladder", planned: "Sequence[PlannedRun]", data: Path, out: P
     if told := _told(missing, planned):
         print(told)
     with Display() as display:
+        _check_memory(planned, data, workers, display)
         _lint(planned, display)
         costs = probe_phases(missing, data, display)
     for tier, phases in groupby(costs, key=lambda cost: cost.run.tier):

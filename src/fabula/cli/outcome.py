@@ -33,9 +33,7 @@ def outcome(run_folder: Path) -> list[str]:
         return [*said, f"The model is {worse}. `fabula diagnose {run_folder}` says what may be wrong."]
     floor = (run.info.get("data") or {}).get("entropy_floor")
     if floor is not None:
-        said.append(
-            f"No model can get below {floor:.2f} on these stories: the grammar that tells them draws so freely."
-        )
+        said.append(f"The lowest loss that a model can reach on these stories is {floor:.2f}.")
     said += _against_others(run, recipe, last)
     wrong = [each.kind for each in diagnose(run).findings if each.severity in ("warning", "failure")]
     if wrong:

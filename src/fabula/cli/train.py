@@ -181,6 +181,7 @@ def _resume(
 
 def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path], str]", display: "Display") -> None:
     """Train to the end and say what came out, or how it ended and what to do."""
+    from fabula.cli.terminal import tell
     from fabula.train.loop import TrainingFailed
 
     try:
@@ -189,7 +190,7 @@ def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path],
         status = "interrupted"
     except TrainingFailed as error:
         display.close()
-        print(f"fabula: the training failed: {error}", file=sys.stderr)
+        tell(f"fabula: the training failed: {error}", stderr=True)
         raise typer.Exit(1) from None
     display.close()
     if status == "interrupted":
@@ -201,9 +202,10 @@ def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path],
 
 def _print_outcome(out: Path) -> None:
     from fabula.cli.outcome import outcome
+    from fabula.cli.terminal import tell
 
     for sentence in outcome(out):
-        print(sentence)
+        tell(sentence)
     quoted = shlex.quote(str(out))
     print(f"next: fabula generate {quoted} --prompt 'Once upon a time', or fabula report {quoted} --out report.html")
 

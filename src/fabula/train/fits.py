@@ -6,7 +6,7 @@ from typing import NamedTuple
 from fabula.errors import InputError
 from fabula.recipe.schema import GPT2_VOCABULARY, Recipe
 from fabula.train.choices import choose_device, choose_precision
-from fabula.train.footprint import Footprint, footprint
+from fabula.train.footprint import footprint
 from fabula.train.free import free_gpu_memory, free_memory
 
 MOST_STEPS = 10_000_000
@@ -77,27 +77,23 @@ def too_large(
 ) -> TooLarge | None:
     """Whether `recipe` needs more than there is, and the largest that fits; None where it fits."""
 
-    def needs(tried: Recipe) -> Footprint:
-        return footprint(tried, product_bytes)
-
-    def over(tried: Recipe, surely: bool) -> tuple[float, int] | None:
-        """Bytes needed and free, of the memory that is too small."""
-        each = needs(tried)
+    def over(tried: Recipe, surely: bool) -> tuple[int, int, str] | None:
+        """Bytes needed and free, of the memory that is too small, and which one that is."""
+        each = footprint(tried, product_bytes)
         numbers = each.least if surely else each.likely
-        places = [(numbers, room.gpu), (each.batches, room.processor)] if room.gpu is not None else []
-        places = places or [(numbers + each.batches, room.processor)]
-        for needed, free in places:
+        if room.gpu is None:
+            places = [(numbers + each.batches, room.processor, "")]
+        else:
+            places = [(numbers, room.gpu, "of GPU memory "), (each.batches, room.processor, "")]
+        for needed, free, where in places:
             if free is not None and needed * workers > free:
-                return needed * workers, free
+                return needed * workers, free, where
         return None
 
-    if over(recipe, surely=False) is None:
-        return None
-    surely = over(recipe, surely=True) is not None
     found = over(recipe, surely=False)
-    assert found is not None
-    needed, free = found
-    where = "of GPU memory " if room.gpu is not None and free == room.gpu else ""
+    if found is None:
+        return None
+    (needed, free, where), surely = found, over(recipe, surely=True) is not None
     side_by_side = f", {workers} side by side" if workers > 1 else ""
 
     def fits(tried: Recipe) -> bool:
