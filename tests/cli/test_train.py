@@ -280,7 +280,7 @@ def test_minutes_fix_the_steps_in_the_recipe(fabula: Fabula, monkeypatch: pytest
     code, out, _ = fabula(*TRAIN, "--minutes", "10", "--dry-run")
     steps = int(re.search(r"^([\d,]+) steps", out, re.MULTILINE).group(1).replace(",", ""))  # type: ignore[union-attr]
     assert code == 0 and 12 < steps < 600
-    assert "minutes are too few" in refused(fabula, *TRAIN, "--minutes", "0.1")
+    assert "0.1 min is too short" in refused(fabula, *TRAIN, "--minutes", "0.1")
 
 
 def test_a_ladder_from_its_plan_to_its_report(fabula: Fabula, monkeypatch: pytest.MonkeyPatch) -> None:
