@@ -36,15 +36,13 @@ class Neighbours:
         now = time.perf_counter()
         if self._waited is None or now - self._looked < LOOK_SECONDS:
             return
-        waited = all_waited_seconds()
-        if waited is None:  # a thread ended while it was read
-            return
+        waited = all_waited_seconds() or 0.0
         share = (waited - self._waited) / (now - self._looked)
         self._looked, self._waited = now, waited
         if share > CROWDED and not self.crowded:
             self.crowded = True
             self._hold_pools()
-        elif share < FREE and self.crowded:
+        elif 0 <= share < FREE and self.crowded:  # below 0: a thread has ended, and took its waiting with it
             self.leave()
 
     def leave(self) -> None:

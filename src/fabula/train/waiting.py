@@ -17,10 +17,15 @@ def waited_seconds() -> float | None:
 
 
 def all_waited_seconds() -> float | None:
-    """Seconds that all threads of this process together were ready and waited; None where the system does not say, or
-    a thread ended meanwhile."""
+    """Seconds that the threads of this process, those that live, were ready and waited; None where the system does not
+    say."""
+    total = 0
     try:
-        tasks = os.listdir(TASKS)
-        return sum(int((TASKS / each / "schedstat").read_text(encoding="ascii").split()[1]) for each in tasks) / 1e9
+        for task in os.listdir(TASKS):
+            try:
+                total += int((TASKS / task / "schedstat").read_text(encoding="ascii").split()[1])
+            except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+                continue
     except (OSError, IndexError, ValueError):
         return None
+    return total / 1e9
