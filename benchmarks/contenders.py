@@ -3,11 +3,12 @@
 python benchmarks/contenders.py KIND RECIPE --data DIR --threads N
 
 reads lines of JSON {"steps": N} and answers each with {"seconds": ..., "loss": ...}; its first line says that it is
-ready and how long that took. Kinds: `fabula`; `transformers float32` and `transformers bfloat16` (autocast, as its
-Trainer does); `plain loop` (plain_loop.py: bfloat16 autocast, compiled). All but fabula train the recipe's layers,
-width, heads, context and vocabulary in GPT-2's form, with its batch, on the same stories. `roof` trains nothing: it
-takes the time of a step's head and of its layers' products, see roof.py. The clock stands still while the main thread
-waits for a processor that others use; how long it did is told.
+ready and how long that took. Kinds: `fabula`; `fabula as torch waits` (nothing is done about neighbours, see
+neighbours.py); `transformers float32` and `transformers bfloat16` (autocast, as its Trainer does); `plain loop`
+(plain_loop.py: bfloat16 autocast, compiled). All but fabula train the recipe's layers, width, heads, context and
+vocabulary in GPT-2's form, with its batch, on the same stories. `roof` trains nothing: it takes the time of a step's
+head and of its layers' products, see roof.py. The clock stands still while the main thread waits for a processor that
+others use; how long it did is told.
 """
 
 import argparse
@@ -31,7 +32,8 @@ from fabula.text.prepared import open_prepared
 from fabula.train.engine import build_engine
 from fabula.train.waiting import waited_seconds
 
-KINDS = ("fabula", "plain loop", "transformers bfloat16", "transformers float32", "roof")
+AS_TORCH_WAITS = "fabula as torch waits"
+KINDS = ("fabula", AS_TORCH_WAITS, "plain loop", "transformers bfloat16", "transformers float32", "roof")
 FILLED_UP_TO = 64
 WARM_UP = 2
 Step = Callable[[int], float]
@@ -61,9 +63,11 @@ def compiles(recipe: Recipe) -> bool:
     return recipe.compute.compile != "off"
 
 
-def fabula_step(recipe: Recipe, data: Path) -> Step:
+def fabula_step(recipe: Recipe, data: Path, makes_room: bool) -> Step:
     source, vocabulary = source_of(recipe, data)
     engine = build_engine(recipe.with_values(**{"compute.compile": "on" if compiles(recipe) else "off"}), vocabulary, 0)
+    if not makes_room:
+        engine.neighbours.look = lambda: None  # type: ignore[method-assign]
     return lambda step: engine.step(source, step).loss
 
 
@@ -112,8 +116,8 @@ def _loop(source: BatchSource, model: nn.Module, loss_of: Callable[..., Tensor],
 
 
 def step_of(kind: str, recipe: Recipe, data: Path) -> Step:
-    if kind == "fabula":
-        return fabula_step(recipe, data)
+    if kind in ("fabula", AS_TORCH_WAITS):
+        return fabula_step(recipe, data, kind == "fabula")
     if kind == "plain loop":
         return plain_step(recipe, data)
     return transformers_step(recipe, data, getattr(torch, kind.split()[1]))

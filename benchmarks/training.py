@@ -9,6 +9,7 @@ its turns with them.
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -20,10 +21,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from contenders import recipe_of
+from contenders import AS_TORCH_WAITS, recipe_of
 from results import write
 from roof import matrix_rate
 
+from fabula.model.spinning import SETTINGS
 from fabula.text.parallel import num_cores
 from fabula.text.prepared import open_prepared
 
@@ -40,6 +42,8 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """(kind of contenders.py, recipe or recipe@tokenizer)."""
 TURN_SECONDS = 3.0
+WAITING = {"fabula": SETTINGS, AS_TORCH_WAITS: {"GOMP_SPINCOUNT": "300000"}}
+"""Environment that says how threads wait, read when torch is loaded; 300,000 is libgomp's own number."""
 
 
 class Contender:
@@ -50,7 +54,7 @@ class Contender:
         script = Path(__file__).with_name("contenders.py")
         self.process = subprocess.Popen(
             [sys.executable, str(script), kind, recipe, "--data", str(data), "--threads", str(threads)],
-            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | WAITING.get(kind, {}),
         )  # fmt: skip
         ready = self._answer()
         self.positions, self.start_seconds = ready["positions"], ready["start_seconds"]
@@ -67,11 +71,17 @@ class Contender:
             raise SystemExit(f"{self.kind} of {self.recipe} ended with {self.process.wait()}")
         return dict(json.loads(line))
 
-    def turn(self) -> None:
+    def begin(self, steps: int) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"steps": self.steps}) + "\n")
+        self.process.stdin.write(json.dumps({"steps": steps}) + "\n")
         self.process.stdin.flush()
+
+    def end(self) -> None:
         self.turns.append(self._answer())
+
+    def turn(self) -> None:
+        self.begin(self.steps)
+        self.end()
 
     @property
     def step_seconds(self) -> list[float]:

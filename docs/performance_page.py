@@ -299,6 +299,30 @@ def _loss_rows(record: Record | None) -> list[tuple[str, str, str, str]]:
     ]  # fmt: skip
 
 
+PLACES = ("beside one", "beside two", "beside a training")
+IDLE = "alone, now over before"
+
+
+def neighbours() -> str:
+    record = _benchmark("neighbours")
+    if record is None:
+        return MISSING
+    lines = [
+        f"{_threads(record['threads'])} on {record['cores']} cores ({record['capability']}), {record['turns']} turns, "
+        f"torch {record['versions']['torch']}. In brackets: the share of what the training makes alone.",
+        "",
+        "| | | alone | beside one busy process | beside two | two trainings together |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for each in record["recipes"]:
+        for side in ("before", "now"):
+            rates = each[side]
+            cells = [f"{rates[place]['median']:,.0f} ({rates['of alone'][place]:.2f})" for place in PLACES]
+            lines.append(f"| `{each['recipe']}` | {side} | {rates['alone']['median']:,.0f} | {' | '.join(cells)} |")
+    ratios = ", ".join(f"`{each['recipe']}` {_range(each[IDLE])}" for each in record["recipes"])
+    return "\n".join([*lines, "", f"Alone, now over before, turn by turn: {ratios}."])
+
+
 def targets() -> str:
     lines = ["| | aimed at | better | reached |", "|---|---:|---:|---|"]
     rows = [*_speed_rows(_benchmark("training")), *_loss_rows(_benchmark("loss"))]
@@ -307,6 +331,7 @@ def targets() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "targets": targets, "training": training, "roof": roof, "loss": loss, "ingredients": ingredients, "start": start,
+    "neighbours": neighbours,
 }  # fmt: skip
 
 
