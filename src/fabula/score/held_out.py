@@ -53,6 +53,11 @@ class Score:
         return self.nats / math.log(2) / self.text_bytes
 
 
+def rows_of_batch(context: int) -> int:
+    """Rows that are scored at once."""
+    return max(1, POSITIONS_PER_BATCH // context)
+
+
 def score(
     token_losses: TokenLosses,
     ruler: Ruler,
@@ -65,7 +70,7 @@ def score(
 
     Batches all have one shape (short ones are filled with masked rows), so that a compiled model is compiled once.
     """
-    rows = max(1, POSITIONS_PER_BATCH // ruler.context)
+    rows = rows_of_batch(ruler.context)
     losses, num_done = [], 0
     for batch in ruler.batches(rows, eot):
         missing = rows - len(batch.inputs_BT)

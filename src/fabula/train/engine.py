@@ -15,7 +15,8 @@ from fabula.model.loss import token_losses
 from fabula.model.spinning import WAITING
 from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
-from fabula.score.held_out import TokenLosses
+from fabula.score.held_out import TokenLosses, rows_of_batch
+from fabula.score.rulers import COMMON_CONTEXT
 from fabula.text.batches import BatchSource
 from fabula.train.choice import Choice
 from fabula.train.choices import choose_compile, choose_device, choose_fused, choose_precision
@@ -140,9 +141,21 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
             engine.choices.pop("compiled", None)
             notice("compiling failed; the training goes on without it, more slowly")
     engine.step(source, 1)
+    _compile_scoring(engine)
     engine.compile_seconds = time.perf_counter() - started
     engine.step_seconds = statistics.median(probe(engine, source))
     engine.reset()
+
+
+def _compile_scoring(engine: Engine) -> None:
+    """Score rows that do not matter, in each shape that evaluations have: compiling is no part of their time."""
+    if engine.choices["compile"].value != "on":
+        return
+    context = engine.recipe.model.context
+    for each in {context, min(context, COMMON_CONTEXT)}:
+        tokens_BT = torch.zeros(rows_of_batch(each), each, dtype=torch.int64, device=engine.device)
+        with torch.no_grad():
+            engine.token_losses(tokens_BT, tokens_BT)
 
 
 def probe(engine: Engine, source: BatchSource) -> list[float]:
