@@ -60,8 +60,9 @@ def planned_end(recipe: Recipe, spent: Spent, seconds: float) -> int | None:
 class Clock:
     """Looks at the time while a run is made, and says with how many steps it will be over in time."""
 
-    def __init__(self, seconds: float, first_evaluation: float) -> None:
-        self.seconds, self.last_evaluation = seconds, first_evaluation
+    def __init__(self, seconds: float, first_evaluation: float, share: float) -> None:
+        """`first_evaluation`: seconds of the full one at step 0, of which one on the way is the `share`."""
+        self.seconds, self.last_evaluation, self.share = seconds, first_evaluation, share
         self._looks = 0
         self._step, self._training = 0, 0.0
         """Where the last look was."""
@@ -78,7 +79,9 @@ class Clock:
             steps=step,
             total=total,
             step=(training - self._training) / (step - self._step),
-            evaluation=(evaluation - self.last_evaluation) / num_evaluations if num_evaluations else 0.0,
+            evaluation=(evaluation - self.last_evaluation) / num_evaluations
+            if num_evaluations
+            else self.share * self.last_evaluation,
             last_evaluation=self.last_evaluation,
         )
         self._looks, self._step, self._training = looks, step, training

@@ -26,6 +26,7 @@ from fabula.train import state
 from fabula.train.budget import Clock
 from fabula.train.engine import Engine
 from fabula.train.observer import Observer
+from fabula.train.plan import positions_scored
 
 FINAL_SAMPLE_TOKENS = 120
 MOST_SKIPPED = 20
@@ -92,7 +93,10 @@ class Training:
         if self.progress.step == 0:
             writer.event(0, "started")
             self.evaluate(writer, full=True)
-        clock = None if self.seconds is None else Clock(self.seconds, self.progress.evaluation_seconds)
+        clock = None
+        if self.seconds is not None:
+            part, full = positions_scored(self.rulers)
+            clock = Clock(self.seconds, self.progress.evaluation_seconds, part / full)
         while self.progress.step < self.recipe.steps:
             self.update(writer)
             if clock is not None:

@@ -25,13 +25,19 @@ class Estimate:
         return self.training + self.evaluation
 
 
-def evaluation_positions(recipe: Recipe, rulers: Rulers) -> int:
-    """Positions scored in a whole run: two full evaluations, and the subset and the training sample each time."""
-    full = rulers.stream.counts.num_targets + rulers.story.counts.num_stories * rulers.story.context
+def positions_scored(rulers: Rulers) -> tuple[int, int]:
+    """Positions of an evaluation on the way, and of a full one."""
+    part = rulers.stream_subset.counts.num_targets + rulers.train_sample.counts.num_targets
+    full = part + rulers.stream.counts.num_targets + rulers.story.counts.num_stories * rulers.story.context
     if rulers.stream_at_128.context != rulers.stream.context:
         full += rulers.stream.counts.num_targets + rulers.story.counts.num_stories * rulers.story_at_128.context
-    part = rulers.stream_subset.counts.num_targets + rulers.train_sample.counts.num_targets
-    return 2 * full + part * (2 + (recipe.steps - 1) // recipe.evaluation.every)
+    return part, full
+
+
+def evaluation_positions(recipe: Recipe, rulers: Rulers) -> int:
+    """Positions scored in a whole run: two full evaluations, and those on the way."""
+    part, full = positions_scored(rulers)
+    return 2 * full + part * ((recipe.steps - 1) // recipe.evaluation.every)
 
 
 def estimate(recipe: Recipe, rulers: Rulers, step_seconds: float) -> Estimate:
