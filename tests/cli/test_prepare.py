@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fabula import cli
+from fabula.recipe.presets import FIRST_RECIPE
 from fabula.text.grammar import stories as grammar_stories
 from fabula.text.prepare import default_folder
 
@@ -36,6 +37,15 @@ def test_a_text_without_separators(here: Path, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.endswith("--data lines --out runs/run-2\n")
     manifest = json.loads((here / "lines" / "manifest.json").read_text("utf-8"))
     assert (manifest["separated"], manifest["split_on"]) == ("one on each line", "line")
+
+
+def test_what_is_not_said_is_what_the_recommended_recipe_reads(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "short.txt").write_text("\n\n".join(STORIES), encoding="utf-8")
+    assert cli.run(["prepare", "short.txt"]) == 0
+    out, err = capsys.readouterr()
+    said = r"These stories hold only ([\d,]+) different tokens, so bpe:8192 has \1 of them"
+    assert re.search(said, " ".join(err.split()))
+    assert out.splitlines()[-1] == f"Next: fabula train {FIRST_RECIPE} --data data/short --out runs/first"
 
 
 def test_the_summary_is_whole_at_60_columns(capsys: pytest.CaptureFixture[str]) -> None:

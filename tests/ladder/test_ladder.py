@@ -10,13 +10,17 @@ import torch
 from tests.train.tiny import StopAfter, data_in, metrics, same_tensors, tensors, tiny, tiny_file, tiny_run
 
 from fabula.errors import InputError
+from fabula.findings.diagnose import diagnose
 from fabula.ladder.brackets import choose_rates, rates_of
 from fabula.ladder.estimate import probe_phases
 from fabula.ladder.execute import carry_out, carry_out_run
 from fabula.ladder.folder import describe, how_it_ended, open_folder, with_earlier
+from fabula.model.load import load_model
 from fabula.recipe.ladder import Ladder, Phase, PlannedRun, plan_runs
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import find_runs, read_run
+from fabula.text.prepare import prepare
+from fabula.text.prepared import open_prepared
 from fabula.train.loop import TrainingFailed
 from fabula.train.observer import Observer
 
@@ -123,6 +127,19 @@ def test_a_finished_run_of_another_recipe_or_other_stories_is_refused(grammar_fo
     (tmp_path / run.folder / "run.json").write_text(json.dumps(info))
     with pytest.raises(InputError, match="was made with other stories"):
         how_it_ended(run, tmp_path, data)
+
+
+def test_a_tokenizer_with_fewer_tokens_than_its_name_says_serves_a_run_and_a_ladder(tmp_path: Path) -> None:
+    prepare("builtin", tmp_path / "data", tokenizer="bpe:8192", limit=60)
+    data = open_prepared(tmp_path / "data", "bpe:8192")
+    held = data.tokenizer.vocabulary
+    assert held < 8192
+    run = planned(tokenizer="bpe:8192")
+    assert carry_out_run(run, tmp_path / "data", tmp_path, Observer()) == "finished"
+    assert how_it_ended(run, tmp_path, data) == "finished"  # the plan says 8,192, the run what the data has
+    model, recipe, _ = load_model(tmp_path / run.folder)
+    assert model.vocabulary == recipe.vocabulary == held
+    assert not [each.kind for each in diagnose(read_run(tmp_path / run.folder)).findings if "initial" in each.kind]
 
 
 def test_a_run_that_fails_stops_no_other(grammar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

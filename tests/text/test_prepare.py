@@ -14,6 +14,7 @@ from fabula.errors import InputError
 from fabula.text import plan
 from fabula.text import prepare as room
 from fabula.text.duplicates import hash64
+from fabula.text.passes import Silence
 from fabula.text.prepare import prepare
 from fabula.text.prepared import SPLITS, PreparedData, open_prepared, text_hash
 from fabula.text.tokenizers import ByteLevelTokenizer
@@ -34,6 +35,25 @@ def test_every_story_is_in_one_split_and_comes_back_as_it_was(tmp_path: Path) ->
     assert all(found.values())
     # Stories keep the order of the source within each split.
     assert [text for text in stories if text in set(found["train"])] == found["train"]
+
+
+def test_a_bpe_has_as_many_tokens_as_the_stories_hold_and_keeps_its_name(tmp_path: Path) -> None:
+    """A recipe asks for bpe:8192 by name: a short text must not need another recipe."""
+    said: list[str] = []
+
+    class Listener(Silence):
+        def notice(self, text: str) -> None:
+            said.append(text)
+
+    source = jsonl(tmp_path / "stories.jsonl", made_up(60))
+    large = opened(source, tmp_path / "large", tokenizer="bpe:8192", progress=Listener())
+    held = large.tokenizer.vocabulary
+    assert 257 < held < 8192 and large.tokenizer.eot == held - 1
+    assert (large.tokenization.name, large.tokenization.vocabulary) == ("bpe:8192", held)
+    assert said == [f"These stories hold only {held:,} different tokens, so bpe:8192 has {held:,} of them, not 8,192."]
+    just = opened(source, tmp_path / "just", tokenizer=f"bpe:{held}")
+    assert just.tokenizer.hash == large.tokenizer.hash
+    assert texts_of(large, "train") == texts_of(just, "train")
 
 
 def test_per_story_arrays_and_manifest_agree_with_the_texts(tmp_path: Path) -> None:

@@ -40,10 +40,7 @@ def choose_data(given: Path | None) -> Chosen:
         return Chosen(str(given))
     found = _prepared(Path("data")) or _prepared(Path())
     if not found:
-        raise InputError(
-            "no prepared stories in data/ or here; make some, for example with: fabula prepare grammar --tokenizer "
-            "bpe:2048 --limit 20000 --out data/stories"
-        )
+        raise InputError("no prepared stories in data/ or here; make some, for example with: fabula prepare builtin")
     if len(found) > 1:
         listed = ", ".join(map(str, found[:MOST_LISTED])) + (", ..." if len(found) > MOST_LISTED else "")
         raise InputError(f"there are several prepared folders ({listed}); say which one with --data")

@@ -10,6 +10,9 @@ import typer
 if TYPE_CHECKING:
     from fabula.text.prepare import Prepared
 
+DEFAULT_TOKENIZER = "bpe:8192"
+"""What the recommended recipe reads; made from the stories, without network."""
+
 
 def prepare(
     source: Annotated[
@@ -26,9 +29,10 @@ def prepare(
     tokenizer: Annotated[
         str,
         typer.Option(
-            help="gpt2, gpt2-compact (the part of it that these stories use), bpe:N (trained on them), or a file."
+            help="bpe:N (made from these stories, N tokens at most; the recommended recipe reads bpe:8192), gpt2, "
+            "gpt2-compact (the part of it that these stories use), or a file."
         ),
-    ] = "gpt2",
+    ] = DEFAULT_TOKENIZER,
     validation: Annotated[
         str | None, typer.Option(help="Where the validation stories come from: a source, or a fraction of the stories.")
     ] = None,
@@ -99,7 +103,8 @@ def _summary(made: "Prepared") -> list[str]:
     lines += ["Stories left out:", *left_out] if left_out else ["No story was left out."]
     if made.manifest.gpt2_lengths != "recorded":
         lines.append(
-            "Losses on these stories have no figure per GPT-2 token: GPT-2's vocabulary is not on this machine."
+            "Nothing is missing for training. Losses are given per token of this tokenizer only, not per GPT-2 token "
+            "as well: GPT-2's vocabulary is not on this machine."
         )
     return lines
 

@@ -90,7 +90,8 @@ def how_it_ended(planned: PlannedRun, out: Path, data: PreparedData) -> Literal[
     if not is_run(folder):
         return None
     run, stored = read_run(folder), stored_recipe(folder)
-    wanted = planned.recipe.with_values(**{"model.vocabulary": planned.recipe.vocabulary or stored.model.vocabulary})
+    vocabulary = planned.recipe.model.vocabulary or stored.model.vocabulary  # the data's, where the plan names none
+    wanted = planned.recipe.with_values(**{"model.vocabulary": vocabulary})
     if stored != wanted:
         raise InputError(f"{folder} was made with another recipe; choose another --out for the changed ladder")
     check_origin(folder, run.info, data, planned.seed)

@@ -220,7 +220,8 @@ class Checkpoints(Section):
 class Recipe(Section):
     name: str
     tokenizer: str = "gpt2"
-    """The tokenization of the data folder that this recipe trains on: gpt2, gpt2-compact, bpe:N, or a hash."""
+    """The tokenization of the data folder that this recipe trains on: gpt2, gpt2-compact, bpe:N (N tokens at most), or
+    a hash."""
     steps: Count
     model: Model
     initialization: Initialization = Initialization()
@@ -243,7 +244,8 @@ class Recipe(Section):
 
     @property
     def vocabulary(self) -> int:
-        """Rows of the embedding; 0 while the tokenizer's size is known only from the data."""
+        """Rows of the embedding. Before the data is known: of a tokenizer `bpe:N` the most that it may have, N; 0 where
+        nothing is known."""
         if self.model.vocabulary:
             return self.model.vocabulary
         if self.tokenizer == "gpt2":

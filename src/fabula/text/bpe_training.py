@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from fabula.errors import InputError
 from fabula.text.bpe import EOT_TEXT, byte_tokens, to_bytes
 from fabula.text.passes import Passes
 from fabula.text.plan import Plan
@@ -18,7 +17,8 @@ def train_tokenizer(name: str, plan: Plan, passes: Passes) -> ByteLevelTokenizer
     """The tokenizer `bpe:N`, trained on the training stories with the lowest hashes, about SAMPLE_BYTES of them.
 
     Ids as in GPT-2: the 256 bytes, the merges in order, end-of-text last. The sample and so the tokenizer depend on
-    the stories alone. Raises InputError when the text is too small for N tokens.
+    the stories alone. N is the most: a text that holds fewer different tokens has a tokenizer of so many, with the
+    same name, for a recipe asks for its tokenizer by this name.
     """
     size = tokenizer_size(name)
     assert size is not None
@@ -33,11 +33,11 @@ def train_tokenizer(name: str, plan: Plan, passes: Passes) -> ByteLevelTokenizer
     if not texts:
         raise plan.nothing_left()
     ranks = train_ranks(texts, size - 1)
-    if len(ranks) < size - 1:
-        raise InputError(
-            f"{name}: the text holds only {len(ranks) + 1} different tokens; use --tokenizer bpe:{len(ranks) + 1}"
+    if (held := len(ranks) + 1) < size:
+        passes.progress.notice(
+            f"These stories hold only {held:,} different tokens, so {name} has {held:,} of them, not {size:,}."
         )
-    return ByteLevelTokenizer(name, ranks, eot=size - 1)
+    return ByteLevelTokenizer(name, ranks, eot=len(ranks))
 
 
 def train_ranks(texts: list[str], num_tokens: int) -> dict[bytes, int]:

@@ -56,7 +56,7 @@ def prepare(
     source: str,
     out: Path | None = None,
     *,
-    tokenizer: str = "gpt2",
+    tokenizer: str,
     validation: str | None = None,
     limit: int | None = None,
     split_on: str | None = None,
@@ -66,7 +66,7 @@ def prepare(
     """Read the stories of `source`, split and tokenize them, and write the folder `out`.
 
     `source` is `builtin`, a file, a folder, `-`, or a data set id; `out` is `default_folder(source)` where it is not
-    given; `tokenizer` is gpt2, gpt2-compact, bpe:N or a file; `validation` is a source or a fraction; `limit` takes
+    given; `tokenizer` is bpe:N, gpt2, gpt2-compact or a file; `validation` is a source or a fraction; `limit` takes
     the first stories only; `split_on` is what separates the stories of a plain text (found out where it is None), and
     `text_key` the key or column of the story in other files. Where `out` is a prepared folder of the same stories,
     the tokenization is added to it. Raises InputError, and leaves nothing behind, for anything wrong with these.

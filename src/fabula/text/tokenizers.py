@@ -221,7 +221,9 @@ def load_tokenizer(path: Path, name: str | None = None) -> Tokenizer:
 
 
 def tokenizer_size(name: str) -> int | None:
-    """N of a name `bpe:N`, or None for other names. Raises InputError for an impossible N."""
+    """N of a name `bpe:N`, the most tokens that it may have; None for other names. Raises InputError for an impossible
+    N.
+    """
     match = re.fullmatch(r"bpe:(\d+)", name)
     if match is None:
         return None

@@ -49,13 +49,13 @@ def prepare_training(
 
     Raises InputError when recipe and data do not fit each other, or the training does not fit into memory.
     """
-    vocabulary = data.tokenizer.vocabulary
-    if recipe.vocabulary and recipe.vocabulary < vocabulary:
+    asked, vocabulary = recipe.model.vocabulary, data.tokenizer.vocabulary
+    if asked and asked < vocabulary:
         raise InputError(
-            f"the recipe's vocabulary ({recipe.vocabulary:,}) is smaller than that of {data.folder} "
+            f"the recipe's vocabulary ({asked:,}) is smaller than that of {data.folder} "
             f"({data.tokenizer.name}, {vocabulary:,}); leave model.vocabulary at 0"
         )
-    recipe = recipe.with_values(**{"model.vocabulary": recipe.vocabulary or vocabulary})
+    recipe = recipe.with_values(**{"model.vocabulary": asked or vocabulary})
     check_fit(recipe, data)
     check_memory([recipe], observer.notice, keep)
     source = BatchSource(
