@@ -127,7 +127,8 @@ def _show(run: "Run", diagnosis: "Diagnosis") -> None:
     from fabula.cli.terminal import tell, width_of, wrapped
 
     typer.secho(diagnosis.verdict, fg=COLOURS.get(diagnosis.verdict, "yellow"), bold=True, nl=False)
-    print(f": {_name(run)} ({_extent(run)})")
+    but = f", but {diagnosis.caveat}" if diagnosis.caveat and diagnosis.verdict != "failed" else ""
+    print(f"{but}: {_name(run)} ({_extent(run)})")
     findings = sorted(diagnosis.findings, key=lambda each: SEVERITIES.index(each.severity))  # steps in order within
     width = max((len(each.kind) for each in findings), default=0)
     for each in findings:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from fabula.findings.diagnose import diagnose
 from fabula.findings.facts import read_recipe
-from fabula.recipe.presets import load_recipe, recipe_names
-from fabula.recipe.reached import Reached, reached_by, same_recipe
+from fabula.recipe.reached import Reached, made_for, reached_by
 from fabula.recipe.schema import Recipe
 from fabula.record.plural import plural
 from fabula.record.reader import Run, read_run
@@ -90,10 +89,10 @@ def _elsewhere(rows: tuple[Reached, ...], here: dict[str, object]) -> list[str]:
 
 def _own_steps(recipe: Recipe) -> list[str]:
     """Whether a built-in recipe was stopped well before the steps that it is made for."""
-    own = next((known for known in map(load_recipe, recipe_names()) if same_recipe(recipe, known)), None)
-    if own is None or recipe.steps > 0.9 * own.steps:
+    own = made_for(recipe)
+    if own is None or recipe.steps > 0.9 * own:
         return []
     return [
-        f"This recipe is made for {plural(own.steps, 'step')}, and {plural(recipe.steps, 'step')} are "
-        f"{100 * recipe.steps / own.steps:.2g} % of them: train longer (--steps {own.steps})."
+        f"This recipe is made for {plural(own, 'step')}, and {plural(recipe.steps, 'step')} are "
+        f"{100 * recipe.steps / own:.2g} % of them: train longer (--steps {own})."
     ]

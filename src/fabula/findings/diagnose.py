@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fabula.findings import accumulation, completions, events, gradient, instability, loss, schedule, setup
+from fabula.findings.caveat import caveat
 from fabula.findings.facts import Facts, Flags, facts_of_recipe, facts_of_run
 from fabula.findings.rule import Rule, Silent
 from fabula.recipe import Recipe
@@ -34,6 +35,8 @@ class SilentRule:
 class Diagnosis:
     findings: tuple[Finding, ...]
     silent: tuple[SilentRule, ...]
+    caveat: str = ""
+    """Why the model is no good one yet, however well its training went; empty where nothing is known against it."""
 
     @property
     def verdict(self) -> Literal["failed", "warning", "healthy"]:
@@ -45,6 +48,7 @@ class Diagnosis:
     def as_json(self) -> dict[str, Any]:
         return {
             "verdict": self.verdict,
+            "caveat": self.caveat,
             "findings": [finding.as_json() for finding in self.findings],
             "silent": [{"kinds": list(each.kinds), "lacks": each.lacks} for each in self.silent],
         }
@@ -72,7 +76,7 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
         else:
             findings.extend(outcome)
     findings.sort(key=lambda finding: (finding.steps or (-1, -1), finding.kind))
-    return Diagnosis(tuple(findings), tuple(silent))
+    return Diagnosis(tuple(findings), tuple(silent), caveat(facts))
 
 
 def kinds() -> dict[str, str]:

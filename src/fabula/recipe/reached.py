@@ -6,7 +6,7 @@ presets/reached.toml is written by docs/reached_table.py from the records in doc
 import tomllib
 from dataclasses import dataclass
 
-from fabula.recipe.presets import PRESETS, load_recipe, with_steps
+from fabula.recipe.presets import PRESETS, load_recipe, recipe_names, with_steps
 from fabula.recipe.schema import Recipe
 
 TABLE = PRESETS / "reached.toml"
@@ -41,6 +41,12 @@ def reached_by(recipe: Recipe) -> tuple[Reached, ...]:
     """What the same recipe reached in how many steps, the fewest first; empty where it was changed."""
     rows = (row for row in all_reached() if same_recipe(recipe, load_recipe(row.recipe)))
     return tuple(sorted(rows, key=lambda row: row.steps))
+
+
+def made_for(recipe: Recipe) -> int | None:
+    """The steps of the built-in recipe that this one is, but for its steps; None where it is none of them."""
+    known = map(load_recipe, recipe_names())
+    return next((each.steps for each in known if same_recipe(recipe, each)), None)
 
 
 def same_recipe(first: Recipe, second: Recipe) -> bool:

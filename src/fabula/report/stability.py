@@ -55,7 +55,10 @@ def health_cell(views: Iterable[RunView], name_phase: bool) -> Rich:
         if not there:
             continue
         if len(runs) == 1:
-            said = state
+            diagnosis = runs[0].diagnosis
+            said = (
+                f"healthy, but {diagnosis.caveat}" if state == "healthy" and diagnosis and diagnosis.caveat else state
+            )
         elif len(there) == len(runs):
             said = f"all {plural(len(runs), 'run')} {state}"
         else:
