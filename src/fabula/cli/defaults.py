@@ -5,6 +5,7 @@ Only names on disk are looked at, so that the first line comes before a library 
 """
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,6 +109,12 @@ def data_of(run: Path) -> Path | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return path if (path / MANIFEST).is_file() else None
+
+
+def need_torch() -> None:
+    """Raise ModuleNotFoundError where torch is not installed, before anything else is found to be missing."""
+    if find_spec("torch") is None:
+        raise ModuleNotFoundError("torch is not installed", name="torch")
 
 
 def announce(what: str, recipe: str | None, data: Path, out: Path | None) -> None:

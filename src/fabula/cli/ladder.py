@@ -47,11 +47,12 @@ def ladder(
 
     What is there is kept: an interrupted run is continued, a finished one is not repeated.
     """
-    from fabula.cli.defaults import announce, choose_data, ladder_folder
+    from fabula.cli.defaults import announce, choose_data, ladder_folder, need_torch
     from fabula.cli.typed import typed
     from fabula.errors import InputError
     from fabula.recipe.ladder import load_ladder, plan_runs
 
+    need_torch()
     plan = load_ladder(name)
     stories, place = choose_data(data), ladder_folder(plan.name, out)
     data, out = Path(stories.value), Path(place.value)

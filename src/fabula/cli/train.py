@@ -66,8 +66,19 @@ def train(
 
     The same recipe, seed and stories on one machine give the same record again, but for its times.
     """
-    from fabula.cli.defaults import Chosen, announce, choose_data, choose_recipe, data_of, is_free, new_run_folder
+    from fabula.cli.defaults import (
+        Chosen,
+        announce,
+        choose_data,
+        choose_recipe,
+        data_of,
+        is_free,
+        need_torch,
+        new_run_folder,
+    )  # fmt: skip
     from fabula.errors import InputError
+
+    need_torch()
 
     if resume:
         if steps is not None or minutes is not None or set_ or init_from is not None:
