@@ -29,7 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_only_prepared_stories_are_taken_and_of_several_none() -> None:
-    with pytest.raises(InputError, match=r"no prepared stories in data/ or here; make some, .*fabula prepare grammar"):
+    with pytest.raises(InputError, match=r"no prepared stories in data/ or here; make some, .*fabula prepare builtin"):
         choose_data(None)
     prepared(Path("mine"), "gpt2")
     assert choose_data(None) == ("mine", "the only prepared stories here")
