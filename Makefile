@@ -1,4 +1,5 @@
-# `make demo` and `make test` need Python 3.11 or later and make, nothing else: each sets everything up first.
+# `make demo` and `make test` need Python 3.11 or later and make, nothing else: each sets everything up first, and fabula is
+# then .venv/bin/fabula until the environment is activated.
 # Another interpreter: make test PYTHON=python3.12. Without make: README.md, "Without make".
 
 PYTHON ?= python3
@@ -10,13 +11,15 @@ READY := $(VENV)/ready
 .PHONY: help setup demo test test-slow lint bench lock clean
 
 help:
-	@echo "make demo       train a small ladder on the built-in stories and write its report (minutes)"
-	@echo "make test       the tests                        make test-slow  those that train for longer"
+	@echo "make setup      make the environment ($(VENV)): 1 to 2 minutes, needs the network; then: . $(BIN)/activate"
+	@echo "make demo       compare four recipes on the built-in stories and write the report: 2 to 5 minutes"
+	@echo "make test       the tests: some minutes          make test-slow  those that train for longer"
 	@echo "make lint       style, types, order of rooms     make lock       renew requirements.lock"
 	@echo "make bench      how fast it is on this machine, against others (a quarter of an hour, needs STORIES=DIR)"
-	@echo "make setup      only the environment ($(VENV))     make clean      remove what make made"
+	@echo "make clean      remove what make made"
 
 setup: $(READY)
+	@echo "ready. Type: . $(BIN)/activate, then: fabula prepare builtin (or without activating: $(BIN)/fabula prepare builtin)"
 
 # torch comes first and alone: its wheel is chosen for the machine, so the lock leaves it and what only its CUDA builds need out.
 # The stamp is written last: an interrupted set-up starts again, a finished one is not repeated until the lock changes.

@@ -9,76 +9,71 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fabula.findings.contrasts import TIMES
-from fabula.findings.effect_words import verdict_words
+from fabula.findings.effect_words import signed
 from fabula.findings.effects import Effect
-from fabula.record.reader import read_run
 from fabula.report.ladder_view import read_ladder
-from fabula.report.views import PhaseView
+from fabula.report.opening import IN_PLAIN_WORDS
 
 DOCS = Path(__file__).parent
 PAGE = DOCS.parent / "README.md"
 LADDER = DOCS / "ladders" / "factorial-basic-2-percent"
-REFERENCE = DOCS / "runs" / "basic-packed-15000"
+
+
+def story() -> str:
+    """The first sample of the run with the lowest loss on TinyStories."""
+    best = min(_benchmark("loss")["runs"], key=lambda run: run["loss_at_128"])
+    folder = DOCS / "runs" / Path(best["run"]).name
+    lines = (folder / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    sample = next(each for each in map(json.loads, lines) if each["final"])
+    prompt, *rest = f"*{sample['prompt']}*{sample['completion']}".splitlines()
+    told = "\n>\n".join(f"> {line}" for line in [prompt, *rest] if line.strip())
+    ended = sample["completion"].rstrip().endswith((".", "!", "?", '"'))
+    stopped = "" if ended else f", stopped after {sample['tokens']} tokens"
+    return (
+        f"{told}\n\nTold by [`{folder.name}`](docs/runs/{folder.name}): {best['parameters'] / 1e6:.1f} million "
+        f"parameters, trained on TinyStories for {_minutes(best):.0f} minutes on {_threads(best)} of a processor. The "
+        f"words in italics were given. First sample, not cherry-picked{stopped}."
+    )
+
+
+def _minutes(run: dict[str, Any]) -> float:
+    return float(run["measured_seconds"] or run["seconds"]) / 60
 
 
 def ladder() -> str:
-    """Each change of the factorial on real stories: the path through it in time, then what each does on the average."""
-    view = read_ladder([LADDER])
-    (tier,) = view.tiers
-    lines = ["| phase | the one change | final, `stream` | final, `story` |", "|---|---|---:|---:|"]
-    for phase in tier.path:
-        losses = (_mean(phase, "val_loss"), _mean(phase, "val_loss_story"))
-        lines.append(f"| `{phase.name}` | {phase.change} | {losses[0]} | {losses[1]} |")
-    lines += [
-        "",
-        "| | `stream` (95 % interval) | `story` (95 % interval) | verdict |",
-        "|---|---:|---:|---|",
-        *(_row(effect) for effect in tier.effects),
-    ]
+    """Each change of the factorial on real stories, alone: by how much it moves the loss, and whether that is luck."""
+    (tier,) = (view := read_ladder([LADDER])).tiers
+    lines = ["| the change | the validation loss moves by | likely range | |", "|---|---:|---:|---|"]
+    changes = {phase.name: phase.change for phase in tier.phases}
+    lines += [_row(effect, changes) for effect in tier.effects if len(effect.contrast.phases) == 1]
     plan = view.plan
     parameters, steps = tier.runs[0].of("parameters", "total"), tier.runs[0].of("steps")
     lines += [
         "",
-        f"Nats a token, {plan['seeds']} seeds of each of the {len(tier.phases)} combinations; {parameters:,} "
-        f"parameters, {steps} steps ({plan['scale'] * 100:g} % of the tier's), paired differences with a t interval, "
-        "Holm over the table. An interaction is how much more a change does where the other is there too.",
+        f"A model of {parameters / 1e6:.1f} million parameters, {steps} steps, each of the {len(tier.phases)} "
+        f"combinations of the changes trained {plan['seeds']} times with other random numbers. The loss is in nats per "
+        "token; lower is better. The likely range (a 95 % interval) is what chance leaves open: one that reaches from "
+        "below zero to above it is no evidence. All of it, with the combinations: [the report in Markdown]"
+        f"(docs/ladders/{LADDER.name}/report.md).",
     ]
     return "\n".join(lines)
 
 
-def _row(effect: Effect) -> str:
-    changes = TIMES.join(f"`{name}`" for name in effect.contrast.phases)
-    cells = []
-    for name in ("stream", "story"):
-        paired = effect.comparisons[name].paired
-        interval = "" if paired.low is None or paired.high is None else f" ({paired.low:+.3f} to {paired.high:+.3f})"
-        cells.append(f"{paired.mean:+.3f}{interval}")
-    return f"| {changes} | {' | '.join(cells)} | **{verdict_words(effect)}** |"
-
-
-def reference() -> str:
-    """The tier's own number of steps, once."""
-    run = read_run(REFERENCE)
-    full, training = run.full_evals(), run.train
-    last = {name: float(values[-1]) for name, values in full.items() if len(values)}
-    tokens, epochs, start = last["tokens"] / 1e6, run.info["layout"]["epochs"], float(full["val_loss"][0])
-    return (
-        f"`{run.info['recipe']}` trained for its whole {int(last['step']):,} steps ({tokens:.1f} M tokens, "
-        f"{epochs:.1f} epochs) goes from {start:.2f} to **{last['val_loss']:.3f}** nats a token on `stream` and "
-        f"{last['val_loss_story']:.3f} on `story`, {last['val_bits_per_byte']:.3f} bits a byte "
-        f"({len(training['step']):,} lines of record, one seed, so a reference and no verdict)."
-    )
+def _row(effect: Effect, changes: dict[str, str]) -> str:
+    (name,) = effect.contrast.phases
+    paired = effect.comparisons["stream"].paired
+    assert paired.low is not None and paired.high is not None, "the kept ladder has three seeds"
+    interval = f"{signed(paired.low)} to {signed(paired.high)}"
+    word, _ = IN_PLAIN_WORDS[effect.verdict]
+    return f"| `{name}`: {changes[name]} | {signed(paired.mean)} | {interval} | **{word}** |"
 
 
 def reached() -> str:
     """The kept runs that were scored by one ruler, the lowest loss first, and how fast training is."""
     runs, speed = _benchmark("loss"), _benchmark("training")
-    lines = ["| run | parameters | tokens seen | training time | nats a GPT-2 token |", "|---|---:|---:|---:|---:|"]
+    lines = ["| run | parameters | tokens seen | training time | validation loss |", "|---|---:|---:|---:|---:|"]
     for each in sorted(runs["runs"], key=lambda run: run["loss_at_128"]):
-        minutes, alone = (each["measured_seconds"] or each["seconds"]) / 60, each["measured_seconds"] is not None
+        minutes, alone = _minutes(each), each["measured_seconds"] is not None
         lines.append(
             f"| `{Path(each['run']).name}` | {each['parameters']:,} | {each['tokens'] / 1e6:.1f} M | "
             f"{minutes:.1f} min{'' if alone else f' on {_threads(each)}'} | {each['loss_at_128']:.3f} |"
@@ -91,8 +86,10 @@ def reached() -> str:
     theirs, plain = "transformers float32", "plain loop"
     lines += [
         "",
-        f"Validation stories, windows of 128 tokens, {_threads(speed)} of a shared machine, one seed each; the runs "
-        "are in [docs/runs](docs/runs). On the same mathematics, at the sizes of `basic` and `quality`, fabula trains "
+        "The validation loss says how wrong the model is on stories that it never saw, in nats per GPT-2 token: lower "
+        f"is better, and an untrained model has 10.8 (ln 50,257). {_threads(speed)} of a shared machine unless the "
+        "table says otherwise, one run each; a run is called by its recipe and its number of steps, and is kept in "
+        "[docs/runs](docs/runs). On the same mathematics, at the sizes of `basic` and `quality`, fabula trains "
         f"{times('basic', theirs)} and {times('quality', theirs)} times as many tokens a second as transformers in "
         f"float32, {times('basic', plain)} and {times('quality', plain)} times as many as a plain loop, compiled, in "
         "bfloat16 ([how this was measured](docs/performance.md)).",
@@ -108,14 +105,9 @@ def _threads(record: dict[str, Any]) -> str:
     return f"{record['threads']} thread{'s' if record['threads'] > 1 else ''}"
 
 
-def _mean(phase: PhaseView, column: str) -> str:
-    losses = phase.final_losses(column)
-    return f"{np.mean(losses):.3f}" if losses else "–"
-
-
 def written(page: str) -> str:
     """The page with its generated parts renewed."""
-    for name, text in (("ladder", ladder()), ("reference", reference()), ("reached", reached())):
+    for name, text in (("story", story()), ("reached", reached()), ("ladder", ladder())):
         begin, end = f"<!-- {name}: written by docs/readme_page.py -->\n", "<!-- end -->"
         before, rest = page.split(begin)
         page = before + begin + text + "\n" + end + rest.split(end, 1)[1]

@@ -79,9 +79,8 @@ def test_the_lock_leaves_torch_and_what_only_its_gpu_builds_need_to_the_machine(
     )
     names = {name for name, _, _ in pins}
     assert not [name for name in names if re.match(r"torch$|triton|nvidia-|cuda-|pytorch-", name)]
-    unlocked_on_purpose = {"torch", "pydantic-ai-slim"}
     project = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert named_dependencies(project) - names == unlocked_on_purpose
+    assert named_dependencies(project) - names == {"torch"}
 
 
 def test_each_lock_line_is_pinned_and_hashed(repo: Path) -> None:

@@ -20,6 +20,7 @@ from fabula.cli.recipes import recipes
 from fabula.cli.report import report
 from fabula.cli.terminal import is_plain, make_streams_tolerant, tell
 from fabula.cli.train import train
+from fabula.cli.typed import as_called
 from fabula.cli.usage import Commands, UsageError, usage
 from fabula.errors import InputError
 
@@ -105,7 +106,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _wrong(message: str) -> int:
-    tell(f"fabula: {' '.join(message.split())}", stderr=True)
+    tell(f"fabula: {as_called(' '.join(message.split()))}", stderr=True)
     return 2
 
 

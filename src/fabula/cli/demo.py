@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fabula.cli.terminal import tell
+from fabula.cli.typed import as_called
 
 NUM_STORIES = 20_000
 
@@ -46,10 +47,11 @@ def demo(
         page=page,
     )
     if status == "interrupted":
-        print(f"stopped; continue with: {command}", file=sys.stderr)
+        print(as_called(f"stopped; continue with: {command}"), file=sys.stderr)
         raise typer.Exit(130)
     last = shlex.quote(str(ladder_folder / planned[-1].folder))
     print(page)
-    print(f"next: open {shlex.quote(str(page))} in a browser; or: fabula generate {last} --prompt 'Once upon a time'")
+    told = f"next: open {shlex.quote(str(page))} in a browser; or: fabula generate {last} --prompt 'Once upon a time'"
+    print(as_called(told))
     if status == "failed":
         raise typer.Exit(1)

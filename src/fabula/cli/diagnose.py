@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fabula.cli.typed import as_called
+
 if TYPE_CHECKING:
     from fabula.findings import Diagnosis, Flags
     from fabula.record.finding import Finding
@@ -86,7 +88,7 @@ def diagnose(
             print(
                 f"{worst}: {len(told)} runs, " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "\n"
             )
-        print(f"next: {_next(log, told, flags)}")
+        print(as_called(f"next: {_next(log, told, flags)}"))
     damaged = any(each.damaged for each in left_out)  # nobody can say that such a run is well
     if fail_on is not None and (damaged or worst == "failed" or (worst == "warning" and fail_on is FailOn.warning)):
         raise typer.Exit(1)

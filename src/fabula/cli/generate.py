@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from fabula.cli.typed import as_called
+
 
 def generate(
     run: Annotated[
@@ -63,4 +65,4 @@ def generate(
     else:
         PromptLoop(teller, count).run()
     following = "export {} --to hf" if has_home(recipe.model) else "report {}"
-    print(f"\nNext: fabula {following.format(shlex.quote(str(run)))}", file=sys.stderr)
+    print(as_called(f"\nNext: fabula {following.format(shlex.quote(str(run)))}"), file=sys.stderr)

@@ -48,7 +48,7 @@ def ladder(
     What is there is kept: an interrupted run is continued, a finished one is not repeated.
     """
     from fabula.cli.defaults import announce, choose_data, ladder_folder, need_torch
-    from fabula.cli.typed import typed
+    from fabula.cli.typed import as_called, typed
     from fabula.errors import InputError
     from fabula.recipe.ladder import load_ladder, plan_runs
 
@@ -73,7 +73,7 @@ def ladder(
     if dry_run:
         with_earlier(out, describe(plan, planned, num_seeds, share, typed(), workers), plan)
         _dry_run(plan, planned, data, out, workers)
-        print(f"next: {typed(without='--dry-run')}")
+        print(as_called(f"next: {typed(without='--dry-run')}"))
         return
     page = out / "report.html"
     try:
@@ -83,13 +83,11 @@ def ladder(
     except KeyboardInterrupt:  # the second Ctrl-C; the first one is a wish
         status = "interrupted"
     if status == "interrupted":
-        print(f"stopped; continue with: {typed()}", file=sys.stderr)
+        print(as_called(f"stopped; continue with: {typed()}"), file=sys.stderr)
         raise typer.Exit(130)
     print(page)
-    print(
-        f"next: open {shlex.quote(str(page))} in a browser; "
-        f"or: fabula generate {shlex.quote(str(out / planned[-1].folder))}"
-    )
+    last = shlex.quote(str(out / planned[-1].folder))
+    print(as_called(f"next: open {shlex.quote(str(page))} in a browser; or: fabula generate {last}"))
     if status == "failed":
         raise typer.Exit(1)
 

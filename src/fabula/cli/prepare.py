@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fabula.cli.typed import as_called
+
 if TYPE_CHECKING:
     from fabula.text.prepare import Prepared
 
@@ -74,7 +76,7 @@ def prepare(
     for line in _summary(made):
         tell(line, indent="  ")
     recipe = recipe_arguments(made.tokenization.name)
-    print(f"\nNext: fabula train {recipe} --data {shlex.quote(str(made.folder))} --out {_free_run()}")
+    print(as_called(f"\nNext: fabula train {recipe} --data {shlex.quote(str(made.folder))} --out {_free_run()}"))
 
 
 def _summary(made: "Prepared") -> list[str]:

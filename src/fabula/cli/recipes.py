@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
+from fabula.cli.typed import as_called
+
 TABLE_WIDTH = 76
 """Columns that the table takes; where there are fewer, each recipe's numbers stand in lines of their own."""
 
@@ -37,7 +39,7 @@ def recipes(
         _show_phases(width)
     else:
         print(to_toml(load_recipe(name).as_tree()))
-    print(f"Next: fabula train {name or FIRST_RECIPE} --data DIR --out runs/first --dry-run")
+    print(as_called(f"Next: fabula train {name or FIRST_RECIPE} --dry-run"))
 
 
 def _show(rows: list[dict[str, Any]], width: int) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fabula.cli.typed import as_called
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -206,7 +208,7 @@ def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path],
     display.close()
     if status == "interrupted":
         again = shlex.join(["fabula", "train", "--data", str(training.data.folder), "--out", str(out), "--resume"])
-        print(f"stopped; continue with: {again}", file=sys.stderr)
+        print(as_called(f"stopped; continue with: {again}"), file=sys.stderr)
         raise typer.Exit(130)
     _print_outcome(out)
 
@@ -216,9 +218,10 @@ def _print_outcome(out: Path) -> None:
     from fabula.cli.terminal import tell
 
     for sentence in outcome(out):
-        tell(sentence)
+        tell(as_called(sentence))
     quoted = shlex.quote(str(out))
-    print(f"next: fabula generate {quoted} --prompt 'Once upon a time', or fabula report {quoted} --out report.html")
+    told = f"next: fabula generate {quoted} --prompt 'Once upon a time', or fabula report {quoted} --out report.html"
+    print(as_called(told))
 
 
 def _recipe(name: str, settings: list[str], steps: int | None, minutes: float | None) -> "Recipe":
@@ -285,4 +288,4 @@ def _print_plan(training: "Training") -> None:
     print(f"{plural(recipe.steps, 'step')}, {recipe.steps * recipe.positions_per_step:,} positions")
     print(f"learning rate {sparkline(rates[1:])} peak {max(rates):g}, last {rates[-1]:g}")
     print(f"about {duration(cost.total)}: training {duration(cost.training)}, evaluation {duration(cost.evaluation)}")
-    print(f"next: {typed(without='--dry-run')}")
+    print(as_called(f"next: {typed(without='--dry-run')}"))
