@@ -130,7 +130,8 @@ def _show(run: "Run", diagnosis: "Diagnosis") -> None:
 
     typer.secho(diagnosis.verdict, fg=COLOURS.get(diagnosis.verdict, "yellow"), bold=True, nl=False)
     but = f", but {diagnosis.caveat}" if diagnosis.caveat and diagnosis.verdict != "failed" else ""
-    print(f"{but}: {_name(run)} ({_extent(run)})")
+    line = f"{diagnosis.verdict}{but}: {_name(run)} ({_extent(run)})"
+    print(wrapped(line, width_of(sys.stdout), "  ").removeprefix(diagnosis.verdict))
     findings = sorted(diagnosis.findings, key=lambda each: SEVERITIES.index(each.severity))  # steps in order within
     width = max((len(each.kind) for each in findings), default=0)
     for each in findings:
