@@ -53,6 +53,14 @@ def test_without_a_terminal_a_line_now_and_then(display: Display) -> None:
     assert lines[10].startswith("step 2/2  ")
 
 
+def test_the_time_of_all_runs_is_told_once(display: Display) -> None:
+    display.num_alike = 12
+    for _ in range(2):
+        display.planned(tiny(), CHOICES, Estimate(50.0, 10.0))
+    assert shown(display).count("in all") == 1
+    assert "12 runs like this one: about 12 min in all" in shown(display)
+
+
 def test_an_evaluation_and_its_completion_take_a_line_each_however_long(display: Display) -> None:
     fields = {"val_loss_subset": 2.25, "val_loss": 2.5, "train_loss": 2.0}
     display.planned(tiny(), CHOICES, Estimate(1.0, 0.0))

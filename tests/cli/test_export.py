@@ -62,7 +62,7 @@ def test_wrong_input_writes_nothing(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             command(str(run), *arguments, "--out", str(tmp_path / "out"))
         assert not (tmp_path / "out").exists()
-    with pytest.raises(InputError, match="is not a run folder"):
+    with pytest.raises(InputError, match="nowhere does not exist; give the folder of a run"):
         command(str(tmp_path / "nowhere"), "--to", "hf", "--out", str(tmp_path / "out"))
 
 

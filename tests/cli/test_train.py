@@ -86,7 +86,7 @@ def refused(fabula: Fabula, *arguments: str) -> str:
         ({"more": ["--minutes", "nan"]}, r"--minutes nan: give a number above 0"),
         ({"more": ["--steps", "0"]}, r"'--steps'.*see: fabula train --help"),
         ({"more": ["--sed", "0"]}, r"train has no option --sed; did you mean --seed\?; see: fabula train --help"),
-        ({"more": ["--resume"]}, r"run does not exist or is not a folder"),
+        ({"more": ["--resume"]}, r"nothing was saved in run, so there is nothing to go on with; leave --resume out"),
         ({"out": "."}, r"\. already exists and is not empty; choose another --out, or continue with --resume"),
         ({"out": "tiny.toml"}, r"tiny\.toml already exists"),
         ({"out": "tiny.toml/run"}, r"tiny\.toml"),
@@ -175,6 +175,21 @@ def signals_at(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Display, "stepped", stepped)
+
+
+def test_ctrl_c_before_the_first_step_says_that_nothing_was_written(
+    fabula: Fabula, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fabula.train.life.prepare_training", stopped)  # as while it compiles
+    code, _, err = fabula(*TRAIN)
+    assert code == 130 and err.endswith("\nstopped before the first step; nothing was written\n")
+    monkeypatch.setattr("fabula.text.prepare.train_tokenizer", stopped)
+    code, _, err = fabula("prepare", "builtin", "--limit", "60", "--out", "stories")
+    assert code == 130 and err.endswith("\nstopped; nothing was written\n")
+    assert not Path("run").exists() and not Path("stories").exists()
 
 
 def test_ctrl_c_stops_with_a_checkpoint_and_resume_finishes(fabula: Fabula, monkeypatch: pytest.MonkeyPatch) -> None:

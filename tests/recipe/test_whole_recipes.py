@@ -14,6 +14,7 @@ from fabula.recipe.counts import count_parameters
 from fabula.recipe.ladder import load_ladder
 from fabula.recipe.presets import (
     FIRST_RECIPE,
+    PURPOSES,
     apply_settings,
     load_recipe,
     recipe_names,
@@ -102,6 +103,7 @@ def test_the_list_has_every_recipe_and_one_shows_alone(capsys: pytest.CaptureFix
     gemma = next(row for row in listed if row["name"] == "gemma3-270m")
     assert gemma == {
         "name": "gemma3-270m",
+        "purpose": PURPOSES["gemma3-270m"],
         "parameters": 268_098_176,
         "parameters_without_embeddings": 100_326_016,
         "context": 1024,

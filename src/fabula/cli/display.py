@@ -32,6 +32,8 @@ class Display(Observer):
     def __init__(self) -> None:
         self.title = ""
         """What stands before the name of the next recipe: which run of a ladder it is."""
+        self.num_alike = 0
+        """How many trainings of one length begin with the next one; the time for all of them is told once."""
         self.console = make_console(stderr=True)
         self._stop = StopRequest()
         self._progress: Progress | None = None
@@ -79,6 +81,11 @@ class Display(Observer):
         steps = plural(recipe.steps, "step")
         text.append(f": {steps} of {recipe.positions_per_step:,} positions, about {duration(estimate.total)}")
         self.console.print(text)
+        if self.num_alike > 1:
+            self.console.print(
+                f"{self.num_alike} runs like this one: about {duration(self.num_alike * estimate.total)} in all"
+            )
+            self.num_alike = 0
         self._estimate = estimate
 
     def begun(self, step: int) -> None:

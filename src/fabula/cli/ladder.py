@@ -143,6 +143,8 @@ def run_ladder(
             if workers > 1:
                 display.notice(f"{display.title}{run.recipe.name}")
 
+        lengths = {(run.tier, run.recipe.steps * run.recipe.positions_per_step) for run in missing}
+        display.num_alike = len(missing) if len(lengths) == 1 else 0
         statuses = carry_out(missing, data, out, display, started, workers)
     write_report([out], page)
     if len(statuses) < len(missing) or "interrupted" in statuses.values():
@@ -173,7 +175,9 @@ def _check_memory(planned: "Sequence[PlannedRun]", data: Path, workers: int, dis
 
     recipes = {run.recipe.name: run.recipe for run in planned}.values()
     words = {recipe.tokenizer: open_prepared(data, recipe.tokenizer).tokenizer.vocabulary for recipe in recipes}
-    known = (each.with_values(**{"model.vocabulary": each.vocabulary or words[each.tokenizer]}) for each in recipes)
+    known = (
+        each.with_values(**{"model.vocabulary": each.model.vocabulary or words[each.tokenizer]}) for each in recipes
+    )
     check_memory(known, display.notice, workers=workers)
 
 

@@ -1,6 +1,7 @@
 """`fabula prepare`: stories to tokens."""
 
 import itertools
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
@@ -62,17 +63,21 @@ def prepare(
     from fabula.cli.terminal import tell
     from fabula.text.prepare import prepare as prepare_folder
 
-    with _Bar() as bar:
-        made = prepare_folder(
-            source,
-            out,
-            tokenizer=tokenizer,
-            validation=validation,
-            limit=limit,
-            split_on=split_on,
-            text_key=text_key,
-            progress=bar,
-        )
+    try:
+        with _Bar() as bar:
+            made = prepare_folder(
+                source,
+                out,
+                tokenizer=tokenizer,
+                validation=validation,
+                limit=limit,
+                split_on=split_on,
+                text_key=text_key,
+                progress=bar,
+            )
+    except KeyboardInterrupt:
+        print("\nstopped; nothing was written", file=sys.stderr)
+        raise typer.Exit(130) from None
     for line in _summary(made):
         tell(line, indent="  ")
     recipe = recipe_arguments(made.tokenization.name)

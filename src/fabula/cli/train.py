@@ -89,6 +89,10 @@ def train(
             )
         if out is None:
             raise InputError("--resume goes on with the run in --out; give that folder")
+        if is_free(out):
+            raise InputError(
+                f"nothing was saved in {out}, so there is nothing to go on with; leave --resume out to begin"
+            )
         folder, stories, needed = out, choose_data(data or data_of(out)), list[str]()
         if (folder / "run.json").is_file():
             announce(f"going on with {folder} on {stories}", recipe, Path(stories.value), None)
@@ -106,12 +110,18 @@ def train(
         if not (parent := next(each for each in folder.absolute().parents if each.exists())).is_dir():
             raise InputError(f"{parent} is a file, so {folder} cannot be a folder; choose another --out")
     chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], steps, minutes)
-    if resume:
-        _resume(chosen, Path(stories.value), folder, seed, threads, dry_run, strict)
-    else:
-        assert chosen is not None, "only a run that goes on has its recipe elsewhere"
-        keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
-        _start(chosen, Path(stories.value), folder, seed or 0, minutes, threads, keep, init_from, dry_run, strict)
+    try:
+        if resume:
+            _resume(chosen, Path(stories.value), folder, seed, threads, dry_run, strict)
+        else:
+            assert chosen is not None, "only a run that goes on has its recipe elsewhere"
+            keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
+            _start(chosen, Path(stories.value), folder, seed or 0, minutes, threads, keep, init_from, dry_run, strict)
+    except (
+        KeyboardInterrupt
+    ):  # while the model is built or compiled; once steps are made, `_carry_out` knows what to say
+        print("\nstopped before the first step; nothing was written", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def _start(

@@ -29,6 +29,8 @@ def load_model(
     Raises InputError for a folder without a checkpoint, a damaged file, or weights that belong to another recipe.
     """
     run = Path(run)
+    if not run.exists():
+        raise InputError(f"{run} does not exist; give the folder of a run, as `fabula train` writes them")
     if not (run / "recipe.toml").is_file():
         raise InputError(f"{run} is not a run folder: it has no recipe.toml; `fabula train` writes run folders")
     if not (run / "checkpoints").exists() and ((run / "config.json").is_file() or (run / "model.gguf").is_file()):
