@@ -21,6 +21,7 @@ from fabula.text.batches import BatchSource
 from fabula.train.choice import Choice
 from fabula.train.choices import choose_compile, choose_device, choose_fused, choose_precision
 from fabula.train.compiled import reuse_compiled
+from fabula.train.meanwhile import telling
 from fabula.train.memory import keep_freed_memory
 from fabula.train.neighbours import Neighbours
 from fabula.train.optimizer import make_optimizer
@@ -133,7 +134,8 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
     if engine.choices["compile"].value == "on":
         notice("compiling the training step (about half a minute the first time, then seconds: the result is kept)")
         try:
-            engine.step(source, 1)
+            with telling(notice, "compiling"):
+                engine.step(source, 1)
         except RuntimeError as error:  # Dynamo, Inductor or a C++ compiler; a defect of ours is raised again below
             engine.loss_sum, engine.token_losses = loss_functions(engine.model, engine.recipe.batch.hidden_tokens > 0)
             reason = f"torch.compile failed: {str(error).splitlines()[0][:160]}"
@@ -141,7 +143,9 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
             engine.choices.pop("compiled", None)
             notice("compiling failed; the training goes on without it, more slowly")
     engine.step(source, 1)
-    _compile_scoring(engine)
+    if engine.choices["compile"].value == "on":
+        with telling(notice, "compiling"):
+            _compile_scoring(engine)
     engine.compile_seconds = time.perf_counter() - started
     engine.step_seconds = statistics.median(probe(engine, source))
     engine.reset()
@@ -149,8 +153,6 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
 
 def _compile_scoring(engine: Engine) -> None:
     """Score rows that do not matter, in each shape that evaluations have: compiling is no part of their time."""
-    if engine.choices["compile"].value != "on":
-        return
     context = engine.recipe.model.context
     for each in {context, min(context, COMMON_CONTEXT)}:
         tokens_BT = torch.zeros(rows_of_batch(each), each, dtype=torch.int64, device=engine.device)
