@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.train.tiny import metrics, tiny, tiny_training
+from tests.train.tiny import metrics, tiny, tiny_run, tiny_training
 
 from fabula.recipe.schedule import learning_rate, learning_rates
 from fabula.recipe.schema import Recipe
@@ -82,8 +82,9 @@ def test_updates_that_were_made_keep_their_rate(
 def test_a_run_of_some_seconds_follows_the_clock(grammar_folder: Path, tmp_path: Path) -> None:
     """A plan of far too few steps is put right, and the folder holds the recipe that was trained."""
     recipe = tiny(steps=12, schedule__kind="warmdown", evaluation__every=50, evaluation__sample_tokens=0)
+    timings = read_run(tiny_run(grammar_folder, tmp_path / "plain", recipe)).info["timings"]
     training = tiny_training(grammar_folder, recipe)
-    training.seconds = 4.0
+    training.seconds = 1 + 3 * (timings["training_seconds"] + timings["evaluation_seconds"])
     assert start_run(training, tmp_path / "run") == "finished"
     stored, run = stored_recipe(tmp_path / "run"), read_run(tmp_path / "run")
     assert stored.steps == run.info["steps"] == run.info["steps_done"] > 12

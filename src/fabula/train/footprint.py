@@ -11,9 +11,9 @@ and of all key heads, V words, w bytes of a weight and c bytes of a number in a 
 
 The peak is weights, moments and batches, and the larger of gradients and of activations with head. `least` counts what
 no way of computing does without (a = 4 D + (2 Q + 2 K + F') c, F' with the gate; e = 8 D; one chunk, two in float32),
-`likely` what ours keeps without torch.compile and with PyTorch's own attention, and its copies. Of seven shapes on a
-processor the growth of the process was 1 to 4 times `least`, and `likely` 1.0 to 1.6 times the growth (1.9 compiled);
-tests/train/test_footprint.py holds both to measured peaks.
+`likely` what ours keeps without torch.compile and with PyTorch's own attention, and its copies. Of four shapes on a
+processor without bfloat16 products the growth of the process was 1.6 to 5.4 times `least`, and `likely` 0.8 to 1.5 times
+the growth; tests/train/test_footprint.py holds both to measured peaks.
 """
 
 from dataclasses import dataclass
