@@ -60,7 +60,8 @@ def test_ctrl_d_leaves_a_terminal_with_lines_edited(run: Path) -> None:
     terminal.type("Onx\x7fce\n")
     terminal.wait_for("\nOnce")
     terminal.wait_for("[seed 0: 2 tokens")
-    terminal.wait_for("]\n> ")  # a Ctrl-D that comes before the line editor is lost
+    terminal.wait_for("]\n> ")
+    time.sleep(1.0)  # a Ctrl-D that comes before the line editor is lost
     terminal.type("\x04")
     assert terminal.finish() == 0 and "Next: fabula export" in terminal.text
 

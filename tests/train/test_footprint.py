@@ -58,13 +58,13 @@ SHAPES: dict[str, dict[str, Any]] = {
     "shape", [shape if shape == "many-rows" else pytest.param(shape, marks=pytest.mark.slow) for shape in SHAPES]
 )
 def test_the_estimate_against_the_peak_of_a_process(shape: str) -> None:
-    """least <= peak <= 6 x least, and likely off by less than a third below and twice above."""
+    """least <= peak <= 7 x least, and likely off by less than a third below and twice above."""
     recipe = tiny(**{"model__vocabulary": 512, **SHAPES[shape]})
     done = subprocess.run(
         [sys.executable, "-c", STEPS, json.dumps(recipe.as_tree())], capture_output=True, text=True, check=True
     )
     grown, estimate = int(done.stdout), footprint(recipe, 4)
-    assert grown / 6 <= estimate.least <= grown, (grown, estimate)
+    assert grown / 7 <= estimate.least <= grown, (grown, estimate)
     assert grown / 1.35 <= estimate.likely <= 2 * grown, (grown, estimate)
 
 
