@@ -14,7 +14,7 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 SHORTER = {
     "prepare builtin": "prepare builtin --limit 60",
     "--minutes 10": "--steps 3 --set batch.rows=2",
-    "--minutes 2": "--steps 3 --set batch.rows=2",
+    "--minutes 3": "--steps 3 --set batch.rows=2",
     "--scale 0.1": "--scale 0.002",
     'tiers = ["modern-portable"]': 'set = { "batch.rows" = 2 }\ntiers = ["modern-portable"]',
 }
