@@ -15,8 +15,8 @@ from fabula.train.neighbours import LOOK_SECONDS, Neighbours
 from fabula.train.threads import choose_threads, chosen_threads, processors_of_quota, use_threads
 
 
-def pools() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name == "fabula-pool"]
+def pools() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "fabula-pool"}
 
 
 def test_room_is_made_while_others_want_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +24,7 @@ def test_room_is_made_while_others_want_the_processor(monkeypatch: pytest.Monkey
     monkeypatch.setattr(neighbours.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(neighbours, "all_waited_seconds", lambda: waited[0])
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    seen = Neighbours()
+    seen, before = Neighbours(), pools()
 
     def look(share: float) -> bool:
         clock[0] += 2 * LOOK_SECONDS
@@ -32,17 +32,22 @@ def test_room_is_made_while_others_want_the_processor(monkeypatch: pytest.Monkey
         seen.look()
         return seen.crowded
 
-    assert not look(0.01) and not pools()
-    assert look(0.5) and pools()
+    assert not look(0.01) and pools() == before
+    assert look(0.5)
+    held = pools() - before
+    assert held
     assert look(0.05), "between the two bounds nothing changes"
     assert not look(0.0)
-    for thread in threading.enumerate():
-        if thread.name == "fabula-pool":
-            thread.join(10)
-    assert not pools()
+    for thread in held:
+        thread.join(10)
+    assert pools() == before
 
 
 @pytest.mark.skipif(not waiting.SCHEDULER.exists(), reason="only Linux says how long a thread waited for a processor")
+def test_trainings_of_a_process_share_one_view_of_it() -> None:
+    assert neighbours.neighbours() is neighbours.neighbours()
+
+
 def test_all_threads_wait_as_long_as_one_of_them_at_least() -> None:
     own, together = waiting.waited_seconds(), waiting.all_waited_seconds()
     assert own is not None and together is not None and 0 <= own <= together

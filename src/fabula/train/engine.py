@@ -23,7 +23,7 @@ from fabula.train.choices import choose_compile, choose_device, choose_fused, ch
 from fabula.train.compiled import reuse_compiled
 from fabula.train.meanwhile import telling
 from fabula.train.memory import keep_freed_memory
-from fabula.train.neighbours import Neighbours
+from fabula.train.neighbours import Neighbours, neighbours
 from fabula.train.optimizer import make_optimizer
 from fabula.train.step import LossSum, StepResult, train_step
 from fabula.train.threads import chosen_threads
@@ -52,7 +52,7 @@ class Engine:
     token_losses: TokenLosses
     initial_weights: Mapping[str, Tensor] | None = None
     """A state_dict to start from in place of the recipe's initialisation."""
-    neighbours: Neighbours = field(default_factory=Neighbours)
+    neighbours: Neighbours = field(default_factory=neighbours)
     compile_seconds: float = 0.0
     step_seconds: float = field(default=float("nan"))
     """Seconds of one step, the median of those that the probe measured."""

@@ -9,6 +9,7 @@ and back again by ending them. Nothing that is computed changes.
 import os
 import threading
 import time
+from functools import cache
 
 import torch
 
@@ -24,7 +25,8 @@ ENOUGH_FOR_THREADS = 1 << 17
 
 
 class Neighbours:
-    """`look` is called between steps; `crowded` tells whether other programs want the processor."""
+    """`look` is called between steps; `crowded` tells whether other programs want the processor. What it does holds for
+    the whole process, so one is enough: `neighbours`."""
 
     def __init__(self) -> None:
         self.crowded = False
@@ -66,3 +68,9 @@ def _hold_pool(release: threading.Event) -> None:
     """Own a pool of threads, asleep, until told to go."""
     torch.zeros(ENOUGH_FOR_THREADS).add_(1.0)
     release.wait()
+
+
+@cache
+def neighbours() -> Neighbours:
+    """Those of this process."""
+    return Neighbours()
