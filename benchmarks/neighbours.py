@@ -31,7 +31,7 @@ SIDES = {"now": "fabula", "before": AS_TORCH_WAITS}
 """Kinds of contenders.py."""
 BUSY = (sys.executable, "-c", "while True: pass")
 PLACES = ("alone", "beside one", "beside two", "beside a training")
-TURN_SECONDS = 4.0
+TURN_SECONDS = 3.0
 
 
 @contextmanager

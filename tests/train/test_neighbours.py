@@ -75,11 +75,11 @@ print(WAITING[0], os.environ.get("GOMP_SPINCOUNT"))
 
 
 def test_spinning_is_bounded_before_torch_is_loaded_and_nowhere_else() -> None:
-    assert run_python(ASK) == "short 20000"
+    assert run_python(ASK) == "adaptive 300000"
     assert run_python(ASK, OMP_WAIT_POLICY="passive") == "as set None"
     assert run_python("import torch; " + ASK) == "as torch has it None"
     ask_a_child = f"import subprocess, sys, fabula.train; subprocess.run([sys.executable, '-c', {ASK!r}])"
-    assert run_python(ask_a_child) == "short 20000"
+    assert run_python(ask_a_child) == "adaptive 300000"
 
 
 def test_the_number_of_threads_and_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Other programs on the same processor: noticed while training, and made room for.
 
 Beside a busy program, a thread that spins while it waits burns the time that the thread it waits for needs. libgomp,
-torch's OpenMP on Linux, spins twenty times shorter once it manages more threads than there are processors (its manual,
+torch's OpenMP on Linux, spins 300 times shorter once it manages more threads than there are processors (its manual,
 GOMP_SPINCOUNT; the numbers are in fabula.model.spinning). It is brought there by threads that hold a pool and sleep,
 and back again by ending them. Nothing that is computed changes.
 """
