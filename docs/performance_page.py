@@ -308,8 +308,8 @@ def neighbours() -> str:
     if record is None:
         return MISSING
     lines = [
-        f"{_threads(record['threads'])} on {record['cores']} cores ({record['capability']}), {record['turns']} turn(s), "
-        f"torch {record['versions']['torch']}. In brackets: the share of what the training makes alone.",
+        f"{_threads(record['threads'])} on {record['cores']} cores ({record['capability']}), "
+        f"turns: {record['turns']}, torch {record['versions']['torch']}. In brackets: the share of what the training makes alone.",
         "",
         "| | | alone | beside one busy process | beside two | two trainings together |",
         "|---|---|---:|---:|---:|---:|",
