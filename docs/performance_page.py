@@ -309,7 +309,8 @@ def neighbours() -> str:
         return MISSING
     lines = [
         f"{_threads(record['threads'])} on {record['cores']} cores ({record['capability']}), "
-        f"turns: {record['turns']}, torch {record['versions']['torch']}. In brackets: the share of what the training makes alone.",
+        f"turns: {record['turns']}, torch {record['versions']['torch']}. "
+        "In brackets: the share of what the training makes alone.",
         "",
         "| | | alone | beside one busy process | beside two | two trainings together |",
         "|---|---|---:|---:|---:|---:|",

@@ -115,6 +115,7 @@ def test_without_a_compiler_or_with_a_broken_one_there_is_a_reason(
     source = tmp_path / "broken.c"
     source.write_text("this is no C")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("FABULA_NATIVE", raising=False)
     if NATIVE.library is not None:
         native = load(source)
         assert native.library is None and "failed: " in native.reason and "\n" not in native.reason
