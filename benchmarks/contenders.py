@@ -2,8 +2,9 @@
 
 python benchmarks/contenders.py KIND RECIPE --data DIR --threads N
 
-reads lines of JSON {"steps": N} and answers each with {"seconds": ..., "loss": ...}; its first line says that it is
-ready and how long that took. Kinds: `fabula`; `fabula as torch waits` (nothing is done about neighbours, see
+reads lines of JSON {"steps": N} and answers each with {"seconds": ..., "loss": ...}, and {"until": SECONDS} (as many
+steps as begin in that time) with {"steps": ..., "wall_seconds": ...} beside; its first line says that it is ready and
+how long that took. Kinds: `fabula`; `fabula as torch waits` (nothing is done about neighbours, see
 neighbours.py); `transformers float32` and `transformers bfloat16` (autocast, as its Trainer does); `plain loop`
 (plain_loop.py: bfloat16 autocast, compiled). All but fabula train the recipe's layers, width, heads, context and
 vocabulary in GPT-2's form, with its batch, on the same stories. `roof` trains nothing: it takes the time of a step's
@@ -14,6 +15,7 @@ others use; how long it did is told.
 import argparse
 import itertools
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from plain_loop import PlainGPT
 from roof import Roof
 from torch import Tensor, nn
 
+import fabula.train.engine as engine_module
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Recipe
 from fabula.text.batches import BatchSource
@@ -65,9 +68,9 @@ def compiles(recipe: Recipe) -> bool:
 
 def fabula_step(recipe: Recipe, data: Path, makes_room: bool) -> Step:
     source, vocabulary = source_of(recipe, data)
-    engine = build_engine(recipe.with_values(**{"compute.compile": "on" if compiles(recipe) else "off"}), vocabulary, 0)
     if not makes_room:
-        engine.neighbours.look = lambda: None  # type: ignore[method-assign]
+        engine_module.watch_neighbours = lambda: None  # type: ignore[attr-defined]
+    engine = build_engine(recipe.with_values(**{"compute.compile": "on" if compiles(recipe) else "off"}), vocabulary, 0)
     return lambda step: engine.step(source, step).loss
 
 
@@ -123,20 +126,23 @@ def step_of(kind: str, recipe: Recipe, data: Path) -> Step:
     return transformers_step(recipe, data, getattr(torch, kind.split()[1]))
 
 
-def turns_of(kind: str, recipe: Recipe, data: Path) -> Callable[[int], dict[str, Any]]:
-    """Steps to make -> what a turn of so many took."""
+def turns_of(kind: str, recipe: Recipe, data: Path) -> Callable[..., dict[str, Any]]:
+    """(steps to make, seconds after which none begins) -> what the turn took."""
     if kind == "roof":
         source, vocabulary = source_of(recipe, data)
         roof = Roof(recipe, vocabulary, source)
-        return lambda steps: roof.turn(steps)
+        return lambda steps, until=math.inf: roof.turn(int(steps))
     step, done = step_of(kind, recipe, data), itertools.count(1)
 
-    def turn(steps: int) -> dict[str, Any]:
-        started, waited, loss = time.perf_counter(), waited_seconds() or 0.0, float("nan")
-        for _ in range(steps):
-            loss = step(next(done))
+    def turn(steps: float, until: float = math.inf) -> dict[str, Any]:
+        started, waited, loss, made = time.perf_counter(), waited_seconds() or 0.0, float("nan"), 0
+        while made < steps and time.perf_counter() - started < until:
+            loss, made = step(next(done)), made + 1
         waited = (waited_seconds() or 0.0) - waited
-        return {"seconds": time.perf_counter() - started - waited, "waited_seconds": waited, "loss": loss}
+        wall = time.perf_counter() - started
+        return {
+            "steps": made, "wall_seconds": wall, "seconds": wall - waited, "waited_seconds": waited, "loss": loss
+        }  # fmt: skip
 
     return turn
 
@@ -166,7 +172,8 @@ def main() -> None:
     positions = recipe.batch.rows * recipe.batch.accumulation * recipe.model.context
     print(json.dumps({"positions": positions, "start_seconds": time.perf_counter() - started}), flush=True)
     for line in sys.stdin:
-        answer = turn(json.loads(line)["steps"])
+        asked = json.loads(line)
+        answer = turn(asked.get("steps", math.inf), asked.get("until", math.inf))
         print(json.dumps(answer | {"peak_memory_bytes": peak_memory_bytes()}), flush=True)
 
 

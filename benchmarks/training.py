@@ -71,16 +71,18 @@ class Contender:
             raise SystemExit(f"{self.kind} of {self.recipe} ended with {self.process.wait()}")
         return dict(json.loads(line))
 
-    def begin(self, steps: int) -> None:
+    def begin(self, **asked: float) -> None:
+        """`steps` to make, or `until` how many seconds have passed."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"steps": steps}) + "\n")
+        self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
 
-    def end(self) -> None:
+    def end(self) -> dict[str, float]:
         self.turns.append(self._answer())
+        return self.turns[-1]
 
     def turn(self) -> None:
-        self.begin(self.steps)
+        self.begin(steps=self.steps)
         self.end()
 
     @property

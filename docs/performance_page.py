@@ -309,7 +309,7 @@ def neighbours() -> str:
         return MISSING
     lines = [
         f"{_threads(record['threads'])} on {record['cores']} cores ({record['capability']}), "
-        f"turns: {record['turns']}, torch {record['versions']['torch']}. "
+        f"{record['turns']} turns of {record['turn_seconds']:g} s, torch {record['versions']['torch']}. "
         "In brackets: the share of what the training makes alone.",
         "",
         "| | | alone | beside one busy process | beside two | two trainings together |",
@@ -320,8 +320,12 @@ def neighbours() -> str:
             rates = each[side]
             cells = [f"{rates[place]['median']:,.0f} ({rates['of alone'][place]:.2f})" for place in PLACES]
             lines.append(f"| `{each['recipe']}` | {side} | {rates['alone']['median']:,.0f} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *(_alone(each) for each in (record, _benchmark("neighbours-alone")) if each)])
+
+
+def _alone(record: Record) -> str:
     ratios = ", ".join(f"`{each['recipe']}` {_range(each[IDLE])}" for each in record["recipes"])
-    return "\n".join([*lines, "", f"Alone, now over before, turn by turn: {ratios}."])
+    return f"Alone, now over before, in {record['turns']} turns of {record['turn_seconds']:g} s each: {ratios}."
 
 
 def targets() -> str:

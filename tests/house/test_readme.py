@@ -11,12 +11,13 @@ from fabula.cli import run
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
+SMALL = '"batch.rows" = 2, "model.layers" = 1, "model.width" = 64, "model.heads" = 1'
 SHORTER = {
     "prepare builtin": "prepare builtin --limit 60",
     "--minutes 10": "--steps 3 --set batch.rows=2",
     "--minutes 3": "--steps 3 --set batch.rows=2",
     "--scale 0.1": "--scale 0.002",
-    'tiers = ["modern-portable"]': 'set = { "batch.rows" = 2 }\ntiers = ["modern-portable"]',
+    'tiers = ["modern-portable"]': f'set = {{ {SMALL} }}\ntiers = ["modern-portable"]',
 }
 """What the test types instead, so that it takes seconds: all that it changes in the README's commands."""
 ELSEWHERE = {

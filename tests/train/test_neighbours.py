@@ -11,12 +11,8 @@ import torch
 
 from fabula.errors import InputError
 from fabula.train import neighbours, threads, waiting
-from fabula.train.neighbours import LOOK_SECONDS, Neighbours
+from fabula.train.neighbours import LOOK_SECONDS, WATCHER, Neighbours, watch_neighbours
 from fabula.train.threads import choose_threads, chosen_threads, processors_of_quota, use_threads
-
-
-def pools() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name == "fabula-pool"}
 
 
 def test_room_is_made_while_others_want_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,28 +20,33 @@ def test_room_is_made_while_others_want_the_processor(monkeypatch: pytest.Monkey
     monkeypatch.setattr(neighbours.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(neighbours, "all_waited_seconds", lambda: waited[0])
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    seen, before = Neighbours(), pools()
+    seen = Neighbours()
 
     def look(share: float) -> bool:
-        clock[0] += 2 * LOOK_SECONDS
-        waited[0] += share * 2 * LOOK_SECONDS
+        clock[0] += LOOK_SECONDS
+        waited[0] += share * LOOK_SECONDS
         seen.look()
         return seen.crowded
 
-    assert not look(0.01) and pools() == before
+    assert not look(0.01) and not seen.pools
     assert look(0.5)
-    held = pools() - before
-    assert held
+    held = seen.pools
+    assert held and all(thread.is_alive() for thread in held)
     assert look(0.05), "between the two bounds nothing changes"
     assert not look(0.0)
     for thread in held:
         thread.join(10)
-    assert pools() == before
+    assert not any(thread.is_alive() for thread in held)
 
 
-@pytest.mark.skipif(not waiting.SCHEDULER.exists(), reason="only Linux says how long a thread waited for a processor")
-def test_trainings_of_a_process_share_one_view_of_it() -> None:
-    assert neighbours.neighbours() is neighbours.neighbours()
+def watchers() -> int:
+    return sum(thread.name == WATCHER for thread in threading.enumerate())
+
+
+def test_a_process_watches_once() -> None:
+    for _ in range(2):
+        watch_neighbours()
+        assert watchers() == waiting.SCHEDULER.exists()
 
 
 def test_all_threads_wait_as_long_as_one_of_them_at_least() -> None:
@@ -55,9 +56,7 @@ def test_all_threads_wait_as_long_as_one_of_them_at_least() -> None:
 
 def test_where_nothing_is_known_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "all_waited_seconds", lambda: None)
-    seen = Neighbours()
-    seen.look()
-    assert not seen.crowded
+    Neighbours().watch()  # comes back at once
 
 
 def run_python(code: str, **environment: str) -> str:

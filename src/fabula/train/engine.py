@@ -23,7 +23,7 @@ from fabula.train.choices import choose_compile, choose_device, choose_fused, ch
 from fabula.train.compiled import reuse_compiled
 from fabula.train.meanwhile import telling
 from fabula.train.memory import keep_freed_memory
-from fabula.train.neighbours import Neighbours, neighbours
+from fabula.train.neighbours import watch_neighbours
 from fabula.train.optimizer import make_optimizer
 from fabula.train.step import LossSum, StepResult, train_step
 from fabula.train.threads import chosen_threads
@@ -52,14 +52,12 @@ class Engine:
     token_losses: TokenLosses
     initial_weights: Mapping[str, Tensor] | None = None
     """A state_dict to start from in place of the recipe's initialisation."""
-    neighbours: Neighbours = field(default_factory=neighbours)
     compile_seconds: float = 0.0
     step_seconds: float = field(default=float("nan"))
     """Seconds of one step, the median of those that the probe measured."""
 
     def step(self, source: BatchSource, step: int) -> StepResult:
         """Make update `step`, counted from 1."""
-        self.neighbours.look()
         batches = [source.batch(step, micro_step) for micro_step in range(self.recipe.batch.accumulation)]
         clip = self.recipe.optimizer.clip
         rate = self.learning_rate(step)
@@ -83,6 +81,7 @@ def build_engine(
     recipe: Recipe, vocabulary: int, seed: int, initial_weights: Mapping[str, Tensor] | None = None
 ) -> Engine:
     """Build and initialise the model of `recipe` on the best device there is. Nothing is compiled yet."""
+    watch_neighbours()
     device_choice = choose_device()
     precision = choose_precision(recipe.compute.precision, device_choice.value)
     compiling = choose_compile(recipe, vocabulary, device_choice.value)
