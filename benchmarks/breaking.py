@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 import fabula.score.rulers as rulers
+from fabula.data.batches import Batch, BatchSource
+from fabula.data.dataset import PreparedData, open_prepared
+from fabula.data.prepare.prepare import prepare
 from fabula.recipe.schema import Recipe
-from fabula.text.batches import Batch, BatchSource
-from fabula.text.prepare import prepare
-from fabula.text.prepared import PreparedData, open_prepared
-from fabula.train.life import prepare_training, start_run
+from fabula.train.life.run import prepare_training, start_run
 from fabula.train.loop import TrainingFailed
 from fabula.train.observer import Observer
 

@@ -28,12 +28,12 @@ from roof import Roof
 from torch import Tensor, nn
 
 import fabula.train.engine as engine_module
+from fabula.data.batches import BatchSource
+from fabula.data.dataset import open_prepared
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Recipe
-from fabula.text.batches import BatchSource
-from fabula.text.prepared import open_prepared
 from fabula.train.engine import build_engine
-from fabula.train.waiting import waited_seconds
+from fabula.train.machine.waiting import waited_seconds
 
 AS_TORCH_WAITS = "fabula as torch waits"
 KINDS = ("fabula", AS_TORCH_WAITS, "plain loop", "transformers bfloat16", "transformers float32", "roof")

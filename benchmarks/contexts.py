@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from results import write
 
+from fabula.data.dataset import open_prepared
 from fabula.errors import InputError
 from fabula.model.load import load_model
 from fabula.score.held_out import score
 from fabula.score.rulers import Ruler
-from fabula.text.prepared import open_prepared
 from fabula.train.engine import loss_functions
 
 SHORTEST = 128

@@ -25,18 +25,18 @@ import torch
 from results import versions_of_peers, write
 from safetensors.torch import save_file
 
+from fabula.data.tokenizers.gpt2 import gpt2_tokenizer
 from fabula.errors import InputError
 from fabula.exchange.huggingface import export_hf
 from fabula.exchange.llama_cpp import export_gguf
+from fabula.model.decode.generate import complete
 from fabula.model.decoder import Decoder
-from fabula.model.generate import complete
 from fabula.model.initialization import initialize
 from fabula.model.load import load_model
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import write_checkpoint
 from fabula.record.files import write_json, write_text
-from fabula.text.gpt2 import gpt2_tokenizer
 
 PROMPT = "Once upon a time there was a"
 Contender = Callable[[int], tuple[float, list[int]]]

@@ -26,8 +26,8 @@ from torch import Tensor
 from fabula.exchange.huggingface import export_hf
 from fabula.exchange.llama_cpp import export_gguf
 from fabula.exchange.reading import load_hf
+from fabula.model.decode.generate import complete
 from fabula.model.decoder import Decoder
-from fabula.model.generate import complete
 from fabula.model.load import load_model, put_weights
 
 NUM_TOKENS = 64

@@ -23,12 +23,12 @@ import torch
 from results import write
 from torch import Tensor
 
+from fabula.data.batches import BatchSource
+from fabula.data.dataset import open_prepared
 from fabula.model.decoder import parameter_count
 from fabula.recipe.presets import load_recipe
-from fabula.text.batches import BatchSource
-from fabula.text.prepared import open_prepared
 from fabula.train.engine import build_engine
-from fabula.train.waiting import waited_seconds
+from fabula.train.machine.waiting import waited_seconds
 
 
 def working_seconds() -> float:

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fabula.data.batches import BatchSource
 from fabula.model.loss import linear_cross_entropy
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Model, Recipe
-from fabula.text.batches import BatchSource
-from fabula.train.memory import keep_freed_memory
-from fabula.train.waiting import waited_seconds
+from fabula.train.machine.memory import keep_freed_memory
+from fabula.train.machine.waiting import waited_seconds
 
 PRODUCTS_A_TURN = 5
 

@@ -21,10 +21,10 @@ from typing import Any
 from results import write
 from training import spread
 
+from fabula.data.prepare.parallel import num_cores, ordered_workers
+from fabula.data.prepare.prepare import BYTES_A_SECOND
+from fabula.data.tokenizers.gpt2 import gpt2_tokenizer
 from fabula.record.reader import read_run
-from fabula.text.gpt2 import gpt2_tokenizer
-from fabula.text.parallel import num_cores, ordered_workers
-from fabula.text.prepare import BYTES_A_SECOND
 
 FABULA = Path(sys.executable).with_name("fabula")
 STORIES_A_PART = 1000

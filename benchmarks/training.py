@@ -25,9 +25,9 @@ from contenders import AS_TORCH_WAITS, recipe_of
 from results import write
 from roof import matrix_rate
 
+from fabula.data.dataset import open_prepared
+from fabula.data.prepare.parallel import num_cores
 from fabula.model.spinning import SETTINGS
-from fabula.text.parallel import num_cores
-from fabula.text.prepared import open_prepared
 
 ALL = ("fabula", "roof", "plain loop", "transformers bfloat16", "transformers float32")
 OURS = ("fabula", "roof")

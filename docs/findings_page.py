@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fabula.findings import diagnose
-from fabula.findings.statistics import wilson_interval
+from fabula.study.statistics import wilson_interval
 
 DOCS = Path(__file__).parent
 PAGE = DOCS / "findings.md"

@@ -10,7 +10,7 @@ import textwrap
 from math import exp, log
 from pathlib import Path
 
-from fabula.text.grammar import generate, stories
+from fabula.grammar import generate, stories
 
 PAGE = Path(__file__).with_name("grammar.md")
 NUM_STORIES = 10_000

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from fabula.findings.diagnose import diagnose, lint
-from fabula.findings.effect_words import as_finding, lower_or_higher, sentence_with_reach, signed
-from fabula.findings.effects import Effect, Final, effect, with_holm
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml
 from fabula.record.reader import Run, find_runs, read_run
-from fabula.report.ladder_view import read_ladder
+from fabula.study.effect_words import as_finding, lower_or_higher, sentence_with_reach, signed
+from fabula.study.effects import Effect, Final, effect, with_holm
+from fabula.study.ladder import read_ladder
 
 DOCS = Path(__file__).parent
 FACTORIAL = DOCS / "ladders" / "factorial-basic-2-percent"

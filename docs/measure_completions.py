@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from fabula.data.dataset import PreparedData, open_prepared
 from fabula.findings import Facts
-from fabula.findings.completions import MIN_WORDS, RULES
 from fabula.findings.rule import Silent
+from fabula.findings.rules.completions import MIN_WORDS, RULES
 from fabula.record.words import words
 from fabula.score.known_stories import KnownStories, know_stories
-from fabula.text.prepared import PreparedData, open_prepared
 
 RECORD = Path(__file__).parent / "measured" / "completions.json"
 NUM_TOKENS = 120

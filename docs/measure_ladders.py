@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fabula.findings.contrasts import Contrast, Recipe, contrasts
-from fabula.findings.effects import PROTOCOLS, Final, Verdict, answer, with_holm
 from fabula.record.reader import find_runs, read_run
+from fabula.study.contrasts import Contrast, Recipe, contrasts
+from fabula.study.effects import PROTOCOLS, Final, Verdict, answer, with_holm
 
 DOCS = Path(__file__).parent
 OUT = DOCS / "measured" / "null_ladders.json"

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fabula.findings.effect_words import signed
-from fabula.findings.effects import Effect
-from fabula.report.ladder_view import read_ladder
+from fabula.study.effect_words import signed
+from fabula.study.effects import Effect
+from fabula.study.ladder import read_ladder
 
 DOCS = Path(__file__).parent
 PAGE = DOCS / "performance.md"

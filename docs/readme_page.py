@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fabula.findings.effect_words import signed
-from fabula.findings.effects import Effect
-from fabula.report.ladder_view import read_ladder
-from fabula.report.opening import IN_PLAIN_WORDS
+from fabula.report.sections.opening import IN_PLAIN_WORDS
+from fabula.study.effect_words import signed
+from fabula.study.effects import Effect
+from fabula.study.ladder import read_ladder
 
 DOCS = Path(__file__).parent
 PAGE = DOCS.parent / "README.md"

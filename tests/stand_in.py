@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import tiktoken
 
-from fabula.text import gpt2
-from fabula.text.bpe import EOT_TEXT, GPT2_PATTERN
-from fabula.text.bpe_training import train_ranks
-from fabula.text.grammar import stories
-from fabula.text.tokenizers import ByteLevelTokenizer
+from fabula.data.prepare.bpe_training import train_ranks
+from fabula.data.tokenizers import gpt2
+from fabula.data.tokenizers.bpe import EOT_TEXT, GPT2_PATTERN
+from fabula.data.tokenizers.tokenizer import ByteLevelTokenizer
+from fabula.grammar import stories
 
 WRITTEN = Path(__file__).parent / "stories"
 NUM_TOKENS = 2000

@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 from tests.train.tiny import tiny
 
-from fabula.cli.curves import BARS, sparkline
-from fabula.cli.display import Display, duration, printable
-from fabula.train.choice import Choice
-from fabula.train.plan import Estimate
+from fabula.cli.screen.curves import BARS, sparkline
+from fabula.cli.screen.display import Display, duration, printable
+from fabula.train.life.estimate import Estimate
+from fabula.train.machine.choice import Choice
 
 CHOICES = {"device": Choice("cpu", "no CUDA or MPS device")}
 

@@ -9,7 +9,7 @@ from tests.exchange.test_huggingface import run_of
 from tests.model.shapes import GPT, LLAMA, OTHERS
 from typer.testing import CliRunner
 
-from fabula.cli.export import export, name_of
+from fabula.cli.commands.export import export, name_of
 from fabula.cli.newest import named_or_newest
 from fabula.errors import InputError
 

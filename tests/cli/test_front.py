@@ -9,7 +9,7 @@ import pytest
 from tests.cli.pseudo import piped, shown
 
 from fabula import __version__, cli
-from fabula.cli.terminal import wrapped
+from fabula.cli.screen.terminal import wrapped
 
 
 @pytest.mark.parametrize("option", ["--version", "-V"])

@@ -8,12 +8,12 @@ from tests.model.runs import BYTES, write_run
 from tests.model.shapes import GPT
 from typer.testing import CliRunner
 
-from fabula.cli.generate import generate
+from fabula.cli.commands.generate import generate
+from fabula.data.tokenizers.bpe import byte_level_json
+from fabula.data.tokenizers.tokenizer import load_tokenizer
 from fabula.errors import InputError
-from fabula.model.streaming import CharacterStream
+from fabula.model.decode.streaming import CharacterStream
 from fabula.recipe.schema import Recipe
-from fabula.text.bpe import byte_level_json
-from fabula.text.tokenizers import load_tokenizer
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from fabula import cli
+from fabula.data.prepare.prepare import default_folder
+from fabula.grammar import stories as grammar_stories
 from fabula.recipe.presets import FIRST_RECIPE
-from fabula.text.grammar import stories as grammar_stories
-from fabula.text.prepare import default_folder
 
 STORIES = [story.text for story in grammar_stories(0, 0, 60)]
 TOKENIZER = ("--tokenizer", "bpe:300")

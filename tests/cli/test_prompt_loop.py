@@ -8,7 +8,7 @@ from tests.cli.pseudo import Terminal, piped
 from tests.model.runs import write_run
 from tests.model.shapes import GPT
 
-from fabula.cli.words import WordStream, as_utf8
+from fabula.cli.screen.words import WordStream, as_utf8
 from fabula.errors import InputError
 from fabula.recipe.schema import Recipe
 

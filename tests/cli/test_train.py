@@ -13,7 +13,7 @@ from tests.train.tiny import metrics, tiny_file
 
 from fabula.cli import run
 from fabula.cli.defaults import LOADING
-from fabula.cli.display import Display
+from fabula.cli.screen.display import Display
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import read_run
 from fabula.train.loop import Training
@@ -183,10 +183,10 @@ def test_ctrl_c_before_the_first_step_says_that_nothing_was_written(
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fabula.train.life.prepare_training", stopped)  # as while it compiles
+    monkeypatch.setattr("fabula.train.life.run.prepare_training", stopped)  # as while it compiles
     code, _, err = fabula(*TRAIN)
     assert code == 130 and err.endswith("\nstopped before the first step; nothing was written\n")
-    monkeypatch.setattr("fabula.text.prepare.train_tokenizer", stopped)
+    monkeypatch.setattr("fabula.data.prepare.prepare.train_tokenizer", stopped)
     code, _, err = fabula("prepare", "builtin", "--limit", "60", "--out", "stories")
     assert code == 130 and err.endswith("\nstopped; nothing was written\n")
     assert not Path("run").exists() and not Path("stories").exists()
@@ -291,7 +291,7 @@ def test_minutes_fix_the_steps_in_the_recipe(fabula: Fabula, monkeypatch: pytest
     def warm_up(engine: Any, *_: object) -> None:
         engine.step_seconds = 1.0
 
-    monkeypatch.setattr("fabula.train.life.warm_up", warm_up)
+    monkeypatch.setattr("fabula.train.life.run.warm_up", warm_up)
     code, out, _ = fabula(*TRAIN, "--minutes", "10", "--dry-run")
     steps = int(re.search(r"^([\d,]+) steps", out, re.MULTILINE).group(1).replace(",", ""))  # type: ignore[union-attr]
     assert code == 0 and 12 < steps < 600

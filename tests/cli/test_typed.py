@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fabula.cli.typed import as_called, program
+from fabula.cli.screen.typed import as_called, program
 
 
 @pytest.fixture

@@ -10,17 +10,17 @@ from tests.exchange.references import relative_difference
 from tests.model.runs import BYTES, write_run
 from tests.model.shapes import GEMMA, GPT, GPT2, LLAMA, MODERN, OTHERS
 
+from fabula.data.tokenizers.bpe import byte_level_json
+from fabula.data.tokenizers.tokenizer import load_tokenizer
 from fabula.errors import InputError
 from fabula.exchange.homes import find_home
 from fabula.exchange.huggingface import export_hf
 from fabula.exchange.reading import check_tokenizer, load_hf
+from fabula.model.decode.generate import complete
 from fabula.model.decoder import Decoder
-from fabula.model.generate import complete
 from fabula.model.load import load_model, put_weights
 from fabula.recipe.presets import load_recipe, recipe_names, whole_recipe_names
 from fabula.recipe.schema import Model, Recipe
-from fabula.text.bpe import byte_level_json
-from fabula.text.tokenizers import load_tokenizer
 
 transformers = pytest.importorskip("transformers")
 

@@ -17,12 +17,12 @@ from tests.exchange.test_huggingface import run_of
 from tests.model.runs import BYTES
 from tests.model.shapes import GEMMA, GPT, LLAMA
 
+from fabula.data.tokenizers.bpe import byte_level_json
 from fabula.errors import InputError
 from fabula.exchange.llama_cpp import export_gguf
-from fabula.model.generate import complete
+from fabula.model.decode.generate import complete
 from fabula.model.load import load_model
 from fabula.recipe.schema import Model
-from fabula.text.bpe import byte_level_json
 
 gguf = pytest.importorskip("gguf")
 

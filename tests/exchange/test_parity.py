@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fabula.exchange.reading import from_hf, shape_of
+from fabula.model.decode.generate import complete
+from fabula.model.decode.one_token import CachedDecoder
+from fabula.model.decode.weights import PreparedDecoder
 from fabula.model.decoder import Decoder
-from fabula.model.decoding import CachedDecoder
-from fabula.model.generate import complete
 from fabula.model.load import put_weights
-from fabula.model.prepared import PreparedDecoder
 
 transformers = pytest.importorskip("transformers")
 from tests.exchange.references import CASES, VOCABULARY, reference, relative_difference  # noqa: E402

@@ -10,7 +10,7 @@ from tests.findings.kinds import EXAMPLES
 from fabula.findings.diagnose import RULES
 
 LADDER = {"effect", "interaction"}
-"""Made by the statistics of a ladder, not by a rule over one run; tested in tests/findings/test_effects.py."""
+"""Made by the statistics of a ladder, not by a rule over one run; tested in tests/study/test_effects.py."""
 
 OURS = {"lr_too_high"}
 """Beyond the design: trainings at thirty times the rate ended badly without a sign in their loss."""

@@ -32,8 +32,8 @@ def test_the_order_of_the_rooms_holds(repo: Path) -> None:
     [
         ("recipe/wrong.py", "def late():\n    import torch", "fabula.recipe is not allowed to import torch"),
         ("record/wrong.py", "import fabula.recipe", "fabula.record is not allowed to import fabula.recipe"),
-        ("findings/wrong.py", "import fabula.text", "fabula.findings is not allowed to import fabula.text"),
-        ("text/wrong.py", "from fabula import findings", "fabula.text is not allowed to import fabula.findings"),
+        ("findings/wrong.py", "import fabula.data", "fabula.findings is not allowed to import fabula.data"),
+        ("data/wrong.py", "from fabula import findings", "fabula.data is not allowed to import fabula.findings"),
         ("cellar/wrong.py", "import json", "not listed as layers"),
     ],
 )

@@ -9,6 +9,8 @@ import pytest
 import torch
 from tests.train.tiny import StopAfter, data_in, metrics, same_tensors, tensors, tiny, tiny_file, tiny_run
 
+from fabula.data.dataset import open_prepared
+from fabula.data.prepare.prepare import prepare
 from fabula.errors import InputError
 from fabula.findings.diagnose import diagnose
 from fabula.ladder.brackets import choose_rates, rates_of
@@ -19,8 +21,6 @@ from fabula.model.load import load_model
 from fabula.recipe.ladder import Ladder, Phase, PlannedRun, plan_runs
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import find_runs, read_run
-from fabula.text.prepare import prepare
-from fabula.text.prepared import open_prepared
 from fabula.train.loop import TrainingFailed
 from fabula.train.observer import Observer
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
+from fabula.data.tokenizers.bpe import byte_level_json
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialize
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import write_checkpoint
-from fabula.text.bpe import byte_level_json
 
 BYTES = {bytes([byte]): byte for byte in range(256)}
 

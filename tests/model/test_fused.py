@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fabula.model import fused, fused_attention, layers, loss
+from fabula.model import layers, loss
+from fabula.model.kernels import attention as fused_attention
+from fabula.model.kernels import head as fused
 from fabula.model.loss import IGNORE, linear_cross_entropy
 
 ROUNDING = 2.0**-8

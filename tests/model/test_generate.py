@@ -3,8 +3,8 @@ import torch
 from tests.model.shapes import ALL, GEMMA, GPT, VOCABULARY, build
 
 from fabula.errors import InputError
+from fabula.model.decode.generate import complete
 from fabula.model.decoder import Decoder
-from fabula.model.generate import complete
 
 EOT = 0
 PROMPTS = [[1], [5, 6, 7, 8, 9], list(range(40, 57)), list(range(60, 84))]

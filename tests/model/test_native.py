@@ -9,13 +9,13 @@ from tests.model.shapes import ALL, GEMMA, GPT, GPT2, LLAMA, MODERN, build
 from torch import Tensor
 
 from fabula.errors import InputError
-from fabula.model import between
-from fabula.model.between import MOST_ROWS, find_native
+from fabula.model.decode import compiled_step as between
+from fabula.model.decode.compiled_step import MOST_ROWS, find_native
+from fabula.model.decode.generate import complete
+from fabula.model.decode.one_token import CachedDecoder
+from fabula.model.decode.weights import PreparedDecoder
 from fabula.model.decoder import Decoder
-from fabula.model.decoding import CachedDecoder
-from fabula.model.generate import complete
-from fabula.model.native import Native, load_native
-from fabula.model.prepared import PreparedDecoder
+from fabula.model.kernels.build import Native, load_native
 from fabula.recipe.schema import Model
 
 NATIVE = find_native(build(GPT), 1)

@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fabula.model import products
-from fabula.model.products import PACKED_FROM, packing_works, prepare_product
+from fabula.model.decode import weight_layout as products
+from fabula.model.decode.weight_layout import PACKED_FROM, packing_works, prepare_product
 
 
 @pytest.mark.parametrize("num_rows", [1, 3, 16])

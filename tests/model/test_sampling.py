@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from fabula.errors import InputError
-from fabula.model.sampling import Sampling, choose, penalized
+from fabula.model.decode.sampling import Sampling, choose, penalized
 
 VOCABULARY = 700
 

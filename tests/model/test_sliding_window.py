@@ -6,9 +6,9 @@ from tests.model.shapes import GEMMA, build
 from torch import Tensor
 
 from fabula.model import layers
-from fabula.model.decoding import CachedDecoder
+from fabula.model.decode.one_token import CachedDecoder
+from fabula.model.decode.weights import PreparedDecoder
 from fabula.model.layers import causal_attention
-from fabula.model.prepared import PreparedDecoder
 
 
 def by_the_definition(q: Tensor, k: Tensor, v: Tensor, scale: float, window: int) -> Tensor:

@@ -6,8 +6,8 @@ import shlex
 import pytest
 import torch
 
-from fabula.cli.prepare import recipe_arguments
-from fabula.cli.recipes import recipes
+from fabula.cli.commands.prepare import recipe_arguments
+from fabula.cli.commands.recipes import recipes
 from fabula.errors import InputError
 from fabula.model.decoder import Decoder, parameter_count
 from fabula.recipe.counts import count_parameters

@@ -12,10 +12,10 @@ from tests.report.test_report import lines_of
 from fabula.recipe.ladder import Ladder, load_ladder
 from fabula.report import summary
 from fabula.report.document import make_document
-from fabula.report.figures import finding_bands
-from fabula.report.ladder_view import read_ladder
-from fabula.report.markdown import render_markdown
+from fabula.report.figures.figures import finding_bands
+from fabula.report.render.markdown import render_markdown
 from fabula.report.stability import found_groups
+from fabula.study.ladder import read_ladder
 
 CELLS = [cell.name for cell in load_ladder("factorial").cells]
 

@@ -18,8 +18,8 @@ from fabula.findings import Flags
 from fabula.recipe import load_recipe
 from fabula.report import summary, write_report
 from fabula.report.document import make_document
-from fabula.report.ladder_view import read_ladder
-from fabula.report.markdown import render_markdown
+from fabula.report.render.markdown import render_markdown
+from fabula.study.ladder import read_ladder
 
 GPT2 = Flags(vocabulary=50_257, from_scratch=True)
 

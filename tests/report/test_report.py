@@ -10,17 +10,17 @@ from tests.findings.families import record
 from tests.report.synthetic import PROMPTS, write_ladder, write_run
 
 from fabula.errors import InputError
-from fabula.findings.statistics import t_quantile
 from fabula.recipe.ladder import load_ladder
 from fabula.record.finding import Finding
 from fabula.report import main_figure, summary, write_report
-from fabula.report.blocks import Document, Table, plain_text
-from fabula.report.curves import extremes, smoothed
 from fabula.report.document import make_document
-from fabula.report.ladder_view import read_ladder
-from fabula.report.markdown import render_markdown
+from fabula.report.figures.curves import extremes, smoothed
+from fabula.report.render.blocks import Document, Table, plain_text
+from fabula.report.render.markdown import render_markdown
+from fabula.report.sections.tables import final_comparison, final_metrics, mechanism, timeline
 from fabula.report.stability import FoundGroup
-from fabula.report.tables import final_comparison, final_metrics, mechanism, timeline
+from fabula.study.ladder import read_ladder
+from fabula.study.statistics import t_quantile
 
 
 @pytest.fixture(scope="module")

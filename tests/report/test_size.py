@@ -7,7 +7,7 @@ import pytest
 from tests.report.synthetic import write_ladder
 
 from fabula.report import write_report
-from fabula.report.figures import _from_point_to_point
+from fabula.report.figures.figures import _from_point_to_point
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 
 from fabula.findings import Diagnosis
 from fabula.record.finding import Finding, Severity
-from fabula.report.blocks import plain_text
+from fabula.report.render.blocks import plain_text
 from fabula.report.stability import SAID, health_cell, health_counts, health_of
-from fabula.report.views import RunView
+from fabula.study.views import RunView
 
 
 def view_with(*found: tuple[str, Severity], seed: int = 0, phase: str = "init", finished: bool = True) -> RunView:

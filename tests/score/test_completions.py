@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from fabula.data.dataset import open_prepared
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialize
 from fabula.recipe.schema import Initialization, Model
 from fabula.record.words import TOKEN, words, words_with_starts
 from fabula.score.completions import complete_prompts
 from fabula.score.known_stories import know_stories, names_in
-from fabula.text.prepared import open_prepared
 
 
 def test_completions_are_the_same_for_a_seed_and_fit_the_context(grammar_folder: Path) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fabula.data.dataset import open_prepared
 from fabula.score import copies
 from fabula.score.copies import LEAST, longest_copies
-from fabula.text.prepared import open_prepared
 
 
 def by_hand(query: list[int], corpus: list[int]) -> int:

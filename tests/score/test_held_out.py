@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.text.data import EOT, split_of
+from tests.data.data import EOT, split_of
 from torch import Tensor
 
+from fabula.data.batches import IGNORE
+from fabula.data.dataset import Split
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialize
 from fabula.recipe.schema import Initialization, Model
 from fabula.score.held_out import Score, evaluate, score
 from fabula.score.rulers import COMMON_CONTEXT, Protocol, Ruler, make_rulers
-from fabula.text.batches import IGNORE
-from fabula.text.prepared import Split
 from fabula.train.engine import loss_functions
 
 CPU = torch.device("cpu")

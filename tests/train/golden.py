@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
+from fabula.data.batches import BatchSource
+from fabula.data.dataset import open_prepared
+from fabula.data.prepare.prepare import prepare
 from fabula.recipe.presets import load_recipe
-from fabula.text.batches import BatchSource
-from fabula.text.prepare import prepare
-from fabula.text.prepared import open_prepared
 from fabula.train.engine import build_engine
 
 FILE = Path(__file__).with_name("golden.json")

@@ -8,9 +8,9 @@ import torch
 from tests.train.tiny import data_in, tiny
 from torch._dynamo.utils import counters
 
+from fabula.data.batches import BatchSource
+from fabula.data.dataset import PreparedData
 from fabula.recipe.schema import Recipe
-from fabula.text.batches import BatchSource
-from fabula.text.prepared import PreparedData
 from fabula.train.engine import Engine, build_engine
 
 STEPS, LAST = 200, 50

@@ -10,9 +10,9 @@ import pytest
 from tests.train.tiny import tiny
 
 from fabula.errors import InputError
-from fabula.train.fits import MOST_STEPS, Room, check_memory, check_size, too_large
-from fabula.train.footprint import footprint
-from fabula.train.free import free_memory
+from fabula.train.machine.fits import MOST_STEPS, Room, check_memory, check_size, too_large
+from fabula.train.machine.footprint import footprint
+from fabula.train.machine.free import free_memory
 
 GB = 10**9
 STEPS = """
@@ -20,7 +20,7 @@ import json, sys
 import numpy as np
 import torch
 from fabula.recipe.schema import Recipe
-from fabula.text.batches import Batch
+from fabula.data.batches import Batch
 from fabula.train.engine import build_engine
 
 class Source:

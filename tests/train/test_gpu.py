@@ -10,14 +10,14 @@ import pytest
 import torch
 from tests.train.tiny import StopAfter, data_in, tensors, tiny, tiny_run, tiny_training
 
-from fabula.model.generate import complete
+from fabula.data.batches import BatchSource
+from fabula.model.decode.generate import complete
 from fabula.model.load import load_model
 from fabula.record.reader import read_run
-from fabula.text.batches import BatchSource
 from fabula.train import engine
-from fabula.train.choice import Choice
-from fabula.train.choices import choose_device, choose_precision
-from fabula.train.life import resume_run, start_run
+from fabula.train.life.run import resume_run, start_run
+from fabula.train.machine.choice import Choice
+from fabula.train.machine.choices import choose_device, choose_precision
 
 DEVICE = "cuda"
 pytestmark = pytest.mark.gpu

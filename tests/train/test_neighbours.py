@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from fabula.errors import InputError
-from fabula.train import neighbours, threads, waiting
-from fabula.train.neighbours import LOOK_SECONDS, WATCHER, Neighbours, watch_neighbours
-from fabula.train.threads import choose_threads, chosen_threads, processors_of_quota, use_threads
+from fabula.train.machine import neighbours, threads, waiting
+from fabula.train.machine.neighbours import LOOK_SECONDS, WATCHER, Neighbours, watch_neighbours
+from fabula.train.machine.threads import choose_threads, chosen_threads, processors_of_quota, use_threads
 
 
 def test_room_is_made_while_others_want_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:

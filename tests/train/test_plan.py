@@ -7,8 +7,8 @@ from tests.train.tiny import data_in, tiny
 
 from fabula.errors import InputError
 from fabula.score.rulers import make_rulers
-from fabula.train.choices import choose_compile, choose_precision, training_flop
-from fabula.train.plan import FORWARD_SHARE, estimate, evaluation_positions, recipe_for_minutes
+from fabula.train.life.estimate import FORWARD_SHARE, estimate, evaluation_positions, recipe_for_minutes
+from fabula.train.machine.choices import choose_compile, choose_precision, training_flop
 
 
 @pytest.mark.parametrize("every", [1, 3, 4, 12, 50])

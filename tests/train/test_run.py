@@ -25,7 +25,7 @@ from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import read_run
-from fabula.train.life import prepare_training, resume_run, start_run, stored_recipe
+from fabula.train.life.run import prepare_training, resume_run, start_run, stored_recipe
 from fabula.train.observer import Observer
 
 

@@ -11,13 +11,13 @@ import torch
 from tests.train.tiny import data_in, metrics, tiny, tiny_training
 from torch import Tensor, nn
 
+from fabula.data.batches import Batch, BatchSource
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialize
 from fabula.recipe.schema import Initialization, Model, Optimizer
 from fabula.record.reader import read_run
-from fabula.text.batches import Batch, BatchSource
 from fabula.train.engine import build_engine
-from fabula.train.life import start_run
+from fabula.train.life.run import start_run
 from fabula.train.loop import MOST_SKIPPED, Training, TrainingFailed
 from fabula.train.muon import Muon
 from fabula.train.observer import Observer

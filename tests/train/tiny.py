@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from fabula.data.dataset import PreparedData, open_prepared
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import read_checkpoint
-from fabula.text.prepared import PreparedData, open_prepared
-from fabula.train.life import prepare_training, start_run
+from fabula.train.life.run import prepare_training, start_run
 from fabula.train.loop import Training
 from fabula.train.observer import Observer
 

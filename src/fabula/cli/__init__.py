@@ -10,18 +10,18 @@ from typing import Annotated
 import typer
 
 from fabula import __version__
-from fabula.cli.demo import demo
-from fabula.cli.diagnose import diagnose
-from fabula.cli.export import export
-from fabula.cli.generate import generate
-from fabula.cli.ladder import ladder
-from fabula.cli.prepare import prepare
-from fabula.cli.recipes import recipes
-from fabula.cli.report import report
-from fabula.cli.terminal import is_plain, make_streams_tolerant, tell
-from fabula.cli.train import train
-from fabula.cli.typed import as_called
-from fabula.cli.usage import Commands, UsageError, usage
+from fabula.cli.commands.demo import demo
+from fabula.cli.commands.diagnose import diagnose
+from fabula.cli.commands.export import export
+from fabula.cli.commands.generate import generate
+from fabula.cli.commands.ladder import ladder
+from fabula.cli.commands.prepare import prepare
+from fabula.cli.commands.recipes import recipes
+from fabula.cli.commands.report import report
+from fabula.cli.commands.train import train
+from fabula.cli.screen.terminal import is_plain, make_streams_tolerant, tell
+from fabula.cli.screen.typed import as_called
+from fabula.cli.screen.usage import Commands, UsageError, usage
 from fabula.errors import InputError
 
 app = typer.Typer(

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from fabula.cli.terminal import tell
+from fabula.cli.screen.terminal import tell
 from fabula.errors import InputError
 
 MANIFEST = "manifest.json"

@@ -12,7 +12,7 @@ def named_or_newest(run: Path | None, *, ladders: bool = False) -> Path:
 
     Raises InputError where there is none.
     """
-    from fabula.cli.terminal import tell
+    from fabula.cli.screen.terminal import tell
     from fabula.errors import InputError
 
     if run is not None:

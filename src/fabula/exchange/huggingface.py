@@ -11,6 +11,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
+from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.errors import InputError
 from fabula.exchange.card import model_card
 from fabula.exchange.homes import Home, find_home
@@ -21,7 +22,6 @@ from fabula.recipe.schema import Recipe
 from fabula.record.checkpoint import read_checkpoint
 from fabula.record.files import whole_folder, write_json, write_text
 from fabula.record.reader import read_run
-from fabula.text.tokenizers import Tokenizer
 
 
 @dataclass(frozen=True)

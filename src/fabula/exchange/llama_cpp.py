@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from fabula.data.tokenizers.bpe import read_byte_level_json, to_characters
 from fabula.errors import InputError
 from fabula.exchange.card import model_card
 from fabula.exchange.homes import Family
@@ -22,7 +23,6 @@ from fabula.exchange.weights import Tensors
 from fabula.recipe.schema import Model
 from fabula.record.files import whole_folder, write_text
 from fabula.record.reader import read_run
-from fabula.text.bpe import read_byte_level_json, to_characters
 
 ARCHITECTURES: dict[Family, str] = {"llama": "llama", "gemma3_text": "gemma3", "qwen3": "qwen3", "arcee": "arcee"}
 

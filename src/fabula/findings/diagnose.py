@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fabula.findings import accumulation, completions, events, gradient, instability, loss, schedule, setup
 from fabula.findings.caveat import caveat
 from fabula.findings.facts import Facts, Flags, facts_of_recipe, facts_of_run
 from fabula.findings.rule import Rule, Silent
+from fabula.findings.rules import accumulation, completions, events, gradient, instability, loss, schedule, setup
 from fabula.recipe import Recipe
 from fabula.record.finding import Finding, verdict
 from fabula.record.reader import Run

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fabula.data.dataset import open_prepared
 from fabula.errors import InputError
 from fabula.ladder.execute import carry_out_run
 from fabula.ladder.folder import how_it_ended
 from fabula.recipe.ladder import Ladder, PlannedRun
 from fabula.record.reader import read_run
-from fabula.text.prepared import open_prepared
 from fabula.train.observer import Observer
 
 SEED = 0

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fabula.data.dataset import open_prepared
 from fabula.recipe.ladder import PlannedRun
 from fabula.recipe.schema import Recipe
 from fabula.score.rulers import Rulers
-from fabula.text.prepared import open_prepared
-from fabula.train.life import prepare_training
+from fabula.train.life.estimate import estimate
+from fabula.train.life.run import prepare_training
 from fabula.train.observer import Observer
-from fabula.train.plan import estimate
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
+from fabula.data.dataset import open_prepared
 from fabula.errors import InputError
 from fabula.recipe.ladder import PlannedRun
 from fabula.record.reader import is_run
-from fabula.text.prepared import open_prepared
-from fabula.train.life import prepare_training, resume_run, start_run
+from fabula.train.life.run import prepare_training, resume_run, start_run
 from fabula.train.loop import TrainingFailed
 from fabula.train.observer import Observer
 

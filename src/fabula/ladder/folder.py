@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from fabula.data.dataset import PreparedData
 from fabula.errors import InputError
 from fabula.recipe.ladder import Ladder, PlannedRun
 from fabula.record.files import write_json
 from fabula.record.reader import is_run, read_run
-from fabula.text.prepared import PreparedData
-from fabula.train.life import check_origin, stored_recipe
+from fabula.train.life.run import check_origin, stored_recipe
 
 
 def describe(

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fabula.model import fused, fused_attention
 from fabula.model.activations import relu
+from fabula.model.kernels import attention as fused_attention
+from fabula.model.kernels import head as fused
 from fabula.recipe.schema import Model
 
 Keep = Callable[[Tensor, Tensor], None]

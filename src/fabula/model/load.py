@@ -9,13 +9,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from fabula.data.tokenizers.tokenizer import Tokenizer, load_tokenizer
 from fabula.errors import InputError
 from fabula.model.decoder import Decoder
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml
 from fabula.record.checkpoint import checkpoint_steps, read_checkpoint
 from fabula.record.reader import read_run
-from fabula.text.tokenizers import Tokenizer, load_tokenizer
 
 _STRANGERS = "they belong to different models"
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fabula.model.fused import exponentials, fuses, in_columns
+from fabula.model.kernels.head import exponentials, fuses, in_columns
 
 IGNORE = -100
 """Target value of positions that do not count."""

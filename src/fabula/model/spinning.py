@@ -4,8 +4,8 @@ A waiting thread looks again and again for a while (it spins), then sleeps until
 but keeps the processor from whatever else could run there: from other programs, and from the very thread that it waits
 for. torch as it comes spins for 300,000 looks, 20 ms on two AMD cores. That is the fastest where nothing else runs:
 with 20,000 looks `modern-portable` lost a tenth there (docs/log.md). Beside others 1,000 looks are better. libgomp
-changes to 1,000 by itself once it has more threads than there are processors, and `fabula.train.neighbours` brings it
-there while other programs want the processor.
+changes to 1,000 by itself once it has more threads than there are processors, and `fabula.train.machine.neighbours`
+brings it there while other programs want the processor.
 
 GOMP_SPINCOUNT and OMP_WAIT_POLICY: GNU libgomp manual, "Environment Variables". KMP_BLOCKTIME is for the OpenMP of LLVM
 and Intel (macOS, Windows), which otherwise spins for 200 ms; 1 ms is the shortest that all of its versions know.

@@ -10,7 +10,7 @@ from fabula.record.files import write_text
 
 if TYPE_CHECKING:
     from fabula.findings import Flags
-    from fabula.report.views import LadderView
+    from fabula.study.views import LadderView
 
 
 def write_report(paths: Sequence[Path], out: Path, flags: "Flags | None" = None) -> dict[str, Any]:
@@ -20,9 +20,9 @@ def write_report(paths: Sequence[Path], out: Path, flags: "Flags | None" = None)
     Raises InputError for a path that holds no record, and for an `out` that does not end in .html.
     """
     from fabula.report.document import make_document
-    from fabula.report.ladder_view import read_ladder
-    from fabula.report.markdown import render_markdown
-    from fabula.report.page import render_page
+    from fabula.report.render.markdown import render_markdown
+    from fabula.report.render.page import render_page
+    from fabula.study.ladder import read_ladder
 
     if out.suffix != ".html":
         raise InputError(f"--out {out}: the page is an .html file; its Markdown twin is written beside it")
@@ -37,15 +37,15 @@ def write_report(paths: Sequence[Path], out: Path, flags: "Flags | None" = None)
 
 def summary(paths: Sequence[Path], flags: "Flags | None" = None) -> dict[str, Any]:
     """What the page says, as values: runs with verdict and findings, effects, and what came out of order."""
-    from fabula.report.ladder_view import read_ladder
+    from fabula.study.ladder import read_ladder
 
     return _summary(read_ladder(paths, flags))
 
 
 def _summary(ladder: "LadderView") -> dict[str, Any]:
-    from fabula.findings.effect_words import as_finding, roughness_finding
-    from fabula.report.blocks import plain_text
-    from fabula.report.interpretation import out_of_order
+    from fabula.report.render.blocks import plain_text
+    from fabula.report.sections.interpretation import out_of_order
+    from fabula.study.effect_words import as_finding, roughness_finding
 
     runs = [
         {
@@ -75,9 +75,9 @@ def main_figure(paths: Sequence[Path], tier: str | None = None) -> bytes:
 
     Raises InputError when there is no such tier or nothing to draw.
     """
-    from fabula.report.curves import curves_of_tier
-    from fabula.report.figures import figures, parts_of, png, point_rows
-    from fabula.report.ladder_view import read_ladder
+    from fabula.report.figures.curves import curves_of_tier
+    from fabula.report.figures.figures import figures, parts_of, png, point_rows
+    from fabula.study.ladder import read_ladder
 
     for each in read_ladder(paths).tiers:
         if tier in (None, each.name):

@@ -3,8 +3,9 @@ run: its story and its loss, its stories, figures with words beside them, what t
 
 from collections.abc import Sequence
 
-from fabula.report import opening, single_run
-from fabula.report.blocks import (
+from fabula.report.figures.curves import curves_of_tier
+from fabula.report.figures.figures import colours, figures
+from fabula.report.render.blocks import (
     Block,
     Bullets,
     Details,
@@ -21,19 +22,18 @@ from fabula.report.blocks import (
     rich,
     strong,
 )
-from fabula.report.curves import curves_of_tier
-from fabula.report.effect_blocks import across_blocks, effect_blocks, statistics_blocks
-from fabula.report.figures import colours, figures
-from fabula.report.finding_blocks import finding_blocks, improved_blocks
-from fabula.report.foreign_logs import alarms, files_table, log_blocks, log_lead, logs_table
-from fabula.report.interpretation import unfinished
-from fabula.report.provenance import facts_table, phase_differences, runs_table, tier_differences
+from fabula.report.render.terms import glossary, with_terms
+from fabula.report.sections import opening, single_run
+from fabula.report.sections.effects import across_blocks, effect_blocks, statistics_blocks
+from fabula.report.sections.findings import finding_blocks, improved_blocks
+from fabula.report.sections.foreign_logs import alarms, files_table, log_blocks, log_lead, logs_table
+from fabula.report.sections.interpretation import unfinished
+from fabula.report.sections.provenance import facts_table, phase_differences, runs_table, tier_differences
+from fabula.report.sections.stories import story_blocks
+from fabula.report.sections.tables import final_comparison, final_metrics, mechanism, timeline
 from fabula.report.stability import FoundGroup, found_groups
-from fabula.report.stories import story_blocks
-from fabula.report.tables import final_comparison, final_metrics, mechanism, timeline
-from fabula.report.terms import glossary, with_terms
-from fabula.report.views import LadderView, TierView
 from fabula.report.wording import parameters_text, plural, run_name, slug
+from fabula.study.views import LadderView, TierView
 
 
 def make_document(ladder: LadderView) -> Document:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fabula.record.finding import Finding
-from fabula.report.blocks import Part, Rich, Span, Tone, rich, toned
-from fabula.report.views import LadderView, PhaseView, RunView
+from fabula.report.render.blocks import Part, Rich, Span, Tone, rich, toned
 from fabula.report.wording import kind_words, plural, seeds_text, slug
+from fabula.study.views import LadderView, PhaseView, RunView
 
 RULE = (
     "Health says how the training went, not how good the model is. A run failed when its loss rose and did not come "

@@ -8,8 +8,8 @@ import numpy as np
 from fabula.findings.rule import number
 from fabula.record.finding import Finding
 from fabula.record.plural import plural as plural
-from fabula.report.blocks import Rich, Span, quiet, rich, strong
-from fabula.report.views import RunView
+from fabula.report.render.blocks import Rich, Span, quiet, rich, strong
+from fabula.study.views import RunView
 
 ARROW = " \N{RIGHTWARDS ARROW} "
 DOT = " \N{MIDDLE DOT} "

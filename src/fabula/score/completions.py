@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from fabula.data.tokenizers.tokenizer import Tokenizer
+from fabula.model.decode.generate import complete
 from fabula.model.decoder import Decoder
-from fabula.model.generate import complete
 from fabula.score.known_stories import KnownStories
-from fabula.text.tokenizers import Tokenizer
 
 COMPLETION_STREAM = 0x74656C6C  # "tell": apart from the streams of initialisation and order
 TEMPERATURE = 0.8

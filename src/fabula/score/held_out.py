@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fabula.data.batches import IGNORE
 from fabula.score.rulers import Ruler, Rulers
-from fabula.text.batches import IGNORE
 
 TokenLosses = Callable[[Tensor, Tensor], Tensor]
 """(inputs_BT, targets_BT) -> -log p of each target (B, T), 0 where it is IGNORE."""

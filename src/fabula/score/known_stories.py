@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fabula.data.dataset import PreparedData, Split
 from fabula.record.words import TOKEN, words, words_with_starts
 from fabula.score.copies import longest_copies
-from fabula.text.prepared import PreparedData, Split
 
 NUM_STORIES = 2_000
 """Training stories whose words are counted: a share of 10 % is known to within 1.3 points."""

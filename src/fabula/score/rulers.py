@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fabula.text.batches import Batch, story_rows, stream_windows
-from fabula.text.prepared import PreparedData, Split, TextCounts, hashed_subset, text_counts
+from fabula.data.batches import Batch, story_rows, stream_windows
+from fabula.data.dataset import PreparedData, Split, TextCounts, hashed_subset, text_counts
 
 Protocol = Literal["stream", "story"]
 COMMON_CONTEXT = 128

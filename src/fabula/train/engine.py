@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fabula.data.batches import BatchSource
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialize
 from fabula.model.loss import token_losses
@@ -17,16 +18,15 @@ from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
 from fabula.score.held_out import TokenLosses, rows_of_batch
 from fabula.score.rulers import COMMON_CONTEXT
-from fabula.text.batches import BatchSource
-from fabula.train.choice import Choice
-from fabula.train.choices import choose_compile, choose_device, choose_fused, choose_precision
-from fabula.train.compiled import reuse_compiled
+from fabula.train.machine.choice import Choice
+from fabula.train.machine.choices import choose_compile, choose_device, choose_fused, choose_precision
+from fabula.train.machine.compiled import reuse_compiled
+from fabula.train.machine.memory import keep_freed_memory
+from fabula.train.machine.neighbours import watch_neighbours
+from fabula.train.machine.threads import chosen_threads
 from fabula.train.meanwhile import telling
-from fabula.train.memory import keep_freed_memory
-from fabula.train.neighbours import watch_neighbours
 from fabula.train.optimizer import make_optimizer
 from fabula.train.step import LossSum, StepResult, train_step
-from fabula.train.threads import chosen_threads
 
 INITIALIZATION_STREAM = 0x696E6974  # "init": keeps these numbers apart from the order's and the completions'
 PROBE_STEPS, PROBE_SECONDS = (3, 10), 3.0

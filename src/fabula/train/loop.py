@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
+from fabula.data.batches import BatchSource
+from fabula.data.dataset import PreparedData
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import checkpoint_steps, remove_old_checkpoints
@@ -20,13 +22,11 @@ from fabula.score.completions import complete_prompts
 from fabula.score.held_out import evaluate
 from fabula.score.known_stories import KnownStories, know_stories
 from fabula.score.rulers import Rulers
-from fabula.text.batches import BatchSource
-from fabula.text.prepared import PreparedData
 from fabula.train import state
-from fabula.train.budget import Clock
 from fabula.train.engine import Engine
+from fabula.train.life.budget import Clock
+from fabula.train.life.estimate import positions_scored
 from fabula.train.observer import Observer
-from fabula.train.plan import positions_scored
 
 FINAL_SAMPLE_TOKENS = 120
 MOST_SKIPPED = 20

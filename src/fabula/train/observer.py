@@ -3,8 +3,8 @@
 from typing import Any
 
 from fabula.recipe.schema import Recipe
-from fabula.train.choice import Choice
-from fabula.train.plan import Estimate
+from fabula.train.life.estimate import Estimate
+from fabula.train.machine.choice import Choice
 
 
 class Observer:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fabula.text.batches import Batch
+from fabula.data.batches import Batch
 from fabula.train.optimizer import set_learning_rate
 
 LossSum = Callable[[Tensor, Tensor], Tensor]

@@ -1,0 +1,77 @@
+"""`fabula export`: a run's model for other people's programs."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Form(StrEnum):
+    hf = "hf"
+    gguf = "gguf"
+
+
+def export(
+    to: Annotated[Form, typer.Option(help="hf: a folder for transformers and vLLM; gguf: for llama.cpp and Ollama.")],
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run; default: the newest under runs/.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write; default: exported/, then the run's name and the form.")
+    ] = None,
+    step: Annotated[int | None, typer.Option(help="The checkpoint of this step; default: the latest.")] = None,
+    best: Annotated[bool, typer.Option("--best", help="The checkpoint with the lowest validation loss.")] = False,
+) -> None:
+    """Write a run's model in a form that other programs load, computing exactly what it computes here."""
+    import shlex
+
+    from fabula.cli.newest import named_or_newest
+    from fabula.cli.screen.terminal import tell
+    from fabula.errors import InputError
+    from fabula.model.load import best_step
+
+    if best and step is not None:
+        raise InputError("give --step or --best, not both")
+    run = named_or_newest(run)
+    step = best_step(run) if best else step
+    if out is None:
+        out = Path("exported") / f"{name_of(run)}-{to}"
+    if out.is_dir() and any(out.iterdir()):
+        free = next(each for each in _other_folders(out, to) if not each.exists())
+        raise InputError(f"{out} already exists and is not empty; choose another --out, such as {free}")
+    if to is Form.hf:
+        from fabula.exchange.huggingface import export_hf
+
+        exported = export_hf(run, out, step)
+    else:
+        from fabula.exchange.llama_cpp import export_gguf
+
+        exported = export_gguf(run, out, step)
+    size = f"{exported.num_bytes / 1e6:,.1f} MB of float32 weights"
+    tell(f"{out}: step {exported.step:,} as {exported.architecture}, {size}")
+    if exported.home.folded:
+        tell(f"folded into the weights, with the same results: {', '.join(exported.home.folded)}")
+    folder = shlex.quote(str(out))
+    if to is Form.hf:
+        print(f"\nNext: transformers.AutoModelForCausalLM.from_pretrained({str(out)!r}), or vllm serve {folder}")
+    else:
+        print(f"\nNext: llama-completion -m {folder}/model.gguf -no-cnv -p 'Once upon a time'")
+
+
+def name_of(run: Path) -> str:
+    """What to call what comes of a run: its folder's name; in a ladder, tier and phase too, for seeds have one name."""
+    parts = run.resolve().parts
+    return "-".join(parts[-3:]) if parts[-1].startswith("seed-") else parts[-1]
+
+
+def _other_folders(out: Path, form: str) -> "Iterator[Path]":
+    """out-gguf, out-gguf-2, ...: names for what does not go into `out`."""
+    from itertools import count
+
+    yield out.with_name(out.name if out.name.endswith(f"-{form}") else f"{out.name}-{form}")
+    for number in count(2):
+        yield out.with_name(f"{out.name.removesuffix(f'-{form}')}-{form}-{number}")

@@ -1,0 +1,301 @@
+"""`fabula train`: one run."""
+
+import math
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fabula.cli.screen.typed import as_called
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fabula.cli.screen.display import Display
+    from fabula.data.dataset import PreparedData
+    from fabula.recipe.schema import Recipe
+    from fabula.train.loop import StartingPoint, Training
+
+
+def train(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TIER[/PHASE]|FILE]",
+            help="What to train: a name that `fabula recipes` lists, or a .toml file. Without it: the recommended one.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The stories, as `fabula prepare` wrote them. Without it: the only prepared folder here."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write the run to. Without it: runs/RECIPE-1, or the next number.")
+    ] = None,
+    set_: Annotated[
+        list[str],
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe field, e.g. batch.rows=8; may be repeated."),
+    ] = [],  # noqa: B006
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train for N steps. Without --steps and --minutes: as many as the recipe says."),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Train for about M minutes: a few steps are timed, and the number follows.")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Random numbers for first weights, order of stories, sample stories; 0 if not given."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out from its latest checkpoint.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(help="Compute on N threads. Without it: one for each core.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained and how long it takes; write nothing.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Do not train a recipe that there is a warning about.")
+    ] = False,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(help="Start from the model in a Hugging Face folder; its shape replaces the recipe's."),
+    ] = None,
+) -> None:
+    """Train one model, and keep all that was measured in a run folder.
+
+    The same recipe, seed and stories on one machine give the same record again, but for its times.
+    """
+    from fabula.cli.defaults import (
+        Chosen,
+        announce,
+        choose_data,
+        choose_recipe,
+        data_of,
+        is_free,
+        need_torch,
+        new_run_folder,
+    )  # fmt: skip
+    from fabula.errors import InputError
+
+    need_torch()
+
+    if resume:
+        if steps is not None or minutes is not None or set_ or init_from is not None:
+            raise InputError(
+                "a run is resumed with its own recipe and weights; leave out --steps, --minutes, --set and --init-from"
+            )
+        if out is None:
+            raise InputError("--resume goes on with the run in --out; give that folder")
+        if is_free(out):
+            raise InputError(
+                f"nothing was saved in {out}, so there is nothing to go on with; leave --resume out to begin"
+            )
+        folder, stories, needed = out, choose_data(data or data_of(out)), list[str]()
+        if (folder / "run.json").is_file():
+            announce(f"going on with {folder} on {stories}", recipe, Path(stories.value), None)
+    else:
+        stories = choose_data(data)
+        kind, needed = (Chosen(recipe), []) if recipe is not None else choose_recipe(Path(stories.value))
+        place = Chosen(str(out)) if out is not None else new_run_folder(kind.value)
+        recipe, folder = kind.value, Path(place.value)
+        written = "nothing is written" if dry_run else f"into {place}"
+        announce(f"{kind} on {stories}, {written}", recipe, Path(stories.value), folder)
+        if not is_free(folder):
+            raise InputError(
+                f"{folder} already exists and is not empty; choose another --out, or continue with --resume"
+            )
+        if not (parent := next(each for each in folder.absolute().parents if each.exists())).is_dir():
+            raise InputError(f"{parent} is a file, so {folder} cannot be a folder; choose another --out")
+    chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], steps, minutes)
+    try:
+        if resume:
+            _resume(chosen, Path(stories.value), folder, seed, threads, dry_run, strict)
+        else:
+            assert chosen is not None, "only a run that goes on has its recipe elsewhere"
+            keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
+            _start(chosen, Path(stories.value), folder, seed or 0, minutes, threads, keep, init_from, dry_run, strict)
+    except (
+        KeyboardInterrupt
+    ):  # while the model is built or compiled; once steps are made, `_carry_out` knows what to say
+        print("\nstopped before the first step; nothing was written", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _start(
+    recipe: "Recipe",
+    data: Path,
+    out: Path,
+    seed: int,
+    minutes: float | None,
+    threads: int | None,
+    keep: frozenset[str],
+    init_from: Path | None,
+    dry_run: bool,
+    strict: bool,
+) -> None:
+    """Train from the first step."""
+    from fabula.data.dataset import open_prepared
+
+    prepared = open_prepared(data, recipe.tokenizer)  # what can be wrong here is told before torch is loaded
+    from fabula.cli.screen.display import Display
+    from fabula.train.life.run import prepare_training, start_run
+    from fabula.train.machine.fits import check_size
+    from fabula.train.machine.threads import use_threads
+
+    use_threads(threads)
+
+    start = None
+    if init_from is not None:
+        recipe, start = _starting_point(recipe, init_from, prepared)
+    check_size(recipe)
+    with Display() as display:
+        if strict and minutes is None:  # with minutes, the probe has to say first for how long the recipe goes
+            _lint(recipe, strict, display)
+        display.preparing(recipe)
+        training = prepare_training(recipe, prepared, seed, display, minutes, keep, start)
+        _lint(training.recipe, strict, display)
+        if dry_run:
+            _print_plan(training)
+            return
+        _carry_out(training, out, start_run, display)
+
+
+def _resume(
+    recipe: "Recipe | None",
+    data: Path,
+    out: Path,
+    seed: int | None,
+    threads: int | None,
+    dry_run: bool,
+    strict: bool,
+) -> None:
+    """Go on with the run in `out`; `recipe` is the one that was named, if one was."""
+    from fabula.data.dataset import open_prepared
+    from fabula.errors import InputError
+    from fabula.record.reader import read_run
+
+    info = read_run(out).info
+    from fabula.cli.screen.display import Display
+    from fabula.train.life.run import check_origin, prepare_training, resume_run, stored_recipe
+    from fabula.train.machine.threads import use_threads
+
+    stored = stored_recipe(out)
+    if recipe is not None and stored.name != recipe.name:
+        raise InputError(f"{out} was made with the recipe {stored.name}, not {recipe.name}; give that name")
+    prepared = open_prepared(data, stored.tokenizer)
+    check_origin(out, info, prepared, seed)
+    if info.get("status") == "finished":
+        print(f"{out} is finished already", file=sys.stderr)
+        _print_outcome(out)
+        return
+    use_threads(threads, info.get("threads"))
+    with Display() as display:
+        display.preparing(stored)
+        training = prepare_training(stored, prepared, info["seed"], display)
+        _lint(training.recipe, strict, display)
+        if dry_run:
+            _print_plan(training)
+            return
+        _carry_out(training, out, resume_run, display)
+
+
+def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path], str]", display: "Display") -> None:
+    """Train to the end and say what came out, or how it ended and what to do."""
+    from fabula.cli.screen.terminal import tell
+    from fabula.train.loop import TrainingFailed
+
+    try:
+        status = run(training, out)
+    except KeyboardInterrupt:  # the second Ctrl-C; the first one is a wish
+        status = "interrupted"
+    except TrainingFailed as error:
+        display.close()
+        tell(f"fabula: the training failed: {error}", stderr=True)
+        raise typer.Exit(1) from None
+    display.close()
+    if status == "interrupted":
+        again = shlex.join(["fabula", "train", "--data", str(training.data.folder), "--out", str(out), "--resume"])
+        print(as_called(f"stopped; continue with: {again}"), file=sys.stderr)
+        raise typer.Exit(130)
+    _print_outcome(out)
+
+
+def _print_outcome(out: Path) -> None:
+    from fabula.cli.outcome import outcome
+    from fabula.cli.screen.terminal import tell
+
+    for sentence in outcome(out):
+        tell(as_called(sentence))
+    quoted = shlex.quote(str(out))
+    told = f"next: fabula generate {quoted} --prompt 'Once upon a time', or fabula report {quoted} --out report.html"
+    print(as_called(told))
+
+
+def _recipe(name: str, settings: list[str], steps: int | None, minutes: float | None) -> "Recipe":
+    from fabula.errors import InputError
+    from fabula.recipe.presets import apply_settings, load_recipe, with_steps
+
+    given = [
+        option
+        for option, is_given in (
+            ("--steps", steps is not None),
+            ("--minutes", minutes is not None),
+            ("--set steps", any(setting.partition("=")[0].strip() == "steps" for setting in settings)),
+        )
+        if is_given
+    ]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} both say how long to train; give one of them")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise InputError(f"--minutes {minutes:g}: give a number above 0")
+    chosen = load_recipe(name)
+    if steps is not None:
+        chosen = with_steps(chosen, steps)
+    return apply_settings(chosen, settings)
+
+
+def _starting_point(recipe: "Recipe", folder: Path, data: "PreparedData") -> "tuple[Recipe, StartingPoint]":
+    """The recipe with the shape of the model in `folder`, and that model's weights."""
+    from fabula.exchange.reading import check_tokenizer, load_hf
+    from fabula.train.loop import StartingPoint
+
+    check_tokenizer(folder, data.tokenizer)
+    shape, weights = load_hf(folder)
+    rows = len(weights["embedding.weight"])
+    return recipe.model_copy(update={"model": shape.model_copy(update={"vocabulary": rows})}), StartingPoint(
+        folder, weights
+    )
+
+
+def _lint(recipe: "Recipe", strict: bool, display: "Display") -> None:
+    """Say what the plan is warned of before a step is made. Raises InputError for it with `strict`."""
+    from fabula.errors import InputError
+    from fabula.findings.diagnose import lint
+
+    for finding in lint(recipe).findings:
+        if finding.severity in ("warning", "failure"):
+            if strict:
+                raise InputError(f"{finding.kind}: {finding.sentence} (--strict)")
+            display.notice(f"{finding.severity}: {finding.sentence} [{finding.kind}]")
+
+
+def _print_plan(training: "Training") -> None:
+    from fabula.cli.screen.curves import sparkline
+    from fabula.cli.screen.display import duration
+    from fabula.cli.screen.typed import typed
+    from fabula.recipe.counts import count_parameters
+    from fabula.recipe.schedule import learning_rates
+    from fabula.record.plural import plural
+    from fabula.train.life.estimate import estimate
+
+    recipe = training.recipe
+    rates = learning_rates(recipe)
+    cost = estimate(recipe, training.rulers, training.engine.step_seconds)
+    print(f"{recipe.name}: {count_parameters(recipe.model, recipe.vocabulary).total:,} parameters")
+    print(f"{plural(recipe.steps, 'step')}, {recipe.steps * recipe.positions_per_step:,} positions")
+    print(f"learning rate {sparkline(rates[1:])} peak {max(rates):g}, last {rates[-1]:g}")
+    print(f"about {duration(cost.total)}: training {duration(cost.training)}, evaluation {duration(cost.evaluation)}")
+    print(as_called(f"next: {typed(without='--dry-run')}"))

@@ -1,0 +1,1 @@
+"""Stories at a terminal: one after the other, and the prompt loop."""

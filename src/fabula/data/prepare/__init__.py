@@ -1,0 +1,1 @@
+"""From a source to a prepared folder: splits, duplicates, vocabulary, encoding, writing."""

@@ -1,0 +1,284 @@
+"""From a source to a prepared folder: plan the splits, get the tokenizer, encode, write. Whole or absent."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from fabula.data.dataset import (
+    SPLITS,
+    Manifest,
+    Removed,
+    SplitFacts,
+    SplitName,
+    Tokenization,
+    read_manifest,
+    read_tokenizations,
+    token_dtype,
+    tokenization_folder,
+)
+from fabula.data.prepare.bpe_training import train_tokenizer
+from fabula.data.prepare.compact import compact_tokenizer
+from fabula.data.prepare.parallel import ordered_workers
+from fabula.data.prepare.passes import Passes, Progress, Silence
+from fabula.data.prepare.splits import GRAMMAR_STORIES, Plan, plan_files, plan_grammar
+from fabula.data.prepare.tasks import Encode, TokenizerFile
+from fabula.data.prepare.writing import SplitWriter
+from fabula.data.stories.finding import STDIN, Asked, Found, check_asked, find_source
+from fabula.data.stories.formats.kinds import suffix_of
+from fabula.data.stories.separators.cutting import check_split_on
+from fabula.data.stories.sources import BUILTIN, GRAMMAR, FileSource
+from fabula.data.tokenizers.gpt2 import gpt2_tokenizer
+from fabula.data.tokenizers.tokenizer import COMPACT, Tokenizer, check_tokenizer_name, load_tokenizer, tokenizer_size
+from fabula.errors import InputError
+from fabula.record.files import whole_folder, write_json, write_text
+
+COMPRESSION = 4  # gzip and parquet hold about so many times their size in text
+RECORDED = "recorded"
+BYTES_A_SECOND = 12e6  # of one core, reading twice and encoding once; decides only whether processes are worth it
+STORIES_A_SECOND = 2_000  # of one core, made by the grammar
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a preparation made."""
+
+    folder: Path
+    manifest: Manifest
+    tokenization: Tokenization
+    seconds: float
+    added: bool
+    """Whether the folder was there, with another tokenization of the same stories."""
+
+
+def prepare(
+    source: str,
+    out: Path | None = None,
+    *,
+    tokenizer: str,
+    validation: str | None = None,
+    limit: int | None = None,
+    split_on: str | None = None,
+    text_key: str | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Read the stories of `source`, split and tokenize them, and write the folder `out`.
+
+    `source` is `builtin`, a file, a folder, `-`, or a data set id; `out` is `default_folder(source)` where it is not
+    given; `tokenizer` is bpe:N, gpt2, gpt2-compact or a file; `validation` is a source or a fraction; `limit` takes
+    the first stories only; `split_on` is what separates the stories of a plain text (found out where it is None), and
+    `text_key` the key or column of the story in other files. Where `out` is a prepared folder of the same stories,
+    the tokenization is added to it. Raises InputError, and leaves nothing behind, for anything wrong with these.
+    """
+    started = time.monotonic()
+    out = default_folder(source) if out is None else Path(out)
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit {limit}: give 1 or more stories, or leave it out")
+    check_tokenizer_name(tokenizer)
+    if split_on is not None:
+        check_split_on(split_on)
+    asked = Asked(split_on, text_key)
+    builtin = source in (BUILTIN, GRAMMAR)
+    if builtin and asked != Asked():
+        raise InputError(f"--split-on and --text-key are for stories in files, and {source} has none; leave them out")
+    with TemporaryDirectory(prefix="fabula-") as work:
+        found = None if builtin else find_source(source, Path(work), asked)
+        held_out = _validation(validation, Path(work), asked, found)
+        if found is not None:
+            check_asked(asked, found, held_out)
+        fixed = _fixed_tokenizer(tokenizer)
+        before = _existing(out, fixed.name if fixed else tokenizer)
+        with ordered_workers(_seconds(found, limit)) as run:
+            passes = Passes(run, progress or Silence(), Path(work))
+            plan = (
+                plan_grammar(limit, held_out, passes) if found is None else plan_files(found, limit, held_out, passes)
+            )
+            chosen = fixed or _tokenizer_of_the_text(tokenizer, plan, passes)
+            if before is not None:
+                tokenization = _add(out, before, plan, chosen, passes)
+                return Prepared(out, before, tokenization, time.monotonic() - started, added=True)
+            read = {
+                "source": GRAMMAR if found is None else found.train.name,
+                "limit": limit,
+                "separated": found.separated.separator.words() if found is not None and found.separated else None,
+                "split_on": split_on,
+                "text_key": text_key,
+                "validation": validation,
+            }
+            manifest, tokenization = _create(out, read, plan, chosen, passes)
+    return Prepared(out, manifest, tokenization, time.monotonic() - started, added=False)
+
+
+def default_folder(source: str) -> Path:
+    """Where the stories of `source` go unless one says otherwise: `data/` and the name of the source."""
+    if source in (BUILTIN, GRAMMAR):
+        return Path("data", BUILTIN)
+    path = Path(source)
+    name = path.resolve().name if path.is_dir() else path.name
+    if source in STDIN or source.startswith("/dev/"):
+        name = "stories"
+    suffix = suffix_of(Path(name))
+    if suffix is not None and not path.is_dir():
+        name = name[: name.lower().rindex(suffix)]
+    name = "".join(sign if sign.isalnum() or sign in "._-" else "-" for sign in name).strip(".-") or "stories"
+    folder = Path("data", name)
+    return folder.with_name(f"{name}-prepared") if path.is_dir() and folder.resolve() == path.resolve() else folder
+
+
+def _validation(given: str | None, work: Path, asked: Asked, stories: Found | None) -> FileSource | float | None:
+    """`--validation` as a fraction or a source, which is read as the stories to train on are."""
+    if given is None:
+        return None
+    try:
+        share = float(given)
+    except ValueError:
+        found = find_source(given, work, asked, stories.rule if stories is not None else None)
+        return found.train if found.validation is None else found.validation
+    if not 0 < share <= 0.5:
+        raise InputError(f"--validation {given}: a fraction lies above 0 and is at most 0.5")
+    return share
+
+
+def _existing(out: Path, tokenizer: str) -> Manifest | None:
+    """The manifest of the prepared folder `out`, None where it is absent or empty. Raises InputError otherwise."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if not (out / "manifest.json").is_file():
+        raise InputError(f"{out} exists and is not a prepared folder; give another --out")
+    manifest = read_manifest(out)
+    if tokenizer in [tokenization.name for tokenization in read_tokenizations(out)]:
+        raise InputError(f"{out} exists and is tokenized with {tokenizer}; train on it, or give another --out")
+    return manifest
+
+
+def _fixed_tokenizer(name: str) -> Tokenizer | None:
+    """The tokenizer of that name if it is there before the text is read; None for one that is made from the text."""
+    if name == "gpt2":
+        return gpt2_tokenizer()
+    if name == COMPACT:
+        gpt2_tokenizer()  # its absence is said before the text is read
+        return None
+    return None if tokenizer_size(name) is not None else load_tokenizer(Path(name))
+
+
+def _tokenizer_of_the_text(name: str, plan: Plan, passes: Passes) -> Tokenizer:
+    return compact_tokenizer(plan, passes) if name == COMPACT else train_tokenizer(name, plan, passes)
+
+
+def _seconds(found: Found | None, limit: int | None) -> float:
+    """About how long one core needs."""
+    if found is None:
+        return (limit or GRAMMAR_STORIES) / STORIES_A_SECOND
+    packed = (".gz", ".parquet")
+    return (
+        sum(file.path.stat().st_size * (COMPRESSION if file.path.suffix in packed else 1) for file in found.train.files)
+        / BYTES_A_SECOND
+    )
+
+
+def _create(
+    out: Path, read: dict[str, Any], plan: Plan, tokenizer: Tokenizer, passes: Passes
+) -> tuple[Manifest, Tokenization]:
+    """A new folder. `read` holds what the manifest says of how the stories were read."""
+    if out.exists():
+        out.rmdir()  # empty, as `_existing` saw
+    gpt2_lengths = _gpt2_lengths()
+    with whole_folder(out) as folder:
+        (folder / "texts").mkdir()
+        tokens = tokenization_folder(folder, tokenizer.name)
+        tokens.mkdir(parents=True)
+        encoding = _Encoding(plan, tokenizer, passes, with_gpt2_lengths=gpt2_lengths == RECORDED)
+        tokenization = encoding.write(tokens, folder / "texts", number=1)
+        if encoding.facts["train"].num_stories == 0:
+            raise plan.nothing_left()
+        manifest = Manifest(
+            **read,
+            validation_rule=plan.validation_rule,
+            tune_rule=plan.tune_rule,
+            duplicate_rule=plan.duplicate_rule,
+            removed=encoding.removed,
+            splits=encoding.facts,
+            gpt2_lengths=gpt2_lengths,
+        )
+        write_json(folder / "manifest.json", manifest.model_dump())
+    return manifest, tokenization
+
+
+def _add(out: Path, before: Manifest, plan: Plan, tokenizer: Tokenizer, passes: Passes) -> Tokenization:
+    number = max((tokenization.number for tokenization in read_tokenizations(out)), default=0) + 1
+    with whole_folder(tokenization_folder(out, tokenizer.name)) as tokens:
+        encoding = _Encoding(plan, tokenizer, passes, with_gpt2_lengths=False)
+        tokenization = encoding.write(tokens, None, number)
+        for name in SPLITS:
+            if encoding.facts[name].text_hash != before.splits[name].text_hash:
+                raise InputError(
+                    f"{out} holds other stories ({name}: {before.splits[name].num_stories} from {before.source}, "
+                    f"here {encoding.facts[name].num_stories}); give another --out"
+                )
+    return tokenization
+
+
+def _gpt2_lengths() -> str:
+    """RECORDED, or why GPT-2 token counts cannot be."""
+    try:
+        gpt2_tokenizer()
+    except InputError as error:
+        return f"not recorded: {error}"
+    return RECORDED
+
+
+class _Encoding:
+    """One tokenization of a plan's splits."""
+
+    def __init__(self, plan: Plan, tokenizer: Tokenizer, passes: Passes, with_gpt2_lengths: bool) -> None:
+        self.plan = plan
+        self.tokenizer = tokenizer
+        self.passes = passes
+        self.with_gpt2_lengths = with_gpt2_lengths
+        self.facts: dict[SplitName, SplitFacts] = {}
+        self.removed = Removed()
+
+    def write(self, tokens: Path, texts: Path | None, number: int) -> Tokenization:
+        """Write the arrays of all splits, the tokenizer and its facts."""
+        dtype = token_dtype(self.tokenizer.vocabulary)
+        num_tokens: dict[SplitName, int] = {}
+        removed: dict[SplitName, list[int]] = {}
+        num_empty = 0
+        for name in SPLITS:
+            part = self.plan.splits[name]
+            gpt2 = self.with_gpt2_lengths and name != "train"
+            task = Encode(part.selection, self._file(), dtype, gpt2)
+            with SplitWriter(name, tokens, texts, gpt2) as writer:
+                for piece in self.passes.over(f"tokenizing {name}", task, part.source):
+                    writer.add(piece)
+            self.facts[name] = writer.facts()
+            num_tokens[name] = writer.num_tokens
+            removed[name] = writer.removed
+            num_empty += writer.num_empty
+        like_validation, like_tune = removed["train"] or [0, 0]
+        self.removed = Removed(
+            empty=num_empty,
+            train_like_validation=like_validation,
+            train_like_tune=like_tune,
+            tune_like_validation=sum(removed["tune"]),
+        )
+        tokenization = Tokenization(
+            name=self.tokenizer.name,
+            number=number,
+            vocabulary=self.tokenizer.vocabulary,
+            eot=self.tokenizer.eot,
+            hash=self.tokenizer.hash,
+            dtype=dtype,
+            num_tokens=num_tokens,
+        )
+        write_text(tokens / "tokenizer.json", self.tokenizer.to_json())
+        write_json(tokens / "tokenization.json", tokenization.model_dump())
+        return tokenization
+
+    def _file(self) -> TokenizerFile:
+        if self.tokenizer.name == "gpt2":
+            return TokenizerFile("gpt2", None)
+        path = self.passes.work / "tokenizer.json"
+        write_text(path, self.tokenizer.to_json())
+        return TokenizerFile(self.tokenizer.name, str(path))

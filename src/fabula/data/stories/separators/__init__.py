@@ -1,0 +1,1 @@
+"""What stands between two stories of a plain text: found, chosen, and cut at."""

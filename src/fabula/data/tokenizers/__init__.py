@@ -1,0 +1,1 @@
+"""Tokenizers: the byte-level BPE that all are, GPT-2's, and the choice by name."""

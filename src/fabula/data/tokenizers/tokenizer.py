@@ -1,0 +1,242 @@
+"""Tokenizers: GPT-2's, byte-level BPE of any size, or any byte-level BPE file.
+
+All encode ordinary text only: the letters `<|endoftext|>` inside a story are letters, never the special token.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fabula.data.tokenizers.bpe import EOT_TEXT, GPT2_PATTERN, byte_level_json, read_byte_level_json, to_bytes
+from fabula.errors import InputError, nearest
+
+Ids = npt.NDArray[np.uint32]
+
+COMPACT = "gpt2-compact"
+
+# The end-of-text tokens that are in use, most usual first.
+KNOWN_EOT = (EOT_TEXT, "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>", "[EOS]")
+
+
+class Tokenizer(Protocol):
+    """What the other rooms rely on."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def vocabulary(self) -> int:
+        """Number of ids, end-of-text included: the rows of an embedding."""
+        ...
+
+    @property
+    def eot(self) -> int: ...
+    @property
+    def hash(self) -> str:
+        """sha256 of all that decides the encoding: two tokenizers with one hash give the same ids."""
+        ...
+
+    def encode(self, text: str) -> Ids: ...
+    def encode_batch(self, texts: Sequence[str]) -> list[Ids]: ...
+    def encode_flat(self, texts: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
+        """Ids of all texts end to end, and the number of ids of each: the form without a list of lists."""
+        ...
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of `ids`; bytes that are no valid UTF-8 become U+FFFD."""
+        ...
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes: ...
+    def to_json(self) -> str:
+        """The file `tokenizer.json` in the form of Hugging Face `tokenizers`."""
+        ...
+
+
+def _hash(text: str) -> str:
+    """Of the parsed document, so that white space and key order do not count."""
+    canonical = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class ByteLevelTokenizer:
+    """Byte-level BPE with GPT-2's pattern, encoded by tiktoken from its ranks.
+
+    tiktoken is 2 to 3 times as fast as `tokenizers` here, and one call for many texts (joined by the special
+    token) that returns a buffer is twice as fast as its own batch call, which makes Python lists.
+    """
+
+    def __init__(self, name: str, ranks: dict[bytes, int], eot: int) -> None:
+        import tiktoken
+
+        self.name = name
+        self.ranks = ranks
+        self.eot = eot
+        self.vocabulary = max(max(ranks.values()), eot) + 1
+        self._encoding = tiktoken.Encoding(
+            name, pat_str=GPT2_PATTERN, mergeable_ranks=ranks, special_tokens={EOT_TEXT: eot}
+        )
+        self._bytes_of = {rank: token for token, rank in ranks.items()}
+        self._bytes_of[eot] = EOT_TEXT.encode()
+        self._json: str | None = None
+
+    def __reduce__(self) -> tuple[type["ByteLevelTokenizer"], tuple[str, dict[bytes, int], int]]:
+        return ByteLevelTokenizer, (self.name, self.ranks, self.eot)
+
+    @cached_property
+    def hash(self) -> str:
+        return _hash(self.to_json())
+
+    def encode(self, text: str) -> Ids:
+        ids: Ids = self._encoding.encode_to_numpy(text, disallowed_special=())
+        return ids
+
+    def encode_flat(self, texts: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
+        if not texts:
+            return np.zeros(0, np.uint32), np.zeros(0, np.int64)
+        joined = self._encoding.encode_to_numpy(EOT_TEXT.join(texts), allowed_special={EOT_TEXT}, disallowed_special=())
+        ends = np.flatnonzero(joined == self.eot)
+        if len(ends) != len(texts) - 1:  # a story spells the separator out: one by one, as plain letters
+            pieces = [self.encode(text) for text in texts]
+            return np.concatenate(pieces), np.array([len(piece) for piece in pieces], np.int64)
+        edges = np.concatenate([[-1], ends, [len(joined)]])
+        return np.delete(joined, ends), np.diff(edges) - 1
+
+    def encode_batch(self, texts: Sequence[str]) -> list[Ids]:
+        return _cut(*self.encode_flat(texts))
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        return b"".join(self._bytes_of[int(i)] for i in ids)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def to_json(self) -> str:
+        if self._json is None:
+            self._json = byte_level_json(self.ranks, self.eot)
+        return self._json
+
+
+class FileTokenizer:
+    """A byte-level BPE file with its own pattern, normalizer or special tokens, encoded by `tokenizers`."""
+
+    def __init__(self, name: str, text: str) -> None:
+        from tokenizers import Tokenizer as Engine
+
+        document = json.loads(text)
+        self.name = name
+        self._json = text
+        self._engine = Engine.from_str(text)
+        self._engine.encode_special_tokens = True
+        self._engine.no_truncation()
+        self._engine.no_padding()
+        self.vocabulary = max(self._engine.get_vocab(with_added_tokens=True).values()) + 1
+        added = {token["content"]: token["id"] for token in document.get("added_tokens") or []}
+        known = [token for token in KNOWN_EOT if token in added]
+        if not known:
+            raise InputError(f"{name}: the tokenizer has no end-of-text token ({', '.join(KNOWN_EOT)}); add one")
+        self.eot: int = added[known[0]]
+        self._bytes_of = {i: token.encode() for token, i in added.items()}
+        for token, i in document["model"]["vocab"].items():
+            if i not in self._bytes_of:
+                try:
+                    self._bytes_of[i] = to_bytes(token)
+                except KeyError:
+                    raise InputError(
+                        f"{name}: token {token!r} is not in the byte alphabet; fabula takes byte-level BPE only"
+                    ) from None
+
+    def __reduce__(self) -> tuple[type["FileTokenizer"], tuple[str, str]]:
+        return FileTokenizer, (self.name, self._json)
+
+    @cached_property
+    def hash(self) -> str:
+        return _hash(self._json)
+
+    def encode(self, text: str) -> Ids:
+        return np.array(self._engine.encode(text, add_special_tokens=False).ids, np.uint32)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[Ids]:
+        encodings = self._engine.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array(encoding.ids, np.uint32) for encoding in encodings]
+
+    def encode_flat(self, texts: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
+        pieces = self.encode_batch(texts)
+        return np.concatenate([np.zeros(0, np.uint32), *pieces]), np.array([len(piece) for piece in pieces], np.int64)
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        return b"".join(self._bytes_of[int(i)] for i in ids)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def to_json(self) -> str:
+        return self._json
+
+
+def _cut(ids: Ids, lengths: npt.NDArray[np.int64]) -> list[Ids]:
+    return np.split(ids, np.cumsum(lengths)[:-1]) if len(lengths) else []
+
+
+# sha256 of GPT-2's vocabulary in the form of `to_json`, by which a file is recognised as GPT-2 (tests recompute it).
+GPT2_HASH = "e92a64f83e45b8e050ec3dfc34ab35e4f4b945fd146983ea3545806bc858b4ae"
+
+
+def load_tokenizer(path: Path, name: str | None = None) -> Tokenizer:
+    """A tokenizer from a `tokenizer.json`: any byte-level BPE that has an end-of-text token.
+
+    `name` is what the prepared folder calls it; without it, "gpt2" where the contents are GPT-2's, else `bpe:N`
+    for plain GPT-2-style BPE, else the file's name. Raises InputError for a missing or unsuitable file.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; give a tokenizer.json") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as text ({error}); give a tokenizer.json") from None
+    try:
+        document: Any = json.loads(text)
+        model = document["model"]["type"]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path} is not a tokenizer.json of Hugging Face `tokenizers`") from None
+    if model != "BPE":
+        raise InputError(f"{path} holds a {model} model; fabula takes byte-level BPE")
+    for part, kind in (("vocab", dict), ("merges", list)):
+        if not isinstance(document["model"].get(part), kind):
+            raise InputError(f"{path} is damaged: its model has no {part}")
+    plain = read_byte_level_json(document)
+    if plain is None:
+        return FileTokenizer(name or (path.parent.name if path.stem == "tokenizer" else path.stem), text)
+    ranks, eot = plain
+    tokenizer = ByteLevelTokenizer(name or f"bpe:{len(ranks) + 1}", ranks, eot)
+    if name is None and tokenizer.hash == GPT2_HASH:
+        tokenizer.name = "gpt2"
+    return tokenizer
+
+
+def tokenizer_size(name: str) -> int | None:
+    """N of a name `bpe:N`, the most tokens that it may have; None for other names. Raises InputError for an impossible
+    N.
+    """
+    match = re.fullmatch(r"bpe:(\d+)", name)
+    if match is None:
+        return None
+    size = int(match[1])
+    if not 257 <= size <= 1_000_000:
+        raise InputError(f"{name}: a byte-level vocabulary has 257 (256 bytes and end-of-text) to 1,000,000 tokens")
+    return size
+
+
+def check_tokenizer_name(name: str) -> None:
+    """Raise InputError unless `name` is gpt2, gpt2-compact, bpe:N or an existing file."""
+    if name in ("gpt2", COMPACT) or tokenizer_size(name) is not None or Path(name).is_file():
+        return
+    if name.endswith(".json"):
+        raise InputError(f"{name} does not exist; give a tokenizer.json, gpt2 or bpe:8192")
+    raise InputError(f'unknown tokenizer "{name}"{nearest(name, ["gpt2", COMPACT, "bpe:8192"])}')

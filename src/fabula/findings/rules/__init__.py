@@ -1,0 +1,1 @@
+"""One rule a function: a record or a recipe in, findings out."""

@@ -1,0 +1,1 @@
+"""One token after the other: generation with caches and prepared weights."""

@@ -1,0 +1,157 @@
+"""Completing prompts: caches, sampling, and what happens at the end of the context.
+
+Shapes: B rows, V vocabulary.
+
+A row that has filled the context goes on: its last half-context of tokens is read afresh from position 0 and the text
+continues, so each token is chosen from at least the last half and at most a whole context. That holds for learned
+positions, which end with the context, and for RoPE, whose larger angles the model never saw in training.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fabula.errors import InputError
+from fabula.model.decode.one_token import CachedDecoder
+from fabula.model.decode.sampling import Sampling, choose, penalized
+from fabula.model.decode.weights import PreparedDecoder
+from fabula.model.decoder import Decoder
+from fabula.record.plural import plural
+
+OnToken = Callable[[int, int], None]
+"""Called with the number of the prompt and the token, the moment it is chosen; not with the closing EOT."""
+
+
+def complete(
+    model: Decoder,
+    prompts: Sequence[Sequence[int]],
+    *,
+    num_tokens: int,
+    eot: int,
+    temperature: float,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
+    repetition_penalty: float = 1.0,
+    seed: int,
+    on_token: OnToken | None = None,
+) -> list[list[int]]:
+    """The new tokens of each prompt: up to `num_tokens`, without the prompt and without the EOT that ended them.
+
+    A completion shorter than `num_tokens` ended with EOT. Prompts are taken as they are: whoever wants a story from
+    its beginning puts EOT first. The same seed gives the same tokens, each prompt by itself (its place in the list
+    counts, its neighbours do not), and asking for more tokens gives the same ones first.
+    Raises InputError for an empty prompt, one longer than the context, or logits that are not finite.
+    """
+    sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
+    check_prompts(model, prompts)
+    if num_tokens < 1 or not prompts:
+        return [[] for _ in prompts]
+    batch = _Batch(model, prompts, num_tokens, eot, sampling, seed, on_token)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            return batch.run()
+    finally:
+        model.train(was_training)
+
+
+def check_prompts(model: Decoder, prompts: Sequence[Sequence[int]]) -> None:
+    """Raise InputError unless every prompt has from one token to as many as the context holds."""
+    for prompt in prompts:
+        if not prompt:
+            raise InputError("a prompt has no tokens; begin with end-of-text to get a story from its beginning")
+        if len(prompt) > model.shape.context:
+            raise InputError(
+                f"the prompt has {plural(len(prompt), 'token')}, but the model's context is {model.shape.context:,}; "
+                "shorten it"
+            )
+
+
+class _Batch:
+    """One call of `complete`."""
+
+    def __init__(
+        self,
+        model: Decoder,
+        prompts: Sequence[Sequence[int]],
+        num_tokens: int,
+        eot: int,
+        sampling: Sampling,
+        seed: int,
+        on_token: OnToken | None,
+    ) -> None:
+        self.model, self.num_tokens, self.eot, self.sampling, self.on_token = model, num_tokens, eot, sampling, on_token
+        self.weights = PreparedDecoder(model, len(prompts))
+        self.device = model.embedding.weight.device
+        self.context = model.shape.context
+        self.windows = [list(prompt) for prompt in prompts]
+        """What each row's model sees."""
+        self.completions: list[list[int]] = [[] for _ in prompts]
+        self.active = list(range(len(prompts)))
+        self.generators = [_generator(seed, row) for row in self.active]
+        self.seen_BV: Tensor | None = None
+        if sampling.repetition_penalty != 1.0:
+            self.seen_BV = torch.zeros((len(prompts), model.vocabulary), dtype=torch.bool, device=self.device)
+            for row, prompt in enumerate(prompts):
+                self.seen_BV[row, torch.tensor(prompt, device=self.device)] = True
+
+    def run(self) -> list[list[int]]:
+        decoder, logits_BV = self._start()
+        while True:
+            tokens_B = self._choose(logits_BV)
+            places = self._take(tokens_B.tolist())
+            if not places:
+                return self.completions
+            full = [row for row in self.active if len(self.windows[row]) > self.context]
+            for row in full:
+                self.windows[row] = self.windows[row][-max(1, self.context // 2) :]
+            # The longest row may have ended: its caches are as full as if it had not.
+            if full or decoder.length == decoder.capacity:
+                decoder, logits_BV = self._start()
+                continue
+            if len(places) < len(tokens_B):
+                decoder.select(places)
+                tokens_B = tokens_B[places]
+            logits_BV = decoder.step(tokens_B)
+
+    def _start(self) -> tuple[CachedDecoder, Tensor]:
+        rows = [self.windows[row] for row in self.active]
+        wanted = max(len(self.windows[row]) + self.num_tokens - len(self.completions[row]) for row in self.active)
+        decoder = CachedDecoder(self.weights, len(rows), min(self.context, wanted))
+        return decoder, decoder.prefill(rows)
+
+    def _choose(self, logits_BV: Tensor) -> Tensor:
+        if self.seen_BV is not None:
+            logits_BV = penalized(logits_BV, self.seen_BV[self.active], self.sampling.repetition_penalty)
+        uniform_B = None
+        if not self.sampling.greedy:
+            uniform_B = torch.cat([torch.rand(1, generator=self.generators[row]) for row in self.active])
+            uniform_B = uniform_B.to(self.device)
+        return choose(logits_BV, self.sampling, uniform_B)
+
+    def _take(self, chosen: list[int]) -> list[int]:
+        """Append the chosen tokens; the places in the batch of the rows that go on."""
+        places = []
+        for place, (row, token) in enumerate(zip(self.active, chosen, strict=True)):
+            if token == self.eot:
+                continue
+            self.completions[row].append(token)
+            self.windows[row].append(token)
+            if self.seen_BV is not None:
+                self.seen_BV[row, token] = True
+            if self.on_token is not None:
+                self.on_token(row, token)
+            if len(self.completions[row]) < self.num_tokens:
+                places.append(place)
+        self.active = [self.active[place] for place in places]
+        return places
+
+
+def _generator(seed: int, row: int) -> torch.Generator:
+    """A stream of its own for each row. torch's generator reads 32 bits of its seed, so the two are mixed first."""
+    mixed = np.random.SeedSequence([seed % 2**64, row]).generate_state(1)[0]
+    return torch.Generator().manual_seed(int(mixed))

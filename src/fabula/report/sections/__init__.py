@@ -1,0 +1,1 @@
+"""The parts of a page, one a file: records and findings in, blocks out."""

@@ -1,0 +1,255 @@
+"""Effects and interactions in words, and as findings."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from fabula.record.finding import Finding
+from fabula.study.effects import Comparison, Effect
+from fabula.study.statistics import Interval
+
+MINUS = "\N{MINUS SIGN}"
+REACH = "at this scale and learning rate"
+"""How far any verdict reaches."""
+UNIT = "nats per token"
+_WORDS = {
+    "factorial": ("better together", "worse together"),
+    "tiers": ("helps more", "helps less"),
+}
+"""Of interactions: what a difference below zero is called, and one above."""
+
+
+def signed(value: float) -> str:
+    """A difference with its sign, three decimals, and a true minus: for the cells of tables."""
+    return f"{value:+.3f}".replace("-", MINUS)
+
+
+def lower_or_higher(paired: Interval, unit: str = "", after: str = "") -> str:
+    """A difference of losses for a sentence, with its interval counted the same way: `lower by 1.220 nats per token
+    (95 % interval 0.558 to 1.882)`. An interval across zero names both directions. `after` follows the interval."""
+    word, other = ("higher", "lower") if paired.mean > 0 else ("lower", "higher")
+    said = f"{word} by {abs(paired.mean):.3f}{f' {unit}' if unit else ''}"
+    if paired.low is None or paired.high is None:
+        return said
+    low, high = _outward(paired)
+    if low < 0:
+        return f"{said} (95 % interval from {-low:.3f} {other} to {high:.3f} {word}{after})"
+    return f"{said} (95 % interval {low:.3f} to {high:.3f}{after})"
+
+
+def _outward(paired: Interval) -> tuple[float, float]:
+    """The ends of an interval, counted in the direction of its mean."""
+    assert paired.low is not None and paired.high is not None, "asked only where there is an interval"
+    return (paired.low, paired.high) if paired.mean > 0 else (-paired.high, -paired.low)
+
+
+def _under_both(together: float, apart: float, conditions: tuple[str, str]) -> str:
+    """An effect under each of two conditions: `lowers the loss by 0.500 with `a` and by 0.300 without it`."""
+    verb, other = ("raises" if value > 0 else "lowers" for value in (together, apart))
+    again = "by" if other == verb else f"{other} it by"
+    return f"{verb} the loss by {abs(together):.3f} {conditions[0]} and {again} {abs(apart):.3f} {conditions[1]}"
+
+
+def verdict_words(each: Effect) -> str:
+    """The verdict as a reader sees it: two changes are better or worse together, not improved."""
+    if each.kind == "interaction" and each.verdict in ("improved", "worse"):
+        return _WORDS[each.contrast.design][each.verdict == "worse"]
+    return each.verdict
+
+
+def sentence(each: Effect) -> str:
+    """The answer in one sentence, with its interval; without a verdict, why there is none."""
+    told = each.headline
+    if told is None:
+        return f"{_question(each)}: no verdict, because {each.reason}."
+    if each.verdict == "no verdict":
+        return f"{_question(each)}: {_numbers(each, told)}. No verdict, because {each.reason}."
+    numbers = f"{_numbers(each, told)}."
+    if each.verdict == "no evidence":
+        return f"{_no_evidence(each)}: {numbers}"
+    if each.verdict == "depends on the protocol":
+        parts = ", ".join(f"{comparison.says()} on `{name}`" for name, comparison in each.comparisons.items())
+        if each.kind == "interaction":
+            return f"Whether {_condition_matters(each)} depends on the protocol ({parts}): {numbers}"
+        return f"What {_changed(each)} does depends on the protocol ({parts}): {numbers}"
+    return f"{_verdict_words(each)}: {numbers}"
+
+
+def sentence_with_reach(each: Effect) -> str:
+    """The same, and how far a verdict reaches."""
+    said = sentence(each)
+    return said if each.verdict == "no verdict" else f"{said[:-1]}, {REACH}."
+
+
+def conditions(each: Effect, effects: Sequence[Effect]) -> str:
+    """Of a main effect, how large it is with and without each change that it was shown to hang on; empty for none.
+
+    With two levels the effect under a condition is the main effect plus half of the interaction, without it minus half.
+    """
+    if each.contrast.design != "factorial" or each.kind != "effect" or each.headline is None:
+        return ""
+    (phase,) = each.contrast.phases
+    parts = []
+    for other in effects:
+        phases, told = other.contrast.phases, other.headline
+        if other.kind != "interaction" or len(phases) != 2 or phase not in phases or told is None:
+            continue
+        if other.contrast.tiers != each.contrast.tiers or other.verdict in ("no evidence", "no verdict"):
+            continue
+        (condition,) = set(phases) - {phase}
+        mean, half = each.headline.paired.mean, told.paired.mean / 2
+        parts.append(f"it {_under_both(mean + half, mean - half, (f'with `{condition}`', 'without it'))}")
+    return f"It is not the same everywhere: {'; '.join(parts)}." if parts else ""
+
+
+def _changed(each: Effect) -> str:
+    return f"`{each.contrast.phases[-1]}`"
+
+
+def _question(each: Effect) -> str:
+    """What was asked, for where no answer is."""
+    contrast = each.contrast
+    if contrast.design == "tiers":
+        return f"`{contrast.phases[0]}` on `{contrast.tiers[1]}` against `{contrast.tiers[0]}`"
+    if contrast.kind == "interaction":
+        return _names(contrast.phases)
+    if contrast.design == "pair":
+        return f"`{each.after}` against `{each.before}`"
+    return _changed(each)
+
+
+def _names(phases: tuple[str, ...]) -> str:
+    *first, last = (f"`{phase}`" for phase in phases)
+    return f"{', '.join(first)} and {last}"
+
+
+def _condition_matters(each: Effect) -> str:
+    contrast = each.contrast
+    if contrast.design == "tiers":
+        return f"`{contrast.phases[0]}` does another thing on `{contrast.tiers[1]}` than on `{contrast.tiers[0]}`"
+    if len(contrast.phases) == 2:
+        return f"`{contrast.phases[0]}` changes what `{contrast.phases[1]}` does"
+    return f"`{contrast.phases[0]}` changes how {_names(contrast.phases[1:])} work together"
+
+
+def _no_evidence(each: Effect) -> str:
+    if each.kind == "interaction":
+        return f"No evidence that {_condition_matters(each)}"
+    return f"No evidence that {_changed(each)} changed the loss"
+
+
+def _numbers(each: Effect, told: Comparison) -> str:
+    """The mean with its interval, and of an interaction the two effects that it is the difference of."""
+    contrast, seeds = each.contrast, f"; {len(each.seeds)} seeds"
+    if contrast.kind == "interaction" and told.together is not None and told.apart is not None:
+        conditions = (
+            (f"on `{contrast.tiers[1]}`", f"on `{contrast.tiers[0]}`")
+            if contrast.design == "tiers"
+            else (f"with `{contrast.phases[0]}`", "without it")
+        )
+        what = "it" if contrast.design == "tiers" else _changed(each)
+        if contrast.kind == "interaction" and len(contrast.phases) > 2:
+            what = "their interaction"
+        return (
+            f"on `{told.protocol}`, {what} {_under_both(told.together, told.apart, conditions)}, a difference of "
+            f"{_size(told.paired, seeds)}"
+        )
+    loss, difference = f"loss on `{told.protocol}`", lower_or_higher(told.paired, UNIT, seeds)
+    if contrast.design == "factorial":
+        return f"with it the {loss} is {difference}, averaged over {len(contrast.weights) // 2} pairs of recipes"
+    if contrast.design == "leave-one-out":
+        return f"with it the {loss} is {difference}"
+    without = "" if each.verdict in ("improved", "worse") else f" than that of `{each.before}`"
+    return f"its {loss} is {difference.replace(' by ', f'{without} by ', 1)}"
+
+
+def _size(paired: Interval, after: str) -> str:
+    """The size of a difference without its direction, which the sentence has told."""
+    if paired.low is None or paired.high is None:
+        return f"{abs(paired.mean):.3f}"
+    low, high = _outward(paired)
+    return f"{abs(paired.mean):.3f} (95 % interval {low:.3f} to {high:.3f}{after})".replace("-", MINUS)
+
+
+def _verdict_words(each: Effect) -> str:
+    """What was found, before its numbers."""
+    contrast, improved = each.contrast, each.verdict == "improved"
+    if contrast.design == "tiers":
+        return f"{_changed(each)} {verdict_words(each)} on `{contrast.tiers[1]}` than on `{contrast.tiers[0]}`"
+    if contrast.kind == "interaction" and len(contrast.phases) == 2:
+        return f"{_names(contrast.phases)} are {verdict_words(each)} than their effects added up"
+    if contrast.kind == "interaction":
+        rest = _names(contrast.phases[1:])
+        return f"With `{contrast.phases[0]}`, {rest} are {verdict_words(each)} than without it"
+    if contrast.design == "factorial":
+        return f"{_changed(each)} {'improved the loss' if improved else 'made the loss worse'}"
+    if contrast.design == "leave-one-out":
+        return f"{_changed(each)} {'improved the whole recipe' if improved else 'made the whole recipe worse'}"
+    return f"{_changed(each)} {'improved on' if improved else 'is worse than'} `{each.before}`"
+
+
+def as_finding(each: Effect) -> Finding:
+    """Kind `effect` or `interaction`, with every seed's point in the evidence."""
+    evidence: dict[str, Any] = {
+        "tier": each.tier,
+        "design": each.contrast.design,
+        "phases": list(each.contrast.phases),
+        "before": each.before,
+        "after": each.after,
+        "verdict": each.verdict,
+        "reason": each.reason,
+        "reach": REACH,
+        "seeds": list(each.seeds),
+        "num_runs": each.num_runs,
+        "weights": [[*place, weight] for place, weight in each.contrast.weights],
+        "protocols": {name: _protocol(comparison) for name, comparison in each.comparisons.items()},
+    }
+    if each.contrast.design == "tiers":
+        evidence["tiers"] = list(each.contrast.tiers)
+    good = each.verdict == "improved" and each.kind == "effect"
+    return Finding(
+        kind=each.kind,
+        scope="ladder",
+        severity="good" if good else "note",
+        sentence=sentence_with_reach(each),
+        evidence=evidence,
+    )
+
+
+def _protocol(comparison: Comparison) -> dict[str, Any]:
+    numbers = {
+        "differences": [round(value, 6) for value in comparison.differences],
+        "mean": comparison.paired.mean,
+        "interval": [comparison.paired.low, comparison.paired.high],
+        "p_holm": comparison.p_adjusted,
+        "unpaired_interval": [comparison.unpaired.low, comparison.unpaired.high],
+        "correlation": comparison.correlation,
+        "stories_interval": None if comparison.stories is None else list(comparison.stories),
+    }
+    if comparison.together is not None:
+        numbers |= {"together": comparison.together, "apart": comparison.apart}
+    return numbers
+
+
+ROUGHNESS_WORDS = {"improved": "less noisy", "worse": "noisier"}
+
+
+def roughness_sentence(each: Effect) -> str:
+    """What a change did to the noise of the training loss at the end, in percent of the loss."""
+    told = each.headline
+    if told is None:
+        return f"{_question(each)}: nothing is known of the noise at the end, because {each.reason}."
+    before, after = (100 * sum(side) / len(side) for side in (told.before, told.after))
+    size = f"the training loss varied by {after:.2f} % from step to step, against {before:.2f} % without it"
+    if each.verdict == "no verdict":
+        return f"{_question(each)}: at the end {size}. No verdict, because {each.reason}."
+    if each.verdict == "no evidence":
+        return f"No evidence that {_changed(each)} changed the noise at the end: {size}."
+    return f"{_changed(each)} made the end of the training {ROUGHNESS_WORDS[each.verdict]}: {size}."
+
+
+def roughness_finding(each: Effect) -> Finding:
+    """Kind `effect`, on the scatter at the end in place of the final loss."""
+    finding = as_finding(each)
+    evidence = {**finding.evidence, "measure": "scatter of log training loss over the last fifth of the steps"}
+    return replace(finding, sentence=roughness_sentence(each), evidence=evidence)

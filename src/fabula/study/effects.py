@@ -1,0 +1,241 @@
+"""What a ladder shows: effects and interactions on the final loss, and whether they are more than noise.
+
+Runs of one seed see the same stories in the same order, so every question (contrasts.py) is asked seed by seed: the
+mean of the answers with its t interval. All verdicts of one table share one error rate (Holm 1979), so the chance that
+a ladder without any effect shows one stays below 5 %.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+from fabula.study.contrasts import Contrast, Place, Recipe, Weights, contrasts
+from fabula.study.statistics import Interval, correlation, holm, mean_interval, t_quantile, unpaired_contrast
+
+LEVEL = 0.95
+PROTOCOLS = ("stream", "story")
+SAME_POSITIONS = 0.01
+"""Recipes of one tier may differ by this share of their positions: rounding of steps, nothing else."""
+Verdict = Literal["improved", "worse", "no evidence", "depends on the protocol", "no verdict"]
+
+
+@dataclass(frozen=True)
+class Final:
+    """What one run came to: its losses and their rulers by name (`stream`, `story`, each also with `_at_128`). A run
+    that failed has no losses and is here all the same: leaving it out would flatter its recipe."""
+
+    seed: int
+    losses: dict[str, float]
+    rulers: dict[str, str]
+    positions: float
+
+    @property
+    def is_finite(self) -> bool:
+        return bool(self.losses) and all(math.isfinite(loss) for loss in self.losses.values())
+
+
+Finals = Mapping[Place, Sequence[Final]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One protocol of one effect. Differences are after - before: negative is better."""
+
+    protocol: str
+    ruler: str
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    """The two sides seed by seed; of an effect, mean losses."""
+    paired: Interval
+    groups: tuple[tuple[float, tuple[float, ...]], ...]
+    """Each recipe's weight and losses."""
+    apart: float | None = None
+    together: float | None = None
+    """Of an interaction, the mean effect without its condition, and under it."""
+    p_adjusted: float | None = None
+    stories: tuple[float, float] | None = None
+    """What other validation stories would have made of the mean (stories.py): the middle 95 % of resamples."""
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        return tuple(b - a for a, b in zip(self.before, self.after, strict=True))
+
+    @cached_property
+    def unpaired(self) -> Interval:
+        """What the same losses would say if no two of them shared a seed."""
+        return unpaired_contrast(self.groups, LEVEL)
+
+    @property
+    def correlation(self) -> float | None:
+        """How far the two sides rise and fall together; None for two seeds, which always lie on a line."""
+        return correlation(self.before, self.after) if len(self.before) > 2 else None
+
+    def says(self) -> Verdict:
+        if self.paired.low is None or self.paired.high is None or self.p_adjusted is None:
+            return "no verdict"
+        if self.p_adjusted >= 1.0 - LEVEL or self.paired.low <= 0.0 <= self.paired.high:
+            return "no evidence"
+        return "improved" if self.paired.mean < 0 else "worse"
+
+    def least_told(self, num_claims: int) -> float | None:
+        """The smallest mean that would have had a verdict at this scatter over the seeds, as the table's first."""
+        if self.paired.low is None or self.paired.high is None:
+            return None
+        half, degrees = (self.paired.high - self.paired.low) / 2, len(self.before) - 1
+        strict = t_quantile(1 - (1 - LEVEL) / (2 * max(1, num_claims)), degrees)
+        return half * strict / t_quantile(0.5 + LEVEL / 2, degrees)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The answer to one question. `reason` says why there is no verdict, where there is none."""
+
+    contrast: Contrast
+    seeds: tuple[int, ...]
+    comparisons: dict[str, Comparison]
+    reason: str = ""
+
+    @property
+    def kind(self) -> str:
+        return self.contrast.kind
+
+    @property
+    def tier(self) -> str:
+        """The tier; the larger one, where two are compared."""
+        return self.contrast.tiers[-1]
+
+    @property
+    def before(self) -> str:
+        return self.contrast.before
+
+    @property
+    def after(self) -> str:
+        return self.contrast.after
+
+    @property
+    def name(self) -> str:
+        return self.contrast.name
+
+    @property
+    def num_runs(self) -> int:
+        return len(self.seeds) * len(self.contrast.weights)
+
+    @property
+    def verdict(self) -> Verdict:
+        said = {comparison.says() for comparison in self.comparisons.values()}
+        if self.reason or not said or "no verdict" in said:
+            return "no verdict"
+        return said.pop() if len(said) == 1 else "depends on the protocol"
+
+    @property
+    def headline(self) -> Comparison | None:
+        """The comparison on `stream`, or the only one there is."""
+        return self.comparisons.get("stream") or next(iter(self.comparisons.values()), None)
+
+
+def effect(tier: str, before: str, after: str, finals_before: Sequence[Final], finals_after: Sequence[Final]) -> Effect:
+    """Compare two recipes of a tier."""
+    (contrast,) = contrasts(tier, [Recipe(before), Recipe(after)])
+    return answer(contrast, {(tier, before): finals_before, (tier, after): finals_after})
+
+
+def answer(contrast: Contrast, finals: Finals, protocols: Sequence[str] = PROTOCOLS) -> Effect:
+    """Ask `contrast` of the seeds that all of its recipes have come to an end with.
+
+    Where a run failed, the others are shown without a verdict: without it they flatter its recipe.
+    """
+    by_seed = {place: {final.seed: final for final in finals.get(place, ())} for place, _ in contrast.weights}
+    seeds = sorted(set.intersection(*(set(runs) for runs in by_seed.values())))
+    lost = [
+        f"`{place[1]}` seed {seed}"
+        for place, runs in by_seed.items()
+        for seed, run in runs.items()
+        if not run.is_finite
+    ]
+    whole = tuple(seed for seed in seeds if all(runs[seed].is_finite for runs in by_seed.values()))
+    reason = ""
+    if lost:
+        reason = f"the loss of {_listed(lost)} did not stay finite, and a mean without it would look too good"
+    if not whole:
+        return Effect(contrast, (), {}, reason or "no seed has finished every run that it compares")
+    comparisons: dict[str, Comparison] = {}
+    for protocol in protocols:
+        key = protocol + contrast.at
+        runs = [by_seed[place][seed] for place, _ in contrast.weights for seed in whole]
+        if not all(key in run.losses for run in runs):
+            continue
+        rulers = {run.rulers.get(key, "") for run in runs}
+        if len(rulers) > 1:
+            reason = (
+                reason
+                or f"the losses on `{protocol}` were measured by different rulers (another text, rule or context)"
+            )
+            continue
+        losses = {place: [runs[seed].losses[key] for seed in whole] for place, runs in by_seed.items()}
+        comparisons[protocol] = _compare(protocol, rulers.pop(), contrast, losses)
+    if not comparisons:
+        reason = reason or "the final evaluation is missing"
+    for tier in contrast.tiers:
+        positions = [
+            by_seed[place][seed].positions for place, _ in contrast.weights if place[0] == tier for seed in whole
+        ]
+        if max(positions) - min(positions) > SAME_POSITIONS * max(positions):
+            reason = reason or f"the recipes of {tier} were trained on unequal numbers of positions"
+    if len(whole) == 1:
+        reason = reason or "there is one seed only"
+    return Effect(contrast, whole, comparisons, reason)
+
+
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _weighted(weights: Weights, losses: Mapping[Place, Sequence[float]]) -> list[float]:
+    """The weighted sum of losses, seed by seed."""
+    num_seeds = len(next(iter(losses.values())))
+    return [math.fsum(weight * losses[place][index] for place, weight in weights) for index in range(num_seeds)]
+
+
+def _compare(protocol: str, ruler: str, contrast: Contrast, losses: Mapping[Place, Sequence[float]]) -> Comparison:
+    before, after = (tuple(_weighted(side, losses)) for side in contrast.sides)
+
+    def mean_of(side: Weights) -> float | None:
+        return math.fsum(_weighted(side, losses)) / len(before) if contrast.apart else None
+
+    return Comparison(
+        protocol,
+        ruler,
+        before,
+        after,
+        paired=mean_interval([b - a for a, b in zip(before, after, strict=True)], LEVEL),
+        groups=tuple((weight, tuple(losses[place])) for place, weight in contrast.weights),
+        apart=mean_of(contrast.apart),
+        together=mean_of(contrast.together),
+    )
+
+
+def num_claims(effects: Sequence[Effect]) -> int:
+    """Claims that share the error rate: every protocol of every effect that may have a verdict."""
+    return len(_claims(effects))
+
+
+def _claims(effects: Sequence[Effect]) -> list[tuple[int, str, float]]:
+    return [
+        (index, protocol, comparison.paired.p)
+        for index, each in enumerate(effects)
+        for protocol, comparison in each.comparisons.items()
+        if comparison.paired.p is not None and not each.reason
+    ]
+
+
+def with_holm(effects: Sequence[Effect]) -> list[Effect]:
+    """The same effects with p values adjusted over the whole table, both protocols counted."""
+    claims = _claims(effects)
+    adjusted = holm([p for _, _, p in claims])
+    tables = [dict(each.comparisons) for each in effects]
+    for (index, protocol, _), p in zip(claims, adjusted, strict=True):
+        tables[index][protocol] = replace(tables[index][protocol], p_adjusted=p)
+    return [replace(each, comparisons=table) for each, table in zip(effects, tables, strict=True)]

@@ -1,0 +1,205 @@
+"""A run's life: prepared, started, resumed, closed with what it cost. What happens in between is the loop's."""
+
+import datetime
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import fabula
+from fabula.data.batches import BatchSource
+from fabula.data.dataset import PreparedData
+from fabula.errors import InputError
+from fabula.model.decoder import parameter_count
+from fabula.recipe.counts import count_parameters
+from fabula.recipe.schema import Recipe
+from fabula.recipe.toml import read_toml, to_toml
+from fabula.record.checkpoint import checkpoint_steps, read_checkpoint
+from fabula.record.reader import read_run
+from fabula.record.writer import STREAMS, RunWriter
+from fabula.score.rulers import make_rulers
+from fabula.train import state
+from fabula.train.engine import build_engine, warm_up
+from fabula.train.life.estimate import check_fit, estimate, recipe_for_minutes
+from fabula.train.loop import Progress, StartingPoint, Training, layout_information
+from fabula.train.machine.fits import check_memory, check_size
+from fabula.train.machine.waiting import waited_seconds
+from fabula.train.observer import Observer
+
+
+def prepare_training(
+    recipe: Recipe,
+    data: PreparedData,
+    seed: int,
+    observer: Observer,
+    minutes: float | None = None,
+    keep: frozenset[str] = frozenset(),
+    start: StartingPoint | None = None,
+) -> Training:
+    """Build everything a run needs and measure how long it will take; nothing is written.
+
+    `recipe.model.vocabulary` is filled in from the data's tokenizer. With `minutes`, the steps are chosen to fit;
+    dotted keys in `keep` (what the user set) do not change with them. `start` gives the first weights in place of the
+    recipe's initialisation.
+
+    Raises InputError when recipe and data do not fit each other, or the training does not fit into memory.
+    """
+    asked, vocabulary = recipe.model.vocabulary, data.tokenizer.vocabulary
+    if asked and asked < vocabulary:
+        raise InputError(
+            f"the recipe's vocabulary ({asked:,}) is smaller than that of {data.folder} "
+            f"({data.tokenizer.name}, {vocabulary:,}); leave model.vocabulary at 0"
+        )
+    recipe = recipe.with_values(**{"model.vocabulary": asked or vocabulary})
+    check_fit(recipe, data)
+    check_memory([recipe], observer.notice, keep)
+    source = BatchSource(
+        data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
+        context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
+        hidden_tokens=recipe.batch.hidden_tokens,
+    )  # fmt: skip
+    rulers = make_rulers(data, recipe.model.context, recipe.evaluation.split)
+    engine = build_engine(recipe, recipe.vocabulary, seed, start.weights if start else None)
+    warm_up(engine, source, observer.notice)
+    if minutes is not None:
+        recipe = recipe_for_minutes(recipe, rulers, engine.step_seconds, minutes, keep)
+        check_size(recipe)
+        engine.recipe = recipe
+    observer.planned(recipe, engine.choices, estimate(recipe, rulers, engine.step_seconds))
+    seconds = None if minutes is None else minutes * 60
+    return Training(recipe, data, seed, engine, source, rulers, observer, start=start, seconds=seconds)
+
+
+def run_information(training: Training) -> dict[str, Any]:
+    """The content of run.json that is known before the first step."""
+    recipe, data, engine = training.recipe, training.data, training.engine
+    counts = count_parameters(recipe.model, recipe.vocabulary)
+    assert counts.total == parameter_count(engine.model), "the closed form and the model disagree"
+    text_hashes, tokenizer_hash = _data_hashes(data)
+    return {
+        "format": 1,
+        "status": "running",
+        "recipe": recipe.name,
+        "init_from": str(training.start.folder) if training.start else None,
+        "seed": training.seed,
+        "steps": recipe.steps,
+        "parameters": {"total": counts.total, "without_embeddings": counts.without_embeddings},
+        "data": {
+            "path": str(data.folder),
+            "source": data.manifest.source,
+            "tokenizer": data.tokenizer.name,
+            "tokenizer_hash": tokenizer_hash,
+            "text_hashes": text_hashes,
+            "entropy_floor": data.entropy_floor(),
+            "end_of_text": recipe.batch.end_of_text,
+        },
+        "rulers": training.rulers.hashes,
+        "layout": layout_information(training.source, recipe.steps),
+        "device": str(engine.device),
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "fabula": fabula.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        },
+        "choices": {name: asdict(choice) for name, choice in engine.choices.items()},
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def start_run(training: Training, out: Path) -> str:
+    """Train from the beginning into the new folder `out`. Returns the final status.
+
+    Raises InputError when `out` already holds something, TrainingFailed when the loss does not stay finite.
+    """
+    writer = RunWriter.create(
+        out, to_toml(training.recipe.as_tree()), training.data.tokenizer.to_json(), run_information(training)
+    )
+    return _carry_out(training, writer)
+
+
+def stored_recipe(run: Path) -> Recipe:
+    """The recipe that a run folder was started with. Raises InputError when `run` is none."""
+    read_run(run)
+    return Recipe.from_tree(read_toml(run / "recipe.toml"))
+
+
+def check_origin(run: Path, info: Mapping[str, Any], data: PreparedData, seed: int | None = None) -> None:
+    """Raise InputError unless the run in the folder `run`, whose run.json holds `info`, was made with these stories,
+    this tokenizer and, where one is given, this seed."""
+    text_hashes, tokenizer_hash = _data_hashes(data)
+    try:
+        stored_seed = info["seed"]
+        same = {
+            "other stories": info["data"]["text_hashes"] == text_hashes,
+            "another tokenizer": info["data"]["tokenizer_hash"] == tokenizer_hash,
+        }
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{run / 'run.json'} lacks fields of a run ({error!r}); the run folder is damaged") from error
+    if seed not in (None, stored_seed):
+        raise InputError(f"{run} was made with seed {stored_seed}, not {seed}; give that one, or choose another --out")
+    for what, agrees in same.items():
+        if not agrees:
+            raise InputError(
+                f"{run} was made with {what} than {data.folder} holds; give the --data it was made with, "
+                "or choose another --out"
+            )
+
+
+def _data_hashes(data: PreparedData) -> tuple[dict[str, str], str]:
+    """Of the stories, split by split, and of the tokenizer."""
+    return {name: facts.text_hash for name, facts in data.manifest.splits.items()}, data.tokenizer.hash
+
+
+def resume_run(training: Training, out: Path) -> str:
+    """Continue `out` from its latest checkpoint, or from the start where it has none yet.
+
+    Raises InputError when the folder belongs to another seed, other stories or another tokenizer, when its latest
+    checkpoint is damaged or was not written by a training, or when its first weights are nowhere to be found again.
+    """
+    info, new = read_run(out).info, run_information(training)
+    check_origin(out, info, training.data, training.seed)
+    offsets = dict.fromkeys(STREAMS, 0)
+    if checkpoint_steps(out):
+        checkpoint = read_checkpoint(out)
+        if not {"progress", "offsets"} <= checkpoint.state.keys():
+            raise InputError(f"{checkpoint.folder} was not written by a training, so no training can go on from it")
+        state.load(checkpoint, training.engine.model, training.engine.optimizer)
+        training.progress = Progress(**checkpoint.state["progress"])
+        offsets = checkpoint.state["offsets"]
+    elif info.get("init_from"):
+        raise InputError(
+            f"{out} started from {info['init_from']} and has no checkpoint yet; start it again with --init-from"
+        )
+    info |= {name: new[name] for name in ("choices", "versions", "device", "threads")}
+    info.pop("error", None)
+    writer = RunWriter.resume(out, info, offsets)
+    if training.progress.step:
+        writer.event(training.progress.step, "resumed")
+    return _carry_out(training, writer)
+
+
+def _carry_out(training: Training, writer: RunWriter) -> str:
+    started, waited = time.perf_counter(), waited_seconds()
+    with writer:
+        status = training.run(writer)
+        progress = training.progress
+        writer.close(
+            status,
+            steps_done=progress.step,
+            timings={
+                "training_seconds": progress.training_seconds,
+                "evaluation_seconds": progress.evaluation_seconds,
+                "compile_seconds": training.engine.compile_seconds,
+                "total_seconds": time.perf_counter() - started,
+                "waiting_seconds": None if waited is None else (waited_seconds() or waited) - waited,
+            },
+        )
+    return status
