@@ -1,4 +1,4 @@
-"""A decoding step whose parts between the matrix products are compiled (compiled_step.c): float32, on a processor, few rows.
+"""A decoding step with compiled parts between the matrix products (compiled_step.c): float32, on a processor, few rows.
 
 Products stay the library's, with its threads. What is between them runs on one: for few rows it is shorter than what
 starting the others would take.
