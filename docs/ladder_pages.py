@@ -13,7 +13,7 @@ from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
 
-from fabula.findings.diagnose import diagnose, lint
+from fabula.findings.diagnosis import diagnose, lint
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml

@@ -5,7 +5,7 @@ import pytest
 from tests.train.tiny import tiny
 
 from fabula.findings.caveat import caveat
-from fabula.findings.diagnose import diagnose_facts
+from fabula.findings.diagnosis import diagnose_facts
 from fabula.findings.facts import Curve, Facts, facts_of_recipe
 from fabula.recipe.presets import load_recipe, with_steps
 from fabula.recipe.schema import Recipe

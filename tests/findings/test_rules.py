@@ -10,7 +10,7 @@ from tests.curves import Baseline, Packed
 from tests.findings.families import POSITIVES, examples, healthy, healthy_examples, record
 
 from fabula.findings import Diagnosis, Flags, diagnose, lint
-from fabula.findings.diagnose import RULES, kinds
+from fabula.findings.diagnosis import RULES, kinds
 from fabula.recipe import Recipe, load_recipe
 from fabula.recipe.schedule import learning_rates
 from fabula.record.reader import Run, to_columns

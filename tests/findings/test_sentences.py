@@ -8,7 +8,7 @@ import pytest
 from tests.findings.heldout import CASES
 
 from fabula.findings import Diagnosis, diagnose
-from fabula.findings.diagnose import diagnose_facts
+from fabula.findings.diagnosis import diagnose_facts
 from fabula.findings.facts import Curve, Facts, facts_of_run
 from fabula.record.reader import Run, to_columns
 

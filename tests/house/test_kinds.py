@@ -7,7 +7,7 @@ import pytest
 from tests.findings.heldout import CASES
 from tests.findings.kinds import EXAMPLES
 
-from fabula.findings.diagnose import RULES
+from fabula.findings.diagnosis import RULES
 
 LADDER = {"effect", "interaction"}
 """Made by the statistics of a ladder, not by a rule over one run; tested in tests/study/test_effects.py."""

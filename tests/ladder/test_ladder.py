@@ -12,7 +12,7 @@ from tests.train.tiny import StopAfter, data_in, metrics, same_tensors, tensors,
 from fabula.data.dataset import open_prepared
 from fabula.data.prepare.prepare import prepare
 from fabula.errors import InputError
-from fabula.findings.diagnose import diagnose
+from fabula.findings.diagnosis import diagnose
 from fabula.ladder.brackets import choose_rates, rates_of
 from fabula.ladder.estimate import probe_phases
 from fabula.ladder.execute import carry_out, carry_out_run

@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from fabula.findings.diagnose import diagnose
+from fabula.findings.diagnosis import diagnose
 from fabula.findings.facts import read_recipe
 from fabula.recipe.reached import Reached, made_for, reached_by
 from fabula.recipe.schema import Recipe

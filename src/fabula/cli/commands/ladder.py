@@ -160,7 +160,7 @@ def run_ladder(
 
 def _lint(planned: "Sequence[PlannedRun]", display: "Display") -> None:
     """Say what each recipe is warned of before a step is made: a ladder may ask what a bad recipe costs."""
-    from fabula.findings.diagnose import lint
+    from fabula.findings.diagnosis import lint
 
     for name, recipe in {run.recipe.name: run.recipe for run in planned}.items():
         for finding in lint(recipe).findings:

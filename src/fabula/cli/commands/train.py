@@ -273,7 +273,7 @@ def _starting_point(recipe: "Recipe", folder: Path, data: "PreparedData") -> "tu
 def _lint(recipe: "Recipe", strict: bool, display: "Display") -> None:
     """Say what the plan is warned of before a step is made. Raises InputError for it with `strict`."""
     from fabula.errors import InputError
-    from fabula.findings.diagnose import lint
+    from fabula.findings.diagnosis import lint
 
     for finding in lint(recipe).findings:
         if finding.severity in ("warning", "failure"):
