@@ -22,7 +22,7 @@ from results import write
 from training import spread
 
 from fabula.data.prepare.parallel import num_cores, ordered_workers
-from fabula.data.prepare.prepare import BYTES_A_SECOND
+from fabula.data.prepare.preparation import BYTES_A_SECOND
 from fabula.data.tokenizers.gpt2 import gpt2_tokenizer
 from fabula.record.reader import read_run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fabula import cli
-from fabula.data.prepare.prepare import default_folder
+from fabula.data.prepare.preparation import default_folder
 from fabula.grammar import stories as grammar_stories
 from fabula.recipe.presets import FIRST_RECIPE
 

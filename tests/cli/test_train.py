@@ -186,7 +186,7 @@ def test_ctrl_c_before_the_first_step_says_that_nothing_was_written(
     monkeypatch.setattr("fabula.train.life.run.prepare_training", stopped)  # as while it compiles
     code, _, err = fabula(*TRAIN)
     assert code == 130 and err.endswith("\nstopped before the first step; nothing was written\n")
-    monkeypatch.setattr("fabula.data.prepare.prepare.train_tokenizer", stopped)
+    monkeypatch.setattr("fabula.data.prepare.preparation.train_tokenizer", stopped)
     code, _, err = fabula("prepare", "builtin", "--limit", "60", "--out", "stories")
     assert code == 130 and err.endswith("\nstopped; nothing was written\n")
     assert not Path("run").exists() and not Path("stories").exists()

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer as Engine
 
 from fabula.data.dataset import PreparedData, open_prepared
 from fabula.data.prepare.compact import compact_ranks
-from fabula.data.prepare.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.data.tokenizers.bpe import byte_tokens, derive_merges
 from fabula.data.tokenizers.tokenizer import ByteLevelTokenizer, load_tokenizer
 
@@ -143,7 +143,7 @@ def test_the_probabilities_of_all_texts_sum_to_at_most_one(whole: ByteLevelToken
 
 
 def test_gpt2s_absence_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fabula.data.prepare import prepare as room
+    from fabula.data.prepare import preparation as room
     from fabula.errors import InputError
 
     def absent() -> None:

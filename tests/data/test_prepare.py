@@ -11,11 +11,11 @@ import pytest
 from tests.data.stories import all_texts_of, jsonl, made_up, texts_of
 
 from fabula.data.dataset import SPLITS, PreparedData, open_prepared, text_hash
-from fabula.data.prepare import prepare as room
+from fabula.data.prepare import preparation as room
 from fabula.data.prepare import splits as plan
 from fabula.data.prepare.duplicates import hash64
 from fabula.data.prepare.passes import Silence
-from fabula.data.prepare.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.data.tokenizers.tokenizer import ByteLevelTokenizer
 from fabula.errors import InputError
 

@@ -10,7 +10,7 @@ import pytest
 from tests.homes import OWN_AND_REAL, SHARED
 
 from fabula.data.dataset import open_prepared
-from fabula.data.prepare.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.recipe.presets import load_recipe, with_steps
 from fabula.train.life.run import prepare_training, start_run
 from fabula.train.observer import Observer

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fabula.grammar.book import assemble, lexicon, read_book
 from fabula.grammar.nodes import Choice, Lexicon, Node, Sequence, Text
 from fabula.grammar.program import GrammarError, Program, compile_grammar
-from fabula.grammar.proof import find_ambiguity
+from tests.grammar.proof import find_ambiguity
 from fabula.grammar.walk import derive, every_derivation, parse
 
 HERO = lexicon(

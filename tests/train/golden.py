@@ -12,7 +12,7 @@ import torch
 
 from fabula.data.batches import BatchSource
 from fabula.data.dataset import open_prepared
-from fabula.data.prepare.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.recipe.presets import load_recipe
 from fabula.train.engine import build_engine
 

@@ -11,7 +11,7 @@ import typer
 from fabula.cli.screen.typed import as_called
 
 if TYPE_CHECKING:
-    from fabula.data.prepare.prepare import Prepared
+    from fabula.data.prepare.preparation import Prepared
 
 DEFAULT_TOKENIZER = "bpe:8192"
 """What the recommended recipe reads; made from the stories, without network."""
@@ -61,7 +61,7 @@ def prepare(
     import shlex
 
     from fabula.cli.screen.terminal import tell
-    from fabula.data.prepare.prepare import prepare as prepare_folder
+    from fabula.data.prepare.preparation import prepare as prepare_folder
 
     try:
         with _Bar() as bar:
