@@ -17,10 +17,10 @@ import torch
 
 import fabula.score.rulers as rulers
 from fabula.data.batches import Batch, BatchSource
-from fabula.data.dataset import PreparedData, open_prepared
-from fabula.data.prepare.preparation import prepare
+from fabula.data.dataset import Dataset, open_dataset
+from fabula.data.prepare import prepare
 from fabula.recipe.schema import Recipe
-from fabula.train.life.run import prepare_training, start_run
+from fabula.train.life.run import set_up_training, start_run
 from fabula.train.loop import TrainingFailed
 from fabula.train.observer import Observer
 
@@ -190,9 +190,9 @@ def recipe_of(setting: Setting, broken: str, vocabulary_name: str) -> Recipe:
 
 def train_fabula(setting: Setting, broken: str, stories: dict[str, Path], out: Path) -> None:
     """A run folder. Where a fault is no part of a recipe, the engine or its batches are tampered with."""
-    data = open_prepared(stories[setting.stories + ("-few" if broken == "repeated_stories" else "")])
+    data = open_dataset(stories[setting.stories + ("-few" if broken == "repeated_stories" else "")])
     recipe = recipe_of(setting, broken, data.tokenization.name)
-    training = prepare_training(recipe, data, setting.seed, _StopAt(_stop(broken, setting)))
+    training = set_up_training(recipe, data, setting.seed, _StopAt(_stop(broken, setting)))
     engine, vocabulary = training.engine, data.tokenizer.vocabulary
     lost = nan_steps(broken, recipe.steps)
     if broken in ("odd_batches", "random_targets"):
@@ -220,7 +220,7 @@ def _stop(broken: str, setting: Setting) -> int | None:
     return int(0.6 * setting.steps) if broken == "interrupted" else None
 
 
-def windows(data: PreparedData, split: Any, number: int) -> np.ndarray:
+def windows(data: Dataset, split: Any, number: int) -> np.ndarray:
     """[number, CONTEXT]: the stories of a split end to end, an end-of-text behind each, cut into windows."""
     held, parts, length = data.split(split), [], 0
     for index in range(held.num_stories):
@@ -237,7 +237,7 @@ def train_trainer(setting: Setting, broken: str, stories: dict[str, Path], out: 
     import transformers
 
     few = broken == "repeated_stories"
-    data = open_prepared(stories[setting.stories + ("-few" if few else "")])
+    data = open_dataset(stories[setting.stories + ("-few" if few else "")])
     steps = SMALL_STEPS if broken == "too_short" else setting.steps
     micro = broken in ("micro_steps", "sum_not_mean")
     accumulation = ACCUMULATION if micro else 1

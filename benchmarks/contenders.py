@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 import fabula.train.engine as engine_module
 from fabula.data.batches import BatchSource
-from fabula.data.dataset import open_prepared
+from fabula.data.dataset import open_dataset
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Recipe
 from fabula.train.engine import build_engine
@@ -51,7 +51,7 @@ def recipe_of(name: str) -> Recipe:
 
 
 def source_of(recipe: Recipe, data: Path) -> tuple[BatchSource, int]:
-    prepared = open_prepared(data, recipe.tokenizer)
+    prepared = open_dataset(data, recipe.tokenizer)
     batch = recipe.batch
     source = BatchSource(
         prepared, layout=batch.layout, rows=batch.rows, accumulation=batch.accumulation,

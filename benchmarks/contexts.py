@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from results import write
 
-from fabula.data.dataset import open_prepared
+from fabula.data.dataset import open_dataset
 from fabula.errors import InputError
 from fabula.model.load import load_model
 from fabula.score.held_out import score
@@ -31,7 +31,7 @@ def main() -> None:
     if recipe.model.positions != "rope":
         raise InputError(f"{arguments.run} has learned positions, which belong to its own context")
     _, token_losses = loss_functions(model, some_hidden=False)
-    held_out = open_prepared(arguments.data, recipe.tokenizer).split("validation")
+    held_out = open_dataset(arguments.data, recipe.tokenizer).split("validation")
     losses, context = {}, recipe.model.context
     with torch.no_grad():
         while context >= SHORTEST:

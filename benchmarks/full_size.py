@@ -24,7 +24,7 @@ from results import write
 from torch import Tensor
 
 from fabula.data.batches import BatchSource
-from fabula.data.dataset import open_prepared
+from fabula.data.dataset import open_dataset
 from fabula.model.decoder import parameter_count
 from fabula.recipe.presets import load_recipe
 from fabula.train.engine import build_engine
@@ -40,7 +40,7 @@ def measure(name: str, data: Path, micro_steps: int) -> dict[str, Any]:
     """Make one step of the recipe `name`, shortened to `micro_steps`."""
     whole = load_recipe(name)
     recipe = whole.with_values(**{"batch.accumulation": micro_steps, "compute.compile": "off"})
-    prepared = open_prepared(data, recipe.tokenizer)
+    prepared = open_dataset(data, recipe.tokenizer)
     engine = build_engine(recipe, recipe.vocabulary, 0)
     source = BatchSource(
         prepared,

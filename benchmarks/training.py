@@ -25,7 +25,7 @@ from contenders import AS_TORCH_WAITS, recipe_of
 from results import write
 from roof import matrix_rate
 
-from fabula.data.dataset import open_prepared
+from fabula.data.dataset import open_dataset
 from fabula.data.prepare.parallel import num_cores
 from fabula.model.spinning import SETTINGS
 
@@ -156,7 +156,7 @@ def roof_of(ours: Contender, roof: Contender) -> dict[str, Any]:
 
 def bytes_per_token(recipe: str, data: Path) -> float:
     """Of the stories to train on, their ends counted as tokens."""
-    split = open_prepared(data, recipe_of(recipe).tokenizer).split("train")
+    split = open_dataset(data, recipe_of(recipe).tokenizer).split("train")
     return float(np.sum(split.num_bytes)) / (split.num_tokens + split.num_stories)
 
 

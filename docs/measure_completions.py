@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fabula.data.dataset import PreparedData, open_prepared
+from fabula.data.dataset import Dataset, open_dataset
 from fabula.findings import Facts
 from fabula.findings.rule import Silent
 from fabula.findings.rules.completions import MIN_WORDS, RULES
@@ -42,7 +42,7 @@ class Told:
     ids: tuple[int, ...]
 
 
-def stories(data: PreparedData, split: str) -> list[Told]:
+def stories(data: Dataset, split: str) -> list[Told]:
     """The stories of a split whose second part is long enough to be judged."""
     whole = data.split(split)  # type: ignore[arg-type]
     found = []
@@ -101,7 +101,7 @@ DAMAGED: dict[str, tuple[str, str, Damage]] = {
 }
 
 
-def copied_from_training(data: PreparedData, told: list[Told], random: Random) -> Iterator[tuple[Told, int]]:
+def copied_from_training(data: Dataset, told: list[Told], random: Random) -> Iterator[tuple[Told, int]]:
     """Completions in which 40 to 100 tokens are exchanged for a training story's."""
     train = data.split("train")
     for each in told:
@@ -135,7 +135,7 @@ def found_in(known: KnownStories, told: list[Told]) -> dict[str, int]:
 
 
 def measure(folder: Path, split: str) -> dict[str, Any]:
-    data = open_prepared(folder)
+    data = open_dataset(folder)
     known, told = know_stories(data), stories(data, split)
     random = np.random.default_rng(0)
     order = random.permutation(len(told))

@@ -183,7 +183,7 @@ def test_ctrl_c_before_the_first_step_says_that_nothing_was_written(
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fabula.train.life.run.prepare_training", stopped)  # as while it compiles
+    monkeypatch.setattr("fabula.train.life.run.set_up_training", stopped)  # as while it compiles
     code, _, err = fabula(*TRAIN)
     assert code == 130 and err.endswith("\nstopped before the first step; nothing was written\n")
     monkeypatch.setattr("fabula.data.prepare.preparation.train_tokenizer", stopped)

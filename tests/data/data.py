@@ -25,6 +25,6 @@ def split_of(stories: list[list[int]], gpt2_lengths: list[int] | None = None) ->
 
 
 def data_of(stories: list[list[int]], seed: int = 5) -> Any:
-    """What BatchSource needs of PreparedData."""
+    """What BatchSource needs of Dataset."""
     split = split_of(stories)
     return SimpleNamespace(split=lambda name: split, seed=seed, tokenizer=SimpleNamespace(eot=EOT))

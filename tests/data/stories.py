@@ -4,7 +4,7 @@ import json
 import random
 from pathlib import Path
 
-from fabula.data.dataset import SPLITS, PreparedData, SplitName
+from fabula.data.dataset import SPLITS, Dataset, SplitName
 
 WORDS = (
     "the a one small big red blue old happy sad cat dog bird girl boy tree house river stone cake ball hat friend "
@@ -23,11 +23,11 @@ def jsonl(path: Path, texts: list[str]) -> Path:
     return path
 
 
-def texts_of(data: PreparedData, name: SplitName) -> list[str]:
+def texts_of(data: Dataset, name: SplitName) -> list[str]:
     split = data.split(name)
     return [data.tokenizer.decode(split.story(index)) for index in range(split.num_stories)]
 
 
-def all_texts_of(data: PreparedData) -> list[str]:
+def all_texts_of(data: Dataset) -> list[str]:
     """The stories of all splits, sorted."""
     return sorted(text for name in SPLITS for text in texts_of(data, name))

@@ -13,9 +13,9 @@ from tests.homes import OWN_AND_REAL, SHARED
 from tests.stand_in import WRITTEN, gpt2_of
 from tokenizers import Tokenizer as Engine
 
-from fabula.data.dataset import PreparedData, open_prepared
+from fabula.data.dataset import Dataset, open_dataset
+from fabula.data.prepare import prepare
 from fabula.data.prepare.compact import compact_ranks
-from fabula.data.prepare.preparation import prepare
 from fabula.data.tokenizers.bpe import byte_tokens, derive_merges
 from fabula.data.tokenizers.tokenizer import ByteLevelTokenizer, load_tokenizer
 
@@ -46,8 +46,8 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def compact(folder: Path) -> PreparedData:
-    return open_prepared(folder, "gpt2-compact")
+def compact(folder: Path) -> Dataset:
+    return open_dataset(folder, "gpt2-compact")
 
 
 def test_ancestors_are_kept() -> None:
@@ -60,8 +60,8 @@ def test_ancestors_are_kept() -> None:
     assert list(kept.values()) == list(range(260))
 
 
-def test_the_training_split_is_gpt2s_renumbered(folder: Path, compact: PreparedData) -> None:
-    gpt2 = open_prepared(folder, "gpt2")
+def test_the_training_split_is_gpt2s_renumbered(folder: Path, compact: Dataset) -> None:
+    gpt2 = open_dataset(folder, "gpt2")
     theirs, mine = gpt2.split("train"), compact.split("train")
     assert (mine.lengths == theirs.lengths).all()
     pairs = np.unique(np.stack([theirs.tokens, mine.tokens], axis=1), axis=0)
@@ -71,16 +71,16 @@ def test_the_training_split_is_gpt2s_renumbered(folder: Path, compact: PreparedD
         assert gpt2.tokenizer.decode_bytes([id_there]) == compact.tokenizer.decode_bytes([own])
 
 
-def test_it_is_much_smaller_and_holds_the_bytes(folder: Path, compact: PreparedData) -> None:
+def test_it_is_much_smaller_and_holds_the_bytes(folder: Path, compact: Dataset) -> None:
     used = len(np.unique(compact.split("train").tokens))
-    assert used + 100 < compact.tokenizer.vocabulary < 0.7 * open_prepared(folder, "gpt2").tokenizer.vocabulary
+    assert used + 100 < compact.tokenizer.vocabulary < 0.7 * open_dataset(folder, "gpt2").tokenizer.vocabulary
     assert compact.tokenizer.eot == compact.tokenizer.vocabulary - 1
     for byte in range(256):
         assert bytes([byte]) in compact.tokenizer.ranks
 
 
-def test_held_out_stories_come_back_and_count_in_gpt2_tokens(folder: Path, compact: PreparedData) -> None:
-    gpt2 = open_prepared(folder, "gpt2")
+def test_held_out_stories_come_back_and_count_in_gpt2_tokens(folder: Path, compact: Dataset) -> None:
+    gpt2 = open_dataset(folder, "gpt2")
     assert texts_of(compact, "validation") == texts_of(gpt2, "validation")
     assert compact.split("validation").gpt2_lengths.tolist() == gpt2.split("validation").lengths.tolist()
     longer = compact.split("validation").num_tokens / gpt2.split("validation").num_tokens
@@ -88,7 +88,7 @@ def test_held_out_stories_come_back_and_count_in_gpt2_tokens(folder: Path, compa
     assert 1 <= longer < (1.02 if compact.split("train").num_stories > 1000 else 2.0)
 
 
-def test_its_file_encodes_the_same_in_tokenizers(folder: Path, compact: PreparedData) -> None:
+def test_its_file_encodes_the_same_in_tokenizers(folder: Path, compact: Dataset) -> None:
     path = folder / "tokens" / "gpt2-compact" / "tokenizer.json"
     engine = Engine.from_file(str(path))
     engine.encode_special_tokens = True

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fabula.data.dataset import open_prepared
+from fabula.data.dataset import open_dataset
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the page's commands are for a Unix shell")
@@ -25,5 +25,5 @@ def test_the_commands_of_the_page(repo: Path, tmp_path: Path) -> None:
     assert made == ["builtin", "named", "piped", "tilde"]
     for name in made:
         folder = tmp_path / "data" / name
-        facts = open_prepared(folder).manifest.splits
+        facts = open_dataset(folder).manifest.splits
         assert sum(split.num_stories for split in facts.values()) == (2000 if name == "builtin" else 5)

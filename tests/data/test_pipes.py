@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 from tests.data.stories import all_texts_of, jsonl, made_up
 
-from fabula.data.dataset import open_prepared
-from fabula.data.prepare.preparation import prepare
+from fabula.data.dataset import open_dataset
+from fabula.data.prepare import prepare
 from fabula.errors import InputError
 
 STORIES = made_up(20)
@@ -37,10 +37,10 @@ def test_standard_input(source: str, kind: str, tmp_path: Path, monkeypatch: pyt
         data = b"id,text\n" + "".join(f'1,"{story}"\n' for story in STORIES).encode()
     standard_input(monkeypatch, data)
     made = prepare(source, tmp_path / "out", tokenizer="bpe:260")
-    assert all_texts_of(open_prepared(made.folder)) == sorted(STORIES)
+    assert all_texts_of(open_dataset(made.folder)) == sorted(STORIES)
     assert made.manifest.source == "standard input"
     with pytest.raises(InputError, match="fabula prepare SOURCE --tokenizer bpe:999"):
-        open_prepared(made.folder, "bpe:999")
+        open_dataset(made.folder, "bpe:999")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
@@ -51,14 +51,14 @@ def test_a_named_pipe_and_a_descriptor(tmp_path: Path) -> None:
     writer.start()
     made = prepare(str(tmp_path / "pipe"), tmp_path / "named", tokenizer="bpe:260")
     writer.join()
-    assert all_texts_of(open_prepared(made.folder)) == sorted(STORIES)
+    assert all_texts_of(open_dataset(made.folder)) == sorted(STORIES)
     if Path("/dev/fd").exists():  # what the shell puts for <(zcat stories.jsonl.gz)
         reading, writing = os.pipe()
         with open(writing, "wb") as file:
             file.write(data)
         made = prepare(f"/dev/fd/{reading}", tmp_path / "fd", tokenizer="bpe:260")
         os.close(reading)
-        assert all_texts_of(open_prepared(made.folder)) == sorted(STORIES)
+        assert all_texts_of(open_dataset(made.folder)) == sorted(STORIES)
         assert made.manifest.source == "the pipe"
 
 

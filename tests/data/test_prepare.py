@@ -10,21 +10,21 @@ import pyarrow.parquet as pq
 import pytest
 from tests.data.stories import all_texts_of, jsonl, made_up, texts_of
 
-from fabula.data.dataset import SPLITS, PreparedData, open_prepared, text_hash
+from fabula.data.dataset import SPLITS, Dataset, open_dataset, text_hash
 from fabula.data.prepare import preparation as room
+from fabula.data.prepare import prepare
 from fabula.data.prepare import splits as plan
 from fabula.data.prepare.duplicates import hash64
 from fabula.data.prepare.passes import Silence
-from fabula.data.prepare.preparation import prepare
 from fabula.data.tokenizers.tokenizer import ByteLevelTokenizer
 from fabula.errors import InputError
 
 TOKENIZER = "bpe:300"
 
 
-def opened(source: object, out: Path, **fields: object) -> PreparedData:
+def opened(source: object, out: Path, **fields: object) -> Dataset:
     prepare(str(source), out, **{"tokenizer": TOKENIZER, **fields})  # type: ignore[arg-type]
-    return open_prepared(out)
+    return open_dataset(out)
 
 
 def test_every_story_is_in_one_split_and_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -224,10 +224,10 @@ def test_another_tokenization_joins_the_folder(tmp_path: Path) -> None:
     first = opened(source, tmp_path / "out")
     made = prepare(str(source), tmp_path / "out", tokenizer="bpe:280")
     assert made.added
-    second = open_prepared(tmp_path / "out", "bpe:280")
+    second = open_dataset(tmp_path / "out", "bpe:280")
     assert second.hash == first.hash and second.tokenizer.vocabulary == 280
     assert texts_of(second, "train") == texts_of(first, "train")
-    assert open_prepared(tmp_path / "out").tokenization.name == TOKENIZER  # the first stays the default
+    assert open_dataset(tmp_path / "out").tokenization.name == TOKENIZER  # the first stays the default
     with pytest.raises(InputError, match="tokenized with bpe:280"):
         prepare(str(source), tmp_path / "out", tokenizer="bpe:280")
     other = jsonl(tmp_path / "other.jsonl", made_up(151))
@@ -241,8 +241,8 @@ def test_gpt2_counts_serve_every_tokenization(tmp_path: Path) -> None:
     source = jsonl(tmp_path / "stories.jsonl", made_up(100))
     before = opened(source, tmp_path / "out").split("train").gpt2_lengths
     prepare(str(source), tmp_path / "out", tokenizer="gpt2")
-    small = open_prepared(tmp_path / "out")
-    whole = open_prepared(tmp_path / "out", "gpt2")
+    small = open_dataset(tmp_path / "out")
+    whole = open_dataset(tmp_path / "out", "gpt2")
     for name in ("tune", "validation"):
         assert small.split(name).gpt2_lengths is not None
         assert small.split(name).gpt2_lengths.tolist() == whole.split(name).lengths.tolist()
@@ -288,7 +288,7 @@ def test_the_grammar(tmp_path: Path) -> None:
 
 def test_a_folder_of_stories(tmp_path: Path, stories: Path, gpt2: ByteLevelTokenizer) -> None:
     prepare(str(stories), tmp_path / "out", tokenizer="gpt2", limit=3000)
-    data = open_prepared(tmp_path / "out")
+    data = open_dataset(tmp_path / "out")
     lines = (stories / "validation.jsonl").read_text("utf-8").splitlines()
     assert texts_of(data, "validation") == [json.loads(line)["text"] for line in lines]
     assert data.tokenizer.name == "gpt2" and data.tokenizer.hash == gpt2.hash
@@ -317,33 +317,33 @@ def test_progress_is_told(tmp_path: Path) -> None:
 
 def test_a_folder_is_opened_with_what_it_has(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"does not exist; make it with: fabula prepare"):
-        open_prepared(tmp_path / "absent")
+        open_dataset(tmp_path / "absent")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="not a prepared folder"):
-        open_prepared(tmp_path / "empty")
+        open_dataset(tmp_path / "empty")
     data = opened(jsonl(tmp_path / "stories.jsonl", made_up(50)), tmp_path / "out")
     with pytest.raises(InputError, match=r"not tokenized with bpe:8192.*bpe:300.*--tokenizer bpe:8192"):
-        open_prepared(tmp_path / "out", "bpe:8192")
+        open_dataset(tmp_path / "out", "bpe:8192")
     tokens = data.folder / "tokens" / "bpe-300" / "train.tokens.bin"
     tokens.write_bytes(tokens.read_bytes()[:-2])
     with pytest.raises(InputError, match="prepare the data again"):
-        open_prepared(tmp_path / "out").split("train")
+        open_dataset(tmp_path / "out").split("train")
     tokens.unlink()
     with pytest.raises(InputError, match="missing"):
-        open_prepared(tmp_path / "out").split("train")
+        open_dataset(tmp_path / "out").split("train")
     tokenizer = tokens.with_name("tokenizer.json")
     document = json.loads(tokenizer.read_text("utf-8"))
     document["added_tokens"][0]["id"] = document["model"]["vocab"]["<|endoftext|>"] = 400
     tokenizer.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(InputError, match="not the tokenizer that made"):
-        open_prepared(tmp_path / "out")
+        open_dataset(tmp_path / "out")
     manifest = data.folder / "manifest.json"
     manifest.write_text(json.dumps({"version": 99}), encoding="utf-8")
     with pytest.raises(InputError, match="version 99"):
-        open_prepared(tmp_path / "out")
+        open_dataset(tmp_path / "out")
     manifest.write_text(manifest.read_text("utf-8")[:5], encoding="utf-8")
     with pytest.raises(InputError, match="damaged"):
-        open_prepared(tmp_path / "out")
+        open_dataset(tmp_path / "out")
 
 
 def test_a_killed_addition_leaves_the_folder_usable(tmp_path: Path) -> None:
@@ -351,4 +351,4 @@ def test_a_killed_addition_leaves_the_folder_usable(tmp_path: Path) -> None:
     left = data.folder / "tokens" / ".bpe-400.123.partial"
     left.mkdir()
     (left / "tokenization.json").write_text("{", encoding="utf-8")
-    assert open_prepared(tmp_path / "out").tokenization.name == TOKENIZER
+    assert open_dataset(tmp_path / "out").tokenization.name == TOKENIZER

@@ -13,7 +13,7 @@ from torch import Tensor
 from fabula.exchange.reading import from_hf, shape_of
 from fabula.model.decode.generate import complete
 from fabula.model.decode.one_token import CachedDecoder
-from fabula.model.decode.weights import PreparedDecoder
+from fabula.model.decode.weights import DecodingWeights
 from fabula.model.decoder import Decoder
 from fabula.model.load import put_weights
 
@@ -63,7 +63,7 @@ def test_logits_and_gradients(case: str, length: int) -> None:
 def test_left_padding_and_cached_decoding(case: str) -> None:
     """Rows of 3, 14 and 20 tokens, prefilled and continued by 15 tokens, against the reference's own cache."""
     theirs = reference(case)
-    decoder = CachedDecoder(PreparedDecoder(twin(theirs), 3), 3, 40)
+    decoder = CachedDecoder(DecodingWeights(twin(theirs), 3), 3, 40)
     lengths, T = (3, 14, 20), 20
     rows = [tokens(1, length, seed=length)[0] for length in lengths]
     padded_BT = torch.stack([F.pad(row, (T - len(row), 0)) for row in rows])

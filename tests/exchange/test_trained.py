@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from tests.homes import OWN_AND_REAL, SHARED
 
-from fabula.data.dataset import open_prepared
-from fabula.data.prepare.preparation import prepare
+from fabula.data.dataset import open_dataset
+from fabula.data.prepare import prepare
 from fabula.recipe.presets import load_recipe, with_steps
-from fabula.train.life.run import prepare_training, start_run
+from fabula.train.life.run import set_up_training, start_run
 from fabula.train.observer import Observer
 
 
@@ -26,7 +26,7 @@ def test_greedy_text_is_the_same_everywhere(name: str, home: str, repo: Path, tm
         source, tokenizer = "grammar", "bpe:1024"
         recipe = recipe.with_values(tokenizer=tokenizer)
     prepare(source, tmp_path / "data", tokenizer=tokenizer, limit=4000)
-    training = prepare_training(recipe, open_prepared(tmp_path / "data", recipe.tokenizer), 0, Observer())
+    training = set_up_training(recipe, open_dataset(tmp_path / "data", recipe.tokenizer), 0, Observer())
     assert start_run(training, tmp_path / "run") == "finished"
 
     command = [sys.executable, str(repo / "benchmarks" / "elsewhere.py"), str(tmp_path / "run")]

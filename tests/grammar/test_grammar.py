@@ -10,13 +10,13 @@ from math import exp, fsum, log
 from random import Random
 
 import pytest
+from tests.grammar.proof import find_ambiguity
 
 from fabula.errors import InputError
 from fabula.grammar import Story, generate, log_probability, stories
 from fabula.grammar.nodes import Assign, Bind, Choice, Entry, Lexicon, Node, Sequence, Text, Use
 from fabula.grammar.people import FAMILY, FRIEND_BOYS, FRIEND_GIRLS, HERO_BOYS, HERO_GIRLS
 from fabula.grammar.program import compile_grammar
-from tests.grammar.proof import find_ambiguity
 from fabula.grammar.telling import story_grammar, story_program
 from fabula.grammar.walk import derive, every_derivation, parse
 

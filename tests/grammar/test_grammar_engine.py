@@ -9,11 +9,11 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.grammar.proof import find_ambiguity
 
 from fabula.grammar.book import assemble, lexicon, read_book
 from fabula.grammar.nodes import Choice, Lexicon, Node, Sequence, Text
 from fabula.grammar.program import GrammarError, Program, compile_grammar
-from tests.grammar.proof import find_ambiguity
 from fabula.grammar.walk import derive, every_derivation, parse
 
 HERO = lexicon(

@@ -9,8 +9,8 @@ import pytest
 import torch
 from tests.train.tiny import StopAfter, data_in, metrics, same_tensors, tensors, tiny, tiny_file, tiny_run
 
-from fabula.data.dataset import open_prepared
-from fabula.data.prepare.preparation import prepare
+from fabula.data.dataset import open_dataset
+from fabula.data.prepare import prepare
 from fabula.errors import InputError
 from fabula.findings.diagnosis import diagnose
 from fabula.ladder.brackets import choose_rates, rates_of
@@ -131,7 +131,7 @@ def test_a_finished_run_of_another_recipe_or_other_stories_is_refused(grammar_fo
 
 def test_a_tokenizer_with_fewer_tokens_than_its_name_says_serves_a_run_and_a_ladder(tmp_path: Path) -> None:
     prepare("builtin", tmp_path / "data", tokenizer="bpe:8192", limit=60)
-    data = open_prepared(tmp_path / "data", "bpe:8192")
+    data = open_dataset(tmp_path / "data", "bpe:8192")
     held = data.tokenizer.vocabulary
     assert held < 8192
     run = planned(tokenizer="bpe:8192")
@@ -215,7 +215,7 @@ def test_a_probe_a_kind_of_step(grammar_folder: Path, monkeypatch: pytest.Monkey
     from fabula.ladder import estimate
 
     num_probes = 0
-    plain = estimate.prepare_training
+    plain = estimate.set_up_training
 
     def counted(*arguments: object) -> object:
         nonlocal num_probes
@@ -224,7 +224,7 @@ def test_a_probe_a_kind_of_step(grammar_folder: Path, monkeypatch: pytest.Monkey
         training.engine.step_seconds = 0.5
         return training
 
-    monkeypatch.setattr(estimate, "prepare_training", counted)
+    monkeypatch.setattr(estimate, "set_up_training", counted)
     runs = [
         planned("first"), planned("first", seed=1), planned("second", steps=30),
         planned("third", batch__accumulation=2), planned("first", tier="large", model__layers=2),

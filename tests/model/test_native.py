@@ -13,7 +13,7 @@ from fabula.model.decode import compiled_step as between
 from fabula.model.decode.compiled_step import MOST_ROWS, find_native
 from fabula.model.decode.generate import complete
 from fabula.model.decode.one_token import CachedDecoder
-from fabula.model.decode.weights import PreparedDecoder
+from fabula.model.decode.weights import DecodingWeights
 from fabula.model.decoder import Decoder
 from fabula.model.kernels.build import Native, load_native
 from fabula.recipe.schema import Model
@@ -36,7 +36,7 @@ def logits(model: Decoder, rows: list[list[int]], num_steps: int) -> Tensor:
     """What each of `num_steps` steps says after `rows`; the second row leaves half-way."""
     said = []
     with torch.inference_mode():
-        decoder = CachedDecoder(PreparedDecoder(model, len(rows)), len(rows), model.shape.context)
+        decoder = CachedDecoder(DecodingWeights(model, len(rows)), len(rows), model.shape.context)
         decoder.prefill(rows)
         places = list(range(len(rows)))
         for step in range(num_steps):
@@ -67,7 +67,7 @@ def test_what_is_not_finite_stays_visible() -> None:
             model = build(ALL[name])
             with torch.no_grad():
                 model.layers[0].get_submodule(part).weight[:, 3] = torch.nan
-            decoder = CachedDecoder(PreparedDecoder(model, 1), 1, 24)
+            decoder = CachedDecoder(DecodingWeights(model, 1), 1, 24)
             with torch.inference_mode():
                 decoder.prefill([[1, 2]])
                 assert decoder.step(torch.tensor([3])).isnan().any(), (name, part)

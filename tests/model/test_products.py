@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from fabula.model.decode import weight_layout as products
-from fabula.model.decode.weight_layout import PACKED_FROM, packing_works, prepare_product
+from fabula.model.decode.weight_layout import PACKED_FROM, lay_out_product, packing_works
 
 
 @pytest.mark.parametrize("num_rows", [1, 3, 16])
@@ -18,7 +18,7 @@ def test_every_layout_gives_the_same_product(
     monkeypatch.setattr(products, "packing_works", lambda dtype: packing)
     torch.manual_seed(0)
     weight, bias = torch.randn(outputs, 64).to(dtype), torch.randn(outputs).to(dtype) if biased else None
-    product = prepare_product(weight, bias, num_rows)
+    product = lay_out_product(weight, bias, num_rows)
     for rows in {num_rows, 1, 5}:  # rows that end leave the batch, and the product stays
         x = torch.randn(rows, 64).to(dtype)
         torch.testing.assert_close(product(x), F.linear(x, weight, bias))

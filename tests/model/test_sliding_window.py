@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fabula.model import layers
 from fabula.model.decode.one_token import CachedDecoder
-from fabula.model.decode.weights import PreparedDecoder
+from fabula.model.decode.weights import DecodingWeights
 from fabula.model.layers import causal_attention
 
 
@@ -58,7 +58,7 @@ def test_no_more_scores_are_made_than_two_windows_a_token(monkeypatch: pytest.Mo
 
 @torch.inference_mode()
 def test_a_local_layer_caches_its_window_and_no_more() -> None:
-    decoder = CachedDecoder(PreparedDecoder(build(GEMMA), 2), 2, GEMMA.context)
+    decoder = CachedDecoder(DecodingWeights(build(GEMMA), 2), 2, GEMMA.context)
     slots = [cache.k_BKSE.shape[2] for cache in decoder.caches]
     assert slots == [GEMMA.sliding_window if GEMMA.is_local(each) else GEMMA.context for each in range(GEMMA.layers)]
     storage = [cache.both_BJSE.data_ptr() for cache in decoder.caches]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fabula.data.dataset import open_prepared
+from fabula.data.dataset import open_dataset
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialize
 from fabula.recipe.schema import Initialization, Model
@@ -12,7 +12,7 @@ from fabula.score.known_stories import know_stories, names_in
 
 
 def test_completions_are_the_same_for_a_seed_and_fit_the_context(grammar_folder: Path) -> None:
-    tokenizer = open_prepared(grammar_folder).tokenizer
+    tokenizer = open_dataset(grammar_folder).tokenizer
     model = Decoder(Model(layers=1, width=16, heads=2, context=24), tokenizer.vocabulary)
     initialize(model, Initialization(), 0)
     prompts = ("Once upon a time", "One day")
@@ -27,7 +27,7 @@ def test_completions_are_the_same_for_a_seed_and_fit_the_context(grammar_folder:
 
 def test_a_line_says_what_only_the_data_can_tell(grammar_folder: Path) -> None:
     """A training story is copied as a whole; names and the shares of words are those of the stories."""
-    data = open_prepared(grammar_folder)
+    data = open_dataset(grammar_folder)
     known = know_stories(data)
     train = data.split("train")
     ids = max((train.story(index) for index in range(train.num_stories)), key=len).tolist()

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fabula.data.dataset import open_prepared
+from fabula.data.dataset import open_dataset
 from fabula.score import copies
 from fabula.score.copies import LEAST, longest_copies
 
@@ -41,6 +41,6 @@ def test_a_copy_is_found_at_every_place(monkeypatch) -> None:
 
 
 def test_real_tokens(grammar_folder: Path) -> None:
-    train = open_prepared(grammar_folder, "bpe:512").split("train")
+    train = open_dataset(grammar_folder, "bpe:512").split("train")
     story = train.story(3)
     assert longest_copies([story, story[5:40], story[: LEAST - 1], story[::-1]], train.tokens) == [len(story), 35, 0, 0]

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from fabula.data.batches import BatchSource
-from fabula.data.dataset import open_prepared
-from fabula.data.prepare.preparation import prepare
+from fabula.data.dataset import open_dataset
+from fabula.data.prepare import prepare
 from fabula.recipe.presets import load_recipe
 from fabula.train.engine import build_engine
 
@@ -32,7 +32,7 @@ def losses(name: str, data: Path) -> list[float]:
     recipe = load_recipe(name).with_values(**{
         "tokenizer": TOKENIZER, "batch.rows": ROWS, "compute.precision": "float32", "compute.compile": "off",
     })  # fmt: skip
-    prepared = open_prepared(data, TOKENIZER)
+    prepared = open_dataset(data, TOKENIZER)
     batch = recipe.batch
     source = BatchSource(
         prepared, layout=batch.layout, rows=batch.rows, accumulation=batch.accumulation, context=recipe.model.context,

@@ -9,7 +9,7 @@ from tests.train.tiny import data_in, tiny
 from torch._dynamo.utils import counters
 
 from fabula.data.batches import BatchSource
-from fabula.data.dataset import PreparedData
+from fabula.data.dataset import Dataset
 from fabula.recipe.schema import Recipe
 from fabula.train.engine import Engine, build_engine
 
@@ -29,7 +29,7 @@ def recipe_of(shape: str, precision: str, compiled: str, **values: object) -> Re
     return tiny(compute__precision=precision, compute__compile=compiled, **values)
 
 
-def engine_and_source(recipe: Recipe, data: PreparedData, seed: int) -> tuple[Engine, BatchSource]:
+def engine_and_source(recipe: Recipe, data: Dataset, seed: int) -> tuple[Engine, BatchSource]:
     batch = recipe.batch
     source = BatchSource(
         data, layout=batch.layout, rows=batch.rows, accumulation=1, context=recipe.model.context, seed=seed
@@ -37,7 +37,7 @@ def engine_and_source(recipe: Recipe, data: PreparedData, seed: int) -> tuple[En
     return build_engine(recipe, data.tokenizer.vocabulary, seed), source
 
 
-def gradients(recipe: Recipe, data: PreparedData) -> dict[str, torch.Tensor]:
+def gradients(recipe: Recipe, data: Dataset) -> dict[str, torch.Tensor]:
     """Of the first step, before clipping."""
     engine, source = engine_and_source(recipe.with_values(**{"optimizer.clip": 0.0}), data, seed=0)
     engine.step(source, 1)
@@ -61,7 +61,7 @@ def test_gradients_agree_to_what_bfloat16_allows(shape: str, compiled: str, gram
         assert fast[name].dtype == torch.float32, "gradients reach the master weights in their type"
 
 
-def losses(recipe: Recipe, data: PreparedData, seed: int) -> np.ndarray:
+def losses(recipe: Recipe, data: Dataset, seed: int) -> np.ndarray:
     engine, source = engine_and_source(recipe, data, seed)
     return np.array([engine.step(source, step).loss for step in range(1, STEPS + 1)])
 

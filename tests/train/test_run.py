@@ -25,7 +25,7 @@ from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import read_run
-from fabula.train.life.run import prepare_training, resume_run, start_run, stored_recipe
+from fabula.train.life.run import resume_run, set_up_training, start_run, stored_recipe
 from fabula.train.observer import Observer
 
 
@@ -327,6 +327,6 @@ def test_the_probe_leaves_no_trace_in_what_is_drawn_or_remembered(grammar_folder
 def test_without_end_of_text_a_run_trains_and_is_scored_with_it(grammar_folder: Path, tmp_path: Path) -> None:
     recipe = tiny(batch__end_of_text=False, steps=3)
     run = tiny_run(grammar_folder, tmp_path / "run", recipe)
-    with_ends = prepare_training(tiny(steps=3), data_in(grammar_folder), 0, Observer())
+    with_ends = set_up_training(tiny(steps=3), data_in(grammar_folder), 0, Observer())
     assert read_run(run).info["data"]["end_of_text"] is False
     assert read_run(run).info["rulers"] == with_ends.rulers.hashes

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from fabula.data.dataset import PreparedData, open_prepared
+from fabula.data.dataset import Dataset, open_dataset
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import read_checkpoint
-from fabula.train.life.run import prepare_training, start_run
+from fabula.train.life.run import set_up_training, start_run
 from fabula.train.loop import Training
 from fabula.train.observer import Observer
 
@@ -45,11 +45,11 @@ def tiny_file(folder: Path, **values: Any) -> str:
 def tiny_training(
     folder: Path, recipe: Recipe | None = None, seed: int = 0, observer: Observer | None = None
 ) -> Training:
-    return prepare_training(recipe or tiny(), data_in(folder), seed, observer or Observer())
+    return set_up_training(recipe or tiny(), data_in(folder), seed, observer or Observer())
 
 
-def data_in(folder: Path) -> PreparedData:
-    return open_prepared(folder, "bpe:512")
+def data_in(folder: Path) -> Dataset:
+    return open_dataset(folder, "bpe:512")
 
 
 def tiny_run(folder: Path, out: Path, recipe: Recipe | None = None, seed: int = 0) -> Path:

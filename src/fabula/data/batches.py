@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fabula.data.dataset import PreparedData, Split
+from fabula.data.dataset import Dataset, Split
 
 IGNORE = -100  # the default of torch.nn.functional.cross_entropy(ignore_index=...)
 Layout = Literal["padded", "packed"]
@@ -133,7 +133,7 @@ class BatchSource:
 
     def __init__(
         self,
-        data: PreparedData,
+        data: Dataset,
         *,
         layout: Layout,
         rows: int,

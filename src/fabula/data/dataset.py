@@ -176,8 +176,8 @@ def text_counts(split: Split, indices: npt.ArrayLike | None = None) -> TextCount
     )
 
 
-class PreparedData:
-    """A prepared folder under one of its tokenizations. Make one with `open_prepared`."""
+class Dataset:
+    """A prepared folder under one of its tokenizations. Make one with `open_dataset`."""
 
     def __init__(self, folder: Path, manifest: Manifest, tokenization: Tokenization, tokenizer: Tokenizer) -> None:
         self.folder = folder
@@ -294,7 +294,7 @@ def _prepared_again(manifest: Manifest, tokenizer: str, folder: Path) -> str:
     return shlex.join(words)
 
 
-def open_prepared(folder: Path, tokenizer: str | None = None) -> PreparedData:
+def open_dataset(folder: Path, tokenizer: str | None = None) -> Dataset:
     """The prepared data in `folder`, by default under the first tokenization that was made.
 
     Raises InputError for a folder that is missing, half-written or damaged, and for a tokenization it lacks.
@@ -316,4 +316,4 @@ def open_prepared(folder: Path, tokenizer: str | None = None) -> PreparedData:
     loaded = load_tokenizer(path, tokenization.name)
     if loaded.hash != tokenization.hash:
         raise InputError(f"{path} is not the tokenizer that made the tokens; prepare the data again")
-    return PreparedData(folder, manifest, tokenization, loaded)
+    return Dataset(folder, manifest, tokenization, loaded)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fabula.data.dataset import open_prepared
+from fabula.data.dataset import open_dataset
 from fabula.errors import InputError
 from fabula.ladder.execute import carry_out_run
 from fabula.ladder.folder import how_it_ended
@@ -129,7 +129,7 @@ def _peak(run: BracketRun) -> float:
 
 def _loss_of(run: BracketRun, data: Path, out: Path, observer: Observer) -> float | None:
     """Make the run where it is missing. Infinite where it failed, None where the user stopped."""
-    prepared = open_prepared(data, run.recipe.tokenizer)
+    prepared = open_dataset(data, run.recipe.tokenizer)
     status = how_it_ended(run, out, prepared) or carry_out_run(run, data, out, observer)
     if status != "finished":
         return math.inf if status == "failed" else None

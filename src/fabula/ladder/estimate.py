@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fabula.data.dataset import open_prepared
+from fabula.data.dataset import open_dataset
 from fabula.recipe.ladder import PlannedRun
 from fabula.recipe.schema import Recipe
 from fabula.score.rulers import Rulers
 from fabula.train.life.estimate import estimate
-from fabula.train.life.run import prepare_training
+from fabula.train.life.run import set_up_training
 from fabula.train.observer import Observer
 
 
@@ -40,7 +40,7 @@ def probe_phases(planned: Sequence[PlannedRun], data: Path, observer: Observer) 
         runs = [run for run in planned if (run.tier, run.phase) == (tier, phase)]
         recipe = runs[0].recipe
         if (kind := _kind_of_step(recipe)) not in probes:
-            training = prepare_training(recipe, open_prepared(data, recipe.tokenizer), 0, observer)
+            training = set_up_training(recipe, open_dataset(data, recipe.tokenizer), 0, observer)
             probes[kind] = training.rulers, training.engine.step_seconds / recipe.positions_per_step
         rulers, position_seconds = probes[kind]
         seconds = estimate(recipe, rulers, position_seconds * recipe.positions_per_step).total

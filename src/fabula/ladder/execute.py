@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from fabula.data.dataset import open_prepared
+from fabula.data.dataset import open_dataset
 from fabula.errors import InputError
 from fabula.recipe.ladder import PlannedRun
 from fabula.record.reader import is_run
-from fabula.train.life.run import prepare_training, resume_run, start_run
+from fabula.train.life.run import resume_run, set_up_training, start_run
 from fabula.train.loop import TrainingFailed
 from fabula.train.observer import Observer
 
@@ -26,8 +26,8 @@ def carry_out_run(planned: PlannedRun, data: Path, out: Path, observer: Observer
     """Make one run, or continue it. Returns its status; a run that fails is "failed" and stops nothing else."""
     if observer.stopping():
         return "interrupted"
-    prepared = open_prepared(data, planned.recipe.tokenizer)
-    training = prepare_training(planned.recipe, prepared, planned.seed, observer)
+    prepared = open_dataset(data, planned.recipe.tokenizer)
+    training = set_up_training(planned.recipe, prepared, planned.seed, observer)
     if observer.stopping():  # while it was compiled and probed
         return "interrupted"
     folder = out / planned.folder

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from fabula.data.dataset import PreparedData
+from fabula.data.dataset import Dataset
 from fabula.errors import InputError
 from fabula.recipe.ladder import Ladder, PlannedRun
 from fabula.record.files import write_json
@@ -78,7 +78,7 @@ def _in_order(names: Iterable[str], order: list[str]) -> list[str]:
     return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
 
-def how_it_ended(planned: PlannedRun, out: Path, data: PreparedData) -> Literal["finished", "failed"] | None:
+def how_it_ended(planned: PlannedRun, out: Path, data: Dataset) -> Literal["finished", "failed"] | None:
     """How this run ended, where it has an end in the ladder's folder; None where it is missing or may go on.
 
     A run whose loss did not stay finite has failed for good: the same steps would come to the same numbers. One that

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fabula.data.dataset import PreparedData, Split
+from fabula.data.dataset import Dataset, Split
 from fabula.record.words import TOKEN, words, words_with_starts
 from fabula.score.copies import longest_copies
 
@@ -61,7 +61,7 @@ class KnownStories:
         ]
 
 
-def know_stories(data: PreparedData) -> KnownStories:
+def know_stories(data: Dataset) -> KnownStories:
     """Read what is needed of `data`: some thousand stories, once a training."""
     train, validation = data.split("train"), data.split("validation")
     texts = [data.tokenizer.decode(train.story(index)) for index in _first_by_hash(train, NUM_STORIES)]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fabula.data.batches import Batch, story_rows, stream_windows
-from fabula.data.dataset import PreparedData, Split, TextCounts, hashed_subset, text_counts
+from fabula.data.dataset import Dataset, Split, TextCounts, hashed_subset, text_counts
 
 Protocol = Literal["stream", "story"]
 COMMON_CONTEXT = 128
@@ -71,7 +71,7 @@ class Rulers:
         return {name: getattr(self, name).hash for name in self.__dataclass_fields__}
 
 
-def make_rulers(data: PreparedData, context: int, split: Literal["validation", "tune"] = "validation") -> Rulers:
+def make_rulers(data: Dataset, context: int, split: Literal["validation", "tune"] = "validation") -> Rulers:
     """The rulers of a run whose model has `context` positions. A shorter context than 128 is scored at its own."""
     held_out, train = data.split(split), data.split("train")
     subset = hashed_subset(held_out, SUBSET_BYTES)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from fabula.data.batches import BatchSource
-from fabula.data.dataset import PreparedData
+from fabula.data.dataset import Dataset
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import checkpoint_steps, remove_old_checkpoints
@@ -71,7 +71,7 @@ class Training:
     """One run in the making. `run` is the loop; every other method is one thing the loop does."""
 
     recipe: Recipe
-    data: PreparedData
+    data: Dataset
     seed: int
     engine: Engine
     source: BatchSource

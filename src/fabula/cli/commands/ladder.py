@@ -170,11 +170,11 @@ def _lint(planned: "Sequence[PlannedRun]", display: "Display") -> None:
 
 def _check_memory(planned: "Sequence[PlannedRun]", data: Path, workers: int, display: "Display") -> None:
     """Raise InputError for a recipe that does not fit into memory, `workers` of them side by side."""
-    from fabula.data.dataset import open_prepared
+    from fabula.data.dataset import open_dataset
     from fabula.train.machine.fits import check_memory
 
     recipes = {run.recipe.name: run.recipe for run in planned}.values()
-    words = {recipe.tokenizer: open_prepared(data, recipe.tokenizer).tokenizer.vocabulary for recipe in recipes}
+    words = {recipe.tokenizer: open_dataset(data, recipe.tokenizer).tokenizer.vocabulary for recipe in recipes}
     known = (
         each.with_values(**{"model.vocabulary": each.model.vocabulary or words[each.tokenizer]}) for each in recipes
     )
@@ -183,10 +183,10 @@ def _check_memory(planned: "Sequence[PlannedRun]", data: Path, workers: int, dis
 
 def _missing(planned: "Sequence[PlannedRun]", data: Path, out: Path) -> "list[PlannedRun]":
     """The runs that have no end in `out` yet. Raises InputError when one does not fit its plan or the data."""
-    from fabula.data.dataset import open_prepared
+    from fabula.data.dataset import open_dataset
     from fabula.ladder.folder import how_it_ended
 
-    prepared = {tokenizer: open_prepared(data, tokenizer) for tokenizer in {run.recipe.tokenizer for run in planned}}
+    prepared = {tokenizer: open_dataset(data, tokenizer) for tokenizer in {run.recipe.tokenizer for run in planned}}
     if not (out / "ladder.json").is_file():
         return list(planned)
     return [run for run in planned if how_it_ended(run, out, prepared[run.recipe.tokenizer]) is None]

@@ -11,7 +11,7 @@ import typer
 from fabula.cli.screen.typed import as_called
 
 if TYPE_CHECKING:
-    from fabula.data.prepare.preparation import Prepared
+    from fabula.data.prepare import PreparationSummary
 
 DEFAULT_TOKENIZER = "bpe:8192"
 """What the recommended recipe reads; made from the stories, without network."""
@@ -61,7 +61,7 @@ def prepare(
     import shlex
 
     from fabula.cli.screen.terminal import tell
-    from fabula.data.prepare.preparation import prepare as prepare_folder
+    from fabula.data.prepare import prepare as prepare_folder
 
     try:
         with _Bar() as bar:
@@ -84,7 +84,7 @@ def prepare(
     print(as_called(f"\nNext: fabula train {recipe} --data {shlex.quote(str(made.folder))} --out {_free_run()}"))
 
 
-def _summary(made: "Prepared") -> list[str]:
+def _summary(made: "PreparationSummary") -> list[str]:
     """What was made, in lines of at most 60 columns where a name is not long itself."""
     lines = [
         f"Prepared: {made.folder} ({made.seconds:.1f} s)",

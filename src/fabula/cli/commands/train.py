@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fabula.cli.screen.display import Display
-    from fabula.data.dataset import PreparedData
+    from fabula.data.dataset import Dataset
     from fabula.recipe.schema import Recipe
     from fabula.train.loop import StartingPoint, Training
 
@@ -137,11 +137,11 @@ def _start(
     strict: bool,
 ) -> None:
     """Train from the first step."""
-    from fabula.data.dataset import open_prepared
+    from fabula.data.dataset import open_dataset
 
-    prepared = open_prepared(data, recipe.tokenizer)  # what can be wrong here is told before torch is loaded
+    prepared = open_dataset(data, recipe.tokenizer)  # what can be wrong here is told before torch is loaded
     from fabula.cli.screen.display import Display
-    from fabula.train.life.run import prepare_training, start_run
+    from fabula.train.life.run import set_up_training, start_run
     from fabula.train.machine.fits import check_size
     from fabula.train.machine.threads import use_threads
 
@@ -155,7 +155,7 @@ def _start(
         if strict and minutes is None:  # with minutes, the probe has to say first for how long the recipe goes
             _lint(recipe, strict, display)
         display.preparing(recipe)
-        training = prepare_training(recipe, prepared, seed, display, minutes, keep, start)
+        training = set_up_training(recipe, prepared, seed, display, minutes, keep, start)
         _lint(training.recipe, strict, display)
         if dry_run:
             _print_plan(training)
@@ -173,19 +173,19 @@ def _resume(
     strict: bool,
 ) -> None:
     """Go on with the run in `out`; `recipe` is the one that was named, if one was."""
-    from fabula.data.dataset import open_prepared
+    from fabula.data.dataset import open_dataset
     from fabula.errors import InputError
     from fabula.record.reader import read_run
 
     info = read_run(out).info
     from fabula.cli.screen.display import Display
-    from fabula.train.life.run import check_origin, prepare_training, resume_run, stored_recipe
+    from fabula.train.life.run import check_origin, resume_run, set_up_training, stored_recipe
     from fabula.train.machine.threads import use_threads
 
     stored = stored_recipe(out)
     if recipe is not None and stored.name != recipe.name:
         raise InputError(f"{out} was made with the recipe {stored.name}, not {recipe.name}; give that name")
-    prepared = open_prepared(data, stored.tokenizer)
+    prepared = open_dataset(data, stored.tokenizer)
     check_origin(out, info, prepared, seed)
     if info.get("status") == "finished":
         print(f"{out} is finished already", file=sys.stderr)
@@ -194,7 +194,7 @@ def _resume(
     use_threads(threads, info.get("threads"))
     with Display() as display:
         display.preparing(stored)
-        training = prepare_training(stored, prepared, info["seed"], display)
+        training = set_up_training(stored, prepared, info["seed"], display)
         _lint(training.recipe, strict, display)
         if dry_run:
             _print_plan(training)
@@ -257,7 +257,7 @@ def _recipe(name: str, settings: list[str], steps: int | None, minutes: float | 
     return apply_settings(chosen, settings)
 
 
-def _starting_point(recipe: "Recipe", folder: Path, data: "PreparedData") -> "tuple[Recipe, StartingPoint]":
+def _starting_point(recipe: "Recipe", folder: Path, data: "Dataset") -> "tuple[Recipe, StartingPoint]":
     """The recipe with the shape of the model in `folder`, and that model's weights."""
     from fabula.exchange.reading import check_tokenizer, load_hf
     from fabula.train.loop import StartingPoint

@@ -41,7 +41,7 @@ STORIES_A_SECOND = 2_000  # of one core, made by the grammar
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparationSummary:
     """What a preparation made."""
 
     folder: Path
@@ -62,7 +62,7 @@ def prepare(
     split_on: str | None = None,
     text_key: str | None = None,
     progress: Progress | None = None,
-) -> Prepared:
+) -> PreparationSummary:
     """Read the stories of `source`, split and tokenize them, and write the folder `out`.
 
     `source` is `builtin`, a file, a folder, `-`, or a data set id; `out` is `default_folder(source)` where it is not
@@ -97,7 +97,7 @@ def prepare(
             chosen = fixed or _tokenizer_of_the_text(tokenizer, plan, passes)
             if before is not None:
                 tokenization = _add(out, before, plan, chosen, passes)
-                return Prepared(out, before, tokenization, time.monotonic() - started, added=True)
+                return PreparationSummary(out, before, tokenization, time.monotonic() - started, added=True)
             read = {
                 "source": GRAMMAR if found is None else found.train.name,
                 "limit": limit,
@@ -107,7 +107,7 @@ def prepare(
                 "validation": validation,
             }
             manifest, tokenization = _create(out, read, plan, chosen, passes)
-    return Prepared(out, manifest, tokenization, time.monotonic() - started, added=False)
+    return PreparationSummary(out, manifest, tokenization, time.monotonic() - started, added=False)
 
 
 def default_folder(source: str) -> Path:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fabula.model.decode.kv_cache import LayerCache, Visibility
-from fabula.model.decode.weights import PreparedDecoder, PreparedNorm, rms_gain
+from fabula.model.decode.weights import DecodingNorm, DecodingWeights, rms_gain
 from fabula.model.decoder import Decoder
 from fabula.model.kernels.build import Native, load_native
 from fabula.model.layers import Attention, Norm
@@ -91,7 +91,7 @@ class BetweenProducts:
     """The layers of a decoding step, over the caches of a batch as they are now."""
 
     def __init__(
-        self, library: ctypes.CDLL, weights: PreparedDecoder, caches: Sequence[LayerCache], padding_B: Tensor
+        self, library: ctypes.CDLL, weights: DecodingWeights, caches: Sequence[LayerCache], padding_B: Tensor
     ) -> None:
         shape, num_rows = weights.model.shape, len(padding_B)
         longest = max(cache.slots for cache in caches)
@@ -155,13 +155,13 @@ class BetweenProducts:
         self._kept.append(tensor)
         return tensor.data_ptr()
 
-    def _norm(self, norm: PreparedNorm, gain_D: Tensor | None = None) -> int:
+    def _norm(self, norm: DecodingNorm, gain_D: Tensor | None = None) -> int:
         weight_D = norm.weight if norm.layernorm else gain_D
         made = _Norm(norm.width, norm.layernorm, self._keep(weight_D), self._keep(norm.bias), norm.epsilon)
         self._kept.append(made)
         return addressof(made)
 
-    def _post_norm(self, norm: PreparedNorm | None) -> int | None:
+    def _post_norm(self, norm: DecodingNorm | None) -> int | None:
         return None if norm is None else self._norm(norm, norm.gain)
 
     def _attention(

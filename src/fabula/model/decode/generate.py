@@ -16,7 +16,7 @@ from torch import Tensor
 from fabula.errors import InputError
 from fabula.model.decode.one_token import CachedDecoder
 from fabula.model.decode.sampling import Sampling, choose, penalized
-from fabula.model.decode.weights import PreparedDecoder
+from fabula.model.decode.weights import DecodingWeights
 from fabula.model.decoder import Decoder
 from fabula.record.plural import plural
 
@@ -85,7 +85,7 @@ class _Batch:
         on_token: OnToken | None,
     ) -> None:
         self.model, self.num_tokens, self.eot, self.sampling, self.on_token = model, num_tokens, eot, sampling, on_token
-        self.weights = PreparedDecoder(model, len(prompts))
+        self.weights = DecodingWeights(model, len(prompts))
         self.device = model.embedding.weight.device
         self.context = model.shape.context
         self.windows = [list(prompt) for prompt in prompts]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fabula.model.decode.compiled_step import BetweenProducts, find_native
 from fabula.model.decode.kv_cache import LayerCache, Visibility
-from fabula.model.decode.weights import PreparedDecoder, PreparedNorm
+from fabula.model.decode.weights import DecodingNorm, DecodingWeights
 
 
 class CachedDecoder:
@@ -21,7 +21,7 @@ class CachedDecoder:
     `capacity` is the most tokens a row will have. To be used under `torch.inference_mode()`.
     """
 
-    def __init__(self, weights: PreparedDecoder, num_rows: int, capacity: int) -> None:
+    def __init__(self, weights: DecodingWeights, num_rows: int, capacity: int) -> None:
         model = weights.model
         assert capacity <= model.shape.context
         shape, dtype, device = model.shape, model.compute_dtype, model.embedding.weight.device
@@ -170,6 +170,6 @@ class CachedDecoder:
         return list(zip(*turns, strict=True))
 
 
-def _added(x_BD: Tensor, y_BD: Tensor, norm: PreparedNorm | None) -> Tensor:
+def _added(x_BD: Tensor, y_BD: Tensor, norm: DecodingNorm | None) -> Tensor:
     """The residual stream with what a half of a layer adds to it, normalised first where the shape asks for it."""
     return x_BD + y_BD if norm is None else norm.added(x_BD, y_BD.float())

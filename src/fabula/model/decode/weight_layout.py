@@ -25,7 +25,7 @@ FEW_ROWS = 4
 """Up to here packing helps the large weights only."""
 
 
-def prepare_product(weight_OI: Tensor, bias_O: Tensor | None, num_rows: int) -> Product:
+def lay_out_product(weight_OI: Tensor, bias_O: Tensor | None, num_rows: int) -> Product:
     """x W' + b as a function of x, for about `num_rows` rows, in the type of `weight_OI`.
 
     The weight must not change afterwards: it may have been copied, or not.

@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fabula.model.decode.weight_layout import Product, prepare_product
+from fabula.model.decode.weight_layout import Product, lay_out_product
 from fabula.model.decoder import Decoder, Layer
 from fabula.model.layers import FeedForward, Linear, Norm
 
 
-class PreparedNorm:
+class DecodingNorm:
     """A norm over the last dimension, float32. An RMSNorm's weight is left out: `gain` says where it goes."""
 
     def __init__(self, norm: Norm, width: int, device: torch.device) -> None:
@@ -51,22 +51,22 @@ def rms_gain(norm: Norm) -> Tensor | None:
 
 
 @dataclass(frozen=True)
-class PreparedLayer:
-    attention_norm: PreparedNorm
+class LayerWeights:
+    attention_norm: DecodingNorm
     qkv: Product
-    qk_norm: PreparedNorm | None
+    qk_norm: DecodingNorm | None
     out: Product
-    attention_post: PreparedNorm | None
-    feed_forward_norm: PreparedNorm
+    attention_post: DecodingNorm | None
+    feed_forward_norm: DecodingNorm
     up: Product
     down: Product
-    feed_forward_post: PreparedNorm | None
+    feed_forward_post: DecodingNorm | None
     feed_forward: FeedForward
     scale: float
     window: int
 
 
-class PreparedDecoder:
+class DecodingWeights:
     """The weights of `model` as they are now, for batches of about `num_rows` rows."""
 
     def __init__(self, model: Decoder, num_rows: int) -> None:
@@ -74,31 +74,31 @@ class PreparedDecoder:
         dtype = model.compute_dtype
         with torch.no_grad():
             self.layers = [self._layer(layer) for layer in model.stack]
-            self.final_norm = PreparedNorm(model.final_norm, model.shape.width, self.device)
+            self.final_norm = DecodingNorm(model.final_norm, model.shape.width, self.device)
             head = _gained(model.head_weight, self.final_norm.gain)
             bias = None if model.head_bias is None else model.head_bias.detach()
             # In bfloat16 the bias is added afterwards, in float32, as the decoder does.
             exact = dtype == torch.float32
-            self.head = prepare_product(head.to(dtype), bias.float() if exact and bias is not None else None, num_rows)
+            self.head = lay_out_product(head.to(dtype), bias.float() if exact and bias is not None else None, num_rows)
             self.late_bias = None if exact or bias is None else bias.float()
             self.rope_weights = self._rope_weights() if model.positions is None or model.shape.qk_norm else None
 
-    def _layer(self, layer: Layer) -> PreparedLayer:
+    def _layer(self, layer: Layer) -> LayerWeights:
         shape, attention, feed_forward = self.model.shape, layer.attention, layer.feed_forward
-        attention_norm = PreparedNorm(layer.attention_norm, shape.width, self.device)
-        feed_forward_norm = PreparedNorm(layer.feed_forward_norm, shape.width, self.device)
+        attention_norm = DecodingNorm(layer.attention_norm, shape.width, self.device)
+        feed_forward_norm = DecodingNorm(layer.feed_forward_norm, shape.width, self.device)
         K, E = shape.num_kv_heads, shape.size_of_head
         # Attention over K heads with G queries each leaves them as (G, K, E); the projection expects (K, G, E).
         out = attention.out.weight.detach()
         out = out.view(-1, K, shape.heads // K, E).transpose(1, 2).reshape(out.shape)
         posts = [
-            None if norm is None else PreparedNorm(norm, shape.width, self.device)
+            None if norm is None else DecodingNorm(norm, shape.width, self.device)
             for norm in (layer.attention_post_norm, layer.feed_forward_post_norm)
         ]
-        return PreparedLayer(
+        return LayerWeights(
             attention_norm=attention_norm,
             qkv=self._product(attention.qkv, attention_norm.gain),
-            qk_norm=None if attention.query_norm is None else PreparedNorm(attention.query_norm, E, self.device),
+            qk_norm=None if attention.query_norm is None else DecodingNorm(attention.query_norm, E, self.device),
             out=self._product(attention.out, None, out),
             attention_post=posts[0],
             feed_forward_norm=feed_forward_norm,
@@ -114,7 +114,7 @@ class PreparedDecoder:
         dtype = self.model.compute_dtype
         weight = linear.weight.detach() if weight is None else weight
         bias = None if linear.bias is None else linear.bias.detach().to(dtype)
-        return prepare_product(_gained(weight, gain_I).to(dtype), bias, self.num_rows)
+        return lay_out_product(_gained(weight, gain_I).to(dtype), bias, self.num_rows)
 
     def _rope_weights(self) -> tuple[Tensor, Tensor]:
         """What the q/k norms multiply by (L, H + K, E), and the same with the halves of each head exchanged."""

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from fabula.data.dataset import PreparedData, SplitName
+from fabula.data.dataset import Dataset, SplitName
 from fabula.errors import InputError
 from fabula.recipe.presets import with_steps
 from fabula.recipe.schema import Recipe
@@ -81,7 +81,7 @@ def enough_minutes(one_step: Estimate) -> float:
     return math.ceil(minutes * 10**digits) / 10**digits
 
 
-def check_fit(recipe: Recipe, data: PreparedData) -> None:
+def check_fit(recipe: Recipe, data: Dataset) -> None:
     """Raise InputError when a split that the run needs is empty, or a prompt leaves no room to complete it."""
     splits: tuple[SplitName, ...] = ("train", recipe.evaluation.split)
     for name in splits:

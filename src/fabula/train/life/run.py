@@ -13,7 +13,7 @@ import torch
 
 import fabula
 from fabula.data.batches import BatchSource
-from fabula.data.dataset import PreparedData
+from fabula.data.dataset import Dataset
 from fabula.errors import InputError
 from fabula.model.decoder import parameter_count
 from fabula.recipe.counts import count_parameters
@@ -32,9 +32,9 @@ from fabula.train.machine.waiting import waited_seconds
 from fabula.train.observer import Observer
 
 
-def prepare_training(
+def set_up_training(
     recipe: Recipe,
-    data: PreparedData,
+    data: Dataset,
     seed: int,
     observer: Observer,
     minutes: float | None = None,
@@ -131,7 +131,7 @@ def stored_recipe(run: Path) -> Recipe:
     return Recipe.from_tree(read_toml(run / "recipe.toml"))
 
 
-def check_origin(run: Path, info: Mapping[str, Any], data: PreparedData, seed: int | None = None) -> None:
+def check_origin(run: Path, info: Mapping[str, Any], data: Dataset, seed: int | None = None) -> None:
     """Raise InputError unless the run in the folder `run`, whose run.json holds `info`, was made with these stories,
     this tokenizer and, where one is given, this seed."""
     text_hashes, tokenizer_hash = _data_hashes(data)
@@ -153,7 +153,7 @@ def check_origin(run: Path, info: Mapping[str, Any], data: PreparedData, seed: i
             )
 
 
-def _data_hashes(data: PreparedData) -> tuple[dict[str, str], str]:
+def _data_hashes(data: Dataset) -> tuple[dict[str, str], str]:
     """Of the stories, split by split, and of the tokenizer."""
     return {name: facts.text_hash for name, facts in data.manifest.splits.items()}, data.tokenizer.hash
 
