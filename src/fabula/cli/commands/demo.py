@@ -20,8 +20,9 @@ def demo(
 
     Four phases, three seeds, no network: minutes on a laptop. Call it again to continue after an interruption.
     """
-    from fabula.cli.commands.ladder import run_ladder
+    from fabula.cli.commands.ladder import make_and_report
     from fabula.data.prepare import prepare
+    from fabula.ladder.make import Order
     from fabula.recipe.ladder import load_ladder, plan_runs
     from fabula.train.machine.threads import use_threads
 
@@ -35,17 +36,8 @@ def demo(
         prepare("grammar", stories, tokenizer=planned[0].recipe.tokenizer, validation="0.02", limit=NUM_STORIES)
     page = out / "report.html"
     command = f"fabula demo --out {shlex.quote(str(out))}"
-    status = run_ladder(
-        plan,
-        planned,
-        stories,
-        ladder_folder,
-        num_seeds=plan.seeds,
-        scale=plan.scale,
-        workers=1,
-        command=command,
-        page=page,
-    )
+    order = Order(plan, planned, stories, ladder_folder, plan.seeds, plan.scale, 1, command)
+    status = make_and_report(order, page)
     if status == "interrupted":
         print(as_called(f"stopped; continue with: {command}"), file=sys.stderr)
         raise typer.Exit(130)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fabula.cli.screen.display import Display
-    from fabula.recipe.ladder import Ladder, PlannedRun
+    from fabula.ladder.make import Order
+    from fabula.recipe.ladder import PlannedRun
 
 
 def ladder(
@@ -66,22 +67,18 @@ def ladder(
     chosen_tiers = _chosen(tiers, list(plan.tiers), "tier")
     chosen_phases = _chosen(phases, [cell.name for cell in plan.cells], "phase")
     planned = plan_runs(plan, chosen_tiers, chosen_phases, num_seeds, share)
-    from fabula.ladder.folder import describe, with_earlier  # loads torch: what can be wrong before it is told before
+    from fabula.ladder.make import Order  # loads torch: what can be wrong before it is told before
     from fabula.train.machine.threads import use_threads
 
     use_threads(threads)
+    order = Order(plan, planned, data, out, num_seeds, share, workers, typed())
     if dry_run:
-        with_earlier(out, describe(plan, planned, num_seeds, share, typed(), workers), plan)
-        _dry_run(plan, planned, data, out, workers)
+        order.description()
+        _dry_run(order)
         print(as_called(f"next: {typed(without='--dry-run')}"))
         return
     page = out / "report.html"
-    try:
-        status = run_ladder(
-            plan, planned, data, out, num_seeds=num_seeds, scale=share, workers=workers, command=typed(), page=page
-        )
-    except KeyboardInterrupt:  # the second Ctrl-C; the first one is a wish
-        status = "interrupted"
+    status = make_and_report(order, page)
     if status == "interrupted":
         print(as_called(f"stopped; continue with: {typed()}"), file=sys.stderr)
         raise typer.Exit(130)
@@ -92,110 +89,46 @@ def ladder(
         raise typer.Exit(1)
 
 
-def run_ladder(
-    plan: "Ladder",
-    planned: "Sequence[PlannedRun]",
-    data: Path,
-    out: Path,
-    *,
-    num_seeds: int,
-    scale: float,
-    workers: int,
-    command: str,
-    page: Path,
-) -> Literal["finished", "failed", "interrupted"]:
-    """Make what is missing and write the report to `page`. "failed": some runs failed, now or earlier; all others are
-    made."""
+def make_and_report(order: "Order", page: Path) -> Literal["finished", "failed", "interrupted"]:
+    """Make what is missing, with a display, and write the report to `page`."""
     from fabula.cli.screen.display import Display
-    from fabula.ladder.brackets import choose_rates, rates_of
-    from fabula.ladder.execute import carry_out
-    from fabula.ladder.folder import describe, open_folder, with_earlier
-    from fabula.recipe.ladder import plan_runs
+    from fabula.ladder.make import check_order, make_ladder
     from fabula.record.plural import plural
-    from fabula.record.reader import read_run
     from fabula.report import write_report
 
-    # All that can be wrong is found before anything is written; what brackets choose is known only later.
-    description = with_earlier(out, describe(plan, planned, num_seeds, scale, command, workers), plan)
-    bracketed = any(phase.bracket for phase in plan.phases)
-    missing = [] if bracketed else _missing(planned, data, out)
-    with Display() as display:
-        _check_memory(planned, data, workers, display)
-        open_folder(out, description)
-        _lint(planned, display)
-        if bracketed:
-            there = [tier for tier in plan.tiers if Path(tier).stem in description["tiers"]]
-            phases = [phase["name"] for phase in description["phases"]]
-            choices = choose_rates(plan, there, phases, scale, data, out, display)
-            if choices is None:
-                return "interrupted"
-            open_folder(out, {**description, "brackets": [choice.as_json() for choice in choices]})
-            tiers = [tier for tier in there if Path(tier).stem in {run.tier for run in planned}]
-            phases = list(dict.fromkeys(run.phase for run in planned))
-            planned = plan_runs(plan, tiers, phases, num_seeds, scale, rates_of(choices))
-            missing = _missing(planned, data, out)
-        if told := _told(missing, planned):
-            display.notice(told)
+    try:
+        with Display() as display:
+            check_order(order, display)
+            _lint(order.planned, display)
 
-        def started(number: int, run: "PlannedRun") -> None:
-            word = "run" if workers == 1 else "done"
-            display.title = f"{word} {number} of {len(missing)}, seed {run.seed}: "
-            if workers > 1:
-                display.notice(f"{display.title}{run.recipe.name}")
+            def started(number: int, run: "PlannedRun", missing: "Sequence[PlannedRun]") -> None:
+                lengths = {(run.tier, run.recipe.steps * run.recipe.positions_per_step) for run in missing}
+                display.num_alike = len(missing) if len(lengths) == 1 else 0
+                word = "run" if order.workers == 1 else "done"
+                display.title = f"{word} {number} of {len(missing)}, seed {run.seed}: "
+                if order.workers > 1:
+                    display.notice(f"{display.title}{run.recipe.name}")
 
-        lengths = {(run.tier, run.recipe.steps * run.recipe.positions_per_step) for run in missing}
-        display.num_alike = len(missing) if len(lengths) == 1 else 0
-        statuses = carry_out(missing, data, out, display, started, workers)
-    write_report([out], page)
-    if len(statuses) < len(missing) or "interrupted" in statuses.values():
+            status = make_ladder(order, display, started)
+    except KeyboardInterrupt:  # the second Ctrl-C; the first one is a wish
         return "interrupted"
-    failed = [run for run in planned if read_run(out / run.folder).status == "failed"]
-    if failed:
-        names = ", ".join(str(run.folder) for run in failed)
-        print(
-            f"{len(failed)} of {plural(len(planned), 'run')} failed, and the report says so: {names}", file=sys.stderr
-        )
-    return "failed" if failed else "finished"
+    if (order.out / "runs").is_dir():
+        write_report([order.out], page)
+    if status == "failed":
+        failed = [str(run.folder) for run in order.failed()]
+        num_runs = plural(len(order.planned), "run")
+        print(f"{len(failed)} of {num_runs} failed, and the report says so: {', '.join(failed)}", file=sys.stderr)
+    return status
 
 
 def _lint(planned: "Sequence[PlannedRun]", display: "Display") -> None:
     """Say what each recipe is warned of before a step is made: a ladder may ask what a bad recipe costs."""
-    from fabula.findings.diagnosis import lint
+    from fabula.findings import lint
 
     for name, recipe in {run.recipe.name: run.recipe for run in planned}.items():
         for finding in lint(recipe).findings:
             if finding.severity in ("warning", "failure"):
                 display.notice(f"{name}: {finding.severity}: {finding.sentence} [{finding.kind}]")
-
-
-def _check_memory(planned: "Sequence[PlannedRun]", data: Path, workers: int, display: "Display") -> None:
-    """Raise InputError for a recipe that does not fit into memory, `workers` of them side by side."""
-    from fabula.data.dataset import open_dataset
-    from fabula.train.machine.fits import check_memory
-
-    recipes = {run.recipe.name: run.recipe for run in planned}.values()
-    words = {recipe.tokenizer: open_dataset(data, recipe.tokenizer).tokenizer.vocabulary for recipe in recipes}
-    known = (
-        each.with_values(**{"model.vocabulary": each.model.vocabulary or words[each.tokenizer]}) for each in recipes
-    )
-    check_memory(known, display.notice, workers=workers)
-
-
-def _missing(planned: "Sequence[PlannedRun]", data: Path, out: Path) -> "list[PlannedRun]":
-    """The runs that have no end in `out` yet. Raises InputError when one does not fit its plan or the data."""
-    from fabula.data.dataset import open_dataset
-    from fabula.ladder.folder import how_it_ended
-
-    prepared = {tokenizer: open_dataset(data, tokenizer) for tokenizer in {run.recipe.tokenizer for run in planned}}
-    if not (out / "ladder.json").is_file():
-        return list(planned)
-    return [run for run in planned if how_it_ended(run, out, prepared[run.recipe.tokenizer]) is None]
-
-
-def _told(missing: "Sequence[PlannedRun]", planned: "Sequence[PlannedRun]") -> str:
-    """How much of the plan is there already; empty where nothing is."""
-    there = len(planned) - len(missing)
-    return f"{there} of {len(planned)} runs have ended already and are not repeated" if there else ""
 
 
 def _chosen(wanted: str | None, known: list[str], what: str) -> list[str]:
@@ -212,24 +145,27 @@ def _chosen(wanted: str | None, known: list[str], what: str) -> list[str]:
     return [name for name in known if name in names]
 
 
-def _dry_run(plan: "Ladder", planned: "Sequence[PlannedRun]", data: Path, out: Path, workers: int) -> None:
+def _dry_run(order: "Order") -> None:
     from itertools import groupby
 
     from fabula.cli.screen.curves import sparkline
     from fabula.cli.screen.display import Display, duration
     from fabula.ladder.estimate import probe_phases
+    from fabula.ladder.make import check_order
     from fabula.recipe.schedule import learning_rates
 
-    tries = sum(len(phase.bracket) for phase in plan.phases) * len({run.tier for run in planned})
-    if tries:
-        print(f"before them {tries} runs of seed 0 choose learning rates on tune; the times below are without those")
-    missing = list(planned) if tries else _missing(planned, data, out)
-    if told := _told(missing, planned):
-        print(told)
+    if order.num_tries:
+        print(
+            f"before them {order.num_tries} runs of seed 0 choose learning rates on tune; "
+            "the times below are without those"
+        )
+    missing = list(order.planned) if order.num_tries else order.missing()
+    if there := order.there(missing):
+        print(there)
     with Display() as display:
-        _check_memory(planned, data, workers, display)
-        _lint(planned, display)
-        costs = probe_phases(missing, data, display)
+        check_order(order, display)
+        _lint(order.planned, display)
+        costs = probe_phases(missing, order.data, display)
     for tier, phases in groupby(costs, key=lambda cost: cost.run.tier):
         print(tier)
         for cost in phases:
