@@ -175,7 +175,7 @@ def found(path: Path, split_on: str | None = None) -> tuple[list[str], str | Non
     source = find_source(str(path), path.parent, Asked(split_on))
     texts = [text for chunk in source.train.chunks() for text in parse(chunk).texts]
     assert source.separated is not None
-    return texts, source.separated.told(len(texts))
+    return texts, source.separated.notice(len(texts))
 
 
 def test_what_was_found_is_said(tmp_path: Path) -> None:

@@ -272,15 +272,15 @@ def read_manifest(folder: Path) -> Manifest:
 
 def read_tokenizations(folder: Path) -> list[Tokenization]:
     """The tokenizations of a prepared folder, the oldest first."""
-    found = []
+    tokenizations = []
     for path in sorted((Path(folder) / "tokens").glob("*/tokenization.json")):
         if path.parent.name.startswith("."):
             continue  # being written, or left by a process that was killed
         try:
-            found.append(Tokenization.model_validate_json(path.read_text(encoding="utf-8")))
+            tokenizations.append(Tokenization.model_validate_json(path.read_text(encoding="utf-8")))
         except (ValidationError, UnicodeDecodeError):
             raise InputError(f"{path} is damaged; prepare the data again") from None
-    return sorted(found, key=lambda tokenization: tokenization.number)
+    return sorted(tokenizations, key=lambda tokenization: tokenization.number)
 
 
 def _prepared_again(manifest: Manifest, tokenizer: str, folder: Path) -> str:

@@ -194,7 +194,7 @@ class _Compiler:
 
 def _variables(root: Node) -> dict[str, Lexicon]:
     """The lexicon of every variable, in the order of the first binding."""
-    found: dict[str, Lexicon] = {}
+    lexicons: dict[str, Lexicon] = {}
     seen: set[Node | Lexicon] = set()
     waiting: list[Node] = [root]
     while waiting:
@@ -207,12 +207,12 @@ def _variables(root: Node) -> dict[str, Lexicon]:
         elif isinstance(node, Choice):
             waiting.extend(part for _, part in reversed(node.alternatives))
         elif isinstance(node, (Bind, Assign)):
-            if found.setdefault(node.variable, node.lexicon) is not node.lexicon:
+            if lexicons.setdefault(node.variable, node.lexicon) is not node.lexicon:
                 raise GrammarError(f"the variable {node.variable!r} takes its values from two lexicons")
             if node.lexicon not in seen:
                 seen.add(node.lexicon)
                 waiting.extend(form for entry in node.lexicon.entries for form in entry.forms.values())
-    return found
+    return lexicons
 
 
 def _check_bindings(compiler: _Compiler, start: Operation) -> None:
@@ -254,4 +254,4 @@ def _fill_first_characters(operations: list[Operation]) -> None:
             for index, (log_weight, op) in enumerate(zip(operation.log_weights, operation.targets, strict=True)):
                 for character in first[op.number]:
                     by_first.setdefault(character, []).append((index, log_weight, op))
-            operation.by_first = {character: tuple(found) for character, found in by_first.items()}
+            operation.by_first = {character: tuple(alternatives) for character, alternatives in by_first.items()}

@@ -71,16 +71,16 @@ def log_probability(text: str) -> float:
 
     Raises InputError if the grammar cannot tell this text.
     """
-    found = parse(story_program(), text)
-    if not found.derivations:
-        if found.reached >= len(text):
+    parsed = parse(story_program(), text)
+    if not parsed.derivations:
+        if parsed.reached >= len(text):
             raise InputError("the text stops before the story does; give the whole story")
         raise InputError(
-            f"not a story of the built-in grammar: it cannot go on with {_excerpt(text, found.reached)} at character "
-            f"{found.reached + 1}; only texts made by the grammar have a probability"
+            f"not a story of the built-in grammar: it cannot go on with {_excerpt(text, parsed.reached)} at character "
+            f"{parsed.reached + 1}; only texts made by the grammar have a probability"
         )
-    assert len(found.derivations) == 1, f"{len(found.derivations)} derivations of {text!r}"
-    return found.derivations[0].log_probability
+    assert len(parsed.derivations) == 1, f"{len(parsed.derivations)} derivations of {text!r}"
+    return parsed.derivations[0].log_probability
 
 
 def _excerpt(text: str, at: int) -> str:

@@ -63,7 +63,7 @@ _Trail = tuple["_Trail", int] | None  # the choices so far, last first
 
 def parse(program: Program, text: str) -> Parse:
     """Every derivation of `text`, by exhaustive search with backtracking; none if the text is not in the language."""
-    found: list[Derivation] = []
+    derivations: list[Derivation] = []
     length = len(text)
     reached = 0
     start: tuple[Operation, int, tuple[int, ...], float, _Trail] = (
@@ -104,9 +104,9 @@ def parse(program: Program, text: str) -> Parse:
             else:
                 reached = max(reached, at)
                 if at == length:
-                    found.append(Derivation(text, _choices(trail), total))
+                    derivations.append(Derivation(text, _choices(trail), total))
                 break
-    return Parse(tuple(found), reached)
+    return Parse(tuple(derivations), reached)
 
 
 def every_derivation(program: Program) -> Iterator[Derivation]:

@@ -136,7 +136,7 @@ def causal_attention(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, scale: floa
     T = q_BHTE.shape[2]
     groups = q_BHTE.shape[1] // k_BKTE.shape[1]
     if groups > 1:
-        k_BKTE, v_BKTE = (each.repeat_interleave(groups, dim=1) for each in (k_BKTE, v_BKTE))
+        k_BKTE, v_BKTE = (x_BKTE.repeat_interleave(groups, dim=1) for x_BKTE in (k_BKTE, v_BKTE))
     if not 0 < window < T:
         return attention(q_BHTE, k_BKTE, v_BKTE, scale)
     if T <= 2 * window:
@@ -161,9 +161,9 @@ def windowed_attention(q_BHTE: Tensor, k_BHTE: Tensor, v_BHTE: Tensor, scale: fl
     B, H, T, E = q_BHTE.shape
     blocks = math.ceil(T / window)
     padding = blocks * window - T
-    q, k, v = (F.pad(each, (0, 0, 0, padding)) for each in (q_BHTE, k_BHTE, v_BHTE))
+    q, k, v = (F.pad(x_BHTE, (0, 0, 0, padding)) for x_BHTE in (q_BHTE, k_BHTE, v_BHTE))
     q = q.view(B, H, blocks, window, E)
-    k, v = (F.pad(each, (0, 0, window, 0)).unfold(2, 2 * window, window).transpose(-1, -2) for each in (k, v))
+    k, v = (F.pad(x_BHTE, (0, 0, window, 0)).unfold(2, 2 * window, window).transpose(-1, -2) for x_BHTE in (k, v))
     query = torch.arange(window, device=q.device)[:, None] + window
     key = torch.arange(2 * window, device=q.device)[None, :]
     visible = (key <= query) & (key > query - window)

@@ -132,9 +132,9 @@ class HeldOut:
         if not len(self.keys) or not len(keys):
             return np.zeros(len(keys), bool)
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        found: npt.NDArray[np.bool_] = self.keys[at] == keys
+        alike: npt.NDArray[np.bool_] = self.keys[at] == keys
         if not len(self.shingles):
-            return found
+            return alike
         hashes, owners = shingles(normalised, self.rate)
         counts = np.bincount(owners, minlength=len(keys))
         likely = self.occupied[hashes & np.uint64(len(self.occupied) - 1)]
@@ -149,6 +149,6 @@ class HeldOut:
         pairs, shared = np.unique(asking * len(self.counts) + asked, return_counts=True)
         asking, asked = np.divmod(pairs, len(self.counts))
         fewer = np.minimum(counts[asking], self.counts[asked])
-        alike = (fewer >= MIN_SHINGLES) & (shared >= SHARE * fewer)
-        found[asking[alike]] = True
-        return found
+        many = (fewer >= MIN_SHINGLES) & (shared >= SHARE * fewer)
+        alike[asking[many]] = True
+        return alike

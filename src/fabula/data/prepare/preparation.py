@@ -25,7 +25,7 @@ from fabula.data.prepare.passes import Passes, Progress, Silence
 from fabula.data.prepare.splits import GRAMMAR_STORIES, Plan, plan_files, plan_grammar
 from fabula.data.prepare.tasks import Encode, TokenizerFile
 from fabula.data.prepare.writing import SplitWriter
-from fabula.data.stories.finding import STDIN, Asked, Found, check_asked, find_source
+from fabula.data.stories.finding import STDIN, Asked, SourceFiles, check_asked, find_source
 from fabula.data.stories.formats.kinds import suffix_of
 from fabula.data.stories.separators.cutting import check_split_on
 from fabula.data.stories.sources import BUILTIN, GRAMMAR, FileSource
@@ -83,25 +83,25 @@ def prepare(
     if builtin and asked != Asked():
         raise InputError(f"--split-on and --text-key are for stories in files, and {source} has none; leave them out")
     with TemporaryDirectory(prefix="fabula-") as work:
-        found = None if builtin else find_source(source, Path(work), asked)
-        held_out = _validation(validation, Path(work), asked, found)
-        if found is not None:
-            check_asked(asked, found, held_out)
+        files = None if builtin else find_source(source, Path(work), asked)
+        held_out = _validation(validation, Path(work), asked, files)
+        if files is not None:
+            check_asked(asked, files, held_out)
         fixed = _fixed_tokenizer(tokenizer)
         before = _existing(out, fixed.name if fixed else tokenizer)
-        with ordered_workers(_seconds(found, limit)) as run:
+        with ordered_workers(_seconds(files, limit)) as run:
             passes = Passes(run, progress or Silence(), Path(work))
             plan = (
-                plan_grammar(limit, held_out, passes) if found is None else plan_files(found, limit, held_out, passes)
+                plan_grammar(limit, held_out, passes) if files is None else plan_files(files, limit, held_out, passes)
             )
             chosen = fixed or _tokenizer_of_the_text(tokenizer, plan, passes)
             if before is not None:
                 tokenization = _add(out, before, plan, chosen, passes)
                 return PreparationSummary(out, before, tokenization, time.monotonic() - started, added=True)
             read = {
-                "source": GRAMMAR if found is None else found.train.name,
+                "source": GRAMMAR if files is None else files.train.name,
                 "limit": limit,
-                "separated": found.separated.separator.words() if found is not None and found.separated else None,
+                "separated": files.separated.separator.words() if files is not None and files.separated else None,
                 "split_on": split_on,
                 "text_key": text_key,
                 "validation": validation,
@@ -126,15 +126,15 @@ def default_folder(source: str) -> Path:
     return folder.with_name(f"{name}-prepared") if path.is_dir() and folder.resolve() == path.resolve() else folder
 
 
-def _validation(given: str | None, work: Path, asked: Asked, stories: Found | None) -> FileSource | float | None:
+def _validation(given: str | None, work: Path, asked: Asked, training: SourceFiles | None) -> FileSource | float | None:
     """`--validation` as a fraction or a source, which is read as the stories to train on are."""
     if given is None:
         return None
     try:
         share = float(given)
     except ValueError:
-        found = find_source(given, work, asked, stories.rule if stories is not None else None)
-        return found.train if found.validation is None else found.validation
+        files = find_source(given, work, asked, training.rule if training is not None else None)
+        return files.train if files.validation is None else files.validation
     if not 0 < share <= 0.5:
         raise InputError(f"--validation {given}: a fraction lies above 0 and is at most 0.5")
     return share
@@ -166,13 +166,13 @@ def _tokenizer_of_the_text(name: str, plan: Plan, passes: Passes) -> Tokenizer:
     return compact_tokenizer(plan, passes) if name == COMPACT else train_tokenizer(name, plan, passes)
 
 
-def _seconds(found: Found | None, limit: int | None) -> float:
+def _seconds(files: SourceFiles | None, limit: int | None) -> float:
     """About how long one core needs."""
-    if found is None:
+    if files is None:
         return (limit or GRAMMAR_STORIES) / STORIES_A_SECOND
     packed = (".gz", ".parquet")
     return (
-        sum(file.path.stat().st_size * (COMPRESSION if file.path.suffix in packed else 1) for file in found.train.files)
+        sum(file.path.stat().st_size * (COMPRESSION if file.path.suffix in packed else 1) for file in files.train.files)
         / BYTES_A_SECOND
     )
 

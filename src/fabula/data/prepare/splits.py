@@ -16,7 +16,7 @@ from fabula.data.prepare.duplicates import EXACT_RULE, HeldOut, shingle_rule
 from fabula.data.prepare.passes import Passes
 from fabula.data.prepare.tasks import HASHES, Count, Fingerprint, Selection
 from fabula.data.stories.chunks import StoryFile
-from fabula.data.stories.finding import Found
+from fabula.data.stories.finding import SourceFiles
 from fabula.data.stories.separators.cutting import EOT
 from fabula.data.stories.sources import CutSource, FileSource, GrammarSource, Source
 from fabula.data.tokenizers.bpe import EOT_TEXT
@@ -103,23 +103,23 @@ def plan_grammar(limit: int | None, validation: FileSource | float | None, passe
     return _without_duplicates(plan, None, passes)
 
 
-def plan_files(found: Found, limit: int | None, validation: FileSource | float | None, passes: Passes) -> Plan:
+def plan_files(files: SourceFiles, limit: int | None, validation: FileSource | float | None, passes: Passes) -> Plan:
     """Splits of stories in files. Raises InputError for wrong contents, and where a split would be empty."""
     given = validation if isinstance(validation, FileSource) else None
     if validation is None:
-        given = found.validation
+        given = files.validation
     most = HELD_OUT_SHARE
     if limit is None:  # while the amount of text is unknown, set aside no more than four times what will be held out
-        most = min(most, 4 * HELD_OUT_BYTES / max(1, found.train.size))
+        most = min(most, 4 * HELD_OUT_BYTES / max(1, files.train.size))
     share = validation if isinstance(validation, float) else most
     low = 0 if given is not None else int(share * HASHES)
     high = HASHES - int(most * HASHES)
-    counted = _count("some", found.train, limit, low, high, passes)
+    counted = _count("some", files.train, limit, low, high, passes)
     if (given is None and counted.least_key >= low) or counted.greatest_key < high:
-        counted = _count("all", found.train, limit, HASHES, HASHES, passes)  # so few stories that all are candidates
-    told = found.separated.told(counted.num_stories) if found.separated else None
-    if told is not None:
-        passes.progress.notice(told)
+        counted = _count("all", files.train, limit, HASHES, HASHES, passes)  # so few stories that all are candidates
+    separation = files.separated.notice(counted.num_stories) if files.separated else None
+    if separation is not None:
+        passes.progress.notice(separation)
     if not isinstance(validation, float):
         share = min(share, HELD_OUT_BYTES / counted.num_bytes)
     if given is None:
@@ -133,7 +133,7 @@ def plan_files(found: Found, limit: int | None, validation: FileSource | float |
     tune_share = min(most, num_validation_bytes / counted.num_bytes, HELD_OUT_BYTES / counted.num_bytes)
     high = min(HASHES - int(tune_share * HASHES), counted.greatest_key)
     if low >= high or counted.num_stories < (3 if given is None else 2):
-        raise _too_few(found, counted.num_stories)
+        raise _too_few(files, counted.num_stories)
     held_out = SplitPlan(counted.candidates, Selection(0, low)) if given is None else SplitPlan(given, Selection())
     rate = 8
     while max(num_validation_bytes, tune_share * counted.num_bytes) / rate > SHINGLES_IN_MEMORY:
@@ -152,12 +152,12 @@ def plan_files(found: Found, limit: int | None, validation: FileSource | float |
     return _without_duplicates(plan, rate, passes)
 
 
-def _too_few(found: Found, num_stories: int) -> InputError:
+def _too_few(files: SourceFiles, num_stories: int) -> InputError:
     message = (
-        f"{found.train.name} holds too few different stories ({num_stories}) for the splits, "
+        f"{files.train.name} holds too few different stories ({num_stories}) for the splits, "
         "of which train, tune and validation need one each"
     )
-    how = found.separated
+    how = files.separated
     if how is None or how.separator == EOT:
         return InputError(message)
     eot = "" if how.asked else f"no {EOT_TEXT} in it; "
@@ -210,11 +210,11 @@ def _without_duplicates(plan: Plan, rate: int | None, passes: Passes) -> Plan:
 
 def _index(name: str, part: SplitPlan, rate: int | None, passes: Passes) -> str:
     """Write the index of a held-out split; return its folder."""
-    found = list(passes.over(f"fingerprints of {name}", Fingerprint(part.selection, rate), part.source))
-    firsts = np.cumsum([0, *(len(chunk.keys) for chunk in found)])
-    keys = np.concatenate([np.zeros(0, np.uint64), *(chunk.keys for chunk in found)])
-    hashes = np.concatenate([np.zeros(0, np.uint64), *(chunk.shingles for chunk in found)])
-    owners = [chunk.owners + first for chunk, first in zip(found, firsts, strict=False)]
+    chunks = list(passes.over(f"fingerprints of {name}", Fingerprint(part.selection, rate), part.source))
+    firsts = np.cumsum([0, *(len(chunk.keys) for chunk in chunks)])
+    keys = np.concatenate([np.zeros(0, np.uint64), *(chunk.keys for chunk in chunks)])
+    hashes = np.concatenate([np.zeros(0, np.uint64), *(chunk.shingles for chunk in chunks)])
+    owners = [chunk.owners + first for chunk, first in zip(chunks, firsts, strict=False)]
     folder = passes.work / f"held-out-{name}"
     HeldOut.build(keys, hashes, np.concatenate([np.zeros(0, np.int64), *owners]), rate or 1).save(folder)
     return str(folder)

@@ -35,7 +35,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Found:
+class SourceFiles:
     """What a SOURCE holds."""
 
     train: FileSource
@@ -49,7 +49,7 @@ class Found:
         return None if self.separated is None or self.separated.separator == EOT else self.separated.separator
 
 
-def find_source(source: str, work: Path, asked: Asked, like: Separator | None = None) -> Found:
+def find_source(source: str, work: Path, asked: Asked, like: Separator | None = None) -> SourceFiles:
     """The files behind `source`: a file, a folder, a pipe, `-`, or the id of a data set on the Hugging Face hub.
 
     In a folder, files called validation or valid are the validation split, files called test are left alone; a
@@ -82,7 +82,7 @@ def _found(
     *,
     split: bool = True,
     names: Mapping[Path, str] = MappingProxyType({}),
-) -> Found:
+) -> SourceFiles:
     """The paths as files to read; with `split`, those called validation apart."""
     validation = [path for path in paths if split and VALIDATION_NAME.search(path.name)]
     train = [path for path in paths if not split or not (path in validation or TEST_NAME.search(path.name))]
@@ -95,22 +95,24 @@ def _found(
         return [StoryFile(path, kind_of(path, name, key), name, key) for path, name in called]
 
     train_files, separated = separate(source, files(train), asked.split_on, like)
-    found = Found(FileSource(source, train_files), None, separated)
+    stories = SourceFiles(FileSource(source, train_files), None, separated)
     if not validation:
-        return found
-    held_out, separated = separate(source, files(validation), asked.split_on, like or found.rule)
-    return replace(found, validation=FileSource(source, held_out), separated=found.separated or separated)
+        return stories
+    held_out, separated = separate(source, files(validation), asked.split_on, like or stories.rule)
+    return replace(stories, validation=FileSource(source, held_out), separated=stories.separated or separated)
 
 
-def check_asked(asked: Asked, found: Found, held_out: FileSource | float | None) -> None:
+def check_asked(asked: Asked, stories: SourceFiles, held_out: FileSource | float | None) -> None:
     """Raises InputError for what was asked and concerns none of the files."""
-    files = [*found.train.files, *(found.validation.files if found.validation else ())]
+    files = [*stories.train.files, *(stories.validation.files if stories.validation else ())]
     files += held_out.files if isinstance(held_out, FileSource) else ()
     kinds = {file.kind for file in files}
     if asked.split_on is not None and "txt" not in kinds:
-        raise InputError(f"--split-on is for plain text, and {found.train.name} holds none; leave it out")
+        raise InputError(f"--split-on is for plain text, and {stories.train.name} holds none; leave it out")
     if asked.text_key is not None and kinds == {"txt"}:
-        raise InputError(f"--text-key is for JSON, tables and parquet; {found.train.name} is plain text; leave it out")
+        raise InputError(
+            f"--text-key is for JSON, tables and parquet; {stories.train.name} is plain text; leave it out"
+        )
 
 
 def _files_of(folder: Path) -> list[Path]:

@@ -110,9 +110,12 @@ class BetweenProducts:
         ]
         self.slots = [cache.slots for cache in caches]
         # The weights of an RMSNorm before a product are in the product already.
-        self.norms = [(self._norm(each.attention_norm), self._norm(each.feed_forward_norm)) for each in weights.layers]
+        self.norms = [
+            (self._norm(layer.attention_norm), self._norm(layer.feed_forward_norm)) for layer in weights.layers
+        ]
         self.post_norms = [
-            (self._post_norm(each.attention_post), self._post_norm(each.feed_forward_post)) for each in weights.layers
+            (self._post_norm(layer.attention_post), self._post_norm(layer.feed_forward_post))
+            for layer in weights.layers
         ]
         self.next_norms = [*(first for first, _ in self.norms[1:]), self._norm(weights.final_norm)]
         self.gated, self.kind = shape.gated, KINDS.index(shape.feed_forward.replace("geglu", "gelu"))
@@ -171,7 +174,7 @@ class BetweenProducts:
         gains_2E = None
         if attention.query_norm is not None and attention.key_norm is not None:
             norms = (attention.query_norm, attention.key_norm)
-            gains_2E = torch.stack([_gain(each, attention.head_width) for each in norms])
+            gains_2E = torch.stack([_gain(norm, attention.head_width) for norm in norms])
         made = _Attention(
             heads=attention.heads,
             kv_heads=attention.kv_heads,

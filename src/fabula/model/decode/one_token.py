@@ -27,9 +27,9 @@ class CachedDecoder:
         shape, dtype, device = model.shape, model.compute_dtype, model.embedding.weight.device
         self.weights, self.model, self.capacity = weights, model, capacity
         slots = [min(layer.window or capacity, capacity) for layer in weights.layers]
-        self.caches = [LayerCache(num_rows, each, shape, dtype, device) for each in slots]
-        self.visibility = {each: Visibility(num_rows, each, dtype, device) for each in set(slots)}
-        tables: list[Tensor] = [each.weight for each in model.value_tables]
+        self.caches = [LayerCache(num_rows, num_slots, shape, dtype, device) for num_slots in slots]
+        self.visibility = {num_slots: Visibility(num_rows, num_slots, dtype, device) for num_slots in set(slots)}
+        tables: list[Tensor] = [table.weight for table in model.value_tables]
         self.value_tables: Sequence[Tensor | None] = tables or [None] * shape.layers
         self.native = find_native(model, num_rows)
         self.between: BetweenProducts | None = None
@@ -52,8 +52,8 @@ class CachedDecoder:
         self.last_B = torch.tensor([row[-1] for row in rows], device=device)
         self.padding_B = torch.tensor([longest - length for length in lengths], device=device)
         self.between = None
-        for each in self.visibility.values():
-            each.begin(longest, self.padding_B)
+        for visibility in self.visibility.values():
+            visibility.begin(longest, self.padding_B)
         padding_B = None if min(lengths) == longest else self.padding_B
         keep = [lambda k, v, cache=cache: cache.fill(k, v, padding_B) for cache in self.caches]
         x_BTD = self.model.hidden(tokens_BT, keep)
@@ -93,7 +93,7 @@ class CachedDecoder:
         model, weights = self.model, self.weights
         shape, dtype, B = model.shape, model.compute_dtype, len(tokens_B)
         H, K, E = shape.heads, shape.num_kv_heads, shape.size_of_head
-        places = {slots: each.step(self.length) for slots, each in self.visibility.items()}
+        places = {slots: visibility.step(self.length) for slots, visibility in self.visibility.items()}
         exact = dtype == torch.float32
         turns = self._turns()
         for layer, cache, turn, table in zip(weights.layers, self.caches, turns, self.value_tables, strict=True):
@@ -150,7 +150,7 @@ class CachedDecoder:
 
     def _positions(self) -> Tensor:
         """Where each row stands (B), or all of them (1)."""
-        alike = not any(each.masked for each in self.visibility.values())
+        alike = not any(visibility.masked for visibility in self.visibility.values())
         return self.length - (self.padding_B[:1] if alike else self.padding_B)
 
     def _turns(self) -> Sequence[tuple[Tensor, Tensor | None] | None]:

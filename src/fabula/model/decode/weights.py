@@ -134,7 +134,7 @@ class DecodingWeights:
         """Factors of a head and of its exchanged halves, (S, L, 1, E) each, for positions 0 .. length - 1."""
         model = self.model
         tables = model.rope(length, self.device)
-        chosen = [tables[1] if model.shape.is_local(each) else tables[0] for each in range(model.shape.layers)]
+        chosen = [tables[1] if model.shape.is_local(layer) else tables[0] for layer in range(model.shape.layers)]
         pairs = [pair for pair in chosen if pair is not None]
         cosine_SLE = torch.stack([torch.cat((cosine, cosine), -1) for cosine, _ in pairs], 1)
         sine_SLE = torch.stack([torch.cat((-sine, sine), -1) for _, sine in pairs], 1)

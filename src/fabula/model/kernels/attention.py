@@ -44,7 +44,7 @@ def _call(
     heads = _Heads(
         threads, B, T, H, k.shape[1], E, window or T,
         _view(q), _view(k), _view(v), _View() if dy is None else _view(dy),
-        *(each.data_ptr() for each in kept), memory.data_ptr(), scale,
+        *(tensor.data_ptr() for tensor in kept), memory.data_ptr(), scale,
     )  # fmt: skip
     getattr(library(), name)(byref(heads), result.data_ptr())
 

@@ -56,7 +56,7 @@ def _first_error(messages: str) -> str:
 def _kept(sources: tuple[Path, ...], compiler: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     """Load the library from the user's cache, compiled first where it is not there."""
     headers = sorted(sources[0].parent.glob("*.h"))
-    texts = [each.read_text(encoding="utf-8") for each in (*sources, *headers)]
+    texts = [file.read_text(encoding="utf-8") for file in (*sources, *headers)]
     depends_on = "\n".join((*texts, *flags, compiler, platform.platform(), _processor()))
     name = f"{sources[0].stem}-{hashlib.sha256(depends_on.encode()).hexdigest()[:16]}.so"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fabula"

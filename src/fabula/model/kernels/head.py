@@ -49,9 +49,9 @@ def fuses(device: str, dtype: torch.dtype) -> bool:
 
 def library() -> ctypes.CDLL:
     """The compiled functions, where `fuses`."""
-    found = find_fused().library
-    assert found is not None
-    return found
+    library = find_fused().library
+    assert library is not None
+    return library
 
 
 def _address(tensor: Tensor | None) -> int | None:

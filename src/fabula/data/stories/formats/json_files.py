@@ -40,7 +40,7 @@ def _is_document(head: bytes, text_key: str) -> bool:
         rest = lines[1].lstrip() if len(lines) > 1 else b""
         return rest[:1] in (b'"', b"}") or len(lines) == 1  # else a broken line, which is told by its number
     alone = len(lines) == 1 or not lines[1].strip()
-    return alone and text_key not in value and any(isinstance(each, list) for each in value.values())
+    return alone and text_key not in value and any(isinstance(field, list) for field in value.values())
 
 
 def _read_lines(file: StoryFile, blocks: Blocks) -> Iterator[Chunk]:
@@ -199,21 +199,21 @@ def _stories_within(document: _Document, key: str) -> Iterator[str]:
     where = document.where
     document.take("{")
     others: dict[str, Any] = {}
-    found = None
+    list_name = None
     while document.next_sign() != "}":
         name = str(document.value())
         document.take(":")
         if document.next_sign() != "[":
             others[name] = document.value()
-        elif found is not None:
-            raise InputError(f'{where}: more than one list ("{found}", "{name}"); write each to a file of its own')
+        elif list_name is not None:
+            raise InputError(f'{where}: more than one list ("{list_name}", "{name}"); write each to a file of its own')
         else:
-            found = name
+            list_name = name
             yield from _stories_of_list(document, key)
         if document.next_sign() != "}":
             document.take(",")
     document.take("}")
     if isinstance(others.get(key), dict):
         raise InputError(f"{where}: a table by columns; write it by rows (pandas: orient='records', lines=True)")
-    if found is None or document.next_sign():
+    if list_name is None or document.next_sign():
         raise InputError(f"{where}: {missing('key', key, others)}")

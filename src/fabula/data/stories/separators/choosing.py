@@ -29,7 +29,7 @@ class Separated:
     asked: bool
     """Whether the user chose it."""
 
-    def told(self, num_stories: int) -> str | None:
+    def notice(self, num_stories: int) -> str | None:
         """What was found, and how to read it otherwise; None where nothing had to be found out."""
         if self.asked:
             return f"{self.where}: {self._stories(num_stories)}."
@@ -70,10 +70,10 @@ def separate(
         rule = chosen[texts[0]]
     elif split_on is not None and named is None:
         chosen = _with_literal(where, texts, split_on)
-        rule = next(each for each in chosen.values() if each != WHOLE)
+        rule = next(separator for separator in chosen.values() if separator != WHOLE)
     else:
         chosen, rule = _found(where, texts, like, asked=named is not None)
-    num_without = sum(each != EOT for each in chosen.values())
+    num_without = sum(separator != EOT for separator in chosen.values())
     read = tuple(replace(file, separator=chosen[file]) if file in chosen else file for file in files)
     return read, Separated(where, rule, len(texts), num_without, split_on is not None)
 
