@@ -44,7 +44,7 @@ def find_ambiguity(program: Program) -> Ambiguity | None:
     The number of pairs of states is finite, for the program has no cycles; on a grammar whose alternatives soon differ,
     as words do, only a few are visited for each choice.
     """
-    for branch in program.branches():
+    for branch in (operation for operation in program.operations if isinstance(operation, Branch)):
         seen: set[tuple[int, int]] = set()
         for alternatives in branch.by_first.values():
             for (i, _, first), (j, _, second) in combinations(alternatives, 2):

@@ -10,6 +10,7 @@ from math import exp, fsum, log
 from random import Random
 
 import pytest
+from tests.grammar.derivations import every_derivation
 from tests.grammar.proof import find_ambiguity
 
 from fabula.errors import InputError
@@ -18,7 +19,7 @@ from fabula.grammar.nodes import Assign, Bind, Choice, Entry, Lexicon, Node, Seq
 from fabula.grammar.people import FAMILY, FRIEND_BOYS, FRIEND_GIRLS, HERO_BOYS, HERO_GIRLS
 from fabula.grammar.program import compile_grammar
 from fabula.grammar.telling import story_grammar, story_program
-from fabula.grammar.walk import derive, every_derivation, parse
+from fabula.grammar.walk import derive, parse
 
 NUM_STORIES = 10_000
 

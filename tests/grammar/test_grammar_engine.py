@@ -9,12 +9,13 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.grammar.derivations import every_derivation
 from tests.grammar.proof import find_ambiguity
 
 from fabula.grammar.book import assemble, lexicon, read_book
 from fabula.grammar.nodes import Choice, Lexicon, Node, Sequence, Text
 from fabula.grammar.program import GrammarError, Program, compile_grammar
-from fabula.grammar.walk import derive, every_derivation, parse
+from fabula.grammar.walk import derive, parse
 
 HERO = lexicon(
     "hero",

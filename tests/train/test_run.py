@@ -185,7 +185,7 @@ def test_resumed_at_and_across_the_edge_of_an_epoch(layout: str, grammar_folder:
     rows = {"padded": num_stories // 3, "packed": 128}[layout]
     recipe = tiny(batch__layout=layout, batch__rows=rows, steps=8, evaluation__every=8, evaluation__sample_tokens=0)
     training = tiny_training(grammar_folder, recipe)
-    edge = next(step for step in range(1, 8) if training.source.epoch_of(step + 1) > 0)  # the last one of epoch 0
+    edge = next(step for step in range(1, 8) if training.source.epochs_after(step) >= 1)  # the last one of epoch 0
     assert 2 <= edge <= 6
     start_run(training, tmp_path / "whole")
     resumed = interrupted_and_resumed(grammar_folder, tmp_path / "resumed", recipe, [edge - 1, edge, edge + 1])

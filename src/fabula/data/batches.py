@@ -194,13 +194,6 @@ class BatchSource:
             return num_rows * self.context / self._order.epoch_targets
         return num_rows / self._order.num_stories
 
-    def epoch_of(self, step: int) -> int:
-        """The epoch (from 0) in which the first target of `step` falls."""
-        num_rows = (step - 1) * self.accumulation * self.rows
-        if self.layout == "packed":
-            return num_rows * self.context // self._order.epoch_targets
-        return num_rows // self._order.num_stories
-
     def statistics(self, steps: int) -> LayoutStatistics:
         num_rows = steps * self.accumulation * self.rows
         positions = num_rows * self.context

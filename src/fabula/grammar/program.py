@@ -8,7 +8,6 @@ the story to its beginning, and each leads only to operations made before it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TypeVar
@@ -88,10 +87,6 @@ class Program:
     operations: tuple[Operation, ...]
     variables: tuple[str, ...]
     lexicons: tuple[Lexicon, ...]
-
-    def branches(self) -> Iterator[Branch]:
-        """All places where a choice is made."""
-        return (operation for operation in self.operations if isinstance(operation, Branch))
 
 
 def compile_grammar(root: Node) -> Program:

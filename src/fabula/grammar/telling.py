@@ -66,7 +66,7 @@ def stories(seed: int, start: int, stop: int) -> Iterator[Story]:
 def log_probability(text: str) -> float:
     """The natural logarithm of the probability with which the grammar tells exactly this text.
 
-    Found by listing all derivations of the text. A story has exactly one, which `proof.py` shows of the whole grammar
+    Found by listing all derivations of the text. A story has exactly one, which the tests prove of the whole grammar
     and the assertion below once more of this text.
 
     Raises InputError if the grammar cannot tell this text.

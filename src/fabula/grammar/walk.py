@@ -1,13 +1,12 @@
-"""Three walks over a program: make one story, find every derivation of a text, list every story there is."""
+"""Two walks over a program: make one story, find every derivation of a text."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from fabula.grammar.program import END, Branch, End, Look, Operation, Program, Say, Set, Switch
+from fabula.grammar.program import END, Branch, Look, Operation, Program, Say, Set, Switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,31 +106,6 @@ def parse(program: Program, text: str) -> Parse:
                     derivations.append(Derivation(text, _choices(trail), total))
                 break
     return Parse(tuple(derivations), reached)
-
-
-def every_derivation(program: Program) -> Iterator[Derivation]:
-    """All derivations of the grammar, one by one. For grammars that are small enough."""
-    waiting: list[tuple[Operation, str, tuple[int, ...], float, _Trail]] = [
-        (program.start, "", (-1,) * len(program.variables), 0.0, None)
-    ]
-    while waiting:
-        op, said, values, total, trail = waiting.pop()
-        while not isinstance(op, (Branch, End)):
-            if isinstance(op, Say):
-                said, op = said + op.text, op.next
-            elif isinstance(op, Look):
-                said, op = said + op.table[values[op.slot]], op.next
-            elif isinstance(op, Switch):
-                op = op.targets[values[op.slot]]
-            else:
-                assert isinstance(op, Set)
-                values, op = (*values[: op.slot], op.value, *values[op.slot + 1 :]), op.next
-        if isinstance(op, End):
-            yield Derivation(said, _choices(trail), total)
-            continue
-        for index, (log_weight, target) in enumerate(zip(op.log_weights, op.targets, strict=True)):
-            after = values if op.slot < 0 else (*values[: op.slot], index, *values[op.slot + 1 :])
-            waiting.append((target, said, after, total + log_weight, (trail, index)))
 
 
 def _choices(trail: _Trail) -> tuple[int, ...]:
