@@ -6,30 +6,18 @@ python docs/findings_page.py
 from __future__ import annotations
 
 import ast
-import importlib
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from fabula.findings import diagnose
+from fabula.findings import diagnose, episodes
+from fabula.findings.kinds import RULES, TOPICS
 from fabula.study.statistics import wilson_interval
 
 DOCS = Path(__file__).parent
 PAGE = DOCS / "findings.md"
-ROOMS = {
-    "Loss": ("episodes", "instability", "loss", "accumulation"),
-    "Gradient": ("gradient",),
-    "Schedule": ("schedule",),
-    "Set-up": ("setup",),
-    "Events": ("events",),
-    "Completions": ("completions",),
-}
-LADDER = {
-    "effect": "what a phase changed in the final loss, paired by seed, with its interval and verdict (docs/report.md)",
-    "interaction": "how much more one change does if another is there too, with its interval and verdict",
-}
 COMPLETIONS = DOCS / "measured" / "completions.json"
 """Written by measure_completions.py."""
 SIMULATED = DOCS / "measured" / "simulated_curves.json"
@@ -47,31 +35,25 @@ Counts = dict[str, dict[str, int]]
 
 
 def kinds() -> str:
-    """Every kind with its defining line, by room."""
+    """Every kind with its defining line, by topic."""
     lines = ["| kind | what it says |", "|---|---|"]
-    for title, modules in ROOMS.items():
-        lines.append(f"| **{title}** | |")
-        for module in modules:
-            for rule in getattr(importlib.import_module(f"fabula.findings.{module}"), "RULES", ()):
-                lines += [f"| `{kind}` | {line} |" for kind, line in rule.kinds.items()]
-    lines.append("| **Ladder** | |")
-    lines += [f"| `{kind}` | {line} |" for kind, line in LADDER.items()]
+    for topic, kinds in TOPICS.items():
+        lines += [f"| **{topic.title}** | |", *(f"| `{kind.name}` | {kind.line} |" for kind in kinds)]
     return "\n".join(lines)
 
 
 def thresholds() -> str:
-    """Every named constant of the rules with the reason that stands below it."""
+    """Every named constant of the rules with the reason that stands below it, file by file."""
     lines = ["| threshold | value | why |", "|---|---|---|"]
-    for title, modules in ROOMS.items():
-        found = [entry for module in modules for entry in _constants(module)]
-        if found:
-            lines.append(f"| **{title}** | | |")
+    for module in dict.fromkeys([episodes.__name__, *(rule.look.__module__ for rule in RULES)]):
+        if found := _constants(module):
+            lines.append(f"| **{module.rpartition('.')[2].capitalize()}** | | |")
             lines += [f"| `{name}` | {value} | {why} |" for name, value, why in found]
     return "\n".join(lines)
 
 
 def _constants(module: str) -> list[tuple[str, str, str]]:
-    source = importlib.import_module(f"fabula.findings.{module}").__file__
+    source = sys.modules[module].__file__
     assert source is not None
     body = ast.parse(Path(source).read_text(encoding="utf-8")).body
     found = []

@@ -20,8 +20,9 @@ import numpy as np
 
 from fabula.data.dataset import Dataset, open_dataset
 from fabula.findings import Facts
+from fabula.findings.kinds import COMPLETIONS, TOPICS
 from fabula.findings.rule import Silent
-from fabula.findings.rules.completions import MIN_WORDS, RULES
+from fabula.findings.rules.completions import MIN_WORDS
 from fabula.record.words import words
 from fabula.score.known_stories import KnownStories, know_stories
 
@@ -117,17 +118,18 @@ def copied_from_training(data: Dataset, told: list[Told], random: Random) -> Ite
 
 def found_in(known: KnownStories, told: list[Told]) -> dict[str, int]:
     """Kind -> in how many of the completions it is found."""
-    counts = {kind: 0 for rule in RULES for kind in rule.kinds}
+    counts = {kind.name: 0 for kind in TOPICS[COMPLETIONS]}
     for start in range(0, len(told), 100):
         some = told[start : start + 100]
         prompts, ids, texts = zip(*((each.prompt, each.ids, each.completion) for each in some), strict=True)
         fields = known.fields(prompts, ids, texts)
         for each, more in zip(some, fields, strict=True):
             facts = Facts(samples=[{"step": 1, "prompt": each.prompt, "completion": each.completion, **more}])
-            for rule in RULES:
-                outcome = rule.look(facts)
+            for kind in TOPICS[COMPLETIONS]:
+                assert kind.rule is not None
+                outcome = kind.rule.look(facts)
                 if isinstance(outcome, Silent):  # where stories resemble each other too much to tell a copy
-                    assert "copying" in rule.kinds, outcome
+                    assert kind.name == "copying", outcome
                     continue
                 for finding in outcome:
                     counts[finding.kind] += 1

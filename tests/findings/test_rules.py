@@ -10,7 +10,6 @@ from tests.curves import Baseline, Packed
 from tests.findings.families import POSITIVES, examples, healthy, healthy_examples, record
 
 from fabula.findings import Diagnosis, Flags, diagnose, lint
-from fabula.findings.diagnosis import RULES, kinds
 from fabula.recipe import Recipe, load_recipe
 from fabula.recipe.schedule import learning_rates
 from fabula.record.reader import Run, to_columns
@@ -118,12 +117,6 @@ def test_what_a_record_lacks_is_named() -> None:
     )
     assert not found(diagnosis) & silent(diagnosis)
     assert all(rule.lacks for rule in diagnosis.silent)
-
-
-def test_every_kind_has_one_defining_line() -> None:
-    lines = kinds()
-    assert all(line and "\n" not in line for line in lines.values())
-    assert len(lines) == sum(len(rule.kinds) for rule in RULES), "no kind is claimed by two rules"
 
 
 @pytest.mark.parametrize(

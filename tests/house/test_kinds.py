@@ -1,16 +1,23 @@
 """Every kind of finding that the design names: one line in the documentation, one rule, examples on both sides."""
 
+import ast
+import importlib
+import inspect
+import pkgutil
 import re
 from pathlib import Path
+from types import ModuleType
+from typing import get_args
 
 import pytest
 from tests.findings.heldout import CASES
 from tests.findings.kinds import EXAMPLES
 
-from fabula.findings.diagnosis import RULES
-
-LADDER = {"effect", "interaction"}
-"""Made by the statistics of a ladder, not by a rule over one run; tested in tests/study/test_effects.py."""
+from fabula.findings import lint, rules
+from fabula.findings.kinds import KINDS, RULES
+from fabula.findings.rule import Rule
+from fabula.recipe import load_recipe
+from fabula.study.contrasts import Contrast
 
 OURS = {"lr_too_high"}
 """Beyond the design: trainings at thirty times the rate ended badly without a sign in their loss."""
@@ -30,14 +37,46 @@ def defined(repo: Path) -> list[str]:
     return re.findall(r"^\| `([a-z_]+)` \| \S", table, flags=re.MULTILINE)
 
 
-def of_rules() -> list[str]:
-    return [kind for rule in RULES for kind in rule.kinds]
+def of_rules() -> set[str]:
+    return {kind.name for kind in KINDS.values() if kind.rule is not None}
 
 
-def test_each_kind_has_one_line_and_one_rule(repo: Path) -> None:
-    assert len(set(defined(repo))) == len(defined(repo))
-    assert len(set(of_rules())) == len(of_rules()), "a kind has one rule"
-    assert set(defined(repo)) == {*of_rules(), *LADDER}
+def said_by(module: ModuleType) -> set[str]:
+    """The kinds that the code of a rule file names: `Finding(kind="spike", ...)`, or first in a call of a helper."""
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Call)]
+    named = [word.value for call in calls for word in call.keywords if word.arg == "kind"]
+    named += [call.args[0] for call in calls if call.args and getattr(call.func, "id", "") == "_findings"]
+    return {node.value for node in named if isinstance(node, ast.Constant)}
+
+
+def rule_files() -> list[ModuleType]:
+    return [importlib.import_module(f"{rules.__name__}.{each.name}") for each in pkgutil.iter_modules(rules.__path__)]
+
+
+def test_the_table_and_the_rules_name_the_same_kinds() -> None:
+    declared = {(kind.rule.look.__module__, kind.name) for kind in KINDS.values() if kind.rule is not None}
+    said = {(module.__name__, kind) for module in rule_files() for kind in said_by(module)}
+    assert said == declared
+
+
+def test_each_rule_is_in_the_table() -> None:
+    made = {each for module in rule_files() for each in vars(module).values() if isinstance(each, Rule)}
+    assert made == RULES.keys()
+    assert {kind.name for kind in KINDS.values() if kind.rule is None} == set(
+        get_args(Contrast.__annotations__["kind"])
+    )
+
+
+def test_a_finding_that_the_table_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for rule, kinds in RULES.items():
+        monkeypatch.setitem(RULES, rule, tuple(kind for kind in kinds if kind != "too_few_steps"))
+    with pytest.raises(AssertionError, match=r"kinds\.py"):
+        lint(load_recipe("basic").with_values(steps=50))
+
+
+def test_each_kind_has_one_line_in_the_documentation(repo: Path) -> None:
+    assert all(kind.line and "\n" not in kind.line for kind in KINDS.values())
+    assert defined(repo) == list(KINDS)
 
 
 @pytest.mark.beside
@@ -50,6 +89,6 @@ def test_the_designs_kinds_are_all_there(repo: Path, shared: Path) -> None:
 
 def test_each_kind_has_examples_on_both_sides() -> None:
     """Curves with the kind and without it (held out from its thresholds), or recipes, events and completions."""
-    assert {*CASES, *EXAMPLES} == set(of_rules())
+    assert {*CASES, *EXAMPLES} == of_rules()
     assert all(case.shows is not case.shows_not for case in CASES.values())
     assert all(shown and not_shown for shown, not_shown in EXAMPLES.values())

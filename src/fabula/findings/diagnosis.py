@@ -5,22 +5,11 @@ from typing import Any, Literal
 
 from fabula.findings.caveat import caveat
 from fabula.findings.facts import Facts, Flags, facts_of_recipe, facts_of_run
-from fabula.findings.rule import Rule, Silent
-from fabula.findings.rules import accumulation, completions, events, gradient, instability, loss, schedule, setup
+from fabula.findings.kinds import RULES
+from fabula.findings.rule import Silent
 from fabula.recipe import Recipe
 from fabula.record.finding import Finding, verdict
 from fabula.record.reader import Run
-
-RULES: tuple[Rule, ...] = (
-    *instability.RULES,
-    *loss.RULES,
-    *accumulation.RULES,
-    *gradient.RULES,
-    *schedule.RULES,
-    *setup.RULES,
-    *events.RULES,
-    *completions.RULES,
-)
 
 
 @dataclass(frozen=True)
@@ -67,18 +56,14 @@ def lint(recipe: Recipe) -> Diagnosis:
 def diagnose_facts(facts: Facts) -> Diagnosis:
     findings: list[Finding] = []
     silent: list[SilentRule] = []
-    for rule in RULES:
+    for rule, kinds in RULES.items():
         if facts.planned and rule.needs_run:
             continue
         outcome = rule.look(facts)
         if isinstance(outcome, Silent):
-            silent.append(SilentRule(tuple(rule.kinds), outcome.lacks))
+            silent.append(SilentRule(kinds, outcome.lacks))
         else:
+            assert all(finding.kind in kinds for finding in outcome), f"kinds.py lacks a kind of the rule for {kinds}"
             findings.extend(outcome)
     findings.sort(key=lambda finding: (finding.steps or (-1, -1), finding.kind))
     return Diagnosis(tuple(findings), tuple(silent), caveat(facts))
-
-
-def kinds() -> dict[str, str]:
-    """Every kind that a rule may find, with its defining line."""
-    return {kind: line for rule in RULES for kind, line in rule.kinds.items()}

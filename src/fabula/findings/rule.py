@@ -1,4 +1,4 @@
-"""What a rule is: a pure function from facts to findings, with one defining line for each kind it may find."""
+"""What a rule is: a pure function from facts to findings. The kinds it may find are declared in `kinds.py`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,21 +21,18 @@ Outcome = list[Finding] | Silent
 
 @dataclass(frozen=True)
 class Rule:
-    """`kinds` maps each kind to its defining line (docs/findings.md is written from them)."""
-
-    kinds: dict[str, str]
     look: Callable[[Facts], Outcome]
     needs_run: bool
 
 
-def rule(needs_run: bool = True, **kinds: str) -> Callable[[Callable[[Facts], Outcome]], Rule]:
-    """Make a function a rule: `@rule(kind="its defining line")`. `needs_run = False`: it also looks at a recipe
-    before step 0."""
+def rule(look: Callable[[Facts], Outcome]) -> Rule:
+    """Make a function a rule over what a run recorded."""
+    return Rule(look, needs_run=True)
 
-    def make(look: Callable[[Facts], Outcome]) -> Rule:
-        return Rule(kinds, look, needs_run)
 
-    return make
+def recipe_rule(look: Callable[[Facts], Outcome]) -> Rule:
+    """Make a function a rule that also looks at a recipe, before step 0."""
+    return Rule(look, needs_run=False)
 
 
 def number(value: float) -> str:

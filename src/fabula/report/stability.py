@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fabula.findings.kinds import KINDS
 from fabula.record.finding import Finding
 from fabula.report.render.blocks import Part, Rich, Span, Tone, rich, toned
 from fabula.report.wording import kind_words, plural, seeds_text, slug
@@ -13,16 +14,6 @@ RULE = (
     "back or stopped being a number, its gradients exploded, it learned nothing, or it ended with an error. It has "
     "warnings when something else was found that usually costs quality. It is healthy when neither was found."
 )
-EPISODES = ("divergence", "spike", "non_finite", "gradient_explosion")
-"""Kinds that get a row of their own in the timeline."""
-SAID = {
-    "divergence": "diverged",
-    "non_finite": "loss not a number",
-    "gradient_explosion": "gradients exploded",
-    "plateau": "learned nothing",
-    "interrupted": "stopped early",
-}
-"""What is wrong with a run, where the kind of its finding does not say it by itself."""
 HEALTH: dict[str, Tone] = {
     "healthy": "good",
     "with warnings": "warning",
@@ -89,7 +80,7 @@ def _named(views: Sequence[RunView], state: str, name_phase: bool, name_seeds: b
     for view in views:
         findings = view.diagnosis.findings if view.diagnosis else ()
         wrong = [each.kind for each in findings if each.severity == severity]
-        kinds = dict.fromkeys(SAID.get(kind, kind_words(kind)) for kind in wrong)
+        kinds = dict.fromkeys(KINDS[kind].health or kind_words(kind) for kind in wrong)
         groups.setdefault((view.phase, ", ".join(kinds)), []).append(view.seed)
     parts = []
     for (phase, kinds_text), seeds in groups.items():

@@ -24,7 +24,7 @@ def is_scaled_by(facts: Facts, ratio: float) -> bool:
     )
 
 
-@rule(loss_scaled_by_accumulation="the logged training loss is multiplied or divided by the gradient accumulation")
+@rule
 def scaled_by_accumulation(facts: Facts) -> Outcome:
     if facts.train_loss is None and facts.held_train_loss is None and not facts.planned:
         return Silent("needs a training loss")
@@ -90,6 +90,3 @@ def _scaled(facts: Facts, what: str, of: str, ratios: Curve) -> list[Finding]:
             try_="repeat one step with accumulation 1 and the same stories: loss and gradient norm should not change",
         )
     ]
-
-
-RULES = (scaled_by_accumulation,)

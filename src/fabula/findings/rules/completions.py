@@ -121,7 +121,7 @@ def _in_a_sentence(text: str) -> str:
     return " ".join(text.replace("`", "'").split())
 
 
-@rule(prompt_drift="the completion leaves the topic of the prompt, or says he where the prompt said she")
+@rule
 def prompt_drift(facts: Facts) -> Outcome:
     samples = _judged(facts, "prompt_words", "to know how common the prompt's words are")
     if isinstance(samples, Silent):
@@ -161,7 +161,7 @@ def _drift(sample: Sample) -> _Shown | None:
     return None
 
 
-@rule(repetition="the completion says the same words again and again, more than any real story does")
+@rule
 def repetition(facts: Facts) -> Outcome:
     samples = _judged(facts)
     if isinstance(samples, Silent):
@@ -181,7 +181,7 @@ def _repeated(sample: Sample) -> _Shown | None:
     return _Shown(f"{share(again)} of all groups of four words had come before", {"repeated_share": round(again, 4)})
 
 
-@rule(copying="a long part of the completion stands word for word in the training stories")
+@rule
 def copying(facts: Facts) -> Outcome:
     samples = _judged(facts, "copied_tokens", "to know how much of a completion was copied")
     if isinstance(samples, Silent):
@@ -217,7 +217,7 @@ def _copied(sample: Sample) -> _Shown | None:
     )
 
 
-@rule(inconsistency="a character was never introduced, or the only character changes from he to she")
+@rule
 def inconsistency(facts: Facts) -> Outcome:
     samples = _judged(facts, "names", "to know which words are names")
     if isinstance(samples, Silent):
@@ -237,6 +237,3 @@ def _changed(sample: Sample) -> _Shown | None:
         return None
     who, sentence = changed
     return _Shown(f'the {who} gets the wrong pronoun ("{sentence}")', {"who": who, "sentence": sentence})
-
-
-RULES = (prompt_drift, repetition, copying, inconsistency)

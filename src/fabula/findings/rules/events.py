@@ -5,7 +5,7 @@ from fabula.findings.rule import Outcome, Silent, rule
 from fabula.record.finding import Finding
 
 
-@rule(interrupted="the run did not make all of its steps")
+@rule
 def interrupted(facts: Facts) -> Outcome:
     status = facts.info.get("status")
     if status is None:
@@ -35,10 +35,7 @@ def interrupted(facts: Facts) -> Outcome:
     ]
 
 
-@rule(
-    batch_skipped="a guard skipped the update of a batch",
-    rolled_back="a guard took the run back to an earlier checkpoint",
-)
+@rule
 def guards(facts: Facts) -> Outcome:
     if not facts.events and facts.recipe is None:
         return Silent("needs the events that fabula records (metrics.jsonl)")
@@ -75,6 +72,3 @@ def guards(facts: Facts) -> Outcome:
                 )
             )
     return found
-
-
-RULES = (interrupted, guards)

@@ -40,12 +40,7 @@ def _norms(facts: Facts) -> Curve | Silent:
     return curve.finite
 
 
-@rule(
-    gradient_spike_at_start="in the first tenth the norm is three times its later median or more, and then falls",
-    gradient_growth="the norm's level doubles between the middle of the run and its end",
-    gradient_explosion="after the start, in three steps or more the norm is above fifty times its lower quartile",
-    gradient_settled="over the second half the norm's level changes by less than half of itself",
-)
+@rule
 def norms(facts: Facts) -> Outcome:
     curve = _norms(facts)
     if isinstance(curve, Silent):
@@ -137,7 +132,7 @@ def _growth(half: Curve, middle: float, end: float) -> Finding:
     )
 
 
-@rule(clipping_dominates="after the start, more than half of the steps are clipped to less than half of their norm")
+@rule
 def clipping(facts: Facts) -> Outcome:
     curve = _norms(facts)
     if isinstance(curve, Silent):
@@ -168,6 +163,3 @@ def clipping(facts: Facts) -> Outcome:
             try_="raise the threshold to twice the median norm, with the same seed: compare the final losses",
         )
     ]
-
-
-RULES = (norms, clipping)

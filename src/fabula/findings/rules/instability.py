@@ -35,12 +35,7 @@ EXPERIMENT = (
 )
 
 
-@rule(
-    spike="the loss rises suddenly and is back within two evaluations or 2 % of the run",
-    divergence="the loss rises suddenly and is not back within two evaluations or 2 % of the run",
-    recovery="after a divergence, three quarters of the rise are gone again",
-    stable="no loss curve has a spike, a divergence, or a value that is not finite",
-)
+@rule
 def instabilities(facts: Facts) -> Outcome:
     curves = [curve for curve in facts.loss_curves if len(curve.finite) >= MIN_POINTS]
     if not curves:
@@ -184,7 +179,7 @@ def _stable(curves: list[Curve]) -> Finding:
     )
 
 
-@rule(non_finite="a loss or gradient norm that is not a finite number")
+@rule
 def non_finite(facts: Facts) -> Outcome:
     curves = [*facts.loss_curves, *([facts.grad_norm] if facts.grad_norm is not None else [])]
     if not curves:
@@ -223,6 +218,3 @@ def non_finite(facts: Facts) -> Outcome:
             "the cause; if not, halve the learning rate",
         )
     ]
-
-
-RULES = (instabilities, non_finite)

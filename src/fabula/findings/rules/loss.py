@@ -37,7 +37,7 @@ STAIR_SHARE = 0.01
 """... and 1 % of the level."""
 
 
-@rule(initial_loss_off="the untrained model's loss is more than 5 % away from ln V (V: tokens in the vocabulary)")
+@rule
 def initial_loss(facts: Facts) -> Outcome:
     if facts.vocabulary is None:
         return Silent("needs the vocabulary's size (--vocab)")
@@ -91,7 +91,7 @@ def _course(facts: Facts) -> Curve | Silent:
     return Silent(f"needs a loss curve with {MIN_POINTS_FOR_COURSE} points or more")
 
 
-@rule(fast_start="the loss makes three quarters of its whole fall in the first 15 % of the run")
+@rule
 def fast_start(facts: Facts) -> Outcome:
     curve = _course(facts)
     if isinstance(curve, Silent):
@@ -121,10 +121,7 @@ def fast_start(facts: Facts) -> Outcome:
     ]
 
 
-@rule(
-    still_improving="the last fifth of the run lowers the loss by 1 % or more, and by more than its noise",
-    plateau="the last third of the run lowers the loss by less than 1 %; a failure if almost nothing was learned",
-)
+@rule
 def stopping_point(facts: Facts) -> Outcome:
     curve = _course(facts)
     if isinstance(curve, Silent):
@@ -202,10 +199,7 @@ def _fall(part: Curve) -> float:
     return float(-slope * (part.steps[-1] - part.steps[0]))
 
 
-@rule(
-    overfitting="validation loss ends 1 % or more above its lowest while training loss kept falling",
-    generalizes="at the end, validation and training loss are within 5 % of each other",
-)
+@rule
 def generalisation(facts: Facts) -> Outcome:
     if facts.val_loss is None or len(facts.val_loss.finite) < 4:
         return Silent("needs a validation loss at 4 evaluations or more")
@@ -281,7 +275,7 @@ def _then_and_end(train: Curve, step: float) -> tuple[float, float, float]:
     return float(np.median(train.values[first : first + width])), float(np.median(train.values[-width:])), error
 
 
-@rule(epoch_staircase="training loss drops suddenly where an epoch ends, more than before and after")
+@rule
 def staircase(facts: Facts) -> Outcome:
     layout = facts.info.get("layout") or {}
     epochs = layout.get("epochs")
@@ -327,6 +321,3 @@ def staircase(facts: Facts) -> Outcome:
             "remembers stories that it has seen before.",
         )
     ]
-
-
-RULES = (initial_loss, fast_start, stopping_point, generalisation, staircase)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fabula.findings.facts import Curve, Facts
-from fabula.findings.rule import Outcome, Silent, number, rule, share
+from fabula.findings.rule import Outcome, Silent, number, recipe_rule, rule, share
 from fabula.record.finding import Finding
 
 MIN_POINTS = 5
@@ -81,15 +81,7 @@ def _was(facts: Facts) -> str:
     return "is" if facts.planned else "was"
 
 
-@rule(
-    needs_run=False,
-    lr_fixed="the learning rate is the same from the first step to the last",
-    lr_rising="the learning rate rises after the warmup",
-    lr_peak_not_reached="the run ends before the warmup does",
-    warmup_missing="a decaying schedule begins at half of its peak or more",
-    warmup_too_long="the warmup takes more than a fifth of the run",
-    schedule_ok="warmup, peak, then a decay that never rises, to half of the peak or less",
-)
+@recipe_rule
 def shape(facts: Facts) -> Outcome:
     curve = _rates(facts)
     if isinstance(curve, Silent):
@@ -203,7 +195,7 @@ def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: d
     return found
 
 
-@rule(needs_run=False, lr_floor_above_peak="the recipe's floor is higher than its peak")
+@recipe_rule
 def floor_above_peak(facts: Facts) -> Outcome:
     if facts.recipe is None:
         return Silent("needs the recipe (recipe.toml)")
@@ -225,7 +217,7 @@ def floor_above_peak(facts: Facts) -> Outcome:
     ]
 
 
-@rule(needs_run=False, lr_too_high="AdamW's learning rate is as large as the weights that it moves")
+@recipe_rule
 def too_high(facts: Facts) -> Outcome:
     is_adamw = facts.recipe.optimizer.kind == "adamw" if facts.recipe else facts.info.get("log_format") == "trainer"
     if not is_adamw:  # the Trainer's default; other logs do not name their optimizer, and SGD learns with 0.1
@@ -253,9 +245,7 @@ def too_high(facts: Facts) -> Outcome:
     ]
 
 
-@rule(
-    needs_run=False, schedule_in_micro_steps="the schedule counts forward-backward passes instead of optimizer updates"
-)
+@recipe_rule
 def micro_steps(facts: Facts) -> Outcome:
     curve = _rates(facts)
     if facts.recipe is None and isinstance(curve, Silent):
@@ -299,7 +289,7 @@ def micro_steps(facts: Facts) -> Outcome:
     ]
 
 
-@rule(lr_jump_on_resume="after a resume the learning rate is not what it was before")
+@rule
 def jump_on_resume(facts: Facts) -> Outcome:
     curve = _rates(facts)
     if isinstance(curve, Silent):
@@ -331,6 +321,3 @@ def jump_on_resume(facts: Facts) -> Outcome:
             )
         )
     return found
-
-
-RULES = (shape, floor_above_peak, too_high, micro_steps, jump_on_resume)

@@ -2,7 +2,7 @@
 
 from fabula.findings.episodes import noise_of
 from fabula.findings.facts import Facts
-from fabula.findings.rule import Outcome, Silent, number, rule, share
+from fabula.findings.rule import Outcome, Silent, number, recipe_rule, rule, share
 from fabula.recipe.counts import count_parameters
 from fabula.record.finding import Finding
 from fabula.record.plural import plural
@@ -17,9 +17,7 @@ NOISY_SHARE = 0.02
 """Evaluations that vary by more than 2 % cannot show what a phase changes."""
 
 
-@rule(
-    needs_run=False, window_never_binds="the sliding window is not shorter than the context, so that it changes nothing"
-)
+@recipe_rule
 def window(facts: Facts) -> Outcome:
     if facts.recipe is None:
         return Silent("needs the recipe (recipe.toml)")
@@ -38,9 +36,7 @@ def window(facts: Facts) -> Outcome:
     ]
 
 
-@rule(
-    needs_run=False, updates_lost_to_rounding="weights are stored in bfloat16, and steps are too small to change them"
-)
+@recipe_rule
 def rounding(facts: Facts) -> Outcome:
     if facts.recipe is None:
         return Silent("needs the recipe (recipe.toml)")
@@ -71,7 +67,7 @@ def rounding(facts: Facts) -> Outcome:
     ]
 
 
-@rule(needs_run=False, too_few_steps="the run has fewer updates than the optimizer's averages need")
+@recipe_rule
 def too_few_steps(facts: Facts) -> Outcome:
     if facts.num_steps is None:
         return Silent("needs the number of steps")
@@ -93,7 +89,7 @@ def too_few_steps(facts: Facts) -> Outcome:
     ]
 
 
-@rule(evaluation_too_noisy="the validation loss varies by more than 2 % from one evaluation to the next")
+@rule
 def evaluation_noise(facts: Facts) -> Outcome:
     if facts.val_loss is None or len(facts.val_loss.finite) < 12:
         return Silent("needs 12 evaluations or more")
@@ -119,7 +115,7 @@ def evaluation_noise(facts: Facts) -> Outcome:
     ]
 
 
-@rule(needs_run=False, eot_missing="stories are not separated by an end-of-text token")
+@recipe_rule
 def end_of_text(facts: Facts) -> Outcome:
     closes = (facts.info.get("data") or {}).get("end_of_text")
     if closes is None and facts.recipe is not None:
@@ -140,6 +136,3 @@ def end_of_text(facts: Facts) -> Outcome:
             try_="`--set batch.end_of_text=true` with the same seed: compare the final losses, and where stories end",
         )
     ]
-
-
-RULES = (window, rounding, too_few_steps, evaluation_noise, end_of_text)

@@ -12,11 +12,12 @@ from typing import Any
 
 import vl_convert
 
+from fabula.findings.kinds import marks_of
 from fabula.findings.rule import number
 from fabula.report.figures.curves import curves_of, spark
 from fabula.report.figures.specs import curve_spec, effects_spec
 from fabula.report.render.blocks import Figure, Size, rich
-from fabula.report.stability import EPISODES, FoundGroup
+from fabula.report.stability import FoundGroup
 from fabula.report.wording import NONE, mean_of, slug
 from fabula.study.effects import Effect
 from fabula.study.views import PhaseView, TierView
@@ -68,13 +69,6 @@ class _Kind:
     """The caption for a log of another program, which does not say so much."""
 
 
-MARKED = {
-    "val": (*EPISODES, "recovery", "overfitting", "initial_loss_off", "batch_skipped", "rolled_back"),
-    "train": (*EPISODES, "recovery", "initial_loss_off", "batch_skipped", "rolled_back", "loss_scaled_by_accumulation"),
-    "norm": (*EPISODES, "gradient_growth"),
-    "rate": ("lr_rising", "lr_jump_on_resume", "lr_peak_not_reached", "warmup_too_long", "schedule_in_micro_steps"),
-}
-"""What a figure marks: the findings that it shows and that are at certain steps."""
 TONES = {"failure": "bad", "warning": "warn"}
 KINDS = (
     _Kind(
@@ -121,7 +115,7 @@ def figures(tier: TierView, groups: Iterable[FoundGroup], size: Size | None = No
         _figure(
             tier,
             replace(kind, size=size or kind.size),
-            finding_bands(tier, found, MARKED[kind.which]),
+            finding_bands(tier, found, marks_of(kind.which)),
             floor if kind.unit else None,
         )
         for kind in KINDS

@@ -5,6 +5,7 @@ Every sentence is a finding's own, and leads to what shows it. A topic of which 
 
 from collections.abc import Sequence
 
+from fabula.findings.kinds import KINDS, STOPPING_POINT, TOPICS, Topic
 from fabula.record.finding import Finding
 from fabula.report.render.blocks import (
     Block,
@@ -26,79 +27,40 @@ from fabula.report.wording import evidence_text, kind_words, loss_text, seeds_te
 from fabula.study.effect_words import REACH, conditions, sentence_with_reach
 from fabula.study.views import LadderView, RunView, TierView
 
-TOPICS = {
-    "Loss": ("initial_loss_off", "fast_start", "epoch_staircase", "loss_scaled_by_accumulation"),
-    "Generalisation": ("generalizes", "overfitting"),
-    "Stability": ("stable", "spike", "divergence", "recovery", "non_finite", "batch_skipped", "rolled_back"),
-    "Stopping point": ("still_improving", "plateau", "too_few_steps", "interrupted"),
-    "Gradient norm": (
-        "gradient_spike_at_start",
-        "gradient_settled",
-        "gradient_growth",
-        "gradient_explosion",
-        "clipping_dominates",
-    ),
-    "Learning-rate schedule": (
-        "schedule_ok",
-        "lr_fixed",
-        "lr_rising",
-        "lr_floor_above_peak",
-        "lr_too_high",
-        "lr_peak_not_reached",
-        "lr_jump_on_resume",
-        "warmup_missing",
-        "warmup_too_long",
-        "schedule_in_micro_steps",
-    ),
-    "Set-up": ("window_never_binds", "updates_lost_to_rounding", "evaluation_too_noisy", "eot_missing"),
-    "Completions": ("prompt_drift", "repetition", "copying", "inconsistency"),
-}
-ALWAYS_TOLD = ("Loss", "Generalisation", "Stability", "Stopping point", "Gradient norm", "Learning-rate schedule")
-"""What the seeds' interpretation speaks of: where nothing was found there, the page says what was looked for."""
-FIGURES = {"Gradient norm": "norm", "Learning-rate schedule": "rate"}
-"""The figure that shows a topic, where it is not the validation loss."""
 SAID = {
     "worse": "made it worse",
     "depends on the protocol": "helps on one protocol only",
     "no evidence": "was not shown to help",
 }
-REMEMBERED = ("overfitting", "still_improving", "plateau", "lr_rising", "updates_lost_to_rounding", "copying")
-"""What is worth remembering of a single run."""
 MOST_SAYINGS = 4
 """Findings of one kind in one run that are told one by one."""
 
 
-def topic_of(kind: str) -> str:
-    return next((topic for topic, kinds in TOPICS.items() if kind in kinds), "")
-
-
 def figure_of(tier: str, kind: str, drawn: set[str]) -> str:
     """The anchor of the figure that shows a kind; empty where none of those in `drawn` does."""
-    topic = topic_of(kind)
-    wanted = () if topic == "Completions" else (FIGURES[topic],) if topic in FIGURES else ("val", "train")
-    anchors = (slug("figure", tier, which) for which in wanted)
+    anchors = (slug("figure", tier, which) for which in KINDS[kind].topic.figures)
     return next((anchor for anchor in anchors if anchor in drawn), "")
 
 
 def course(tier: TierView, groups: Sequence[FoundGroup], drawn: set[str], open_: bool) -> list[Block]:
     """The topics of a tier; folded away unless `open_`. `drawn` holds the anchors of the figures that there are."""
-    blocks = [block for name in TOPICS for block in topic(tier, name, groups, drawn)]
+    blocks = [block for each in TOPICS for block in told_of(tier, each, groups, drawn)]
     if not blocks or open_:
         return blocks
     return [Details(rich(f"How the runs of {tier.name} went, topic by topic"), tuple(blocks))]
 
 
-def topic(tier: TierView, name: str, groups: Sequence[FoundGroup], drawn: set[str]) -> list[Block]:
+def told_of(tier: TierView, topic: Topic, groups: Sequence[FoundGroup], drawn: set[str]) -> list[Block]:
     """What was found on one topic, under its heading; nothing where there is nothing to tell."""
-    kinds = TOPICS[name]
+    kinds = [kind.name for kind in TOPICS[topic]]
     there = _by_phase(tier, [group for group in groups if group.tier == tier.name and group.kind in kinds])
     items = [(_item(group, drawn, len(tier.runs) == 1), _own_anchor(group)) for group in there]
-    if name in ALWAYS_TOLD:
+    if topic.always_told:
         missing = [kind for kind in kinds if kind not in {group.kind for group in there}]
         items += [(text, "") for text in _not_found(tier.runs, missing)]
     if not items:
         return []
-    heading = Heading(3, rich(name), slug("course", tier.name, name))
+    heading = Heading(3, rich(topic.title), slug("course", tier.name, topic.title))
     return [heading, Bullets(tuple(text for text, _ in items), tuple(anchor for _, anchor in items))]
 
 
@@ -180,7 +142,7 @@ def points(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Rich]:
                 if differs := conditions(each, tier.effects):
                     said += [told(differs), " "]
                 items.append(rich(*said, numbers))
-        ended = link("Stopping point", slug("course", tier.name, "Stopping point"))
+        ended = link("Stopping point", slug("course", tier.name, STOPPING_POINT.title))
         falling = {group.phase for group in groups if group.tier == tier.name and group.kind == "still_improving"}
         if len(tier.phases) > 1 and falling == {phase.name for phase in tier.phases if phase.read}:
             items.append(
@@ -193,7 +155,7 @@ def points(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Rich]:
             items += [
                 rich(told(finding.sentence), " ", link(steps_text(finding.steps), group.anchor))
                 for group in groups
-                if group.tier == tier.name and group.kind in REMEMBERED
+                if group.tier == tier.name and KINDS[group.kind].remembered
                 for _, finding in group.found
             ]
     return items

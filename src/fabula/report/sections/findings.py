@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from fabula.findings.kinds import KINDS
 from fabula.record.finding import Finding
 from fabula.report.render.blocks import (
     Block,
@@ -18,7 +19,7 @@ from fabula.report.render.blocks import (
 )
 from fabula.report.sections.course import course, figure_of, improvements, points
 from fabula.report.sections.interpretation import silent_rules
-from fabula.report.stability import EPISODES, FoundGroup
+from fabula.report.stability import FoundGroup
 from fabula.report.wording import evidence_text, run_name, seeds_text, slug, steps_text
 from fabula.study.views import LadderView, RunView
 
@@ -78,7 +79,7 @@ def _worst(group: FoundGroup) -> Finding:
 
 def _is_episode(group: FoundGroup) -> bool:
     """Where an episode is, differs by seed; other findings repeat themselves."""
-    return group.kind in EPISODES or group.kind == "interrupted"
+    return KINDS[group.kind].is_episode or group.kind == "interrupted"
 
 
 def _where(group: FoundGroup) -> Rich:

@@ -4,6 +4,7 @@ see in it beside it, and what to do next. The second of the seeds' documents, wi
 import math
 from collections.abc import Sequence
 
+from fabula.findings.kinds import COMPLETIONS, KINDS, TOPICS
 from fabula.report.figures.curves import smoothed
 from fabula.report.render.blocks import (
     Block,
@@ -26,7 +27,7 @@ from fabula.report.render.blocks import (
     strong,
     told,
 )
-from fabula.report.sections.course import points, topic
+from fabula.report.sections.course import points, told_of
 from fabula.report.sections.findings import cards, not_checked
 from fabula.report.sections.foreign_logs import alarms, log_lead, log_notes, logs_table
 from fabula.report.sections.stories import opening_story, story_blocks
@@ -36,23 +37,10 @@ from fabula.report.wording import count_text, duration_text, kind_title, loss_te
 from fabula.study.reference import good_here
 from fabula.study.views import LadderView, RunView, TierView
 
-BESIDE = {
-    "val": ("Loss", "Generalisation", "Stopping point"),
-    "train": ("Stability",),
-    "norm": ("Gradient norm",),
-    "rate": ("Learning-rate schedule",),
-}
-"""Figure -> the topics that are told beside it."""
 SECTIONS = {
     "Loss": ("val", "train"),
     "Gradient norm and learning rate": ("norm", "rate"),
 }
-STILL = {
-    "still_improving": "Train longer: the loss was still falling at the end.",
-    "too_few_steps": "Train longer: the learning rate never came to its end.",
-    "plateau": "More steps alone will not help much. Try a larger model, more stories or another learning rate.",
-}
-"""What the end of a run asks for."""
 ANOTHER_SEED = (
     "Before you compare this run with another recipe, train both with three seeds: chance alone changes the loss, too."
 )
@@ -152,7 +140,7 @@ def single_run_blocks(ladder: LadderView, groups: Sequence[FoundGroup], figures:
         blocks.append(logs_table(ladder.logs))
     blocks += story_blocks(ladder, groups)
     for title, which in SECTIONS.items():
-        said = {name: [block for each in BESIDE[name] for block in topic(tier, each, groups, drawn)] for name in which}
+        said = {name: _beside(name, tier, groups, drawn) for name in which}
         there = {name: each for name in which for each in figures if each.anchor == slug("figure", tier.name, name)}
         if not there and not any(said.values()):
             continue
@@ -169,6 +157,16 @@ def single_run_blocks(ladder: LadderView, groups: Sequence[FoundGroup], figures:
     blocks += _next_blocks(ladder, groups, drawn)
     blocks += _more(ladder, tier, groups, drawn)
     return blocks
+
+
+def _beside(figure: str, tier: TierView, groups: Sequence[FoundGroup], drawn: set[str]) -> list[Block]:
+    """The topics that are told beside a figure; with "" those that belong to none. The stories have their own place."""
+    return [
+        block
+        for topic in TOPICS
+        if topic.beside == figure and topic is not COMPLETIONS
+        for block in told_of(tier, topic, groups, drawn)
+    ]
 
 
 def losses_table(view: RunView) -> Table:
@@ -225,8 +223,8 @@ def next_steps(view: RunView, groups: Sequence[FoundGroup]) -> list[Rich]:
         if group.severity in ("warning", "failure"):
             said = told(f"{worst.try_[0].upper()}{worst.try_[1:]}. ")
             wrong.append(rich(said, link(kind_title(group.kind), group.anchor)))
-        elif group.kind in STILL:
-            ended.append(rich(STILL[group.kind]))
+        elif advice := KINDS[group.kind].advice:
+            ended.append(rich(advice))
     good = good_here(view)
     if good is not None and good.steps > 1.1 * view.last.get("step", 0.0):
         ended.insert(0, rich(f"Train longer: this recipe reaches {good.val_loss:.2f} in {plural(good.steps, 'step')}."))
@@ -247,7 +245,7 @@ def _next_blocks(ladder: LadderView, groups: Sequence[FoundGroup], drawn: set[st
 
 def _more(ladder: LadderView, tier: TierView, groups: Sequence[FoundGroup], drawn: set[str]) -> list[Block]:
     """What is seldom asked for, folded away."""
-    blocks: list[Block] = list(topic(tier, "Set-up", groups, drawn))
+    blocks: list[Block] = _beside("", tier, groups, drawn)
     if ladder.logs:
         blocks += log_notes(tier)
     if (table := mechanism(tier)) is not None:

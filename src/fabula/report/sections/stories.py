@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from fabula.findings.kinds import COMPLETIONS, KINDS, TOPICS
 from fabula.findings.rules.completions import MIN_WORDS
 from fabula.record.words import words
 from fabula.report.render.blocks import (
@@ -24,7 +25,6 @@ from fabula.report.render.blocks import (
     told,
     toned,
 )
-from fabula.report.sections.course import topic_of
 from fabula.report.stability import FoundGroup
 from fabula.report.wording import plural, run_name
 from fabula.study.views import LadderView, RunView
@@ -34,16 +34,6 @@ NUM_GROWTH_SAMPLES = 6
 NOT_CHOSEN = "First sample, not cherry-picked"
 MOST_BEFORE = 90
 """Characters of what the untrained model wrote: enough to see that it is noise."""
-KEPT = {
-    "prompt_drift": ("keeps to what its prompt named", "keep to what their prompts named"),
-    "repetition": ("does not go round in circles", "do not go round in circles"),
-    "inconsistency": ("keeps track of its characters", "keep track of their characters"),
-    "copying": (
-        "is the model's own: no long part of it stands in the training stories",
-        "are the model's own: no long part of them stands in the training stories",
-    ),
-}
-"""What a story does well where a rule found nothing: of one, of several."""
 NO_JUDGE = (
     "Simple rules checked these points; they do not understand a story. Read the stories yourself: does each sentence "
     "follow from the one before?"
@@ -125,7 +115,7 @@ def _shown_by(view: RunView, sample: dict[str, Any], groups: Sequence[FoundGroup
     """What was found in a completion, each with the way to where it is told."""
     parts: list[Part] = []
     for group in groups:
-        if topic_of(group.kind) != "Completions" or (group.tier, group.phase) != (view.tier, view.phase):
+        if KINDS[group.kind].topic is not COMPLETIONS or (group.tier, group.phase) != (view.tier, view.phase):
             continue
         for other, finding in group.found:
             places = [(each["prompt"], each["step"]) for each in finding.evidence["completions"]]
@@ -170,7 +160,7 @@ def _good_and_odd(view: RunView, groups: Sequence[FoundGroup]) -> list[Block]:
     good: list[Rich] = []
     odd: list[Rich] = []
     anchors: list[str] = []
-    for kind, (one, several) in KEPT.items():
+    for kind, (one, several) in ((each.name, each.kept) for each in TOPICS[COMPLETIONS]):
         if kind in silent:
             continue
         judged, kept = len(long), len(long)

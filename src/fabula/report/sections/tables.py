@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from fabula.findings.kinds import KINDS
 from fabula.report.render.blocks import Column, Part, Rich, Row, Table, code, joined, link, quiet, rich, strong, toned
-from fabula.report.stability import EPISODES, RULE, FoundGroup, health_cell, unfinished_of
+from fabula.report.stability import RULE, FoundGroup, health_cell, unfinished_of
 from fabula.report.wording import (
     ARROW,
     NONE,
@@ -46,7 +47,9 @@ def timeline(tier: TierView, groups: Sequence[FoundGroup]) -> Table:
         best = phase is lowest
         rows.append(_phase_row(phase, effects.get(phase.name), best, groups))
         found = [
-            each for each in groups if (each.tier, each.phase) == (tier.name, phase.name) and each.kind in EPISODES
+            each
+            for each in groups
+            if (each.tier, each.phase) == (tier.name, phase.name) and KINDS[each.kind].is_episode
         ]
         if found:
             rows.append(_episode_row(phase, found))
@@ -81,13 +84,7 @@ def _notes(phase: PhaseView, effect: Effect | None, best: bool, groups: Sequence
         parts.append(_effect_note(effect))
     parts.extend(f"{seeds}: {state}" for seeds, state in unfinished_of(phase))
     tier = phase.runs[0].tier
-    said = {
-        "initial_loss_off": "first loss far from ln V",
-        "overfitting": "overfits",
-        "still_improving": "still falling at the end",
-        "plateau": "levelled off",
-    }
-    for kind, words in said.items():
+    for kind, words in ((each.name, each.note) for each in KINDS.values() if each.note):
         group = next((each for each in groups if (each.tier, each.phase, each.kind) == (tier, phase.name, kind)), None)
         if group is not None and len(group.seeds) == len(phase.read):
             parts.append(link(words, group.anchor) if group.severity in ("warning", "failure") else words)

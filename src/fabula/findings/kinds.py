@@ -1,0 +1,343 @@
+"""The one table of kinds: what each kind of finding says, which rule makes it, and where the page shows it.
+
+All else reads this table: the rules that are run, the kinds of docs/findings.md, the topics, marks and advice of the
+page. The order is that of the page.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fabula.findings.rule import Rule
+from fabula.findings.rules import accumulation, completions, events, gradient, instability, loss, schedule, setup
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A heading of the page."""
+
+    title: str
+    figures: tuple[str, ...] = ()
+    """The figures that show it: the first one that is drawn is linked."""
+    beside: str = ""
+    """The figure that it is told beside, of a single run; empty: further down."""
+    always_told: bool = False
+    """Where nothing was found, the page says what was looked for: what the original interpretation speaks of."""
+
+
+LOSS = Topic("Loss", ("val", "train"), "val", always_told=True)
+GENERALISATION = Topic("Generalisation", ("val", "train"), "val", always_told=True)
+STABILITY = Topic("Stability", ("val", "train"), "train", always_told=True)
+STOPPING_POINT = Topic("Stopping point", ("val", "train"), "val", always_told=True)
+GRADIENT_NORM = Topic("Gradient norm", ("norm",), "norm", always_told=True)
+SCHEDULE = Topic("Learning-rate schedule", ("rate",), "rate", always_told=True)
+SET_UP = Topic("Set-up", ("val", "train"))
+COMPLETIONS = Topic("Completions")
+LADDER = Topic("Ladder")
+"""Told in sections of their own: the stories, and the effects."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    topic: Topic
+    line: str
+    """What defines it."""
+    rule: Rule | None
+    """Which rule makes it; None for what `fabula.study` finds in several runs."""
+    marked_on: tuple[str, ...] = ()
+    """The figures that mark its steps."""
+    is_episode: bool = False
+    """A stretch of steps in which the training goes wrong: it has a row of its own in the timeline."""
+    remembered: bool = False
+    """Whether it is worth remembering of a single run."""
+    health: str = ""
+    """What is wrong with a run that has it, where the name does not say it by itself."""
+    note: str = ""
+    """What the results table says of a phase that has it in every run."""
+    advice: str = ""
+    """What to do next."""
+    kept: tuple[str, str] = ("", "")
+    """What a story does well where it was not found: of one, of several."""
+
+
+_TABLE = (
+    Kind(
+        "initial_loss_off",
+        LOSS,
+        "the untrained model's loss is more than 5 % away from ln V (V: tokens in the vocabulary)",
+        loss.initial_loss,
+        marked_on=("val", "train"),
+        note="first loss far from ln V",
+    ),
+    Kind(
+        "fast_start",
+        LOSS,
+        "the loss makes three quarters of its whole fall in the first 15 % of the run",
+        loss.fast_start,
+    ),
+    Kind(
+        "epoch_staircase",
+        LOSS,
+        "training loss drops suddenly where an epoch ends, more than before and after",
+        loss.staircase,
+    ),
+    Kind(
+        "loss_scaled_by_accumulation",
+        LOSS,
+        "the logged training loss is multiplied or divided by the gradient accumulation",
+        accumulation.scaled_by_accumulation,
+        marked_on=("train",),
+    ),
+    Kind(
+        "generalizes",
+        GENERALISATION,
+        "at the end, validation and training loss are within 5 % of each other",
+        loss.generalisation,
+    ),
+    Kind(
+        "overfitting",
+        GENERALISATION,
+        "validation loss ends 1 % or more above its lowest while training loss kept falling",
+        loss.generalisation,
+        marked_on=("val",),
+        remembered=True,
+        note="overfits",
+    ),
+    Kind(
+        "stable",
+        STABILITY,
+        "no loss curve has a spike, a divergence, or a value that is not finite",
+        instability.instabilities,
+    ),
+    Kind(
+        "spike",
+        STABILITY,
+        "the loss rises suddenly and is back within two evaluations or 2 % of the run",
+        instability.instabilities,
+        marked_on=("val", "train", "norm"),
+        is_episode=True,
+    ),
+    Kind(
+        "divergence",
+        STABILITY,
+        "the loss rises suddenly and is not back within two evaluations or 2 % of the run",
+        instability.instabilities,
+        marked_on=("val", "train", "norm"),
+        is_episode=True,
+        health="diverged",
+    ),
+    Kind(
+        "recovery",
+        STABILITY,
+        "after a divergence, three quarters of the rise are gone again",
+        instability.instabilities,
+        marked_on=("val", "train"),
+    ),
+    Kind(
+        "non_finite",
+        STABILITY,
+        "a loss or gradient norm that is not a finite number",
+        instability.non_finite,
+        marked_on=("val", "train", "norm"),
+        is_episode=True,
+        health="loss not a number",
+    ),
+    Kind(
+        "batch_skipped", STABILITY, "a guard skipped the update of a batch", events.guards, marked_on=("val", "train")
+    ),
+    Kind(
+        "rolled_back",
+        STABILITY,
+        "a guard took the run back to an earlier checkpoint",
+        events.guards,
+        marked_on=("val", "train"),
+    ),
+    Kind(
+        "still_improving",
+        STOPPING_POINT,
+        "the last fifth of the run lowers the loss by 1 % or more, and by more than its noise",
+        loss.stopping_point,
+        remembered=True,
+        note="still falling at the end",
+        advice="Train longer: the loss was still falling at the end.",
+    ),
+    Kind(
+        "plateau",
+        STOPPING_POINT,
+        "the last third of the run lowers the loss by less than 1 %; a failure if almost nothing was learned",
+        loss.stopping_point,
+        remembered=True,
+        health="learned nothing",
+        note="levelled off",
+        advice="More steps alone will not help much. Try a larger model, more stories or another learning rate.",
+    ),
+    Kind(
+        "too_few_steps",
+        STOPPING_POINT,
+        "the run has fewer updates than the optimizer's averages need",
+        setup.too_few_steps,
+        advice="Train longer: the learning rate never came to its end.",
+    ),
+    Kind(
+        "interrupted",
+        STOPPING_POINT,
+        "the run did not make all of its steps",
+        events.interrupted,
+        health="stopped early",
+    ),
+    Kind(
+        "gradient_spike_at_start",
+        GRADIENT_NORM,
+        "in the first tenth the norm is three times its later median or more, and then falls",
+        gradient.norms,
+    ),
+    Kind(
+        "gradient_settled",
+        GRADIENT_NORM,
+        "over the second half the norm's level changes by less than half of itself",
+        gradient.norms,
+    ),
+    Kind(
+        "gradient_growth",
+        GRADIENT_NORM,
+        "the norm's level doubles between the middle of the run and its end",
+        gradient.norms,
+        marked_on=("norm",),
+    ),
+    Kind(
+        "gradient_explosion",
+        GRADIENT_NORM,
+        "after the start, in three steps or more the norm is above fifty times its lower quartile",
+        gradient.norms,
+        marked_on=("val", "train", "norm"),
+        is_episode=True,
+        health="gradients exploded",
+    ),
+    Kind(
+        "clipping_dominates",
+        GRADIENT_NORM,
+        "after the start, more than half of the steps are clipped to less than half of their norm",
+        gradient.clipping,
+    ),
+    Kind(
+        "schedule_ok",
+        SCHEDULE,
+        "warmup, peak, then a decay that never rises, to half of the peak or less",
+        schedule.shape,
+    ),
+    Kind("lr_fixed", SCHEDULE, "the learning rate is the same from the first step to the last", schedule.shape),
+    Kind(
+        "lr_rising",
+        SCHEDULE,
+        "the learning rate rises after the warmup",
+        schedule.shape,
+        marked_on=("rate",),
+        remembered=True,
+    ),
+    Kind("lr_floor_above_peak", SCHEDULE, "the recipe's floor is higher than its peak", schedule.floor_above_peak),
+    Kind("lr_too_high", SCHEDULE, "AdamW's learning rate is as large as the weights that it moves", schedule.too_high),
+    Kind("lr_peak_not_reached", SCHEDULE, "the run ends before the warmup does", schedule.shape, marked_on=("rate",)),
+    Kind(
+        "lr_jump_on_resume",
+        SCHEDULE,
+        "after a resume the learning rate is not what it was before",
+        schedule.jump_on_resume,
+        marked_on=("rate",),
+    ),
+    Kind("warmup_missing", SCHEDULE, "a decaying schedule begins at half of its peak or more", schedule.shape),
+    Kind(
+        "warmup_too_long",
+        SCHEDULE,
+        "the warmup takes more than a fifth of the run",
+        schedule.shape,
+        marked_on=("rate",),
+    ),
+    Kind(
+        "schedule_in_micro_steps",
+        SCHEDULE,
+        "the schedule counts forward-backward passes instead of optimizer updates",
+        schedule.micro_steps,
+        marked_on=("rate",),
+    ),
+    Kind(
+        "window_never_binds",
+        SET_UP,
+        "the sliding window is not shorter than the context, so that it changes nothing",
+        setup.window,
+    ),
+    Kind(
+        "updates_lost_to_rounding",
+        SET_UP,
+        "weights are stored in bfloat16, and steps are too small to change them",
+        setup.rounding,
+        remembered=True,
+    ),
+    Kind(
+        "evaluation_too_noisy",
+        SET_UP,
+        "the validation loss varies by more than 2 % from one evaluation to the next",
+        setup.evaluation_noise,
+    ),
+    Kind("eot_missing", SET_UP, "stories are not separated by an end-of-text token", setup.end_of_text),
+    Kind(
+        "prompt_drift",
+        COMPLETIONS,
+        "the completion leaves the topic of the prompt, or says he where the prompt said she",
+        completions.prompt_drift,
+        kept=("keeps to what its prompt named", "keep to what their prompts named"),
+    ),
+    Kind(
+        "repetition",
+        COMPLETIONS,
+        "the completion says the same words again and again, more than any real story does",
+        completions.repetition,
+        kept=("does not go round in circles", "do not go round in circles"),
+    ),
+    Kind(
+        "inconsistency",
+        COMPLETIONS,
+        "a character was never introduced, or the only character changes from he to she",
+        completions.inconsistency,
+        kept=("keeps track of its characters", "keep track of their characters"),
+    ),
+    Kind(
+        "copying",
+        COMPLETIONS,
+        "a long part of the completion stands word for word in the training stories",
+        completions.copying,
+        remembered=True,
+        kept=(
+            "is the model's own: no long part of it stands in the training stories",
+            "are the model's own: no long part of them stands in the training stories",
+        ),
+    ),
+    Kind(
+        "effect",
+        LADDER,
+        "what a phase changed in the final loss, paired by seed, with its interval and verdict (docs/report.md)",
+        None,
+    ),
+    Kind(
+        "interaction",
+        LADDER,
+        "how much more one change does if another is there too, with its interval and verdict",
+        None,
+    ),
+)
+KINDS = {kind.name: kind for kind in _TABLE}
+assert len(KINDS) == len(_TABLE), "a kind is declared once"
+TOPICS: dict[Topic, tuple[Kind, ...]] = {
+    topic: tuple(kind for kind in _TABLE if kind.topic is topic)
+    for topic in dict.fromkeys(kind.topic for kind in _TABLE)
+}
+RULES: dict[Rule, tuple[str, ...]] = {
+    rule: tuple(kind.name for kind in _TABLE if kind.rule is rule)
+    for rule in dict.fromkeys(kind.rule for kind in _TABLE)
+    if rule is not None
+}
+"""Every rule, and the kinds that it may find."""
+
+
+def marks_of(figure: str) -> Sequence[str]:
+    """The kinds whose steps a figure marks."""
+    return [kind.name for kind in _TABLE if figure in kind.marked_on]
