@@ -14,7 +14,7 @@ help:
 	@echo "make setup      make the environment ($(VENV)): 1 to 2 minutes, needs the network; then: . $(BIN)/activate"
 	@echo "make demo       compare four recipes on the built-in stories and write the report: 2 to 5 minutes"
 	@echo "make test       the tests: some minutes          make test-slow  those that train for longer"
-	@echo "make lint       style, types, order of rooms     make lock       renew requirements.lock"
+	@echo "make lint       style, types, order of packages  make lock       renew requirements.lock"
 	@echo "make bench      how fast it is on this machine, against others (a quarter of an hour, needs STORIES=DIR)"
 	@echo "make clean      remove what make made"
 

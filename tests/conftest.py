@@ -1,4 +1,4 @@
-"""What every room's tests share: the two homes of the tests, and a quiet, offline process.
+"""What all tests share: the two homes of the tests, and a quiet, offline process.
 
 The tests are at home in a clean clone that lies alone, and beside ../shared, where real stories, GPT-2's vocabulary and
 the reference runs are. What is asked of those is asked of stand-ins of our own as well, in both homes; tests of the
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tests.homes import OWN_AND_REAL, REPO, SHARED
 
-# Set while tests are collected, before any room is imported: the libraries read these once.
+# Set while tests are collected, before any package is imported: the libraries read these once.
 if (SHARED / "tiktoken_cache").is_dir():
     os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(SHARED / "tiktoken_cache"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -143,12 +143,12 @@ def test_the_probabilities_of_all_texts_sum_to_at_most_one(whole: ByteLevelToken
 
 
 def test_gpt2s_absence_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fabula.data.prepare import preparation as room
+    from fabula.data.prepare import preparation
     from fabula.errors import InputError
 
     def absent() -> None:
         raise InputError("the GPT-2 vocabulary is not in tiktoken's cache")
 
-    monkeypatch.setattr(room, "gpt2_tokenizer", absent)
+    monkeypatch.setattr(preparation, "gpt2_tokenizer", absent)
     with pytest.raises(InputError, match="not in tiktoken's cache"):
         prepare("grammar", tmp_path / "out", tokenizer="gpt2-compact", limit=100)

@@ -11,8 +11,7 @@ import pytest
 from tests.data.stories import all_texts_of, jsonl, made_up, texts_of
 
 from fabula.data.dataset import SPLITS, Dataset, open_dataset, text_hash
-from fabula.data.prepare import preparation as room
-from fabula.data.prepare import prepare
+from fabula.data.prepare import preparation, prepare
 from fabula.data.prepare import splits as plan
 from fabula.data.prepare.duplicates import hash64
 from fabula.data.prepare.passes import Silence
@@ -255,7 +254,7 @@ def test_without_gpt2_the_counts_are_missing_with_a_reason(tmp_path: Path, monke
     def absent() -> None:
         raise InputError("the GPT-2 vocabulary is not in tiktoken's cache")
 
-    monkeypatch.setattr(room, "gpt2_tokenizer", absent)
+    monkeypatch.setattr(preparation, "gpt2_tokenizer", absent)
     data = opened(jsonl(tmp_path / "stories.jsonl", made_up(50)), tmp_path / "out")
     assert data.split("validation").gpt2_lengths is None
     assert data.manifest.gpt2_lengths == "not recorded: the GPT-2 vocabulary is not in tiktoken's cache"

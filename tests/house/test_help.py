@@ -1,4 +1,4 @@
-"""`fabula --help` answers at once: it imports the command line's own library and no room."""
+"""`fabula --help` answers at once: it imports the command line's own library and no package."""
 
 import resource
 import subprocess

@@ -29,3 +29,9 @@ def test_the_guides_say_what_the_kept_ladders_showed(repo: Path, file: str) -> N
     stripped = page.replace("95 % interval", "")
     assert stripped != page
     assert script["written"](file, stripped) == page, "run: python docs/ladder_pages.py"
+
+
+def test_the_glossary_is_what_its_script_writes(repo: Path) -> None:
+    script = runpy.run_path(str(repo / "docs" / "glossary_page.py"))
+    written = (repo / "docs" / "glossary.md").read_text(encoding="utf-8")
+    assert written == script["written"](), "run: python docs/glossary_page.py"

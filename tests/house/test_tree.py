@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,17 @@ def test_a_source_file_holds_one_idea(repo: Path) -> None:
     assert sizes, "no sources found: this test looks in the wrong place"
     too_long = {str(path.relative_to(repo)): size for path, size in sizes.items() if size > MAX_LINES}
     assert not too_long, f"split these, they hold more than one idea: {too_long}"
+
+
+MOST_FILES = 13
+"""Side by side in a folder of sources: more of them hide which way a story goes."""
+
+
+def test_a_folder_shows_few_files_side_by_side(repo: Path) -> None:
+    files = [path for path in (repo / "src").rglob("*.py") if path.name != "__init__.py"]
+    sizes = Counter(path.parent.relative_to(repo) for path in files)
+    crowded = {str(folder): size for folder, size in sizes.items() if size > MOST_FILES}
+    assert not crowded, f"more than {MOST_FILES} files: {crowded}"
 
 
 # Written in pieces, so that this file does not find itself.

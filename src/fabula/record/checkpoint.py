@@ -2,7 +2,7 @@
 
 A checkpoint is whole or does not exist: it is written beside its final name, synced and renamed. `state.json`
 holds all that is not a tensor, the checksums of the other files, and one of itself. What the tensors mean is the
-business of the room that trains; this file knows only bytes and names.
+business of the package that trains; this file knows only bytes and names.
 """
 
 import hashlib

@@ -26,7 +26,7 @@ KNOWN_EOT = (EOT_TEXT, "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>", "[EOS]"
 
 
 class Tokenizer(Protocol):
-    """What the other rooms rely on."""
+    """What the other packages rely on."""
 
     @property
     def name(self) -> str: ...

@@ -1,4 +1,4 @@
-"""C beside Python: source files of this room, compiled for this very processor by the C compiler that is found.
+"""C beside Python: source files of one folder, compiled for this very processor by the C compiler that is found.
 
 Compiling takes about a second and happens once: the library is kept in the user's own cache folder, under a name made
 from all that it depends on. Without a compiler, or where its library does not load, there is none, with the reason.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-BASE = ("errors.py", "record", "recipe", "findings", "report", "cli")
+BASE = ("errors.py", "record", "recipe", "findings", "study", "report", "cli")
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -22,7 +22,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_the_order_of_the_rooms_holds(repo: Path) -> None:
+def test_the_order_of_the_packages_holds(repo: Path) -> None:
     result = lint_imports(repo)
     assert result.returncode == 0, result.stdout
 
@@ -34,17 +34,19 @@ def test_the_order_of_the_rooms_holds(repo: Path) -> None:
         ("record/wrong.py", "import fabula.recipe", "fabula.record is not allowed to import fabula.recipe"),
         ("findings/wrong.py", "import fabula.data", "fabula.findings is not allowed to import fabula.data"),
         ("data/wrong.py", "from fabula import findings", "fabula.data is not allowed to import fabula.findings"),
+        ("study/wrong.py", "import fabula.report", "fabula.study is not allowed to import fabula.report"),
+        ("grammar/wrong.py", "import fabula.data", "fabula.grammar is not allowed to import fabula.data"),
         ("cellar/wrong.py", "import json", "not listed as layers"),
     ],
 )
 def test_a_broken_wall_is_seen(file: str, line: str, broken: str, repo: Path, tmp_path: Path) -> None:
     shutil.copytree(repo / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(repo / "pyproject.toml", tmp_path)
-    package = tmp_path / "src" / "fabula"
-    for room in {"findings", "text", Path(file).parts[0]}:
-        (package / room).mkdir(exist_ok=True)
-        (package / room / "__init__.py").touch()
-    (package / file).write_text(f"{line}\n", encoding="utf-8")
+    root = tmp_path / "src" / "fabula"
+    package = root / Path(file).parts[0]
+    package.mkdir(exist_ok=True)
+    (package / "__init__.py").touch()
+    (root / file).write_text(f"{line}\n", encoding="utf-8")
     result = lint_imports(tmp_path)
     assert result.returncode != 0
     assert broken in " ".join(result.stdout.split())
