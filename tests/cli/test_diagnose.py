@@ -112,7 +112,9 @@ def test_options_wake_the_rules_that_need_them(tmp_path: Path) -> None:
     without = document(log)
     silent = {kind for each in without["silent"] for kind in each["kinds"]}
     assert {"initial_loss_off", "loss_scaled_by_accumulation", "clipping_dominates"} <= silent
-    assert "(--vocab)" in next(each["lacks"] for each in without["silent"] if "initial_loss_off" in each["kinds"])
+    start = next(each for each in without["silent"] if "initial_loss_off" in each["kinds"])
+    assert start["option"] == "--vocab" and start["lacks"].endswith("(--vocab)")
+    assert None in [each["option"] for each in without["silent"]], "no option brings what only a run folder holds"
     told = document(log, "--vocab", 50257, "--accumulation", 8, "--clip", 1.0, "--from-scratch")
     assert of_kind(told, "loss_scaled_by_accumulation") and of_kind(told, "clipping_dominates")
     assert not of_kind(told, "initial_loss_off")

@@ -18,6 +18,8 @@ class SilentRule:
 
     kinds: tuple[str, ...]
     lacks: str
+    option: str
+    """The command-line option that would wake the check; empty where none would."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ class Diagnosis:
             "verdict": self.verdict,
             "caveat": self.caveat,
             "findings": [finding.as_json() for finding in self.findings],
-            "silent": [{"kinds": list(each.kinds), "lacks": each.lacks} for each in self.silent],
+            "silent": [
+                {"kinds": list(each.kinds), "lacks": each.lacks, "option": each.option or None} for each in self.silent
+            ],
         }
 
 
@@ -61,7 +65,7 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
             continue
         outcome = rule.look(facts)
         if isinstance(outcome, Silent):
-            silent.append(SilentRule(kinds, outcome.lacks))
+            silent.append(SilentRule(kinds, outcome.lacks, outcome.option))
         else:
             assert all(finding.kind in kinds for finding in outcome), f"kinds.py lacks a kind of the rule for {kinds}"
             findings.extend(outcome)

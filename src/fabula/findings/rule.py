@@ -10,10 +10,16 @@ from fabula.record.plural import plural as plural
 
 @dataclass(frozen=True)
 class Silent:
-    """A rule that could not look, and why: `needs a validation loss`, `applies only to AdamW`. A command-line option
-    that would supply it stands in brackets: `(--vocab)`."""
+    """A rule that could not look, and why: `needs a validation loss`, `applies only to AdamW`."""
 
-    lacks: str
+    why: str
+    option: str = ""
+    """The command-line option that would wake it: `--vocab`."""
+
+    @property
+    def lacks(self) -> str:
+        """`needs the vocabulary's size (--vocab)`."""
+        return f"{self.why} ({self.option})" if self.option else self.why
 
 
 Outcome = list[Finding] | Silent

@@ -203,7 +203,6 @@ def _evidence(finding: "Finding") -> str:
 
 def _next(log: Path, told: "list[tuple[Run, Diagnosis]]", flags: "Flags") -> str:
     """The command to type now: with the options that rules lacked, or the report."""
-    import re
     import shlex
 
     if any("log_format" not in run.info for run, _ in told):
@@ -211,8 +210,7 @@ def _next(log: Path, told: "list[tuple[Run, Diagnosis]]", flags: "Flags") -> str
     known = {"--vocab": flags.vocabulary, "--clip": flags.clip, "--accumulation": flags.accumulation}
     given = shlex.quote(str(log)) + "".join(f" {name} {value:g}" for name, value in known.items() if value is not None)
     given += " --from-scratch" if flags.from_scratch else ""
-    lacks = " ".join(silent.lacks for _, diagnosis in told for silent in diagnosis.silent)
-    options = dict.fromkeys(re.findall(r"\((--[a-z-]+)\)", lacks))
+    options = dict.fromkeys(silent.option for _, diagnosis in told for silent in diagnosis.silent if silent.option)
     values = {"--vocab": " N", "--clip": " F", "--accumulation": " N"}
     if options:
         return f"fabula diagnose {given} {' '.join(option + values.get(option, '') for option in options)}"

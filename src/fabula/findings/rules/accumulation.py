@@ -29,14 +29,14 @@ def scaled_by_accumulation(facts: Facts) -> Outcome:
     if facts.train_loss is None and facts.held_train_loss is None and not facts.planned:
         return Silent("needs a training loss")
     if facts.accumulation is None:
-        return Silent("needs the gradient accumulation (--accumulation)")
+        return Silent("needs the gradient accumulation", option="--accumulation")
     if facts.planned or facts.accumulation == 1:
         return []
     beside = _ratio_to_held_out(facts)
     if beside is not None:
         return _scaled(facts, "training loss", "the validation loss", beside) if _is_scaled(facts, beside) else []
     if facts.vocabulary is None:
-        return Silent("needs the vocabulary's size (--vocab)")
+        return Silent("needs the vocabulary's size", option="--vocab")
     if facts.from_scratch is False:
         return []
     train = facts.train_loss or facts.held_train_loss  # where a log has it at the evaluations only

@@ -138,7 +138,7 @@ def clipping(facts: Facts) -> Outcome:
     if isinstance(curve, Silent):
         return curve  # a threshold would not help
     if facts.clip is None:
-        return Silent("needs the clipping threshold (--clip)")
+        return Silent("needs the clipping threshold", option="--clip")
     if facts.clip == 0:
         return []
     later = curve.part(START_PART * curve.steps[-1], curve.steps[-1])

@@ -40,7 +40,7 @@ STAIR_SHARE = 0.01
 @rule
 def initial_loss(facts: Facts) -> Outcome:
     if facts.vocabulary is None:
-        return Silent("needs the vocabulary's size (--vocab)")
+        return Silent("needs the vocabulary's size", option="--vocab")
     if facts.planned or facts.from_scratch is False:
         return []
     if facts.first_loss is None:
@@ -50,7 +50,7 @@ def initial_loss(facts: Facts) -> Outcome:
     high = ratio > 1.0 + INITIAL_TOLERANCE
     # Worse than knowing nothing is wrong for any model; better is wrong only for one that has learned nothing yet.
     if facts.from_scratch is None and not high:
-        return Silent("needs to know that the model started from scratch (--from-scratch)")
+        return Silent("needs to know that the model started from scratch", option="--from-scratch")
     if abs(ratio - 1.0) <= INITIAL_TOLERANCE or is_scaled_by(facts, ratio):
         return []
     causes = (

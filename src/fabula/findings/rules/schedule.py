@@ -251,7 +251,7 @@ def micro_steps(facts: Facts) -> Outcome:
     if facts.recipe is None and isinstance(curve, Silent):
         return curve  # the accumulation would not help
     if facts.accumulation is None:
-        return Silent("needs the gradient accumulation (--accumulation)")
+        return Silent("needs the gradient accumulation", option="--accumulation")
     if facts.accumulation == 1:
         return []
     if facts.recipe is not None:
