@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 from tests.curves import Baseline, Packed
+from tests.report.synthetic import write_ladder
 from typer.testing import CliRunner
 
 from fabula.cli import app
 from fabula.errors import InputError
+from fabula.recipe.ladder import load_ladder
+from fabula.report import summary
 
 LOGS = Path(__file__).parent.parent / "record" / "logs"
 FINDING = ["kind", "scope", "severity", "sentence", "steps", "evidence", "alternatives", "try"]
@@ -234,3 +237,34 @@ def test_150_000_lines_take_less_than_two_seconds(form: str, tmp_path: Path) -> 
     told = json.loads(result.stdout)
     assert told["verdict"] == "healthy" and of_kind(told, "stable")[0]["evidence"]["points"] == {"loss": 150_000}
     assert float(result.stderr.splitlines()[-1]) < MAX_CPU_SECONDS
+
+
+def test_a_ladder_states_its_effects_as_the_report_does(tmp_path: Path) -> None:
+    ladder = write_ladder(tmp_path / "ladder", seeds=2, ladder=load_ladder("factorial"))
+    told = document(ladder)
+    assert len(told["runs"]) == 16 and told["silent"] == []
+    assert [each["kind"] for each in told["findings"]] == ["effect"] * 3 + ["interaction"] * 4
+    assert told["findings"] == json.loads(json.dumps(summary([ladder])["effects"]))
+    assert all(len(each["evidence"]["protocols"]["stream"]["differences"]) == 2 for each in told["findings"])
+    words = " ".join(command(ladder)[1].split())
+    for each in told["findings"]:
+        assert f"{each['severity']} {each['kind']} " in words and each["sentence"] in words
+
+
+@pytest.mark.parametrize(
+    ("seeds", "changed", "lacks"),
+    [
+        (1, {}, "needs two seeds or more: with one, any difference may be chance"),
+        (
+            2,
+            {"init_1": {"status": "interrupted", "stop_at": 150}, "packed_1": {"status": "running", "stop_at": 150}},
+            "needs two seeds or more that have finished every run that is compared",
+        ),
+    ],
+)
+def test_a_ladder_that_can_show_nothing_says_why(tmp_path: Path, seeds: int, changed: dict, lacks: str) -> None:
+    ladder = write_ladder(tmp_path / "ladder", seeds=seeds, **changed)
+    told = document(ladder)
+    assert told["findings"] == []
+    assert told["silent"] == [{"kinds": ["effect", "interaction"], "lacks": lacks, "option": None}]
+    assert f"effect, interaction: {lacks}" in " ".join(command(ladder)[1].split())

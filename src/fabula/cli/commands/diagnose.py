@@ -9,6 +9,8 @@ import typer
 from fabula.cli.screen.typed import as_called
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fabula.findings import Diagnosis, Flags
     from fabula.record.finding import Finding
     from fabula.record.reader import Run
@@ -55,7 +57,7 @@ def diagnose(
 
     Reads run folders, CSV, JSON lines, TensorBoard event files, W&B exports, the Hugging Face Trainer's output folder,
     and printed lines of the Trainer and of nanoGPT. What a log does not say can be given as an option; checks that
-    need it are otherwise listed as not checked.
+    need it are otherwise listed as not checked. Of a ladder it also states the effects of its changes.
     """
     import json
     import sys
@@ -65,24 +67,31 @@ def diagnose(
     from fabula.findings import Flags
     from fabula.findings import diagnose as diagnose_run
     from fabula.record.foreign import read_sources
+    from fabula.study.diagnosis import diagnose_ladder
+    from fabula.study.ladder import read_ladder
 
     flags = Flags(vocabulary=vocab, clip=clip, accumulation=accumulation, from_scratch=from_scratch or None)
     log = named_or_newest(log, ladders=True)
     runs, left_out = read_sources(log)
     told = [(run, diagnose_run(run, flags)) for run in runs]
+    together = diagnose_ladder(read_ladder([log])) if (log / "ladder.json").is_file() else None
     worst = max((diagnosis.verdict for _, diagnosis in told), key=("healthy", "warning", "failed").index)
     for each in left_out:
         print(f"not read: {each.why}", file=sys.stderr)
     if as_json:
         documents = [_document(run, diagnosis) for run, diagnosis in told]
-        whole = (
-            documents[0]
-            if len(told) == 1 and not left_out
-            else {"verdict": worst, "runs": documents, "left_out": [each.why for each in left_out]}
-        )
-        print(json.dumps(whole, indent=1, allow_nan=False))
+        several = {"verdict": worst, "runs": documents, "left_out": [each.why for each in left_out]}
+        if together is not None:
+            several |= {key: together.as_json()[key] for key in ("findings", "silent")}
+        alone = len(told) == 1 and not left_out and together is None
+        print(json.dumps(documents[0] if alone else several, indent=1, allow_nan=False))
     else:
         _show_all(told)
+        if together is not None:
+            print("the ladder as a whole:")
+            _show_findings(together.findings)
+            _show_unknown("not checked:", {(silent.lacks, silent.kinds) for silent in together.silent})
+            print()
         if len(told) > 1:
             counts = Counter(each.verdict for _, each in told)
             print(
@@ -126,13 +135,21 @@ def _show(run: "Run", diagnosis: "Diagnosis") -> None:
     """The verdict, and a line a finding."""
     import sys
 
-    from fabula.cli.screen.terminal import tell, width_of, wrapped
+    from fabula.cli.screen.terminal import width_of, wrapped
 
     typer.secho(diagnosis.verdict, fg=COLOURS.get(diagnosis.verdict, "yellow"), bold=True, nl=False)
     but = f", but {diagnosis.caveat}" if diagnosis.caveat and diagnosis.verdict != "failed" else ""
     line = f"{diagnosis.verdict}{but}: {_name(run)} ({_extent(run)})"
     print(wrapped(line, width_of(sys.stdout), "  ").removeprefix(diagnosis.verdict))
-    findings = sorted(diagnosis.findings, key=lambda each: SEVERITIES.index(each.severity))  # steps in order within
+    _show_findings(diagnosis.findings)
+
+
+def _show_findings(found: "Sequence[Finding]") -> None:
+    import sys
+
+    from fabula.cli.screen.terminal import tell, width_of, wrapped
+
+    findings = sorted(found, key=lambda each: SEVERITIES.index(each.severity))  # steps in order within
     width = max((len(each.kind) for each in findings), default=0)
     for each in findings:
         severity = f"  {each.severity:<7}"
@@ -192,7 +209,10 @@ def _steps(finding: "Finding") -> str:
 
 
 def _evidence(finding: "Finding") -> str:
-    """` (level_before 4.97, peak 7.30)`: the numbers; what is a list or a table is left to --json."""
+    """` (level_before 4.97, peak 7.30)`: the numbers; what is a list or a table is left to --json, and an effect has
+    its own in its sentence."""
+    if finding.scope == "ladder":
+        return ""
     parts = []
     for name, value in finding.evidence.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
