@@ -1,17 +1,20 @@
 """Printed lines: of the Hugging Face Trainer (`{'loss': ..., 'grad_norm': ...}`) and of nanoGPT (`iter 250: loss ...`).
 
+`FORMATS` at the end lists them: all that is known of a program's lines stands in this file.
+
 The Trainer prints no steps. Where its progress bar was caught with the lines, the bar that is drawn again below a
 line shows the step of that line.
 """
 
 import re
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fabula.errors import InputError
 from fabula.record.foreign import jsonl
 from fabula.record.foreign.notes import Note, note
 from fabula.record.foreign.tables import not_finite_as_infinity, to_run
@@ -28,17 +31,22 @@ _VOCABULARY = re.compile(r"(?:found vocab_size = |defaulting to vocab_size of GP
 _MEASURED = {"loss", "eval_loss", "train_loss"}
 
 
+@dataclass(frozen=True)
+class Printed:
+    """The lines of a program: how it is called, whether a text has such lines, and the run that they tell of."""
+
+    program: str
+    is_in: Callable[[str], bool]
+    read: Callable[[Path, str], Run]
+
+
 def read(path: Path, text: str) -> list[Run]:
-    """The run whose lines stand in `text`, among whatever else was printed. Raises InputError when there is none."""
-    if _is_nanogpt(text):
-        return [_nanogpt(path, text)]
-    if looks_like(text):
-        return [_trainer(path, text)]
-    raise InputError(f"{path} has no printed line of the Hugging Face Trainer or of nanoGPT")
+    """The run whose lines stand in `text`, which `looks_like` one, among whatever else was printed."""
+    return [next(form.read(path, text) for form in FORMATS if form.is_in(text))]
 
 
 def looks_like(text: str) -> bool:
-    return _is_nanogpt(text) or any(_MEASURED & entries.keys() for entries in map(_entries, _dictionaries(text)))
+    return any(form.is_in(text) for form in FORMATS)
 
 
 def _is_nanogpt(text: str) -> bool:
@@ -68,6 +76,10 @@ def _nanogpt(path: Path, text: str) -> Run:
     names = {"step": "iter, step", "loss": "iter: loss", "train_loss": "step: train loss", "val_loss": "step: val loss"}
     used = {name: column for name, column in columns.items() if not np.isnan(column).all()}
     return to_run(path, "printed nanoGPT", used, names=names, notes=notes, **info)
+
+
+def _is_trainer(text: str) -> bool:
+    return any(_MEASURED & entries.keys() for entries in map(_entries, _dictionaries(text)))
 
 
 def _trainer(path: Path, text: str) -> Run:
@@ -140,3 +152,7 @@ def _dictionaries(text: str) -> list[str]:
 def _entries(printed: str) -> dict[str, float]:
     """`{'loss': 2.1, 'grad_norm': '0.9'}` as numbers; newer versions print them as strings of four digits."""
     return {name: float(value) for name, value in _ENTRY.findall(printed)}
+
+
+FORMATS = (Printed("nanoGPT", _is_nanogpt, _nanogpt), Printed("the Trainer", _is_trainer, _trainer))
+"""The first that fits reads the text."""

@@ -16,7 +16,7 @@ LOOSE = {".csv", ".tsv", ".jsonl", ".log"}
 """Files that count as logs in a folder that holds no run of a known form; others are read when they are named."""
 KNOWN = (
     "CSV, JSON lines, TensorBoard event files, W&B exports, a Trainer's output folder or trainer_state.json, "
-    "printed lines of the Trainer or of nanoGPT"
+    f"printed lines of {' or '.join(form.program for form in printed.FORMATS)}"
 )
 
 
