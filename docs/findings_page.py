@@ -1,6 +1,6 @@
 """Writes findings.md: kinds and thresholds from the code, how well the rules do from labelled curves and records.
 
-python docs/findings_page.py
+python docs/findings_page.py [PART ...]     all parts by default; `measured` takes minutes
 """
 
 from __future__ import annotations
@@ -221,4 +221,5 @@ def written(page: str, names: tuple[str, ...] = tuple(PARTS)) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    chosen = tuple(sys.argv[1:]) or tuple(PARTS)
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), chosen), encoding="utf-8")
