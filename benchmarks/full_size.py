@@ -1,6 +1,6 @@
 """One step of a full-size recipe on this machine: seconds, peak of memory, and what the whole run would take.
 
-python benchmarks/full_size.py gemma3-270m-gpt2 gemma3-270m-seed --data DIR --out docs/benchmarks/full_size.json
+python benchmarks/full_size.py gemma3-270m-gpt2 gemma3-270m-rising --data DIR --out docs/benchmarks/full_size.json
 
 Each recipe runs in a process of its own, since the peak of memory is a process's. A step of these recipes has many
 micro-steps, all alike; --micro-steps N makes a step of N of them, with the update that a whole step ends with, and the

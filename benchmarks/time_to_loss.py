@@ -31,7 +31,7 @@ from fabula.record.reader import Run, find_runs, read_run
 REFERENCE = "basic/packed"
 REFERENCE_STEPS = 15_000
 SMALL, LARGE = 7_291_345, 40_727_761
-"""Parameters of the seeds' smallest and largest tier."""
+"""Parameters of the original experiments' smallest and largest tier."""
 SECONDS_OF_THE_SEEDS = 330.0
 
 

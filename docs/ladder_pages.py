@@ -16,6 +16,7 @@ from typing import Any
 from fabula.findings.diagnosis import diagnose, lint
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Recipe
+from fabula.recipe.tiers import current_name
 from fabula.recipe.toml import read_toml
 from fabula.record.reader import Run, find_runs, read_run
 from fabula.study.effect_words import as_finding, lower_or_higher, sentence_with_reach, signed
@@ -94,20 +95,20 @@ def null() -> str:
 
 
 def schedule() -> str:
-    """What the rising schedule of the seeds' Gemma run was warned of, and what it did against the falling one."""
+    """What the rising schedule of the original Gemma run was warned of, and what it did against the falling one."""
     view = read_ladder([SCHEDULE])
     (tier,) = view.tiers
     (asked,) = [each for each in tier.effects if each.after == "falling"]
     wanted = ("lr_rising", "lr_floor_above_peak")
-    before = {each.kind for each in lint(load_recipe("gemma3-nano-seed")).findings}
+    before = {each.kind for each in lint(load_recipe("gemma3-nano-rising")).findings}
     runs = [read_run(path) for path in find_runs(SCHEDULE / "runs" / tier.name / "seed")]
     found = [{each.kind for each in diagnose(run).findings} for run in runs]
     assert before.issuperset(wanted) and all(kinds.issuperset(wanted) for kinds in found), "the guide says so"
     steps, scale = runs[0].info["steps"], view.plan["scale"]
     return (
-        f"`lr_rising` and `lr_floor_above_peak` are what the lint says of `{tier.name}` before its first step, and "
-        f"what the findings say of its {len(runs)} records. The pair at {scale * 100:g} % of its steps ({steps} "
-        f"updates, {asked.num_runs} runs on TinyStories): {sentence_with_reach(asked)} "
+        f"`lr_rising` and `lr_floor_above_peak` are what the lint says of `{current_name(tier.name)}` before its first "
+        f"step, and what the findings say of its {len(runs)} records. The pair at {scale * 100:g} % of its steps "
+        f"({steps} updates, {asked.num_runs} runs on TinyStories): {sentence_with_reach(asked)} "
         f"{_on_story(asked)} "
         f"([report](ladders/{SCHEDULE.name}/report.md))"
     )

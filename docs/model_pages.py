@@ -11,7 +11,8 @@ from typing import Any
 
 from fabula.exchange.homes import find_home, has_home
 from fabula.recipe.counts import count_parameters
-from fabula.recipe.presets import load_recipe, tier_names, whole_recipe_names
+from fabula.recipe.presets import load_recipe
+from fabula.recipe.tiers import current_name, tier_names, whole_recipe_names
 from fabula.record.reader import read_run
 
 DOCS = Path(__file__).parent
@@ -100,7 +101,8 @@ def full_size() -> str:
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
-        f"| `{each['recipe']}` | {each['positions_per_micro_step']:,} | {each['seconds_per_micro_step']:.1f} | "
+        f"| `{current_name(each['recipe'])}` | {each['positions_per_micro_step']:,} | "
+        f"{each['seconds_per_micro_step']:.1f} | "
         f"{each['micro_steps_of_a_step']} | {each['seconds_of_update']:.1f} | {each['seconds_per_step']:,.0f} | "
         f"{each['peak_memory_bytes'] / 2**30:.1f} GiB | {each['steps']:,} | {each['days_for_the_run']:,.0f} days |"
         for each in results

@@ -161,7 +161,7 @@ def loss() -> str:
     if seen is not None:
         losses = ", ".join(f"{loss:.3f} with {context}" for context, loss in seen["loss_at_context"].items())
         told = f"`{_name(seen)}`, scored again in shorter windows, ends at {losses} tokens"
-        lines += ["", f"What a model sees is part of what it reaches: {told}. The seeds' `quality` saw 256."]
+        lines += ["", f"What a model sees is part of what it reaches: {told}. The original `quality` saw 256."]
     return "\n".join(lines)
 
 
@@ -293,8 +293,8 @@ def _loss_rows(record: Record | None) -> list[tuple[str, str, str, str]]:
         ("at most 7.29 M parameters: time until the loss of `basic/packed` after 15,000 steps, over that run's", "1/30",
          "1/100", fraction(first("reference"), reference)),
         ("the same to 2.89", "60 s", "30 s", reached("2.89")),
-        ("the same after the seeds' 330 s", "2.45", "2.30", best),
-        ("at most 40.7 M parameters: time to the seeds' 1.86", "2.5 h", "1 h", reached("1.86", "loss")),
+        ("the same after the original 330 s", "2.45", "2.30", best),
+        ("at most 40.7 M parameters: time to the original 1.86", "2.5 h", "1 h", reached("1.86", "loss")),
         (faster, "1/2", "1/3", fraction(first("strong", "modern"), strong)),
     ]  # fmt: skip
 

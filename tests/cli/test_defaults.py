@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from fabula.cli.defaults import announce, choose_data, choose_recipe, data_of, ladder_folder, new_run_folder
+from fabula.cli.defaults import (
+    announce,
+    as_begun,
+    called_today,
+    choose_data,
+    choose_recipe,
+    data_of,
+    ladder_folder,
+    new_run_folder,
+)
 from fabula.errors import InputError
 
 
@@ -81,6 +90,21 @@ def test_a_run_goes_on_with_the_stories_it_was_made_with() -> None:
     ):
         Path("run/run.json").write_text(content)
         assert data_of(Path("run")) == found
+
+
+def test_an_earlier_name_is_told_today(capsys: pytest.CaptureFixture[str]) -> None:
+    assert called_today("gemma3-nano-seed") == "gemma3-nano-rising"
+    assert capsys.readouterr().err == "fabula: gemma3-nano-seed is called gemma3-nano-rising now\n"
+    assert called_today("basic/packed") == "basic/packed" and capsys.readouterr().err == ""
+
+
+def test_a_ladder_begun_under_an_earlier_name_is_gone_on_with() -> None:
+    assert ladder_folder("classic", None).value == "runs/ladder-classic"
+    tiers = ["gemma3-nano-rising", "basic"]
+    assert as_begun(Path("runs/ladder-seeds"), tiers) == tiers
+    Path("runs/ladder-seeds/runs/gemma3-nano-seed").mkdir(parents=True)
+    assert ladder_folder("classic", None).value == "runs/ladder-seeds"
+    assert as_begun(Path("runs/ladder-seeds"), tiers) == ["gemma3-nano-seed", "basic"]
 
 
 def test_nothing_is_announced_that_names_show_to_be_wrong(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,9 @@ import pytest
 from tests.train.tiny import tiny
 
 from fabula.cli.outcome import outcome
-from fabula.recipe.presets import load_recipe, with_steps
+from fabula.recipe.presets import load_recipe
 from fabula.recipe.reached import TABLE, Reached, all_reached, reached_by
+from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
 

@@ -21,7 +21,7 @@ from fabula.train.loop import Training
 Fabula = Callable[..., tuple[int, str, str]]
 LADDER = """
 tiers = ["tier.toml"]
-phases = "seeds"
+phases = "classic"
 seeds = 2
 set = { "tokenizer" = "bpe:512" }
 """
@@ -379,11 +379,11 @@ def test_a_ladder_says_what_its_recipes_are_warned_of(fabula: Fabula) -> None:
     ],
 )
 def test_a_ladder_that_cannot_be_is_one_line(more: list[str], message: str, fabula: Fabula) -> None:
-    assert re.search(message, refused(fabula, "ladder", "seeds", "--data", "data", "--out", "out", *more))
+    assert re.search(message, refused(fabula, "ladder", "classic", "--data", "data", "--out", "out", *more))
 
 
 def test_an_unknown_ladder_names_the_nearest(fabula: Fabula) -> None:
-    assert 'did you mean "seeds"' in refused(fabula, "ladder", "seed", "--data", "data", "--out", "out")
+    assert 'did you mean "classic"' in refused(fabula, "ladder", "clasic", "--data", "data", "--out", "out")
     Path("out").mkdir()
     Path("out/notes.txt").write_text("mine")
     Path("ladder.toml").write_text(LADDER)

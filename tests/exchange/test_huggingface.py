@@ -19,8 +19,9 @@ from fabula.exchange.reading import check_tokenizer, load_hf
 from fabula.model.decode.generate import complete
 from fabula.model.decoder import Decoder
 from fabula.model.load import load_model, put_weights
-from fabula.recipe.presets import load_recipe, recipe_names, whole_recipe_names
+from fabula.recipe.presets import load_recipe, recipe_names
 from fabula.recipe.schema import Model, Recipe
+from fabula.recipe.tiers import whole_recipe_names
 
 transformers = pytest.importorskip("transformers")
 
@@ -29,7 +30,7 @@ LOGITS = 4e-5
 with bare norms and biases; by 6e-6 in all others."""
 
 HOMES: dict[str, tuple[str, Model]] = {
-    "the seeds' shape: ReLU, head bias, scaled embedding": ("gpt2", GPT),
+    "the original shape: ReLU, head bias, scaled embedding": ("gpt2", GPT),
     "GPT-2": ("gpt2", GPT2),
     "GPT-2, untied, squared ReLU, its own query scale": (
         "gpt2",
@@ -113,9 +114,9 @@ def test_every_preset_but_the_modern_ones_has_a_home() -> None:
         "gemma3-270m": "gemma3_text",
         "gemma3-270m-gpt2": "gemma3_text",
         "gemma3-270m-gpt2-tied": "gemma3_text",
-        "gemma3-270m-seed": "gemma3_text",
+        "gemma3-270m-rising": "gemma3_text",
         "gemma3-nano": "gemma3_text",
-        "gemma3-nano-seed": "gemma3_text",
+        "gemma3-nano-rising": "gemma3_text",
         "llama-nano": "llama",
         "modern-portable": "qwen3",
         "strong": "gpt2",

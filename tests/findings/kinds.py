@@ -50,7 +50,7 @@ def told(completion: str = STORY, prompt: str = "A girl with a boat", **fields: 
 
 EXAMPLES: dict[str, tuple[tuple[Made, ...], tuple[Made, ...]]] = {
     "lr_floor_above_peak": (
-        (lambda: planned("gemma3-nano-seed"), lambda: planned("basic", schedule__floor=1e-3)),
+        (lambda: planned("gemma3-nano-rising"), lambda: planned("basic", schedule__floor=1e-3)),
         (lambda: planned("basic"), lambda: planned("basic/baseline"), lambda: planned("basic", schedule__floor=5e-4)),
     ),
     "lr_too_high": (
@@ -59,11 +59,11 @@ EXAMPLES: dict[str, tuple[tuple[Made, ...], tuple[Made, ...]]] = {
          lambda: logged_by_the_trainer(5e-3), lambda: logged_by_the_trainer(0.1, log_format="csv")),
     ),
     "window_never_binds": (
-        (lambda: planned("gemma3-270m-seed"), lambda: planned("gemma3-nano-seed", model__sliding_window=4096)),
-        (lambda: planned("basic"), lambda: planned("gemma3-nano-seed", model__sliding_window=8)),
+        (lambda: planned("gemma3-270m-rising"), lambda: planned("gemma3-nano-rising", model__sliding_window=4096)),
+        (lambda: planned("basic"), lambda: planned("gemma3-nano-rising", model__sliding_window=8)),
     ),
     "updates_lost_to_rounding": (
-        (lambda: planned("gemma3-nano-seed"), lambda: planned("basic/baseline", compute__weights="bfloat16")),
+        (lambda: planned("gemma3-nano-rising"), lambda: planned("basic/baseline", compute__weights="bfloat16")),
         (lambda: planned("basic"), lambda: planned("basic", compute__weights="bfloat16", schedule__peak=0.01)),
     ),
     "too_few_steps": (
@@ -71,7 +71,7 @@ EXAMPLES: dict[str, tuple[tuple[Made, ...], tuple[Made, ...]]] = {
         (lambda: planned("basic"), lambda: happened(status="finished", steps=200)),
     ),
     "eot_missing": (
-        (lambda: planned("gemma3-nano-seed"), lambda: planned("basic", batch__end_of_text=False),
+        (lambda: planned("gemma3-nano-rising"), lambda: planned("basic", batch__end_of_text=False),
          lambda: happened(data={"end_of_text": False})),
         (lambda: planned("basic"), lambda: happened(data={"end_of_text": True}), lambda: happened()),
     ),

@@ -217,7 +217,7 @@ def test_a_schedule_that_counts_micro_steps() -> None:
     assert "schedule_in_micro_steps" in found(diagnose(record(learning_rate=early), Flags(accumulation=8)))
 
 
-def test_the_seeds_own_recipes_pass_the_lint() -> None:
+def test_the_original_recipes_pass_the_lint() -> None:
     for tier in ("basic", "mid", "quality"):
         assert lint(load_recipe(f"{tier}/packed")).verdict == "healthy"
         assert found(lint(load_recipe(f"{tier}/baseline"))) == {"lr_fixed"}

@@ -65,6 +65,12 @@ def test_tiers_phases_and_seeds_are_added_in_the_ladders_order(tmp_path: Path) -
     assert [phase["name"] for phase in merged["phases"]] == ["first", "second", "third"]
 
 
+def test_a_ladder_of_an_earlier_name_is_the_same(tmp_path: Path) -> None:
+    add(tmp_path, description(planned()) | {"name": "seeds"})
+    add(tmp_path, description(planned()) | {"name": "classic"})
+    assert ladder_json(tmp_path)["name"] == "classic"
+
+
 def test_another_ladder_or_anything_else_is_left_alone(tmp_path: Path) -> None:
     add(tmp_path, description(planned()))
     before = (tmp_path / "ladder.json").read_bytes()

@@ -38,7 +38,7 @@ def test_closed_form_and_built_model_agree(vocabulary: int, shared: int, **field
     assert counts.final_norm == sum(size for name, size in sizes.items() if name.startswith("final_norm."))
 
 
-def test_the_seeds_smallest_tier_by_hand() -> None:
+def test_the_smallest_original_tier_by_hand() -> None:
     """50,257 x 128 + 128 x 128 + 4 layers + the last norm + the head's bias."""
     counts = count_parameters(Model(layers=4, width=128, heads=4, context=128), 50_257)
     attention = 128 * 3 * 128 + 128 * 128 + 128
@@ -51,5 +51,5 @@ def test_the_seeds_smallest_tier_by_hand() -> None:
 @pytest.mark.parametrize(("layers", "width", "heads", "context", "total"), [
     (6, 192, 6, 128, 12_390_289), (12, 384, 6, 256, 40_727_761),
 ])  # fmt: skip
-def test_the_seeds_larger_tiers(layers: int, width: int, heads: int, context: int, total: int) -> None:
+def test_the_larger_original_tiers(layers: int, width: int, heads: int, context: int, total: int) -> None:
     assert count_parameters(Model(layers=layers, width=width, heads=heads, context=context), 50_257).total == total

@@ -45,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_plan_goes_tier_by_tier_and_seed_by_seed() -> None:
-    ladder = load_ladder("seeds")
+    ladder = load_ladder("classic")
     assert (ladder.tiers, ladder.seeds, ladder.scale) == (("basic", "mid", "quality"), 3, 1.0)
     planned = plan_runs(ladder, ["basic", "mid"], ["init", "packed"], 2, 0.02)
     assert [(run.tier, run.seed, run.phase) for run in planned] == [
@@ -59,8 +59,8 @@ def test_the_plan_goes_tier_by_tier_and_seed_by_seed() -> None:
     assert planned[4].recipe.steps == 600
 
 
-def test_a_phase_of_the_seeds_ladder_is_the_recipe_of_that_name() -> None:
-    ladder = load_ladder("seeds")
+def test_a_phase_of_the_classic_ladder_is_the_recipe_of_that_name() -> None:
+    ladder = load_ladder("classic")
     for phase in ladder.phases:
         assert ladder.recipe("mid", phase.name) == load_recipe(f"mid/{phase.name}")
 
@@ -84,9 +84,9 @@ def test_a_ladder_of_ones_own(folder: Path) -> None:
 
 
 def test_phases_can_be_borrowed_from_a_built_in_ladder(folder: Path) -> None:
-    (folder / "short.toml").write_text('tiers = ["tier.toml"]\nphases = "seeds"\nset = { "tokenizer" = "bpe:512" }\n')
+    (folder / "short.toml").write_text('tiers = ["tier.toml"]\nphases = "classic"\nset = { "tokenizer" = "bpe:512" }\n')
     ladder = load_ladder("short.toml")
-    assert ladder.phases == load_ladder("seeds").phases
+    assert ladder.phases == load_ladder("classic").phases
     assert ladder.recipe("tier.toml", "packed").tokenizer == "bpe:512"
 
 
@@ -135,16 +135,27 @@ def test_a_ladder_that_cannot_be_planned_is_told(old: str, new: str, message: st
 
 def test_an_unknown_ladder_names_the_nearest() -> None:
     with pytest.raises(
-        InputError, match=r'no built-in ladder and no \.toml file is called "seedz"; did you mean "seeds"'
+        InputError, match=r'no built-in ladder and no \.toml file is called "clasic"; did you mean "classic"'
     ):
-        load_ladder("seedz")
+        load_ladder("clasic")
     with pytest.raises(InputError, match=r"gone\.toml does not exist; give the path"):
         load_ladder("gone.toml")
-    with pytest.raises(InputError, match='unknown phase "pakced" of ladder seeds; did you mean "packed"'):
-        load_ladder("seeds").recipe("basic", "pakced")
+    with pytest.raises(InputError, match='unknown phase "pakced" of ladder classic; did you mean "packed"'):
+        load_ladder("classic").recipe("basic", "pakced")
 
 
-@pytest.mark.parametrize("name", ["seeds", "demo", "gemma3-nano"])
+def test_earlier_names_are_known(tmp_path: Path) -> None:
+    assert load_ladder("seeds") == load_ladder("classic")
+    assert load_recipe("gemma3-270m-seed") == load_recipe("gemma3-270m-rising")
+    (tmp_path / "old.toml").write_text(
+        'tiers = ["gemma3-nano-seed"]\nphases = [{ name = "short", change = "short", set = { steps = 5 } }]\n'
+    )
+    recipe = load_ladder(str(tmp_path / "old.toml")).recipe("gemma3-nano-seed", "short")
+    assert recipe.name == "gemma3-nano-seed/short", "as in the records that it goes on with"
+    assert recipe.model == load_recipe("gemma3-nano-rising").model
+
+
+@pytest.mark.parametrize("name", ["classic", "factorial", "demo", "gemma3-nano"])
 def test_every_built_in_ladder_can_be_planned(name: str) -> None:
     ladder = load_ladder(name)
     phases = [phase.name for phase in ladder.phases]
@@ -156,7 +167,7 @@ def test_every_built_in_ladder_can_be_planned(name: str) -> None:
 def test_a_factorial_ladder_has_the_first_phase_with_every_subset_of_the_others() -> None:
     ladder = load_ladder("factorial")
     names = [cell.name for cell in ladder.cells]
-    assert names[:4] == ["baseline", "init", "cosine", "packed"]  # the path, which is the seeds' ladder
+    assert names[:4] == ["baseline", "init", "cosine", "packed"]  # the path, which is the classic ladder
     assert sorted(names[4:]) == ["baseline+cosine", "baseline+cosine+packed", "baseline+packed", "init+packed"]
     assert ladder.recipe("basic", "packed") == load_recipe("basic/packed")
     alone = ladder.recipe("basic", "baseline+packed")
@@ -168,7 +179,7 @@ def test_a_factorial_ladder_has_the_first_phase_with_every_subset_of_the_others(
 
 def test_each_phase_is_left_out_in_turn() -> None:
     """The first phase is the ground that every recipe stands on."""
-    ladder = Ladder.model_validate(load_ladder("seeds").model_dump() | {"design": "leave-one-out"})
+    ladder = Ladder.model_validate(load_ladder("classic").model_dump() | {"design": "leave-one-out"})
     assert {cell.name: [phase.name for phase in cell.phases] for cell in ladder.cells} == {
         "baseline": ["baseline"],
         "whole": ["baseline", "init", "cosine", "packed"],
@@ -203,7 +214,7 @@ def test_a_bracket_that_can_choose_nothing_is_refused(bracket: str, design: str,
 
 
 def test_a_chosen_rate_holds_from_its_phase_on(folder: Path) -> None:
-    ladder = load_ladder("seeds")
+    ladder = load_ladder("classic")
     plain, chosen = (ladder.recipe("basic", "packed", rates=rates) for rates in ({}, {"cosine": 0.5}))
     assert chosen.schedule.peak == plain.schedule.peak / 2 and chosen.schedule.floor == plain.schedule.floor / 2
     assert ladder.recipe("basic", "init", rates={"cosine": 0.5}) == ladder.recipe("basic", "init")

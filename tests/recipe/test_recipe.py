@@ -8,8 +8,10 @@ import pytest
 
 from fabula.errors import InputError, nearest
 from fabula.recipe import load_recipe, recipe_names
-from fabula.recipe.presets import apply_settings, tier_names, with_steps
+from fabula.recipe.presets import apply_settings
+from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe, known_keys, set_key
+from fabula.recipe.tiers import tier_names
 from fabula.recipe.toml import parse_value, read_toml, to_toml
 
 
@@ -42,7 +44,7 @@ def test_a_phase_is_one_change_to_the_phase_before_it() -> None:
         ("quality", 12, 384, 6, 256, 50_000, 2e-4, 2e-5, 4_000),
     ],
 )
-def test_the_tiers_are_the_seeds(
+def test_the_tiers_are_the_original_ones(
     tier: str, layers: int, width: int, heads: int, context: int, steps: int, peak: float, floor: float, warmup: int
 ) -> None:
     recipe = load_recipe(tier)

@@ -1,4 +1,4 @@
-"""Learning rates against the seeds' own table, by hand, and as properties."""
+"""Learning rates against the original experiments' own table, by hand, and as properties."""
 
 import csv
 import math

@@ -1,4 +1,4 @@
-"""The recipes with a name of their own: their sizes, the oddities of the seeds' run, and the ladder between them."""
+"""The recipes with a name of their own: their sizes, the oddities of the original run, and the ladder between them."""
 
 import json
 import shlex
@@ -12,16 +12,9 @@ from fabula.errors import InputError
 from fabula.model.decoder import Decoder, parameter_count
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.ladder import load_ladder
-from fabula.recipe.presets import (
-    FIRST_RECIPE,
-    PURPOSES,
-    apply_settings,
-    load_recipe,
-    recipe_names,
-    tier_names,
-    whole_recipe_names,
-)
+from fabula.recipe.presets import FIRST_RECIPE, PURPOSES, apply_settings, load_recipe, recipe_names
 from fabula.recipe.schedule import learning_rate, learning_rates
+from fabula.recipe.tiers import tier_names, whole_recipe_names
 
 
 @pytest.mark.parametrize(
@@ -30,7 +23,7 @@ from fabula.recipe.schedule import learning_rate, learning_rates
         ("gemma3-270m", 268_098_176),  # the published model
         ("gemma3-270m-gpt2", 164_654_976),
         ("gemma3-270m-gpt2-tied", 132_490_496),
-        ("gemma3-270m-seed", 164_654_976),  # the seeds print it
+        ("gemma3-270m-rising", 164_654_976),  # the original experiment printed it
         ("basic", 7_291_345),
         ("mid", 12_390_289),
         ("quality", 40_727_761),
@@ -61,8 +54,8 @@ def test_a_whole_recipe_has_no_phases_and_a_typo_finds_its_name() -> None:
         load_recipe("gemma-nano")
 
 
-@pytest.mark.parametrize(("name", "rows"), [("gemma3-270m-seed", 32), ("gemma3-nano-seed", 4)])
-def test_the_seeds_recipe_keeps_every_oddity(name: str, rows: int) -> None:
+@pytest.mark.parametrize(("name", "rows"), [("gemma3-270m-rising", 32), ("gemma3-nano-rising", 4)])
+def test_the_original_recipe_keeps_every_oddity(name: str, rows: int) -> None:
     recipe = load_recipe(name)
     schedule, optimizer = recipe.schedule, recipe.optimizer
     assert (schedule.peak, schedule.floor, schedule.warmup, schedule.unit) == (1e-4, 5e-4, 1000, "micro_step")
@@ -78,14 +71,14 @@ def test_the_seeds_recipe_keeps_every_oddity(name: str, rows: int) -> None:
     assert rates == sorted(rates)
 
 
-def test_the_seeds_run_made_150000_micro_steps() -> None:
-    recipe = load_recipe("gemma3-270m-seed")
+def test_the_original_run_made_150000_micro_steps() -> None:
+    recipe = load_recipe("gemma3-270m-rising")
     assert recipe.steps == -(-150_000 // recipe.batch.accumulation) == 4_688
     assert recipe.model.sliding_window > recipe.model.context  # the window never bound
     assert learning_rate(recipe.schedule, 4_688, 4_688, 32) == pytest.approx(5e-4)
 
 
-def test_the_ladder_leads_from_the_seeds_recipe_to_the_sane_one() -> None:
+def test_the_ladder_leads_from_the_original_recipe_to_the_sane_one() -> None:
     ladder = load_ladder("gemma3-nano")
     tier = ladder.tiers[0]
     first, last = (ladder.recipe(tier, ladder.phases[place].name) for place in (0, -1))

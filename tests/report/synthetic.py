@@ -217,7 +217,7 @@ def write_ladder(
 ) -> Path:
     """A whole ladder folder. `of_phase` overrides the arguments of `write_run` for a phase (PHASE=...) or a single
     run (PHASE_SEED=...)."""
-    ladder = ladder or load_ladder("seeds")
+    ladder = ladder or load_ladder("classic")
     folder.mkdir(parents=True, exist_ok=True)
     plan = {
         "format": 1,
@@ -230,7 +230,7 @@ def write_ladder(
         ],
         "seeds": seeds,
         "scale": scale,
-        "command": "fabula ladder seeds --data D --out L",
+        "command": "fabula ladder classic --data D --out L",
     }
     (folder / "ladder.json").write_text(json.dumps(plan))
     for tier in tiers:

@@ -144,7 +144,7 @@ def test_tiers_are_ranked_by_the_recipe_with_all_changes(tmp_path: Path) -> None
 
 
 def test_what_the_whole_recipe_loses_without_each_change(tmp_path: Path) -> None:
-    ladder = Ladder.model_validate(load_ladder("seeds").model_dump() | {"design": "leave-one-out"})
+    ladder = Ladder.model_validate(load_ladder("classic").model_dump() | {"design": "leave-one-out"})
     folder = write_ladder(tmp_path / "ladder", ladder=ladder)
     said = summary([folder])
     assert [(each["evidence"]["before"], each["evidence"]["after"]) for each in said["effects"]] == [

@@ -8,8 +8,9 @@ import pytest
 from tests.report.synthetic import write_ladder, write_run
 
 from fabula.recipe.ladder import load_ladder
-from fabula.recipe.presets import load_recipe, with_steps
+from fabula.recipe.presets import load_recipe
 from fabula.recipe.reached import all_reached
+from fabula.recipe.scaling import with_steps
 from fabula.report import write_report
 from fabula.report.document import make_document
 from fabula.report.render.blocks import Heading, Paragraph, Span, plain_text, rich
@@ -45,7 +46,7 @@ def test_a_ladder_says_what_won_by_how_much_and_whether_it_is_luck(ladder: Path)
 
 
 def test_a_single_run_begins_with_its_story_and_has_one_validation_loss(tmp_path: Path) -> None:
-    write_run(tmp_path / "run", load_ladder("seeds").recipe("basic", "packed", 0.02), end=3.0, bump=(250, 299, 0.5))
+    write_run(tmp_path / "run", load_ladder("classic").recipe("basic", "packed", 0.02), end=3.0, bump=(250, 299, 0.5))
     twin = render_markdown(make_document(read_ladder([tmp_path / "run"])))
     said = first_screen(twin)
     assert said.index("First sample, not cherry-picked") < said.index("> Validation loss **3.")

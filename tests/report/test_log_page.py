@@ -65,7 +65,7 @@ def test_a_log_says_how_it_went_and_ranks_nothing(tmp_path: Path) -> None:
 
 def test_every_sentence_of_the_course_has_its_evidence(tmp_path: Path) -> None:
     """A link to a figure or to a card that is on the page, or numbers in brackets."""
-    write_run(tmp_path / "run", load_recipe("gemma3-nano-seed").with_values(steps=400), bump=(200, 300, 2.0))
+    write_run(tmp_path / "run", load_recipe("gemma3-nano-rising").with_values(steps=400), bump=(200, 300, 2.0))
     twin = twin_of(tmp_path / "run", csv_log(tmp_path / "a.csv", rise=2.0), trainer_folder(tmp_path / "theirs"))
     anchors = set(re.findall(r'<a id="([^"]+)"></a>', twin))
     links = re.findall(r"\]\(#([^)]+)\)", twin)

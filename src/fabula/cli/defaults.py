@@ -5,6 +5,7 @@ Only names on disk are looked at, so that the first line comes before a library 
 """
 
 import json
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -71,6 +72,24 @@ def tokenizations(data: Path) -> list[str]:
     return [name for _, name in sorted(found)]
 
 
+def called_today(name: str) -> str:
+    """`name` of a ladder or recipe; where it has another one today, that one, of which a line on stderr tells."""
+    from fabula.recipe.tiers import current_name
+
+    today = current_name(name)
+    if today != name:
+        tell(f"fabula: {name} is called {today} now", stderr=True)
+    return today
+
+
+def as_begun(ladder: Path, tiers: Sequence[str]) -> list[str]:
+    """`tiers` by the names that they had when the ladder in this folder was begun: its runs lie under those."""
+    from fabula.recipe.tiers import EARLIER_NAMES
+
+    begun = {today: name for name, today in EARLIER_NAMES.items() if (ladder / "runs" / name).is_dir()}
+    return [begun.get(tier, tier) for tier in tiers]
+
+
 def choose_recipe(data: Path) -> tuple[Chosen, list[str]]:
     """The recommended recipe if it reads these stories, else the first that does, else the recommended one and a
     setting that makes it."""
@@ -98,7 +117,10 @@ def ladder_folder(ladder: str, given: Path | None) -> Chosen:
     """runs/ladder-NAME: always the same, so that the same call goes on with what is there."""
     if given is not None:
         return Chosen(str(given))
-    place = RUNS / f"ladder-{ladder}"
+    from fabula.recipe.tiers import EARLIER_NAMES
+
+    earlier = (RUNS / f"ladder-{old}" for old, name in EARLIER_NAMES.items() if name == ladder)
+    place = next((folder for folder in earlier if folder.exists()), RUNS / f"ladder-{ladder}")
     return Chosen(str(place), "goes on with what is there" if place.exists() else "a new folder")
 
 

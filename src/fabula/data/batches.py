@@ -2,7 +2,7 @@
 
 End-of-text (EOT) closes every story and opens every row. A padded row is `EOT story EOT` cut to T + 1 tokens, the
 rest masked. The packed stream is one EOT, then each story followed by EOT, for ever; window w is its targets
-[w T, (w + 1) T), whichever epochs they fall in. (Without EOTs, as the seeds' Gemma had it, the stream is the stories
+[w T, (w + 1) T), whichever epochs they fall in. (Without EOTs, as the original Gemma had it, the stream is the stories
 alone, and its first token no target.) Both layouts take the stories in one order, permuted afresh for each
 (data, seed, epoch): row r of a run is story r of that order in the one, window r in the other, and step s takes rows
 (s - 1) R A .. s R A - 1.

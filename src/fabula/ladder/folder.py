@@ -8,6 +8,7 @@ from typing import Any, Literal
 from fabula.data.dataset import Dataset
 from fabula.errors import InputError
 from fabula.recipe.ladder import Ladder, PlannedRun
+from fabula.recipe.tiers import current_name
 from fabula.record.files import write_json
 from fabula.record.reader import is_run, read_run
 from fabula.train.life.run import check_origin, stored_recipe
@@ -49,6 +50,7 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         stored = {"design": ladder.design, **stored}  # ladders of before it was written down
+        stored["name"] = current_name(stored["name"])
         differences = [key for key in ("name", "design", "scale") if stored[key] != description[key]]
         tiers = dict.fromkeys([*stored["tiers"], *description["tiers"]])
         phases = {each["name"]: each for each in [*stored["phases"], *description["phases"]]}

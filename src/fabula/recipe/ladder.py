@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from fabula.errors import InputError, nearest
-from fabula.recipe.presets import PRESETS, load_tier, with_steps
+from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Count, Recipe, Section, first_error, set_key
+from fabula.recipe.tiers import PRESETS, current_name, load_tier
 from fabula.recipe.toml import read_toml
 
 Design = Literal["path", "factorial", "leave-one-out"]
@@ -145,12 +146,12 @@ class PlannedRun:
 
 
 def load_ladder(name: str) -> Ladder:
-    """A built-in ladder by name, or a TOML file.
+    """A built-in ladder by name (an earlier one, too), or a TOML file.
 
     Raises InputError for an unknown name or an invalid file.
     """
     names = [path.stem for path in sorted(PRESETS.glob("ladders/*.toml"))]
-    path = Path(name) if name.endswith(".toml") else PRESETS / "ladders" / f"{name}.toml"
+    path = Path(name) if name.endswith(".toml") else PRESETS / "ladders" / f"{current_name(name)}.toml"
     if not path.is_file():
         if name.endswith(".toml"):
             raise InputError(f"{name} does not exist; give the path of a ladder's file, or one of: {', '.join(names)}")

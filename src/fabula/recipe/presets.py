@@ -1,17 +1,18 @@
-"""Recipes by name: a whole recipe (gemma3-nano), a tier, TIER/PHASE with a phase of the seeds' ladder, or a TOML file
+"""Recipes by name: a whole recipe (gemma3-nano), a tier, TIER/PHASE with a phase of the classic ladder, or a TOML file
 of one's own."""
 
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from fabula.errors import InputError, nearest
+from fabula.recipe.ladder import load_ladder
 from fabula.recipe.schema import Recipe, set_key
+from fabula.recipe.tiers import current_name, load_tier, tier_names, whole_recipe_names
 from fabula.recipe.toml import parse_value, read_toml
 
-PRESETS = Path(str(resources.files("fabula.recipe") / "presets"))
 FIRST_RECIPE = "modern-portable"
 """What somebody without a wish of their own is pointed to: the best one that leaves for other programs."""
+CLASSIC = "classic"
+"""The ladder whose phases every tier has: the four of the original experiments."""
 DEFAULT_PHASE = "packed"
 PURPOSES = {
     "modern-portable": "The best small model that other programs can run, too.",
@@ -20,7 +21,7 @@ PURPOSES = {
     "strong": "GPT-2's shape, well tuned: what modern is compared with.",
     "llama-nano": "A tiny Llama, for transformers, llama.cpp and Ollama.",
     "gemma3-nano": "A tiny Gemma 3, for transformers, llama.cpp and Ollama.",
-    "gemma3-nano-seed": "gemma3-nano with the settings of the original Gemma experiment.",
+    "gemma3-nano-rising": "gemma3-nano with the settings of the original Gemma experiment.",
     "demo": "The small model of fabula demo.",
     "basic": "The smallest model of the original experiments.",
     "mid": "The middle model of the original experiments.",
@@ -28,54 +29,37 @@ PURPOSES = {
     "gemma3-270m": "Gemma 3 270M as published; for a GPU.",
     "gemma3-270m-gpt2": "Gemma 3 270M with GPT-2's vocabulary; for a GPU.",
     "gemma3-270m-gpt2-tied": "The same, with one table for embedding and head; for a GPU.",
-    "gemma3-270m-seed": "The original Gemma experiment, exactly; for a GPU.",
+    "gemma3-270m-rising": "The original Gemma experiment, exactly; for a GPU.",
 }
 """What each tier and whole recipe is for, in the order in which they are shown."""
-SCALED_WITH_STEPS = ("schedule.warmup", "evaluation.every")
-CLOSEST_EVALUATIONS = 20
-"""Steps between evaluations that scaling does not go below."""
-
-
-def tier_names() -> list[str]:
-    return [path.stem for path in sorted(PRESETS.glob("tiers/*.toml"))]
-
-
-def whole_recipe_names() -> list[str]:
-    """Recipes that stand for themselves, without phases."""
-    return [path.stem for path in sorted(PRESETS.glob("recipes/*.toml"))]
 
 
 def recipe_names() -> list[str]:
     """Every name that `load_recipe` knows: each tier, the tier with each phase, and the whole recipes."""
-    from fabula.recipe.ladder import load_ladder
-
-    endings = ["", *(f"/{phase.name}" for phase in load_ladder("seeds").phases)]
+    endings = ["", *(f"/{phase.name}" for phase in load_ladder(CLASSIC).phases)]
     return [*(tier + ending for tier in tier_names() for ending in endings), *whole_recipe_names()]
 
 
 def purpose(name: str) -> str:
     """What the recipe called `name` is for, in a line; of a file of one's own, nothing."""
-    from fabula.recipe.ladder import load_ladder
-
     tier, _, phase = name.partition("/")
     if not phase or tier not in PURPOSES:
         return PURPOSES.get(tier, "")
-    change = next((each.change for each in load_ladder("seeds").phases if each.name == phase), "")
+    change = next((each.change for each in load_ladder(CLASSIC).phases if each.name == phase), "")
     return f"{PURPOSES[tier].rstrip('.')}, phase {phase}: {change}."
 
 
 def load_recipe(name: str) -> Recipe:
-    """The recipe called TIER, TIER/PHASE or by a name of its own, or stored in a .toml file.
+    """The recipe called TIER, TIER/PHASE or by a name of its own (an earlier one, too), or stored in a .toml file.
 
     Raises InputError for an unknown name (naming the nearest) and for an invalid file.
     """
-    from fabula.recipe.ladder import load_ladder
-
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
             raise InputError(f"{name} does not exist; give a recipe file or one of: {', '.join(tier_names())}")
         return Recipe.from_tree({"name": path.stem, **read_toml(path)})
+    name = current_name(name)
     if name in whole_recipe_names():
         return Recipe.from_tree({"name": name, **load_tier(name)})
     tier, slash, phase = name.partition("/")
@@ -83,26 +67,13 @@ def load_recipe(name: str) -> Recipe:
         raise InputError(f"{tier} is a complete recipe and has no phases; leave out /{phase}")
     if tier not in tier_names():
         raise InputError(f'unknown recipe "{name}"{nearest(name, recipe_names())}')
-    return load_ladder("seeds").recipe(tier, phase or DEFAULT_PHASE)
+    return load_ladder(CLASSIC).recipe(tier, phase or DEFAULT_PHASE)
 
 
 def recipe_reading(tokenizer: str) -> str | None:
     """The name of the first recipe, FIRST_RECIPE before all others, whose tokenizer this is."""
     names = (FIRST_RECIPE, *recipe_names())
     return next((name for name in names if load_recipe(name).tokenizer == tokenizer), None)
-
-
-def load_tier(tier: str) -> dict[str, Any]:
-    """The nested dictionaries of a tier: a preset's name (a whole recipe's too), or a TOML file."""
-    if tier.endswith(".toml"):
-        path = Path(tier)
-    else:
-        path = PRESETS / ("recipes" if tier in whole_recipe_names() else "tiers") / f"{tier}.toml"
-    if not path.is_file() and tier.endswith(".toml"):
-        raise InputError(f"{tier} does not exist; give a file that holds a tier, or one of: {', '.join(tier_names())}")
-    if not path.is_file():
-        raise InputError(f'unknown tier "{tier}"{nearest(tier, [*tier_names(), *whole_recipe_names()])}')
-    return read_toml(path)
 
 
 def apply_settings(recipe: Recipe, settings: list[str]) -> Recipe:
@@ -116,23 +87,4 @@ def apply_settings(recipe: Recipe, settings: list[str]) -> Recipe:
         if not equals:
             raise InputError(f"--set {setting}: write it as key=value, for example --set batch.rows=8")
         set_key(tree, key.strip(), parse_value(value.strip()))
-    return Recipe.from_tree(tree)
-
-
-def with_steps(recipe: Recipe, steps: int, keep: frozenset[str] = frozenset()) -> Recipe:
-    """The same recipe over `steps` steps: what counts in steps shrinks or grows with them.
-
-    Warmup and evaluation interval keep their share of the run, except for the dotted keys in `keep` (those that the
-    user set); checkpoints do not, since they bound the work that a crash can cost. Scaling brings evaluations no closer
-    than 20 steps, so that a short run does not spend its time on them; a still shorter run is evaluated at its ends.
-    """
-    tree = recipe.as_tree()
-    for key in SCALED_WITH_STEPS:
-        section, name = key.split(".")
-        value = tree[section][name]
-        if key in keep or not value:
-            continue
-        least = min(value, CLOSEST_EVALUATIONS) if key == "evaluation.every" else 1
-        tree[section][name] = max(least, round(value * steps / recipe.steps))
-    tree["steps"] = steps
     return Recipe.from_tree(tree)

@@ -6,8 +6,10 @@ presets/reached.toml is written by docs/reached_table.py from the records in doc
 import tomllib
 from dataclasses import dataclass
 
-from fabula.recipe.presets import PRESETS, load_recipe, recipe_names, with_steps
+from fabula.recipe.presets import load_recipe, recipe_names
+from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
+from fabula.recipe.tiers import PRESETS
 
 TABLE = PRESETS / "reached.toml"
 BESIDE_THE_RECIPE = ("name", "tokenizer", "compute", "evaluation", "checkpoint")

@@ -2,7 +2,7 @@
 
 Every section is frozen and strict: an unknown key, a wrong type or a contradiction is an InputError that names
 the nearest known key or the remedy. What is merely unwise (a floor above the peak, a warmup that never ends)
-is valid here and is found by the recipe lint, since the seeds themselves contain it.
+is valid here and is found by the recipe lint, since the original experiments themselves contain it.
 """
 
 from difflib import get_close_matches
@@ -19,7 +19,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 GPT2_VOCABULARY = 50_257
-SEED_PROMPTS = (
+ORIGINAL_PROMPTS = (
     "A boy told his sister a bedtime story about a flying cat",
     "The kingdom was at war, and a brave knight",
     "A pirate ship sailed",
@@ -31,7 +31,7 @@ class Section(BaseModel):
 
 
 class Model(Section):
-    """The shape of a decoder-only transformer. The defaults are the seeds' GPT."""
+    """The shape of a decoder-only transformer. The defaults are the original GPT."""
 
     layers: Count
     width: Count
@@ -176,7 +176,7 @@ class Batches(Section):
     accumulation: Count = 1
     """Micro-steps of one step; their losses are averaged over all tokens of the step."""
     end_of_text: bool = True
-    """Stories are closed by an end-of-text token. Without it the model never learns where a story ends; the seeds'
+    """Stories are closed by an end-of-text token. Without it the model never learns where a story ends; the original
     Gemma was trained so. Evaluation keeps the token: the ruler is the same for all."""
     hidden_tokens: Share = 0.0
     """Share of the input tokens whose embeddings are zero while training, drawn afresh each time: what follows has to
@@ -195,7 +195,7 @@ class Compute(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of activations and matrix products; `auto`: bfloat16 where the processor multiplies it natively."""
     weights: Literal["float32", "bfloat16"] = "float32"
-    """Type in which weights are stored and updated. bfloat16 loses small updates; the seeds' Gemma did so."""
+    """Type in which weights are stored and updated. bfloat16 loses small updates; the original Gemma did so."""
     compile: Literal["auto", "on", "off"] = "auto"
 
 
@@ -204,7 +204,7 @@ class Evaluation(Section):
     """Steps between evaluations on the fixed subset."""
     split: Literal["validation", "tune"] = "validation"
     """The stories to evaluate on: choices are made on `tune`, results reported on `validation`."""
-    prompts: tuple[str, ...] = Field(default=SEED_PROMPTS, strict=False)
+    prompts: tuple[str, ...] = Field(default=ORIGINAL_PROMPTS, strict=False)
     """A completion of the first is shown at each evaluation; all of them are completed at the end."""
     sample_tokens: CountOrNone = 48
     """Length of the completions while training; 0: none."""

@@ -62,7 +62,7 @@ def count_text(value: float | None) -> str:
 
 
 def parameters_text(value: float | None) -> str:
-    """Parameters as the seeds' tables write them: 7.29M."""
+    """Parameters as the original tables write them: 7.29M."""
     if value is None:
         return NONE
     return f"{value / 1e6:.2f}M" if value >= 1e5 else f"{value:,.0f}"

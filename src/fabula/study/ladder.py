@@ -14,7 +14,7 @@ from fabula.study.questions import ask
 from fabula.study.views import LadderView, PhaseView, RunView, TierView
 
 KNOWN_ORDER = ("baseline", "init", "cosine", "packed")
-"""The seeds' phases in their order, for runs that come without a ladder."""
+"""The original phases in their order, for runs that come without a ladder."""
 
 
 @dataclass(frozen=True)

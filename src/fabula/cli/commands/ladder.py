@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def ladder(
     name: Annotated[
-        str, typer.Argument(metavar="seeds|FILE", help="A built-in ladder, or a .toml file (docs/ladders.md).")
+        str, typer.Argument(metavar="classic|FILE", help="A built-in ladder, or a .toml file (docs/ladders.md).")
     ],
     data: Annotated[
         Path | None,
@@ -48,13 +48,13 @@ def ladder(
 
     What is there is kept: an interrupted run is continued, a finished one is not repeated.
     """
-    from fabula.cli.defaults import announce, choose_data, ladder_folder, need_torch
+    from fabula.cli.defaults import announce, as_begun, called_today, choose_data, ladder_folder, need_torch
     from fabula.cli.screen.typed import as_called, typed
     from fabula.errors import InputError
     from fabula.recipe.ladder import load_ladder, plan_runs
 
     need_torch()
-    plan = load_ladder(name)
+    plan = load_ladder(called_today(name))
     stories, place = choose_data(data), ladder_folder(plan.name, out)
     data, out = Path(stories.value), Path(place.value)
     announce(
@@ -64,9 +64,11 @@ def ladder(
     share = plan.scale if scale is None else scale
     if not 0 < share < math.inf:
         raise InputError(f"--scale {share:g}: give a number above 0, such as 0.02")
+    tiers = ",".join(called_today(tier.strip()) for tier in tiers.split(",")) if tiers is not None else None
     chosen_tiers = _chosen(tiers, list(plan.tiers), "tier")
     chosen_phases = _chosen(phases, [cell.name for cell in plan.cells], "phase")
-    planned = plan_runs(plan, chosen_tiers, chosen_phases, num_seeds, share)
+    plan = plan.model_copy(update={"tiers": tuple(as_begun(out, plan.tiers))})
+    planned = plan_runs(plan, as_begun(out, chosen_tiers), chosen_phases, num_seeds, share)
     from fabula.ladder.make import Order  # loads torch: what can be wrong before it is told before
     from fabula.train.machine.threads import use_threads
 

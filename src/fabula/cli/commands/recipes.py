@@ -23,9 +23,11 @@ def recipes(
     import json
     import shutil
 
+    from fabula.cli.defaults import called_today
     from fabula.recipe.presets import FIRST_RECIPE, PURPOSES, load_recipe, recipe_names
     from fabula.recipe.toml import to_toml
 
+    name = called_today(name) if name is not None else None
     order = list(PURPOSES)
     names = sorted(recipe_names(), key=lambda each: order.index(each.partition("/")[0])) if name is None else [name]
     rows = [_row(each) for each in names]
@@ -65,12 +67,13 @@ def _show(rows: list[dict[str, Any]], width: int) -> None:
 def _show_phases(width: int) -> None:
     from fabula.cli.screen.terminal import wrapped
     from fabula.recipe.ladder import load_ladder
-    from fabula.recipe.presets import DEFAULT_PHASE, tier_names
+    from fabula.recipe.presets import CLASSIC, DEFAULT_PHASE
+    from fabula.recipe.tiers import tier_names
 
     *others, last = tier_names()
     about = f"{', '.join(others)} and {last} have phases, each one change to the phase before it"
     print(wrapped(f"{about}; {last} alone means {last}/{DEFAULT_PHASE}:", width))
-    for phase in load_ladder("seeds").phases:
+    for phase in load_ladder(CLASSIC).phases:
         print(wrapped(f"  {f'{last}/{phase.name}':<18}{phase.change}", width, " " * 4))
     print()
 

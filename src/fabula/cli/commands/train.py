@@ -71,6 +71,7 @@ def train(
     from fabula.cli.defaults import (
         Chosen,
         announce,
+        called_today,
         choose_data,
         choose_recipe,
         data_of,
@@ -81,7 +82,7 @@ def train(
     from fabula.errors import InputError
 
     need_torch()
-
+    recipe = called_today(recipe) if recipe is not None else None
     if resume:
         if steps is not None or minutes is not None or set_ or init_from is not None:
             raise InputError(
@@ -175,6 +176,7 @@ def _resume(
     """Go on with the run in `out`; `recipe` is the one that was named, if one was."""
     from fabula.data.dataset import open_dataset
     from fabula.errors import InputError
+    from fabula.recipe.tiers import current_name
     from fabula.record.reader import read_run
 
     info = read_run(out).info
@@ -183,7 +185,7 @@ def _resume(
     from fabula.train.machine.threads import use_threads
 
     stored = stored_recipe(out)
-    if recipe is not None and stored.name != recipe.name:
+    if recipe is not None and current_name(stored.name) != current_name(recipe.name):
         raise InputError(f"{out} was made with the recipe {stored.name}, not {recipe.name}; give that name")
     prepared = open_dataset(data, stored.tokenizer)
     check_origin(out, info, prepared, seed)
@@ -236,7 +238,8 @@ def _print_outcome(out: Path) -> None:
 
 def _recipe(name: str, settings: list[str], steps: int | None, minutes: float | None) -> "Recipe":
     from fabula.errors import InputError
-    from fabula.recipe.presets import apply_settings, load_recipe, with_steps
+    from fabula.recipe.presets import apply_settings, load_recipe
+    from fabula.recipe.scaling import with_steps
 
     given = [
         option

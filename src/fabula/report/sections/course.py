@@ -1,4 +1,4 @@
-"""How the runs went, topic by topic, in the shape of the seeds' interpretation; and what is worth remembering.
+"""How the runs went, topic by topic, in the shape of the original interpretation; and what is worth remembering.
 
 Every sentence is a finding's own, and leads to what shows it. A topic of which nothing can be said, says why.
 """

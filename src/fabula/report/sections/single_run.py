@@ -1,5 +1,5 @@
 """The page of one run: its story and its loss, what is good and odd in its stories, each figure with what there is to
-see in it beside it, and what to do next. The second of the seeds' documents, with nothing guessed."""
+see in it beside it, and what to do next. The second of the original documents, with nothing guessed."""
 
 import math
 from collections.abc import Sequence

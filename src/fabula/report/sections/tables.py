@@ -1,4 +1,4 @@
-"""The tables of the seeds' document, made from records: timeline, final metrics, comparison of tiers."""
+"""The tables of the original documents, made from records: timeline, final metrics, comparison of tiers."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ CURVE_NOTE = (
 
 
 def timeline(tier: TierView, groups: Sequence[FoundGroup]) -> Table:
-    """The seeds' "Timeline of Improvements": a row a phase, and one for each phase that had an instability."""
+    """The original "Timeline of Improvements": a row a phase, and one for each phase that had an instability."""
     columns = (
         Column("Phase"),
         Column("Key change", wide=True),
@@ -148,7 +148,7 @@ def phase_mean(phase: PhaseView, which: str) -> float | None:
 
 
 def final_metrics(tier: TierView) -> Table:
-    """The seeds' "Final Metrics". Worst and best are phases' means over seeds, never the luckiest run."""
+    """The original "Final Metrics". Worst and best are phases' means over seeds, never the luckiest run."""
     worst = _extreme(tier, "worst_loss", max)
     best = _extreme(tier, "best_loss", min)
     rows = [
@@ -190,7 +190,7 @@ def shared_phase(ladder: LadderView) -> str | None:
 
 
 def final_comparison(ladder: LadderView) -> Table | None:
-    """The seeds' "Final comparison table", ranked only where every tier was measured with one ruler."""
+    """The original "Final comparison table", ranked only where every tier was measured with one ruler."""
     if len(ladder.tiers) < 2:
         return None
     name = shared_phase(ladder)

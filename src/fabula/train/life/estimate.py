@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fabula.data.dataset import Dataset, SplitName
 from fabula.errors import InputError
-from fabula.recipe.presets import with_steps
+from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
 from fabula.score.rulers import Rulers
 
