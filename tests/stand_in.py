@@ -11,7 +11,7 @@ import tiktoken
 
 from fabula.data.prepare.bpe_training import train_ranks
 from fabula.data.tokenizers import gpt2
-from fabula.data.tokenizers.bpe import EOT_TEXT, GPT2_PATTERN
+from fabula.data.tokenizers.bpe import EOT_TEXT, GPT2_PATTERN, derive_merges
 from fabula.data.tokenizers.tokenizer import ByteLevelTokenizer
 from fabula.grammar import stories
 
@@ -46,6 +46,8 @@ def gpt2_of(home: str) -> Iterator[ByteLevelTokenizer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(tiktoken.registry.ENCODINGS, "gpt2", trained_encoding())
         patch.setattr(gpt2, "is_cached", lambda: True)
+        patch.setattr(gpt2, "gpt2_merges", lambda: derive_merges(trained_encoding()._mergeable_ranks))
+        patch.setattr(gpt2, "GPT2_HASH", None)
         gpt2.gpt2_tokenizer.cache_clear()
         try:
             yield gpt2.gpt2_tokenizer()

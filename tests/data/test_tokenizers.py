@@ -84,12 +84,14 @@ def test_gpt2_has_its_own_ids_and_the_hash_by_which_a_file_is_recognised() -> No
     tokenizer = gpt2.gpt2_tokenizer()
     assert (tokenizer.vocabulary, tokenizer.eot) == (50257, 50256)
     assert list(tokenizer.encode("Once upon a time")) == [7454, 2402, 257, 640]
-    assert tokenizer.hash == GPT2_HASH
+    assert tokenizer.hash == GPT2_HASH == ByteLevelTokenizer("any", tokenizer.ranks, tokenizer.eot).hash
+    assert gpt2.gpt2_merges() == derive_merges(tokenizer.ranks)
 
 
 def test_gpt2_is_tiktokens(gpt2: ByteLevelTokenizer) -> None:
     reference = tiktoken.get_encoding("gpt2")
     assert (gpt2.vocabulary, gpt2.eot) == (reference.n_vocab, reference.eot_token)
+    assert gpt2.ranks == reference._mergeable_ranks
     for text, ids in zip(STORIES, gpt2.encode_batch(STORIES), strict=True):
         assert list(ids) == reference.encode_ordinary(text)
         assert list(gpt2.encode(text)) == list(ids)
@@ -190,6 +192,39 @@ def test_derived_merges_follow_the_ranks() -> None:
     assert derive_merges(ranks) == [(b"a", b"b"), (b"b", b"c"), (b"ab", b"c"), (b"abc", b"d")]
     ranks[b"xyz"] = len(ranks)  # no pair makes it
     assert derive_merges(ranks) is None
+
+
+def merged(token: bytes, ranks: dict[bytes, int]) -> list[bytes]:
+    """`token` after all merges of lower ranks: the lowest rank first, the leftmost first."""
+    parts = [token[i : i + 1] for i in range(len(token))]
+    while len(parts) > 2:
+        pairs = [(ranks.get(parts[i] + parts[i + 1], ranks[token]), i) for i in range(len(parts) - 1)]
+        rank, at = min(pairs)
+        if rank == ranks[token]:
+            break
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    return parts
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.lists(st.text("abc", min_size=1, max_size=6).map(str.encode), unique=True, max_size=14))
+def test_derived_merges_are_those_of_merging(tokens: list[bytes]) -> None:
+    ranks = {token: rank for rank, token in enumerate(tokens)}
+    parts = [tuple(merged(token, ranks)) for token in tokens if len(token) > 1]
+    assert derive_merges(ranks) == (parts if all(len(pair) == 2 for pair in parts) else None)
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=20))
+def test_derived_merges_are_those_of_merging_where_all_tokens_are_made_of_others(
+    choices: list[tuple[int, int]],
+) -> None:
+    tokens = [b"a", b"b"]
+    for left, right in choices:
+        if len(token := tokens[left % len(tokens)] + tokens[right % len(tokens)]) < 20 and token not in tokens:
+            tokens.append(token)
+    ranks = {token: rank for rank, token in enumerate(tokens)}
+    parts = [tuple(merged(token, ranks)) for token in tokens[2:]]
+    assert derive_merges(ranks) == (parts if all(len(pair) == 2 for pair in parts) else None)
 
 
 def foreign_file(path: Path, special: str = "</s>", pattern: bool = True) -> Path:

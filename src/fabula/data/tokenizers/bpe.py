@@ -50,8 +50,7 @@ def to_characters(token: bytes) -> str:
 
 def to_bytes(token: str) -> bytes:
     """Inverse of `to_characters`. Raises KeyError for a character that stands for no byte."""
-    table = _alphabet_to_byte()
-    return bytes(table[character] for character in token)
+    return bytes(map(_alphabet_to_byte().__getitem__, token))
 
 
 def byte_tokens() -> list[bytes]:
@@ -59,37 +58,47 @@ def byte_tokens() -> list[bytes]:
     return sorted((bytes([byte]) for byte in range(256)), key=to_characters)
 
 
-def _parts(token: bytes, ranks: dict[bytes, int], below: int) -> list[bytes]:
-    """`token` after all merges of a rank under `below`, lowest rank first, leftmost first."""
-    parts = [token[i : i + 1] for i in range(len(token))]
-    while len(parts) > 2:
-        best = below
-        at = -1
-        for i in range(len(parts) - 1):
-            rank = ranks.get(parts[i] + parts[i + 1], below)
-            if rank < best:
-                best, at = rank, i
-        if at < 0:
-            break
-        parts[at : at + 2] = [parts[at] + parts[at + 1]]
-    return parts
+def _stays_parted(left: bytes, right: bytes, ranks: dict[bytes, int], halves: dict[bytes, tuple[bytes, bytes]]) -> bool:
+    """Whether no merge crosses the border of two tokens on the way to them: whether `left + right` becomes these two.
+
+    Looks at the two pieces at the border from the end of the merging to its beginning, undoing the later merge first
+    (merges come in the order of their ranks, the leftmost of equal ones first). Where the pieces could have been merged
+    before one of them grew, they would have been.
+    """
+    before = ranks[left + right]
+    while ranks.get(left + right, before) >= before:
+        last_left = ranks[left] if left in halves else -1
+        last_right = ranks[right] if right in halves else -1
+        if last_left > last_right:
+            left, before = halves[left][1], last_left
+        elif last_right >= 0:
+            right, before = halves[right][0], last_right + 1
+        else:
+            return True
+    return False
 
 
 def derive_merges(ranks: dict[bytes, int]) -> list[tuple[bytes, bytes]] | None:
     """The merge that makes each longer token, in rank order; None where some token cannot be reached by merging."""
-    merges = []
-    for token, rank in sorted(ranks.items(), key=lambda item: item[1]):
-        if len(token) > 1:
-            parts = _parts(token, ranks, rank)
-            if len(parts) != 2:
-                return None
-            merges.append((parts[0], parts[1]))
-    return merges
+    halves: dict[bytes, tuple[bytes, bytes]] = {}
+    for token in sorted((token for token in ranks if len(token) > 1), key=ranks.__getitem__):
+        for cut in range(1, len(token)):
+            left, right = token[:cut], token[cut:]
+            if (
+                (cut == 1 or left in halves)
+                and (cut == len(token) - 1 or right in halves)
+                and _stays_parted(left, right, ranks, halves)
+            ):
+                halves[token] = left, right
+                break
+        else:
+            return None
+    return list(halves.values())
 
 
-def byte_level_json(ranks: dict[bytes, int], eot: int) -> str:
-    """A `tokenizer.json` that `tokenizers` and `transformers` load, with the ids of `ranks`."""
-    merges = derive_merges(ranks)
+def byte_level_json(ranks: dict[bytes, int], eot: int, merges: list[tuple[bytes, bytes]] | None = None) -> str:
+    """A `tokenizer.json` that `tokenizers` and `transformers` load, with the ids of `ranks`; `merges` where known."""
+    merges = merges or derive_merges(ranks)
     assert merges is not None, "every token of a trained vocabulary is reached by merging"
     vocabulary = {to_characters(token): rank for token, rank in sorted(ranks.items(), key=lambda item: item[1])}
     vocabulary[EOT_TEXT] = eot

@@ -71,7 +71,15 @@ class ByteLevelTokenizer:
     token) that returns a buffer is twice as fast as its own batch call, which makes Python lists.
     """
 
-    def __init__(self, name: str, ranks: dict[bytes, int], eot: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        ranks: dict[bytes, int],
+        eot: int,
+        merges: list[tuple[bytes, bytes]] | None = None,
+        known_hash: str | None = None,
+    ) -> None:
+        """`merges` and `known_hash` are what would be worked out of `ranks` and `eot` otherwise."""
         import tiktoken
 
         self.name = name
@@ -84,13 +92,15 @@ class ByteLevelTokenizer:
         self._bytes_of = {rank: token for token, rank in ranks.items()}
         self._bytes_of[eot] = EOT_TEXT.encode()
         self._json: str | None = None
+        self._merges = merges
+        self._known_hash = known_hash
 
     def __reduce__(self) -> tuple[type["ByteLevelTokenizer"], tuple[str, dict[bytes, int], int]]:
         return ByteLevelTokenizer, (self.name, self.ranks, self.eot)
 
     @cached_property
     def hash(self) -> str:
-        return _hash(self.to_json())
+        return self._known_hash or _hash(self.to_json())
 
     def encode(self, text: str) -> Ids:
         ids: Ids = self._encoding.encode_to_numpy(text, disallowed_special=())
@@ -118,7 +128,7 @@ class ByteLevelTokenizer:
 
     def to_json(self) -> str:
         if self._json is None:
-            self._json = byte_level_json(self.ranks, self.eot)
+            self._json = byte_level_json(self.ranks, self.eot, self._merges)
         return self._json
 
 
