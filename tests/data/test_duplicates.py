@@ -26,7 +26,7 @@ def index_of(texts: list[str], rate: int = 8) -> HeldOut:
 
 def resembling(held_out: HeldOut, texts: list[str]) -> list[bool]:
     letters = [normalise(text) for text in texts]
-    return held_out.resembling(story_keys(texts, letters), letters).tolist()
+    return duplicates.resembling([held_out], story_keys(texts, letters), letters)[0].tolist()
 
 
 def test_normalising_keeps_letters_and_digits() -> None:

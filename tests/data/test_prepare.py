@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from fabula.data.prepare import preparation, prepare
 from fabula.data.prepare import splits as plan
 from fabula.data.prepare.duplicates import hash64
 from fabula.data.prepare.passes import Silence
+from fabula.data.stories.chunks import Chunk, StoryFile
+from fabula.data.stories.formats import opening
+from fabula.data.stories.reading import read_file
 from fabula.data.tokenizers.tokenizer import ByteLevelTokenizer
 from fabula.errors import InputError
 
@@ -351,3 +355,28 @@ def test_a_killed_addition_leaves_the_folder_usable(tmp_path: Path) -> None:
     left.mkdir()
     (left / "tokenization.json").write_text("{", encoding="utf-8")
     assert open_dataset(tmp_path / "out").tokenization.name == TOKENIZER
+
+
+@pytest.mark.parametrize("fields", [{}, {"limit": 70}, {"validation": "0.2"}])
+def test_stories_are_read_once_and_as_they_would_be_again(
+    fields: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = jsonl(tmp_path / "train.jsonl", [*made_up(60), " ", *made_up(60, seed=1)])
+    reads: list[Path] = []
+
+    def counted(file: StoryFile) -> Iterator[Chunk]:
+        reads.append(file.path)
+        return read_file(file)
+
+    monkeypatch.setattr("fabula.data.stories.sources.read_file", counted)
+    monkeypatch.setattr(opening, "BLOCK_BYTES", 4_000)  # several chunks
+    folders, num_reads = [], []
+    for kept_bytes in (1_000_000, 0):
+        monkeypatch.setattr(plan, "KEPT_BYTES", kept_bytes)
+        out = tmp_path / f"kept-{kept_bytes}"
+        prepare(str(source), out, tokenizer=TOKENIZER, **fields)
+        num_reads.append(reads.count(source))
+        reads.clear()
+        folders.append({path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()})
+    assert folders[0] == folders[1]
+    assert num_reads == [1, 3]  # again for the sample of the tokenizer, and to encode

@@ -15,10 +15,10 @@ from fabula.data.dataset import SplitName
 from fabula.data.prepare.duplicates import EXACT_RULE, HeldOut, shingle_rule
 from fabula.data.prepare.passes import Passes
 from fabula.data.prepare.tasks import HASHES, Count, Fingerprint, Selection
-from fabula.data.stories.chunks import StoryFile
+from fabula.data.stories.chunks import Chunk, StoryFile
 from fabula.data.stories.finding import SourceFiles
 from fabula.data.stories.separators.cutting import EOT
-from fabula.data.stories.sources import CutSource, FileSource, GrammarSource, Source
+from fabula.data.stories.sources import CutSource, FileSource, GrammarSource, KeptSource, Source
 from fabula.data.tokenizers.bpe import EOT_TEXT
 from fabula.errors import InputError
 
@@ -32,6 +32,8 @@ GRAMMAR_PLACES = 1_000
 """Story numbers that are kept free for each of them, so that preparations of different size share them."""
 GRAMMAR_STORY_BYTES = 750
 SHINGLES_IN_MEMORY = 4_000_000
+KEPT_BYTES = 32_000_000
+"""Stories of so much text at most stay in memory once they are read; more are read again in each pass."""
 
 
 @dataclass(frozen=True)
@@ -124,17 +126,19 @@ def plan_files(files: SourceFiles, limit: int | None, validation: FileSource | f
         share = min(share, HELD_OUT_BYTES / counted.num_bytes)
     if given is None:
         low = max(int(share * HASHES), counted.least_key + 1)
+        held_out = SplitPlan(counted.candidates, Selection(0, low))
         num_validation_bytes = round(share * counted.num_bytes)
         rule = f"{share:.3g} of the stories, by hash of their letters and digits"
     else:
-        num_validation_bytes = _count("none", given, None, 0, HASHES, passes).num_bytes
+        counted_given = _count("none", given, None, 0, HASHES, passes)
+        held_out = SplitPlan(counted_given.source, Selection())
+        num_validation_bytes = counted_given.num_bytes
         rule = f"all stories of {', '.join(Path(file.name).name for file in given.files[:3])}"
         rule += " and more files" if len(given.files) > 3 else ""
     tune_share = min(most, num_validation_bytes / counted.num_bytes, HELD_OUT_BYTES / counted.num_bytes)
     high = min(HASHES - int(tune_share * HASHES), counted.greatest_key)
     if low >= high or counted.num_stories < (3 if given is None else 2):
         raise _too_few(files, counted.num_stories)
-    held_out = SplitPlan(counted.candidates, Selection(0, low)) if given is None else SplitPlan(given, Selection())
     rate = 8
     while max(num_validation_bytes, tune_share * counted.num_bytes) / rate > SHINGLES_IN_MEMORY:
         rate *= 2
@@ -170,9 +174,10 @@ def _count(which: str, source: Source, limit: int | None, low: int, high: int, p
     """Read a source to its end, or to `limit` stories, and set aside those with a key outside [low, high)."""
     num_stories = num_bytes = num_chunks = 0
     least, greatest = HASHES, -1
+    kept: list[Chunk] = []
     path = passes.work / f"{which}-candidates.jsonl"
     with open(path, "w", encoding="utf-8") as file:
-        for counted in passes.over("reading", Count(low, high), source):
+        for counted in passes.over("reading", Count(low, high, keep=source.size <= KEPT_BYTES), source):
             take = len(counted.keys) if limit is None else min(len(counted.keys), limit - num_stories)
             num_chunks += 1
             num_stories += take
@@ -183,11 +188,16 @@ def _count(which: str, source: Source, limit: int | None, low: int, high: int, p
             for place, text in counted.candidates:
                 if place < take:
                     file.write(json.dumps({"text": text}) + "\n")
+            if counted.parsed is not None and num_bytes <= KEPT_BYTES:
+                kept.append(counted.parsed)
             if num_stories == limit:
-                source = CutSource(source, num_chunks, take)
                 break
     if num_stories == 0:
         raise InputError(f"{source.name} holds no stories: what there is, is empty")
+    if len(kept) == num_chunks:
+        source = KeptSource(source.name, source.size, tuple(kept))
+    if num_stories == limit:
+        source = CutSource(source, num_chunks, take)
     return _Count(
         source,
         num_stories,

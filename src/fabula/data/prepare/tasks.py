@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fabula.data.prepare.duplicates import HeldOut, hash64, normalise, shingles, story_keys
+from fabula.data.prepare.duplicates import HeldOut, hash64, normalise, resembling, shingles, story_keys
 from fabula.data.stories.chunks import Chunk
 from fabula.data.stories.reading import parse
 from fabula.data.tokenizers.gpt2 import gpt2_tokenizer
@@ -72,10 +72,12 @@ class Selection:
         keys = story_keys(parsed.texts, letters)
         kept = np.flatnonzero((keys >= np.uint64(self.low)) & (keys <= np.uint64(self.high - 1)))
         removed = []
-        for folder in self.held_out:
-            alike = _held_out(folder).resembling(keys[kept], [letters[i] for i in kept])
-            removed.append(int(alike.sum()))
-            kept = kept[~alike]
+        alike = np.zeros(len(kept), bool)
+        indexes = [_held_out(folder) for folder in self.held_out]
+        for like_this in resembling(indexes, keys[kept], [letters[i] for i in kept]):
+            removed.append(int((like_this & ~alike).sum()))
+            alike |= like_this
+        kept = kept[~alike]
         return Selected(
             texts=[parsed.texts[i] for i in kept],
             keys=keys[kept],
@@ -92,6 +94,8 @@ class Counted:
     num_bytes: IntArray
     candidates: list[tuple[int, str]]
     """Place in the chunk and text of the stories that a held-out split may take."""
+    parsed: Chunk | None
+    """The chunk with its stories read, where they are to be kept."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class Count:
 
     low: int
     high: int
+    keep: bool
 
     def __call__(self, chunk: Chunk) -> Counted:
         selected = Selection().of(chunk)
@@ -112,7 +117,13 @@ class Count:
             keys=selected.keys,
             num_bytes=np.array([len(text.encode()) for text in selected.texts], np.int64),
             candidates=[(int(i), selected.texts[i]) for i in np.flatnonzero(outside)],
+            parsed=_with_stories_read(chunk, selected) if self.keep else None,
         )
+
+
+def _with_stories_read(chunk: Chunk, selected: Selected) -> Chunk:
+    texts, num_empty = tuple(selected.texts), selected.num_empty
+    return Chunk("texts", chunk.where, chunk.first, chunk.weight, texts=texts, num_empty=num_empty)
 
 
 @dataclass(frozen=True)

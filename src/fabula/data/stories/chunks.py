@@ -49,6 +49,8 @@ class Chunk:
     """What stands between its stories (txt)."""
     text_key: str = TEXT_KEY
     texts: tuple[str, ...] = ()
+    num_empty: int = 0
+    """Blank stories that were left out of `texts` already."""
     stop: int = 0
     """Index after the last (grammar)."""
     take: int | None = None

@@ -28,7 +28,7 @@ def parse(chunk: Chunk) -> Parsed:
     else:
         texts = list(chunk.texts)
     kept = [text for text in texts if text and not text.isspace()]
-    return Parsed(kept[: chunk.take], None, len(texts) - len(kept))
+    return Parsed(kept[: chunk.take], None, chunk.num_empty + len(texts) - len(kept))
 
 
 def _generate(chunk: Chunk) -> Parsed:

@@ -59,6 +59,18 @@ class GrammarSource:
 
 
 @dataclass(frozen=True)
+class KeptSource:
+    """A source in memory, read and parsed."""
+
+    name: str
+    size: int
+    kept: tuple[Chunk, ...]
+
+    def chunks(self) -> Iterator[Chunk]:
+        return iter(self.kept)
+
+
+@dataclass(frozen=True)
 class CutSource:
     """The first chunks of a source, and of the last of them only the first stories."""
 
