@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from fabula.data.stories.finding import Asked, find_source
 from fabula.data.stories.formats import opening
-from fabula.data.stories.reading import parse
+from fabula.data.stories.formats.kinds import KINDS
+from fabula.data.stories.reading import READERS, parse
 from fabula.errors import InputError
 
 STORIES = ['A "fox", said Zoë.\nIt ran; it slept.', "Two\tcats | one dog.", "“Naïve” 🐉, she said.", "The end."]
@@ -88,6 +89,13 @@ def test_the_same_stories_from_every_kind(
         block = 200  # the first block tells a list within an object from a record
     monkeypatch.setattr(opening, "BLOCK_BYTES", block)
     assert stories(tmp_path / name) == STORIES
+
+
+@pytest.mark.parametrize("suffix", sorted(KINDS.keys() - {".parquet"}))
+def test_every_kind_has_its_reader_its_example_and_its_row(suffix: str, repo: Path) -> None:
+    assert KINDS[suffix] in READERS
+    assert any(name.endswith(suffix) for name in FILES)
+    assert f"`*{suffix}`" in (repo / "docs/data.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
