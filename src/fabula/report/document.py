@@ -24,7 +24,7 @@ from fabula.report.render.blocks import (
 )
 from fabula.report.render.terms import glossary, with_terms
 from fabula.report.sections import opening, single_run
-from fabula.report.sections.effects import across_blocks, effect_blocks, statistics_blocks
+from fabula.report.sections.effects.section import across_blocks, effect_blocks, statistics_blocks
 from fabula.report.sections.findings import finding_blocks, improved_blocks
 from fabula.report.sections.foreign_logs import alarms, files_table, log_blocks, log_lead, logs_table
 from fabula.report.sections.interpretation import unfinished

@@ -22,7 +22,7 @@ from fabula.report.render.blocks import (
     told,
     toned,
 )
-from fabula.report.sections.effect_tables import asked_cell, tone_of
+from fabula.report.sections.effects.tables import asked_cell, tone_of
 from fabula.report.stability import health_counts, unfinished_of
 from fabula.report.wording import (
     count_text,

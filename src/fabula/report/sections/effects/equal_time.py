@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fabula.report.render.blocks import Block, Heading, Paragraph, rich
-from fabula.report.sections.effect_tables import effects_table
+from fabula.report.sections.effects.tables import effects_table
 from fabula.report.wording import duration_text, share_text, slug
 from fabula.study.contrasts import Recipe, contrasts
 from fabula.study.effects import Effect, Final, answer, with_holm

@@ -2,15 +2,15 @@
 
 from fabula.report.figures.figures import effects_figure
 from fabula.report.render.blocks import Block, Bullets, Details, FigureGrid, Heading, Paragraph, Rich, code, rich
-from fabula.report.sections.chosen_rates import chosen_rates
-from fabula.report.sections.effect_tables import (
+from fabula.report.sections.effects.chosen_rates import chosen_rates
+from fabula.report.sections.effects.equal_time import equal_time_blocks
+from fabula.report.sections.effects.tables import (
     effects_table,
     noise_table,
     pairing_table,
     recipes_table,
     roughness_table,
 )
-from fabula.report.sections.equal_time import equal_time_blocks
 from fabula.report.sections.interpretation import glance, seeds_sentence, verdicts
 from fabula.report.sections.opening import STATISTICS, luck
 from fabula.report.wording import loss_text, plural, range_text, slug
