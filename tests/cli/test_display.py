@@ -7,8 +7,7 @@ import pytest
 from rich.console import Console
 from tests.train.tiny import tiny
 
-from fabula.cli.screen.curves import BARS, sparkline
-from fabula.cli.screen.display import Display, duration, printable
+from fabula.cli.screen.display import Display, printable
 from fabula.train.life.estimate import Estimate
 from fabula.train.machine.choice import Choice
 
@@ -42,13 +41,13 @@ def test_without_a_terminal_a_line_now_and_then(display: Display) -> None:
         display.stepped(line(2, 0.2))
     lines = shown(display).splitlines()
     assert lines[0] == "device: cpu (no CUDA or MPS device)"
-    assert lines[1] == "tiny: 1,000 steps of 128 positions, about 2 min"
+    assert lines[1] == "tiny: 1,000 steps of 128 positions, about 2.0 min"
     assert lines[2].startswith("finished at about ")
     assert [each.split("  ")[0] for each in lines[3:8]] == [
         "step 1/1,000", "step 242/1,000", "step 483/1,000", "step 724/1,000", "step 965/1,000",
     ]  # fmt: skip
-    assert lines[4] == "step 242/1,000  loss 2.500  1,000 tokens/s  2 min left"
-    assert lines[8] == "tiny: 2 steps of 128 positions, about 1 s"
+    assert lines[4] == "step 242/1,000  loss 2.500  1,000 tokens/s  2.0 min left"
+    assert lines[8] == "tiny: 2 steps of 128 positions, about 1.0 s"
     assert lines[9].startswith("goes on after step 1, finished at about ")
     assert lines[10].startswith("step 2/2  ")
 
@@ -58,7 +57,7 @@ def test_the_time_of_all_runs_is_told_once(display: Display) -> None:
     for _ in range(2):
         display.planned(tiny(), CHOICES, Estimate(50.0, 10.0))
     assert shown(display).count("in all") == 1
-    assert "12 runs like this one: about 12 min in all" in shown(display)
+    assert "12 runs like this one: about 12.0 min in all" in shown(display)
 
 
 def test_an_evaluation_and_its_completion_take_a_line_each_however_long(display: Display) -> None:
@@ -92,17 +91,3 @@ def test_an_evaluation_that_takes_long_is_followed(display: Display, monkeypatch
 
 def test_what_would_steer_a_terminal_is_not_printed() -> None:
     assert printable("a\tb\r\nc\x1b[2J\x07é漢\x9b") == "a b  c\ufffd[2J\ufffdé漢\ufffd"
-
-
-def test_durations() -> None:
-    assert [duration(seconds) for seconds in (0.4, 89, 90, 5000, 5400, 100_000)] == [
-        "0 s", "89 s", "2 min", "83 min", "1 h 30 min", "27 h 47 min",
-    ]  # fmt: skip
-
-
-def test_a_sparkline_has_a_bar_a_part_from_zero_to_the_maximum() -> None:
-    assert sparkline([0.0, 0.5, 1.0]) == BARS[0] + BARS[4] + BARS[7]
-    assert sparkline([1.0] * 100, width=5) == BARS[7] * 5
-    assert sparkline([0.0, 0.0]) == BARS[0] * 2
-    assert sparkline([1.0, 0.0, 0.0, 0.0], width=2) == BARS[4] + BARS[0]
-    assert sparkline([]) == ""

@@ -14,7 +14,7 @@ from fabula.report import summary
 from fabula.report.document import make_document
 from fabula.report.figures.figures import finding_bands
 from fabula.report.render.markdown import render_markdown
-from fabula.report.stability import found_groups
+from fabula.study.health import found_groups
 from fabula.study.ladder import read_ladder
 
 CELLS = [cell.name for cell in load_ladder("factorial").cells]

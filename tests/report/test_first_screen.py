@@ -11,13 +11,13 @@ from fabula.recipe.ladder import load_ladder
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.reached import all_reached
 from fabula.recipe.scaling import with_steps
+from fabula.record.wording import difference_text
 from fabula.report import write_report
 from fabula.report.document import make_document
 from fabula.report.render.blocks import Heading, Paragraph, Span, plain_text, rich
 from fabula.report.render.glossary import FORMS, NOT_IN_PROSE, WORDS
 from fabula.report.render.markdown import render_markdown
 from fabula.report.render.terms import with_terms
-from fabula.report.wording import difference_text
 from fabula.study.ladder import read_ladder
 
 

@@ -18,7 +18,7 @@ from fabula.report.figures.curves import extremes, smoothed
 from fabula.report.render.blocks import Document, Table, plain_text
 from fabula.report.render.markdown import render_markdown
 from fabula.report.sections.tables import final_comparison, final_metrics, mechanism, timeline
-from fabula.report.stability import FoundGroup
+from fabula.study.health import FoundGroup
 from fabula.study.ladder import read_ladder
 from fabula.study.statistics import t_quantile
 

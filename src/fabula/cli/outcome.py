@@ -7,8 +7,8 @@ from fabula.findings.diagnosis import diagnose
 from fabula.findings.facts import read_recipe
 from fabula.recipe.reached import Reached, made_for, reached_by
 from fabula.recipe.schema import Recipe
-from fabula.record.plural import plural
 from fabula.record.reader import Run, read_run
+from fabula.record.wording import plural
 
 LITTLE = 0.05
 """A loss within 5 % of the untrained one: next to nothing was learned (as fabula.findings.rules.loss has it)."""

@@ -3,6 +3,7 @@ run: its story and its loss, its stories, figures with words beside them, what t
 
 from collections.abc import Sequence
 
+from fabula.record.wording import parameters_text, plural, slug
 from fabula.report.figures.curves import curves_of_tier
 from fabula.report.figures.figures import colours, figures
 from fabula.report.render.blocks import (
@@ -31,8 +32,7 @@ from fabula.report.sections.interpretation import unfinished
 from fabula.report.sections.provenance import facts_table, phase_differences, runs_table, tier_differences
 from fabula.report.sections.stories import story_blocks
 from fabula.report.sections.tables import final_comparison, final_metrics, mechanism, timeline
-from fabula.report.stability import FoundGroup, found_groups
-from fabula.report.wording import parameters_text, plural, run_name, slug
+from fabula.study.health import FoundGroup, found_groups
 from fabula.study.views import LadderView, TierView
 
 
@@ -61,7 +61,7 @@ def make_document(ladder: LadderView) -> Document:
 def _title(ladder: LadderView) -> str:
     if len(ladder.runs) == 1:
         (view,) = ladder.runs
-        return f"Log {view.tier}" if ladder.logs else f"Run {run_name(view)}"
+        return f"Log {view.tier}" if ladder.logs else f"Run {view.name}"
     if ladder.plan:
         return f"Ladder {ladder.name}"
     return "Runs compared" if ladder.own.runs else "Logs"

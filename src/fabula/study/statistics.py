@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+
 TINY = 1e-300  # keeps Lentz's denominators away from zero
 
 
@@ -132,6 +134,12 @@ def _p_of(mean: float, error: float, degrees: float) -> float:
     if error == 0.0:
         return 1.0 if mean == 0.0 else 0.0
     return two_sided_p(mean / error, degrees)
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that are known; None where none is."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def standard_deviation(values: Sequence[float]) -> float:

@@ -28,6 +28,11 @@ class RunView:
     flags: Flags | None = None
     """What a log of another program cannot say by itself."""
 
+    @property
+    def name(self) -> str:
+        """Tier and phase, or what a log is called."""
+        return self.tier if self.phase == self.tier else f"{self.tier}/{self.phase}"
+
     @cached_property
     def facts(self) -> Facts | None:
         return facts_of_run(self.run, self.flags) if self.run is not None else None

@@ -16,7 +16,7 @@ from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import checkpoint_steps, remove_old_checkpoints
 from fabula.record.files import write_text
-from fabula.record.plural import plural
+from fabula.record.wording import plural
 from fabula.record.writer import RunWriter
 from fabula.score.completions import complete_prompts
 from fabula.score.held_out import evaluate

@@ -185,7 +185,7 @@ def _show_notes(run: "Run") -> None:
 def _extent(run: "Run") -> str:
     """`csv, 50 evaluations, steps 0 to 49,000`."""
 
-    from fabula.record.plural import plural
+    from fabula.record.wording import plural
 
     steps = [
         float(columns["step"][place]) for columns in (run.train, run.evals) for place in range(len(columns["step"]))
@@ -204,8 +204,9 @@ def _extent(run: "Run") -> str:
 def _steps(finding: "Finding") -> str:
     if finding.steps is None:
         return ""
-    first, last = finding.steps
-    return f"[step {first:,}] " if first == last else f"[steps {first:,} to {last:,}] "
+    from fabula.record.wording import steps_text
+
+    return f"[{steps_text(finding.steps)}] "
 
 
 def _evidence(finding: "Finding") -> str:

@@ -95,7 +95,7 @@ def make_and_report(order: "Order", page: Path) -> Literal["finished", "failed",
     """Make what is missing, with a display, and write the report to `page`."""
     from fabula.cli.screen.display import Display
     from fabula.ladder.make import check_order, make_ladder
-    from fabula.record.plural import plural
+    from fabula.record.wording import plural
     from fabula.report import write_report
 
     try:
@@ -150,11 +150,11 @@ def _chosen(wanted: str | None, known: list[str], what: str) -> list[str]:
 def _dry_run(order: "Order") -> None:
     from itertools import groupby
 
-    from fabula.cli.screen.curves import sparkline
-    from fabula.cli.screen.display import Display, duration
+    from fabula.cli.screen.display import Display
     from fabula.ladder.estimate import probe_phases
     from fabula.ladder.make import check_order
     from fabula.recipe.schedule import learning_rates
+    from fabula.record.wording import duration_text, sparkline
 
     if order.num_tries:
         print(
@@ -175,9 +175,9 @@ def _dry_run(order: "Order") -> None:
             rates = learning_rates(recipe)
             print(
                 f"  {cost.run.phase:<10} {cost.num_runs} x {recipe.steps:,} steps, {cost.positions:,} positions each, "
-                f"{duration(cost.seconds)} each"
+                f"{duration_text(cost.seconds)} each"
             )
-            print(f"  {'':<10} learning rate {sparkline(rates[1:])} peak {max(rates):g}, last {rates[-1]:g}")
+            print(f"  {'':<10} learning rate {sparkline(rates[1:], low=0.0)} peak {max(rates):g}, last {rates[-1]:g}")
     num_positions = sum(cost.num_runs * cost.positions for cost in costs)
     total = sum(cost.num_runs * cost.seconds for cost in costs)
-    print(f"{len(missing)} runs, {num_positions:,} positions, about {duration(total)} by a probe")
+    print(f"{len(missing)} runs, {num_positions:,} positions, about {duration_text(total)} by a probe")

@@ -286,12 +286,10 @@ def _lint(recipe: "Recipe", strict: bool, display: "Display") -> None:
 
 
 def _print_plan(training: "Training") -> None:
-    from fabula.cli.screen.curves import sparkline
-    from fabula.cli.screen.display import duration
     from fabula.cli.screen.typed import typed
     from fabula.recipe.counts import count_parameters
     from fabula.recipe.schedule import learning_rates
-    from fabula.record.plural import plural
+    from fabula.record.wording import duration_text, plural, sparkline
     from fabula.train.life.estimate import estimate
 
     recipe = training.recipe
@@ -299,6 +297,9 @@ def _print_plan(training: "Training") -> None:
     cost = estimate(recipe, training.rulers, training.engine.step_seconds)
     print(f"{recipe.name}: {count_parameters(recipe.model, recipe.vocabulary).total:,} parameters")
     print(f"{plural(recipe.steps, 'step')}, {recipe.steps * recipe.positions_per_step:,} positions")
-    print(f"learning rate {sparkline(rates[1:])} peak {max(rates):g}, last {rates[-1]:g}")
-    print(f"about {duration(cost.total)}: training {duration(cost.training)}, evaluation {duration(cost.evaluation)}")
+    print(f"learning rate {sparkline(rates[1:], low=0.0)} peak {max(rates):g}, last {rates[-1]:g}")
+    print(
+        f"about {duration_text(cost.total)}: training {duration_text(cost.training)}, "
+        f"evaluation {duration_text(cost.evaluation)}"
+    )
     print(as_called(f"next: {typed(without='--dry-run')}"))

@@ -12,7 +12,7 @@ from rich.text import Text
 from fabula.cli.screen.signals import StopRequest
 from fabula.cli.screen.terminal import make_console
 from fabula.recipe.schema import Recipe
-from fabula.record.plural import plural
+from fabula.record.wording import duration_text, plural
 from fabula.train.life.estimate import Estimate
 from fabula.train.machine.choice import Choice
 from fabula.train.observer import Observer
@@ -79,11 +79,11 @@ class Display(Observer):
         text = Text(self.title)
         text.append(recipe.name, style="bold")
         steps = plural(recipe.steps, "step")
-        text.append(f": {steps} of {recipe.positions_per_step:,} positions, about {duration(estimate.total)}")
+        text.append(f": {steps} of {recipe.positions_per_step:,} positions, about {duration_text(estimate.total)}")
         self.console.print(text)
         if self.num_alike > 1:
             self.console.print(
-                f"{self.num_alike} runs like this one: about {duration(self.num_alike * estimate.total)} in all"
+                f"{self.num_alike} runs like this one: about {duration_text(self.num_alike * estimate.total)} in all"
             )
             self.num_alike = 0
         self._estimate = estimate
@@ -123,7 +123,7 @@ class Display(Observer):
         elif line["seconds"] - self._last_line > QUIET_SECONDS:
             self._last_line = line["seconds"]
             left = line["seconds"] / line["step"] * (self._num_steps - line["step"])
-            self.console.print(f"step {line['step']:,}/{self._num_steps:,}  {text}  {duration(left)} left")
+            self.console.print(f"step {line['step']:,}/{self._num_steps:,}  {text}  {duration_text(left)} left")
 
     def evaluating(self, done: int, total: int) -> None:
         now, text = time.monotonic(), f"evaluating: {done:,} of {total:,} stories"
@@ -160,11 +160,3 @@ def printable(text: str) -> str:
     return "".join(
         each if each.isprintable() else " " if each.isspace() else "\N{REPLACEMENT CHARACTER}" for each in text
     )
-
-
-def duration(seconds: float) -> str:
-    """`1 h 5 min`, `12 min`, `40 s`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

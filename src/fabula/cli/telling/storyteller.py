@@ -11,7 +11,7 @@ from fabula.model.decode.sampling import Sampling
 from fabula.model.decode.streaming import CharacterStream
 from fabula.model.decoder import Decoder
 from fabula.recipe.schema import Recipe
-from fabula.record.plural import plural
+from fabula.record.wording import plural
 
 
 class Storyteller:

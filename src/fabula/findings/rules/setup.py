@@ -5,7 +5,7 @@ from fabula.findings.facts import Facts
 from fabula.findings.rule import Outcome, Silent, number, recipe_rule, rule, share
 from fabula.recipe.counts import count_parameters
 from fabula.record.finding import Finding
-from fabula.record.plural import plural
+from fabula.record.wording import plural
 
 BFLOAT16_SPACING = 2.0**-7
 """Distance between neighbouring bfloat16 numbers relative to their size (7 bits of fraction)."""

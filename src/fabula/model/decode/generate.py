@@ -18,7 +18,7 @@ from fabula.model.decode.one_token import CachedDecoder
 from fabula.model.decode.sampling import Sampling, choose, penalized
 from fabula.model.decode.weights import DecodingWeights
 from fabula.model.decoder import Decoder
-from fabula.record.plural import plural
+from fabula.record.wording import plural
 
 OnToken = Callable[[int, int], None]
 """Called with the number of the prompt and the token, the moment it is chosen; not with the closing EOT."""

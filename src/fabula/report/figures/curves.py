@@ -5,13 +5,13 @@ of the record is on the page. Smoothing averages the full record before it is
 thinned.
 """
 
-import math
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from fabula.findings.facts import Curve
+from fabula.record.wording import sparkline
 from fabula.study.views import RunView, TierView
 
 RAW_BUCKETS = 240
@@ -99,9 +99,6 @@ def curves_of_tier(tier: TierView) -> list[dict[str, Any]]:
     return [{"phase": view.phase, "seed": f"seed {view.seed}", "curves": curves_of(view, buckets)} for view in there]
 
 
-SPARK = "▁▂▃▄▅▆▇█"
-
-
 def spark(curve: Curve, log: bool, width: int = 24) -> str:
     """The curve as a line of block characters; empty where it has fewer than three points."""
     curve = curve.finite
@@ -109,8 +106,4 @@ def spark(curve: Curve, log: bool, width: int = 24) -> str:
         return ""
     places = np.linspace(curve.steps[0], curve.steps[-1], width)
     values = np.interp(places, curve.steps, curve.values)
-    if log:
-        values = np.log(np.maximum(values, 1e-12))
-    low, high = float(values.min()), float(values.max())
-    scale = (len(SPARK) - 1) / (high - low) if high > low else 0.0
-    return "".join(SPARK[min(len(SPARK) - 1, math.floor((value - low) * scale + 0.5))] for value in values)
+    return sparkline((np.log(np.maximum(values, 1e-12)) if log else values).tolist(), width)

@@ -13,13 +13,13 @@ from typing import Any
 import vl_convert
 
 from fabula.findings.kinds import marks_of
-from fabula.findings.rule import number
+from fabula.record.wording import NONE, number, slug
 from fabula.report.figures.curves import curves_of, spark
 from fabula.report.figures.specs import curve_spec, effects_spec
 from fabula.report.render.blocks import Figure, Size, rich
-from fabula.report.stability import FoundGroup
-from fabula.report.wording import NONE, mean_of, slug
 from fabula.study.effects import Effect
+from fabula.study.health import FoundGroup
+from fabula.study.statistics import mean_of
 from fabula.study.views import PhaseView, TierView
 
 NUM_COLOURS = 8

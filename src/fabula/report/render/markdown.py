@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+from fabula.record.wording import kind_title
 from fabula.report.render.blocks import (
     Block,
     Bullets,
@@ -23,7 +24,6 @@ from fabula.report.render.blocks import (
     Table,
     told,
 )
-from fabula.report.wording import kind_title
 
 DOTS = {"good": "🟢", "note": "🔵", "warning": "🟡", "failure": "🔴", "unknown": "⚪"}
 

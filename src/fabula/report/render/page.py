@@ -13,11 +13,11 @@ import jinja2
 import vl_convert
 
 import fabula
+from fabula.record.wording import kind_title
 from fabula.report.figures.figures import parts_of, point_rows, svg
 from fabula.report.figures.specs import interactive
 from fabula.report.render.blocks import Details, Document, Figure, FigureGrid, Observed, told
 from fabula.report.render.glossary import WORDS
-from fabula.report.wording import kind_title
 
 TEMPLATES = resources.files("fabula.report.render") / "templates"
 ENTRY = "window.vegaEmbed = vegaEmbed;"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fabula.findings.kinds import KINDS, STOPPING_POINT, TOPICS, Topic
 from fabula.record.finding import Finding
+from fabula.record.wording import begun_large, evidence_text, kind_words, loss_text, seeds_text, slug, steps_text
 from fabula.report.render.blocks import (
     Block,
     Bullets,
@@ -22,9 +23,8 @@ from fabula.report.render.blocks import (
     told,
 )
 from fabula.report.sections.interpretation import measured_mechanism
-from fabula.report.stability import FoundGroup, lost_its_loss
-from fabula.report.wording import evidence_text, kind_words, loss_text, seeds_text, slug, steps_text
 from fabula.study.effect_words import REACH, conditions, sentence_with_reach
+from fabula.study.health import FoundGroup, lost_its_loss
 from fabula.study.views import LadderView, RunView, TierView
 
 SAID = {
@@ -98,7 +98,7 @@ def _evidence(group: FoundGroup, finding: Finding, drawn: set[str]) -> list[Part
         return [" ", link("Completions", "completions")]
     figure = figure_of(group.tier, group.kind, drawn)
     if finding.steps is not None and figure:
-        return [" ", link(steps_text(finding.steps), figure)]
+        return [" ", link(begun_large(steps_text(finding.steps)), figure)]
     numbers = evidence_text(finding)
     return [quiet(f" ({numbers})")] if numbers else []
 
@@ -153,7 +153,7 @@ def points(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Rich]:
         items += _lost(tier, groups, where)
         if len(tier.runs) == 1:
             items += [
-                rich(told(finding.sentence), " ", link(steps_text(finding.steps), group.anchor))
+                rich(told(finding.sentence), " ", link(begun_large(steps_text(finding.steps)), group.anchor))
                 for group in groups
                 if group.tier == tier.name and KINDS[group.kind].remembered
                 for _, finding in group.found
@@ -198,7 +198,7 @@ def _lost(tier: TierView, groups: Sequence[FoundGroup], where: str) -> list[Rich
                         "The end of this run is not its best: the loss had been at ",
                         strong(loss_text(view.best_loss)),
                         f" and ended at {loss_text(finding.evidence['final'])}. ",
-                        link(steps_text(finding.steps), group.anchor),
+                        link(begun_large(steps_text(finding.steps)), group.anchor),
                     )
                 )
     return items

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fabula.findings.kinds import KINDS
 from fabula.record.finding import Finding
+from fabula.record.wording import evidence_text, seeds_text, slug, steps_text
 from fabula.report.render.blocks import (
     Block,
     Bullets,
@@ -19,8 +20,7 @@ from fabula.report.render.blocks import (
 )
 from fabula.report.sections.course import course, figure_of, improvements, points
 from fabula.report.sections.interpretation import silent_rules
-from fabula.report.stability import FoundGroup
-from fabula.report.wording import evidence_text, run_name, seeds_text, slug, steps_text
+from fabula.study.health import FoundGroup
 from fabula.study.views import LadderView, RunView
 
 MOST_SAYINGS = 6
@@ -83,14 +83,14 @@ def _is_episode(group: FoundGroup) -> bool:
 
 
 def _where(group: FoundGroup) -> Rich:
-    return rich(code(run_name(group.found[0][0])), "" if group.foreign else f" {seeds_text(group.seeds)}")
+    return rich(code(group.found[0][0].name), "" if group.foreign else f" {seeds_text(group.seeds)}")
 
 
 def _card(group: FoundGroup, others: Sequence[FoundGroup], drawn: set[str]) -> FindingCard:
     worst = _worst(group)
     wanted = MOST_SAYINGS if _is_episode(group) else 1
     sayings = tuple(
-        (_place(finding) if group.foreign else f"seed {view.seed}, {_place(finding)}", finding.sentence)
+        (("" if group.foreign else f"seed {view.seed}, ") + steps_text(finding.steps), finding.sentence)
         for view, finding in group.found[:wanted]
     )
     left = list(dict.fromkeys(view.seed for view, _ in group.found[wanted:]))
@@ -100,7 +100,7 @@ def _card(group: FoundGroup, others: Sequence[FoundGroup], drawn: set[str]) -> F
         where=_where(group),
         finding=worst,
         sayings=sayings,
-        evidence=", ".join(filter(None, [_place(worst) if worst.steps else "", evidence_text(worst)])),
+        evidence=", ".join(filter(None, [steps_text(worst.steps) if worst.steps else "", evidence_text(worst)])),
         more=more,
         figure=figure_of(group.tier, group.kind, drawn),
         likewise=tuple(
@@ -108,8 +108,3 @@ def _card(group: FoundGroup, others: Sequence[FoundGroup], drawn: set[str]) -> F
             for each in others
         ),
     )
-
-
-def _place(finding: Finding) -> str:
-    text = steps_text(finding.steps)
-    return text[0].lower() + text[1:]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fabula.findings.facts import Curve
+from fabula.record.wording import ARROW, NONE, begun_large, loss_text, plural, slug, steps_text
 from fabula.report.figures.curves import curves_of
 from fabula.report.figures.figures import colours
 from fabula.report.render.blocks import (
@@ -23,7 +24,6 @@ from fabula.report.render.blocks import (
     Row,
     Switches,
     Table,
-    Tone,
     code,
     joined,
     link,
@@ -32,11 +32,10 @@ from fabula.report.render.blocks import (
     told,
     toned,
 )
-from fabula.report.stability import FoundGroup
-from fabula.report.wording import ARROW, NONE, loss_text, plural, slug, steps_text
+from fabula.report.tones import DIAGNOSIS_TONES
+from fabula.study.health import FoundGroup
 from fabula.study.views import RunView, TierView
 
-VERDICT_TONES: dict[str, Tone] = {"failed": "failure", "warning": "warning", "healthy": "good"}
 NOT_RANKED = (
     "Not ranked: a log does not say on which text and by which rule its losses were measured. "
     "The lowest of many evaluations is partly luck."
@@ -49,7 +48,7 @@ def log_lead(tiers: Sequence[TierView]) -> Rich:
     if len(views) > 1:
         counts = [
             rich(toned(f"{count} {verdict}", tone))
-            for verdict, tone in VERDICT_TONES.items()
+            for verdict, tone in DIAGNOSIS_TONES.items()
             if (count := sum(view.diagnosis is not None and view.diagnosis.verdict == verdict for view in views))
         ]
         return rich(f"{plural(len(views), 'log')}: ", joined(counts, ", "), ".")
@@ -85,7 +84,7 @@ def alarms(tiers: Sequence[TierView], groups: Sequence[FoundGroup]) -> list[Rich
                             *where,
                             told(finding.sentence),
                             " ",
-                            link(steps_text(finding.steps), group.anchor),
+                            link(begun_large(steps_text(finding.steps)), group.anchor),
                         )
                     )
     return items
@@ -107,7 +106,7 @@ def logs_table(tiers: Sequence[TierView]) -> Table:
                         rich(_called(curve) if curve is not None else NONE),
                         _course(curve),
                         rich(loss_text(float(curve.finite.values[-1])) if curve is not None else NONE),
-                        rich(toned(verdict, VERDICT_TONES.get(verdict, "unknown"))),
+                        rich(toned(verdict, DIAGNOSIS_TONES.get(verdict, "unknown"))),
                     )
                 )
             )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fabula.record.wording import count_text, difference_text, loss_text, plural, share_text, slug
 from fabula.report.render.blocks import (
     Column,
     Part,
@@ -22,20 +23,13 @@ from fabula.report.render.blocks import (
     told,
     toned,
 )
-from fabula.report.sections.effects.tables import asked_cell, tone_of
-from fabula.report.stability import health_counts, unfinished_of
-from fabula.report.wording import (
-    count_text,
-    difference_text,
-    loss_text,
-    mean_of,
-    plural,
-    run_name,
-    share_text,
-    slug,
-)
+from fabula.report.sections.cells import health_counts
+from fabula.report.sections.effects.tables import asked_cell
+from fabula.report.tones import tone_of
 from fabula.study.effect_words import sentence
 from fabula.study.effects import Effect
+from fabula.study.health import unfinished_of
+from fabula.study.statistics import mean_of
 from fabula.study.views import LadderView, PhaseView, RunView, TierView
 
 
@@ -49,7 +43,7 @@ def lead(ladder: LadderView) -> Rich:
             return rich("No run has finished yet; what there is, is shown.")
         if len(done) == 1:
             loss = strong(loss_text(done[0].final["val_loss"]))
-            return rich(code(run_name(done[0])), " reached a validation loss of ", loss, unit, ".")
+            return rich(code(done[0].name), " reached a validation loss of ", loss, unit, ".")
         return rich(f"{plural(len(done), 'run')} finished; they were not measured alike, so none is ranked.")
     if len(ladder.tiers) == 1:
         ((tier, phase),) = winners

@@ -3,6 +3,7 @@ whether that is more than luck, and one story. Every sentence here has its numbe
 
 from collections.abc import Sequence
 
+from fabula.record.wording import difference_text, loss_text, plural, range_text
 from fabula.report.render.blocks import (
     Block,
     Bullets,
@@ -10,7 +11,6 @@ from fabula.report.render.blocks import (
     Paragraph,
     Part,
     Rich,
-    Tone,
     code,
     joined,
     link,
@@ -22,7 +22,7 @@ from fabula.report.render.blocks import (
 from fabula.report.sections.interpretation import health, lead, share_of_steps
 from fabula.report.sections.stories import opening_story
 from fabula.report.sections.tables import counted
-from fabula.report.wording import difference_text, loss_text, plural, range_text
+from fabula.report.tones import tone_of
 from fabula.study.effects import Effect
 from fabula.study.views import LadderView
 
@@ -30,12 +30,12 @@ STATISTICS = "statistics"
 """Anchor of the part in which the numbers are."""
 MOST_CHANGES = 4
 """Changes told on the first screen, the largest first; the others are counted there and told one click below."""
-IN_PLAIN_WORDS: dict[str, tuple[str, Tone]] = {
-    "improved": ("helps", "good"),
-    "worse": ("hurts", "failure"),
-    "no evidence": ("may be luck", "unknown"),
-    "depends on the protocol": ("not clear", "warning"),
-    "no verdict": ("not known", "unknown"),
+IN_PLAIN_WORDS = {
+    "improved": "helps",
+    "worse": "hurts",
+    "no evidence": "may be luck",
+    "depends on the protocol": "not clear",
+    "no verdict": "not known",
 }
 AGAINST = {
     "pair": "the recipe before it",
@@ -91,7 +91,7 @@ def _changes(effects: Sequence[Effect]) -> list[Rich]:
     left = [each for each in order if each not in shown]
     if left:
         counts = []
-        for verdict, (words, _) in IN_PLAIN_WORDS.items():
+        for verdict, words in IN_PLAIN_WORDS.items():
             if number := sum(each.verdict == verdict for each in left):
                 counts.append(f"{number} {words if number == 1 else PLURALS.get(words, words)}")
         items.append(rich(f"And {plural(len(left), 'smaller one')}: {', '.join(counts)}."))
@@ -104,7 +104,7 @@ PLURALS = {"helps": "help", "hurts": "hurt"}
 def _change(each: Effect) -> Rich:
     told = each.headline
     assert told is not None, "only effects that were measured are told"
-    words, tone = IN_PLAIN_WORDS[each.verdict]
+    words, tone = IN_PLAIN_WORDS[each.verdict], tone_of(each)
     name = code(each.contrast.phases[-1])
     paired = told.paired
     if each.verdict in ("improved", "worse"):
@@ -127,12 +127,12 @@ def _on_tiers(effects: Sequence[Effect]) -> list[Rich]:
     for sides in dict.fromkeys((each.before, each.after) for each in effects):
         there = [each for each in effects if (each.before, each.after) == sides]
         parts: list[Part] = []
-        for verdict, (words, _) in IN_PLAIN_WORDS.items():
+        for verdict, words in IN_PLAIN_WORDS.items():
             names = [each.tier for each in there if each.verdict == verdict]
             if len(names) == len(there) > 1:
                 parts.append(rich(strong(words), " on every size"))
             elif names:
                 parts.append(rich(strong(words), f" on {' and '.join(names)}"))
-        tone = IN_PLAIN_WORDS[there[0].verdict][1] if len({each.verdict for each in there}) == 1 else "warning"
+        tone = tone_of(there[0]) if len({each.verdict for each in there}) == 1 else "warning"
         items.append(rich(toned("", tone), code(there[0].contrast.phases[-1]), " ", joined(parts, "; ")))
     return items

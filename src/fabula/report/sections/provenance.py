@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from fabula.record.wording import NONE, count_text, duration_text
 from fabula.report.render.blocks import Column, Row, Table, code, rich, strong
-from fabula.report.stability import state_text
-from fabula.report.wording import NONE, count_text, duration_text, run_label
+from fabula.study.health import state_text
 from fabula.study.views import LadderView, RunView, TierView
 
 
@@ -71,7 +71,7 @@ def runs_table(ladder: LadderView) -> Table:
         rows.append(
             Row(
                 (
-                    rich(run_label(view)),
+                    rich(view.name if view.of("log_format") else f"{view.name} seed {view.seed}"),
                     rich(view.run.status if view.finished and view.run else state_text(view)),
                     rich(verdict),
                     rich(f"{int(view.last.get('step', 0)):,}" if view.run else NONE),

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 from fabula.findings.kinds import COMPLETIONS, KINDS, TOPICS
+from fabula.record.wording import count_text, duration_text, kind_title, loss_text, parameters_text, plural, slug
 from fabula.report.figures.curves import smoothed
 from fabula.report.render.blocks import (
     Block,
@@ -27,13 +28,13 @@ from fabula.report.render.blocks import (
     strong,
     told,
 )
+from fabula.report.sections.cells import RULE, health_cell
 from fabula.report.sections.course import points, told_of
 from fabula.report.sections.findings import cards, not_checked
 from fabula.report.sections.foreign_logs import alarms, log_lead, log_notes, logs_table
 from fabula.report.sections.stories import opening_story, story_blocks
 from fabula.report.sections.tables import mechanism
-from fabula.report.stability import RULE, FoundGroup, health_cell
-from fabula.report.wording import count_text, duration_text, kind_title, loss_text, parameters_text, plural, slug
+from fabula.study.health import FoundGroup
 from fabula.study.reference import good_here
 from fabula.study.views import LadderView, RunView, TierView
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from fabula.findings.kinds import COMPLETIONS, KINDS, TOPICS
 from fabula.findings.rules.completions import MIN_WORDS
+from fabula.record.wording import plural
 from fabula.record.words import words
 from fabula.report.render.blocks import (
     Block,
@@ -25,8 +26,7 @@ from fabula.report.render.blocks import (
     told,
     toned,
 )
-from fabula.report.stability import FoundGroup
-from fabula.report.wording import plural, run_name
+from fabula.study.health import FoundGroup
 from fabula.study.views import LadderView, RunView
 
 NUM_GROWTH_SAMPLES = 6
@@ -62,7 +62,7 @@ def _story(view: RunView, sample: dict[str, Any], alone: bool) -> Story:
     assert view.run is not None, "a run without a record wrote nothing"
     step = int(sample.get("step", 0))
     after = f"after {plural(step, 'step')} of training" if step else "before any training"
-    who: list[Part] = [] if alone else [" by ", code(run_name(view)), f", seed {view.seed}"]
+    who: list[Part] = [] if alone else [" by ", code(view.name), f", seed {view.seed}"]
     untrained = next(
         (each for each in view.run.samples if each.get("prompt") == sample["prompt"] and each.get("step") == 0), None
     )
@@ -146,7 +146,7 @@ def _growth(writers: Sequence[RunView]) -> Details | None:
     places = {round(index * (len(samples) - 1) / (NUM_GROWTH_SAMPLES - 1)) for index in range(NUM_GROWTH_SAMPLES)}
     chosen = [samples[place] for place in sorted(places)]
     entries = tuple((rich(strong(f"step {int(each['step']):,}")), str(each["completion"])) for each in chosen)
-    where = f"How the stories of {run_name(writers[-1])} grew"
+    where = f"How the stories of {writers[-1].name} grew"
     return Details(rich(where), (Completions(str(chosen[0]["prompt"]), entries),))
 
 

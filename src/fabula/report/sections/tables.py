@@ -3,25 +3,25 @@
 from collections.abc import Sequence
 
 from fabula.findings.kinds import KINDS
-from fabula.report.render.blocks import Column, Part, Rich, Row, Table, code, joined, link, quiet, rich, strong, toned
-from fabula.report.stability import RULE, FoundGroup, health_cell, unfinished_of
-from fabula.report.wording import (
+from fabula.record.wording import (
     ARROW,
     NONE,
     count_text,
     duration_text,
     loss_text,
-    mean_cell,
-    mean_of,
     parameters_text,
     plural,
     range_text,
-    seeds_line,
     seeds_text,
     share_text,
     slug,
+    steps_text,
 )
+from fabula.report.render.blocks import Column, Part, Rich, Row, Table, code, joined, link, quiet, rich, strong, toned
+from fabula.report.sections.cells import RULE, health_cell, mean_cell, seeds_line
 from fabula.study.effects import Effect
+from fabula.study.health import FoundGroup, unfinished_of
+from fabula.study.statistics import mean_of
 from fabula.study.views import LadderView, PhaseView, RunView, TierView
 
 CURVE_NOTE = (
@@ -111,7 +111,7 @@ def _episode_row(phase: PhaseView, found: Sequence[FoundGroup]) -> Row:
     seeds = sorted({seed for group in found for seed in group.seeds})
     notes: list[Part] = []
     for group in found:
-        spans = [_steps_text(finding.steps) for _, finding in group.found[:3]]
+        spans = [steps_text(finding.steps) for _, finding in group.found[:3]]
         more = f" and {len(group.found) - 3} more" if len(group.found) > 3 else ""
         name = group.kind.replace("_", " ")
         notes.append(rich(link(name, group.anchor), f" at {', '.join(spans)}{more}"))
@@ -134,12 +134,6 @@ def _rise(found: Sequence[FoundGroup]) -> str:
     if any(group.kind == "non_finite" for group in found):
         return "not finite"
     return f"gradient norm \N{UPWARDS ARROW} to {loss_text(norm)}"
-
-
-def _steps_text(steps: tuple[int, int] | None) -> str:
-    if steps is None:
-        return "the run"
-    return f"step {steps[0]:,}" if steps[0] == steps[1] else f"steps {steps[0]:,} to {steps[1]:,}"
 
 
 def phase_mean(phase: PhaseView, which: str) -> float | None:

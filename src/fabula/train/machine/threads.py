@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from fabula.errors import InputError
-from fabula.record.plural import plural
+from fabula.record.wording import plural
 from fabula.train.machine.choice import Choice
 
 QUOTAS = (Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))

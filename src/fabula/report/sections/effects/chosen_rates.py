@@ -1,7 +1,7 @@
 """The learning rates that brackets chose, and what was tried."""
 
+from fabula.record.wording import DOT, loss_text, slug
 from fabula.report.render.blocks import Block, Column, Heading, Paragraph, Row, Table, quiet, rich, strong, toned
-from fabula.report.wording import DOT, loss_text, slug
 from fabula.study.views import LadderView, TierView
 
 NOTE = (

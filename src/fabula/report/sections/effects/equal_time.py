@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fabula.record.wording import duration_text, share_text, slug
 from fabula.report.render.blocks import Block, Heading, Paragraph, rich
 from fabula.report.sections.effects.tables import effects_table
-from fabula.report.wording import duration_text, share_text, slug
 from fabula.study.contrasts import Recipe, contrasts
 from fabula.study.effects import Effect, Final, answer, with_holm
 from fabula.study.views import LadderView, RunView, TierView

@@ -1,5 +1,6 @@
 """The part of a page that gives credit: chance first, then effects, interactions, and the noise at the end."""
 
+from fabula.record.wording import loss_text, plural, range_text, slug
 from fabula.report.figures.figures import effects_figure
 from fabula.report.render.blocks import Block, Bullets, Details, FigureGrid, Heading, Paragraph, Rich, code, rich
 from fabula.report.sections.effects.chosen_rates import chosen_rates
@@ -13,7 +14,6 @@ from fabula.report.sections.effects.tables import (
 )
 from fabula.report.sections.interpretation import glance, seeds_sentence, verdicts
 from fabula.report.sections.opening import STATISTICS, luck
-from fabula.report.wording import loss_text, plural, range_text, slug
 from fabula.study.noise import least_told
 from fabula.study.views import LadderView, TierView
 

@@ -2,31 +2,20 @@
 
 from collections.abc import Sequence
 
-from fabula.report.render.blocks import Column, Part, Rich, Row, Table, Tone, joined, quiet, rich, strong, toned
-from fabula.report.wording import DOT, NONE, loss_text, mean_cell, mean_of
+from fabula.record.wording import DOT, NONE, loss_text
+from fabula.report.render.blocks import Column, Part, Rich, Row, Table, joined, quiet, rich, strong, toned
+from fabula.report.sections.cells import mean_cell
+from fabula.report.tones import roughness_tone, tone_of
 from fabula.study.effect_words import MINUS, ROUGHNESS_WORDS, signed, verdict_words
 from fabula.study.effects import LEVEL, Comparison, Effect
 from fabula.study.questions import ROUGHNESS
+from fabula.study.statistics import mean_of
 from fabula.study.views import LadderView, TierView
 
-TONES: dict[str, Tone] = {
-    "improved": "good",
-    "worse": "failure",
-    "depends on the protocol": "warning",
-    "better together": "note",
-    "worse together": "note",
-    "helps more": "note",
-    "helps less": "note",
-}
-"""Verdict in words -> colour. An interaction is neither good nor bad news."""
 BESIDE = (
     "In each cell: the mean over the seeds; its 95 % interval over seeds, which the verdict is read from; and the "
     "95 % interval that other validation stories would bring (stories resampled 2,000 times)."
 )
-
-
-def tone_of(each: Effect) -> Tone:
-    return TONES.get(verdict_words(each), "unknown")
 
 
 def effects_table(effects: Sequence[Effect]) -> Table | None:
@@ -183,8 +172,7 @@ def roughness_table(tier: TierView) -> Table | None:
         told = each.comparisons[ROUGHNESS]
         mean, low, high = (_points(value) for value in (told.paired.mean, told.paired.low, told.paired.high))
         verdict = ROUGHNESS_WORDS.get(each.verdict, each.verdict)
-        tone: Tone = "good" if each.verdict == "improved" else "unknown" if verdict.startswith("no") else "warning"
-        spans: list[Part] = [toned(verdict, tone)]
+        spans: list[Part] = [toned(verdict, roughness_tone(each))]
         if each.reason:
             spans.append(quiet(each.reason, own_line=True))
         interval = quiet(f"{low} to {high}", own_line=True) if told.paired.low is not None else quiet("")

@@ -9,7 +9,8 @@ import pytest
 from fabula.findings import Diagnosis
 from fabula.record.finding import Finding, Severity
 from fabula.report.render.blocks import plain_text
-from fabula.report.stability import health_cell, health_counts, health_of
+from fabula.report.sections.cells import health_cell, health_counts
+from fabula.study.health import health_of
 from fabula.study.views import RunView
 
 

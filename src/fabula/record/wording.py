@@ -1,19 +1,46 @@
-"""How numbers, times and names are written, the same everywhere in a report."""
+"""How numbers, times, steps and names are written: the same in findings, on a page and on a terminal."""
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
-import numpy as np
-
-from fabula.findings.rule import number
 from fabula.record.finding import Finding
-from fabula.record.plural import plural as plural
-from fabula.report.render.blocks import Rich, Span, quiet, rich, strong
-from fabula.study.views import RunView
 
 ARROW = " \N{RIGHTWARDS ARROW} "
 DOT = " \N{MIDDLE DOT} "
 NONE = "\N{EN DASH}"
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def plural(number: int, word: str, words: str = "") -> str:
+    """`1 step`, `1,000 steps`; `words` where an s does not make the plural."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {words or word + 's'}"
+
+
+def number(value: float) -> str:
+    """A number for a sentence: four significant digits at most, thousands separated, no trailing zeros."""
+    if value != value:
+        return "not finite"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1e7:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size < 1e-3:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    if size >= 10:
+        return f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def share(value: float) -> str:
+    """A share in per cent: `12 %`, `0.4 %`."""
+    percent = 100.0 * value
+    return f"{percent:.0f} %" if abs(percent) >= 9.95 or percent == 0 else f"{percent:.2g} %"
 
 
 def loss_text(value: float | None) -> str:
@@ -33,23 +60,6 @@ def difference_text(mean: float, low: float | None = None, high: float | None = 
         near, far = sorted((abs(low), abs(high)))
         return f"{said} ({loss_text(near)} to {loss_text(far)})"
     return f"{said} ({loss_text(abs(low))} lower to {loss_text(abs(high))} higher)"
-
-
-def mean_of(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
-
-
-def seeds_line(values: Sequence[float | None]) -> Span:
-    """Every seed's own value below the mean; nothing for a single seed."""
-    known = [value for value in values if value is not None]
-    return quiet(DOT.join(loss_text(value) for value in known) if len(known) > 1 else "", own_line=True)
-
-
-def mean_cell(values: Sequence[float | None]) -> Rich:
-    """The mean, and below it the value of every seed."""
-    mean = mean_of(values)
-    return rich(strong(loss_text(mean)) if mean is not None else NONE, seeds_line(values))
 
 
 def count_text(value: float | None) -> str:
@@ -73,6 +83,7 @@ def share_text(value: float | None) -> str:
 
 
 def duration_text(seconds: float | None) -> str:
+    """`9.4 s`, `40 s`, `12.0 min`, `1.7 h`."""
     if seconds is None or seconds != seconds:
         return NONE
     if seconds < 99.5:
@@ -89,15 +100,6 @@ def range_text(low: str, high: str) -> str:
     return f"{number} to {high}" if high.endswith(f" {unit}") else f"{low} to {high}"
 
 
-def run_name(view: RunView) -> str:
-    """Tier and phase, or what a log is called."""
-    return view.tier if view.phase == view.tier else f"{view.tier}/{view.phase}"
-
-
-def run_label(view: RunView) -> str:
-    return run_name(view) if view.of("log_format") else f"{run_name(view)} seed {view.seed}"
-
-
 def seeds_text(seeds: Sequence[int]) -> str:
     """`seed 1`, `seeds 0, 1 and 2`."""
     names = [str(seed) for seed in seeds]
@@ -112,10 +114,25 @@ def slug(*parts: str) -> str:
 
 
 def steps_text(steps: tuple[int, int] | None) -> str:
-    """`Step 5`, `Steps 5 to 10`, or `Whole run`."""
+    """`step 5`, `steps 5 to 10`, or `whole run`."""
     if steps is None:
-        return "Whole run"
-    return f"Step {steps[0]:,}" if steps[0] == steps[1] else f"Steps {steps[0]:,} to {steps[1]:,}"
+        return "whole run"
+    return f"step {steps[0]:,}" if steps[0] == steps[1] else f"steps {steps[0]:,} to {steps[1]:,}"
+
+
+def begun_large(text: str) -> str:
+    """The same as the beginning of a line."""
+    return text[:1].upper() + text[1:]
+
+
+def sparkline(values: Sequence[float], width: int = 48, low: float | None = None) -> str:
+    """`values`, averaged into at most `width` bars, from `low` (their least, unless it is given) to their largest."""
+    num = min(width, len(values))
+    bounds = [round(part * len(values) / num) for part in range(num + 1)] if num else []
+    means = [sum(values[start:stop]) / (stop - start) for start, stop in pairwise(bounds)]
+    low, high = min(values, default=0.0) if low is None else low, max(values, default=0.0)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(BARS[min(len(BARS) - 1, int((mean - low) * scale + 0.5))] for mean in means)
 
 
 def evidence_text(finding: Finding) -> str:
