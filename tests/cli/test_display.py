@@ -46,7 +46,7 @@ def test_without_a_terminal_a_line_now_and_then(display: Display) -> None:
     assert [each.split("  ")[0] for each in lines[3:8]] == [
         "step 1/1,000", "step 242/1,000", "step 483/1,000", "step 724/1,000", "step 965/1,000",
     ]  # fmt: skip
-    assert lines[4] == "step 242/1,000  loss 2.500  1,000 tokens/s  2.0 min left"
+    assert lines[4] == "step 242/1,000  loss 2.500  1,000 tokens/s  95 s left"
     assert lines[8] == "tiny: 2 steps of 128 positions, about 1.0 s"
     assert lines[9].startswith("goes on after step 1, finished at about ")
     assert lines[10].startswith("step 2/2  ")
