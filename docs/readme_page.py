@@ -64,7 +64,7 @@ def _row(effect: Effect, changes: dict[str, str]) -> str:
     paired = effect.comparisons["stream"].paired
     assert paired.low is not None and paired.high is not None, "the kept ladder has three seeds"
     interval = f"{signed(paired.low)} to {signed(paired.high)}"
-    word, _ = IN_PLAIN_WORDS[effect.verdict]
+    word = IN_PLAIN_WORDS[effect.verdict]
     return f"| `{name}`: {changes[name]} | {signed(paired.mean)} | {interval} | **{word}** |"
 
 

@@ -10,12 +10,12 @@ from tests.report.synthetic import write_ladder
 from tests.report.test_report import lines_of
 
 from fabula.recipe.ladder import Ladder, load_ladder
-from fabula.report import summary
 from fabula.report.document import make_document
 from fabula.report.figures.figures import finding_bands
 from fabula.report.render.markdown import render_markdown
 from fabula.study.health import found_groups
 from fabula.study.ladder import read_ladder
+from fabula.study.summary import summary
 
 CELLS = [cell.name for cell in load_ladder("factorial").cells]
 
@@ -39,7 +39,7 @@ def finals(folder: Path) -> dict[str, np.ndarray]:
 
 
 def test_every_run_contributes_to_every_effect(folder: Path) -> None:
-    said = summary([folder])
+    said = summary(read_ladder([folder]))
     names = [" × ".join(each["evidence"]["phases"]) for each in said["effects"]]
     assert names == [
         "init", "cosine", "packed", "init × cosine", "init × packed", "cosine × packed", "init × cosine × packed",
@@ -107,7 +107,7 @@ def test_stories_grow_under_the_recipe_that_ended_lowest(twin: str) -> None:
 
 
 def test_how_smooth_the_end_was_is_an_effect_too(folder: Path) -> None:
-    said = summary([folder])
+    said = summary(read_ladder([folder]))
     assert [each["evidence"]["phases"] for each in said["roughness"]] == [["init"], ["cosine"], ["packed"]]
     for each in said["roughness"]:
         word = {"improved": "less noisy", "worse": "noisier"}.get(each["evidence"]["verdict"], "No evidence")
@@ -128,7 +128,7 @@ def test_a_diverged_run_stops_nothing_and_is_told(tmp_path: Path) -> None:
         tmp_path / "ladder", ladder=load_ladder("factorial"),
         baseline_1={"status": "failed", "stop_at": 120, "nan_at": 100},
     )  # fmt: skip
-    said = summary([folder])
+    said = summary(read_ladder([folder]))
     for each in said["effects"]:
         assert each["evidence"]["verdict"] == "no verdict"
         assert each["evidence"]["seeds"] == [0, 2]
@@ -146,7 +146,7 @@ def test_tiers_are_ranked_by_the_recipe_with_all_changes(tmp_path: Path) -> None
 def test_what_the_whole_recipe_loses_without_each_change(tmp_path: Path) -> None:
     ladder = Ladder.model_validate(load_ladder("classic").model_dump() | {"design": "leave-one-out"})
     folder = write_ladder(tmp_path / "ladder", ladder=ladder)
-    said = summary([folder])
+    said = summary(read_ladder([folder]))
     assert [(each["evidence"]["before"], each["evidence"]["after"]) for each in said["effects"]] == [
         ("without-init", "whole"), ("without-cosine", "whole"), ("without-packed", "whole"), ("baseline", "whole"),
     ]  # fmt: skip
@@ -162,7 +162,7 @@ def test_what_the_whole_recipe_loses_without_each_change(tmp_path: Path) -> None
 
 def test_tiers_are_asked_whether_a_change_does_more_on_the_larger(tmp_path: Path) -> None:
     folder = write_ladder(tmp_path / "ladder", tiers=("basic", "mid"))
-    for line in summary([folder])["effects"]:
+    for line in summary(read_ladder([folder]))["effects"]:
         if line["evidence"]["design"] != "tiers":
             continue
         assert line["kind"] == "interaction" and line["evidence"]["tiers"] == ["basic", "mid"]
@@ -177,7 +177,10 @@ def test_tiers_are_asked_whether_a_change_does_more_on_the_larger(tmp_path: Path
 def test_without_stories_on_record_no_interval_over_them(tmp_path: Path) -> None:
     folder = write_ladder(tmp_path / "ladder", seeds=2)
     (folder / "runs" / "basic" / "init" / "seed-1" / "evaluations.jsonl").unlink()
-    said = {each["evidence"]["after"]: each["evidence"]["protocols"]["stream"] for each in summary([folder])["effects"]}
+    said = {
+        each["evidence"]["after"]: each["evidence"]["protocols"]["stream"]
+        for each in summary(read_ladder([folder]))["effects"]
+    }
     assert said["init"]["stories_interval"] is None and said["packed"]["stories_interval"] is not None
     assert json.dumps(said)
 

@@ -91,7 +91,7 @@ def test_a_trainer_folder_with_its_traps(tmp_path: Path) -> None:
     twin = twin_of(folder, flags=Flags(accumulation=4))
     assert "the mean of the steps since the line before (10 steps)" in twin
     assert "The training loss is the validation loss multiplied by 4, the gradient accumulation" in twin
-    (run,) = summary([folder])["runs"]
+    (run,) = summary(read_ladder([folder]))["runs"]
     assert run["verdict"] == "warning" and "lr_rising" in [finding["kind"] for finding in run["findings"]]
     assert "loss_scaled_by_accumulation" not in [finding["kind"] for finding in run["findings"]], "no flag, no claim"
 

@@ -12,7 +12,7 @@ from tests.report.synthetic import PROMPTS, write_ladder, write_run
 from fabula.errors import InputError
 from fabula.recipe.ladder import load_ladder
 from fabula.record.finding import Finding
-from fabula.report import main_figure, summary, write_report
+from fabula.report import main_figure, write_report
 from fabula.report.document import make_document
 from fabula.report.figures.curves import extremes, smoothed
 from fabula.report.render.blocks import Document, Table, plain_text
@@ -21,6 +21,7 @@ from fabula.report.sections.tables import final_comparison, final_metrics, mecha
 from fabula.study.health import FoundGroup
 from fabula.study.ladder import read_ladder
 from fabula.study.statistics import t_quantile
+from fabula.study.summary import summary
 
 
 @pytest.fixture(scope="module")
@@ -161,12 +162,12 @@ def test_one_seed_gives_no_verdict(tmp_path: Path) -> None:
     twin = render_markdown(document)
     assert "**More than luck? Nobody can tell**: the recipes share one seed only." in twin
     assert "improved" not in twin.split("How to read the numbers")[0]
-    assert all(each["evidence"]["verdict"] == "no verdict" for each in summary([folder])["effects"])
+    assert all(each["evidence"]["verdict"] == "no verdict" for each in summary(read_ladder([folder]))["effects"])
 
 
 def test_a_pair_that_comes_out_otherwise_is_named_with_its_numbers(tmp_path: Path) -> None:
     folder = write_ladder(tmp_path / "ladder", cosine={"end": 4.5})
-    (line,) = summary([folder])["out_of_order"]
+    (line,) = summary(read_ladder([folder]))["out_of_order"]
     finals = {
         phase: np.mean(
             [lines_of(folder / "runs" / "basic" / phase / f"seed-{seed}", "eval")[-1]["val_loss"] for seed in range(3)]
@@ -202,7 +203,7 @@ def test_tiers_are_ranked_at_context_128_and_only_on_one_ruler(tmp_path: Path) -
 
 def test_effects_across_rulers_have_no_verdict(tmp_path: Path) -> None:
     folder = write_ladder(tmp_path / "ladder", packed={"rulers": "z"})
-    effects = {each["evidence"]["after"]: each for each in summary([folder])["effects"]}
+    effects = {each["evidence"]["after"]: each for each in summary(read_ladder([folder]))["effects"]}
     assert effects["packed"]["evidence"]["verdict"] == "no verdict"
     assert "rulers" in effects["packed"]["sentence"]
     assert effects["cosine"]["evidence"]["verdict"] == "improved"

@@ -1,7 +1,7 @@
 """Effects and interactions in words, and as findings."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fabula.record.finding import Finding
@@ -57,22 +57,54 @@ def verdict_words(each: Effect) -> str:
     return each.verdict
 
 
+@dataclass(frozen=True)
+class Said:
+    """A sentence in three parts, so that a page can set its verdict apart."""
+
+    before: str
+    verdict: str
+    after: str
+
+
 def sentence(each: Effect) -> str:
     """The answer in one sentence, with its interval; without a verdict, why there is none."""
-    told = each.headline
-    if told is None:
-        return f"{_question(each)}: no verdict, because {each.reason}."
+    said = in_parts(each)
+    return said.before + said.verdict + said.after
+
+
+def in_parts(each: Effect) -> Said:
+    """The same sentence around its verdict."""
+    if each.headline is None:
+        return Said(f"{_question(each)}: ", "no verdict", f", because {each.reason}.")
+    numbers = f"{_numbers(each, each.headline)}."
     if each.verdict == "no verdict":
-        return f"{_question(each)}: {_numbers(each, told)}. No verdict, because {each.reason}."
-    numbers = f"{_numbers(each, told)}."
+        return Said(f"{_question(each)}: {numbers} ", "No verdict", f", because {each.reason}.")
     if each.verdict == "no evidence":
-        return f"{_no_evidence(each)}: {numbers}"
+        what = _condition_matters(each) if each.kind == "interaction" else f"{_changed(each)} changed the loss"
+        return Said("", "No evidence", f" that {what}: {numbers}")
     if each.verdict == "depends on the protocol":
         parts = ", ".join(f"{comparison.says()} on `{name}`" for name, comparison in each.comparisons.items())
-        if each.kind == "interaction":
-            return f"Whether {_condition_matters(each)} depends on the protocol ({parts}): {numbers}"
-        return f"What {_changed(each)} does depends on the protocol ({parts}): {numbers}"
-    return f"{_verdict_words(each)}: {numbers}"
+        what = f"Whether {_condition_matters(each)}" if each.kind == "interaction" else f"What {_changed(each)} does"
+        return Said(f"{what} ", "depends on the protocol", f" ({parts}): {numbers}")
+    before, after = _around_verdict(each)
+    return Said(before, verdict_words(each), f"{after}: {numbers}")
+
+
+def _around_verdict(each: Effect) -> tuple[str, str]:
+    """What stands before and after the words of a verdict that was found."""
+    contrast, improved = each.contrast, each.verdict == "improved"
+    if contrast.design == "tiers":
+        return f"{_changed(each)} ", f" on `{contrast.tiers[1]}` than on `{contrast.tiers[0]}`"
+    if contrast.kind == "interaction" and len(contrast.phases) == 2:
+        return f"{_names(contrast.phases)} are ", " than their effects added up"
+    if contrast.kind == "interaction":
+        return f"With `{contrast.phases[0]}`, {_names(contrast.phases[1:])} are ", " than without it"
+    if contrast.design == "pair":
+        if improved:
+            return f"{_changed(each)} ", f" on `{each.before}`"
+        return f"{_changed(each)} is ", f" than `{each.before}`"
+    what = "the loss" if contrast.design == "factorial" else "the whole recipe"
+    return (f"{_changed(each)} ", f" {what}") if improved else (f"{_changed(each)} made {what} ", "")
 
 
 def sentence_with_reach(each: Effect) -> str:
@@ -132,12 +164,6 @@ def _condition_matters(each: Effect) -> str:
     return f"`{contrast.phases[0]}` changes how {_names(contrast.phases[1:])} work together"
 
 
-def _no_evidence(each: Effect) -> str:
-    if each.kind == "interaction":
-        return f"No evidence that {_condition_matters(each)}"
-    return f"No evidence that {_changed(each)} changed the loss"
-
-
 def _numbers(each: Effect, told: Comparison) -> str:
     """The mean with its interval, and of an interaction the two effects that it is the difference of."""
     contrast, seeds = each.contrast, f"; {len(each.seeds)} seeds"
@@ -169,23 +195,6 @@ def _size(paired: Interval, after: str) -> str:
         return f"{abs(paired.mean):.3f}"
     low, high = _outward(paired)
     return f"{abs(paired.mean):.3f} (95 % interval {low:.3f} to {high:.3f}{after})".replace("-", MINUS)
-
-
-def _verdict_words(each: Effect) -> str:
-    """What was found, before its numbers."""
-    contrast, improved = each.contrast, each.verdict == "improved"
-    if contrast.design == "tiers":
-        return f"{_changed(each)} {verdict_words(each)} on `{contrast.tiers[1]}` than on `{contrast.tiers[0]}`"
-    if contrast.kind == "interaction" and len(contrast.phases) == 2:
-        return f"{_names(contrast.phases)} are {verdict_words(each)} than their effects added up"
-    if contrast.kind == "interaction":
-        rest = _names(contrast.phases[1:])
-        return f"With `{contrast.phases[0]}`, {rest} are {verdict_words(each)} than without it"
-    if contrast.design == "factorial":
-        return f"{_changed(each)} {'improved the loss' if improved else 'made the loss worse'}"
-    if contrast.design == "leave-one-out":
-        return f"{_changed(each)} {'improved the whole recipe' if improved else 'made the whole recipe worse'}"
-    return f"{_changed(each)} {'improved on' if improved else 'is worse than'} `{each.before}`"
 
 
 def as_finding(each: Effect) -> Finding:

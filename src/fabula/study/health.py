@@ -1,5 +1,6 @@
 """What became of runs: the health of each by one stated rule, which are unfinished, and what was found in several."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fabula.record.finding import Finding
@@ -82,3 +83,25 @@ def found_groups(ladder: LadderView) -> list[FoundGroup]:
         for finding in view.diagnosis.findings if view.diagnosis else ():
             groups.setdefault((view.tier, view.phase, finding.kind), []).append((view, finding))
     return [FoundGroup(*key, tuple(found)) for key, found in groups.items()]
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """Kinds that could not be looked for in some of the runs, for one reason."""
+
+    lacks: str
+    kinds: tuple[str, ...]
+    num_runs: int
+
+
+def unchecked(views: Sequence[RunView]) -> list[Unchecked]:
+    """What was not checked: kinds together that lack the same in the same runs."""
+    runs_of: dict[tuple[str, str], list[int]] = {}
+    for number, view in enumerate(views):
+        for silent in view.diagnosis.silent if view.diagnosis else ():
+            for kind in silent.kinds:
+                runs_of.setdefault((silent.lacks, kind), []).append(number)
+    together: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for (lacks, kind), runs in runs_of.items():
+        together.setdefault((lacks, tuple(dict.fromkeys(runs))), []).append(kind)
+    return [Unchecked(lacks, tuple(kinds), len(runs)) for (lacks, runs), kinds in together.items()]

@@ -157,6 +157,3 @@ def _sorted(
         )
         result.append(TierView(tier, phases))
     return tuple(result)
-
-
-__all__ = ["LadderView", "PhaseView", "RunView", "TierView", "read_ladder"]

@@ -84,6 +84,22 @@ class RunView:
             return None
         return float(curve.values[0])
 
+    @property
+    def validation_loss(self) -> float | None:
+        """The one number of a run: on all validation stories after its last step; before that the curve's last."""
+        if "val_loss" in self.final:
+            return self.final["val_loss"]
+        values = self._course()
+        return float(values[-1]) if len(values) else None
+
+    @property
+    def untrained_loss(self) -> float | None:
+        """The same of the model before its first step: by the ruler of the end where the record holds it."""
+        full = self.run.full_evals() if self.run is not None else {}
+        if len(full.get("step", ())) and full["step"][0] == 0 and math.isfinite(full["val_loss"][0]):
+            return float(full["val_loss"][0])
+        return self.start_loss
+
     def _course(self) -> np.ndarray:
         if self.facts is None or self.facts.val_loss is None:
             return np.array([])

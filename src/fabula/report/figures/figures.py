@@ -136,6 +136,7 @@ def _figure(tier: TierView, kind: _Kind, bands: list[dict[str, Any]], floor: flo
         spec=curve_spec(
             colours(tier), kind.parts, "" if tier.foreign else kind.unit, kind.log, kind.size, bands, floor
         ),
+        parts=tuple(kind.parts),
         size=kind.size,
         log=kind.log,
         bands=tuple(bands),
@@ -251,12 +252,6 @@ def point_rows(runs: list[dict[str, Any]], parts: Iterable[str]) -> list[dict[st
         for x, y in zip(run["curves"][part]["x"], run["curves"][part]["y"], strict=True)
         if y > 0 or part == "rate"
     ]
-
-
-def parts_of(spec: dict[str, Any]) -> list[str]:
-    """The curves that a specification draws."""
-    filters = [layer["transform"][0]["filter"] for layer in spec["layer"] if "transform" in layer]
-    return [text.split("'")[1] for text in filters if text.startswith("datum.part == '")]
 
 
 def with_rows(spec: dict[str, Any], rows: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -148,6 +148,8 @@ class Figure:
     group: str
     """Figures of one group share the switches for phases and seeds."""
     spec: dict[str, Any]
+    parts: tuple[str, ...] = ()
+    """Names of the curves that it draws."""
     size: Size = "narrow"
     log: bool = False
     switchable: bool = True

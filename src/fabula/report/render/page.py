@@ -14,7 +14,7 @@ import vl_convert
 
 import fabula
 from fabula.record.wording import kind_title
-from fabula.report.figures.figures import parts_of, point_rows, svg
+from fabula.report.figures.figures import point_rows, svg
 from fabula.report.figures.specs import interactive
 from fabula.report.render.blocks import Details, Document, Figure, FigureGrid, Observed, told
 from fabula.report.render.glossary import WORDS
@@ -61,14 +61,14 @@ def _figures(part: Any) -> Iterator[Figure]:
 def _rows(document: Document, figure: Figure) -> list[dict[str, Any]]:
     if figure.rows:
         return list(figure.rows)
-    return point_rows(document.curves[figure.group], parts_of(figure.spec))
+    return point_rows(document.curves[figure.group], figure.parts)
 
 
 def _entry(figure: Figure) -> dict[str, Any]:
     """What page.js needs of a figure; rows only where they do not come from the page's curves."""
     if figure.rows:
         return {"vega": interactive(figure.spec), "rows": figure.rows}
-    return {"vega": interactive(figure.spec), "parts": parts_of(figure.spec), "bands": figure.bands}
+    return {"vega": interactive(figure.spec), "parts": figure.parts, "bands": figure.bands}
 
 
 def _packed(value: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fabula.findings.kinds import KINDS
 from fabula.record.finding import Finding
-from fabula.record.wording import evidence_text, seeds_text, slug, steps_text
+from fabula.record.wording import evidence_text, plural, seeds_text, slug, steps_text
 from fabula.report.render.blocks import (
     Block,
     Bullets,
@@ -16,11 +16,11 @@ from fabula.report.render.blocks import (
     Paragraph,
     Rich,
     code,
+    joined,
     rich,
 )
 from fabula.report.sections.course import course, figure_of, improvements, points
-from fabula.report.sections.interpretation import silent_rules
-from fabula.study.health import FoundGroup
+from fabula.study.health import FoundGroup, unchecked
 from fabula.study.views import LadderView, RunView
 
 MOST_SAYINGS = 6
@@ -54,8 +54,13 @@ def finding_blocks(ladder: LadderView, groups: Sequence[FoundGroup], drawn: set[
 
 
 def not_checked(views: Sequence[RunView]) -> list[Block]:
-    silent = silent_rules(views)
-    return [Details(rich("What could not be checked"), (Bullets(tuple(silent)),))] if silent else []
+    """What no rule could look at, by name, and why."""
+    num_read = sum(view.diagnosis is not None for view in views)
+    items = []
+    for each in unchecked(views):
+        where = "" if each.num_runs == num_read else f" in {plural(each.num_runs, 'run')}"
+        items.append(rich("Not checked", where, ": ", joined([code(kind) for kind in each.kinds]), f" ({each.lacks})."))
+    return [Details(rich("What could not be checked"), (Bullets(tuple(items)),))] if items else []
 
 
 def cards(groups: Sequence[FoundGroup], drawn: set[str]) -> tuple[FindingCard, ...]:

@@ -53,7 +53,7 @@ def opening(ladder: LadderView, groups: Sequence[FoundGroup]) -> Opening:
     if ladder.logs:
         return Opening((Paragraph(log_lead(ladder.logs), "lead"),))
     blocks: list[Block] = [Paragraph(_lead(view), "lead")]
-    loss, untrained = validation_loss(view), untrained_loss(view)
+    loss, untrained = view.validation_loss, view.untrained_loss
     if loss is not None:
         blocks.append(Paragraph(_in_plain_words(loss, untrained)))
     blocks.append(Paragraph(rich("The training: ", health_cell([view], name_phase=False), ".")))
@@ -79,24 +79,8 @@ def facts_line(view: RunView) -> str:
     return ", ".join([*parts, f"seed {view.seed}"])
 
 
-def validation_loss(view: RunView) -> float | None:
-    """The one number of a run: on all validation stories after its last step; before that the curve's last value."""
-    if "val_loss" in view.final:
-        return view.final["val_loss"]
-    curve = view.facts.val_loss if view.facts is not None else None
-    return float(curve.finite.values[-1]) if curve is not None and len(curve.finite) else None
-
-
-def untrained_loss(view: RunView) -> float | None:
-    """The same of the model before its first step: by the ruler of the end where the record holds it."""
-    full = view.run.full_evals() if view.run is not None else {}
-    if len(full.get("step", ())) and full["step"][0] == 0 and math.isfinite(full["val_loss"][0]):
-        return float(full["val_loss"][0])
-    return view.start_loss
-
-
 def _lead(view: RunView) -> Rich:
-    loss, untrained = validation_loss(view), untrained_loss(view)
+    loss, untrained = view.validation_loss, view.untrained_loss
     if loss is None:
         return rich("Nothing was measured yet; what there is, is shown.")
     so_far = "" if view.finished else " so far"
@@ -181,7 +165,7 @@ def losses_table(view: RunView) -> Table:
 
     if "val_loss" in view.final:
         add(rich(strong("Validation loss")), view.final["val_loss"], "all validation stories, after the last step")
-    add(rich("Untrained"), untrained_loss(view), "the same before the first step")
+    add(rich("Untrained"), view.untrained_loss, "the same before the first step")
     if facts is not None and facts.val_loss is not None and len(facts.val_loss.finite):
         curve = facts.val_loss.finite
         add(

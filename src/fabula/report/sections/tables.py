@@ -21,7 +21,9 @@ from fabula.report.render.blocks import Column, Part, Rich, Row, Table, code, jo
 from fabula.report.sections.cells import RULE, health_cell, mean_cell, seeds_line
 from fabula.study.effects import Effect
 from fabula.study.health import FoundGroup, unfinished_of
+from fabula.study.mechanism import batch_contents
 from fabula.study.statistics import mean_of
+from fabula.study.tiers import CurveEnd, Ranking, highest_on_curve, lowest_on_curve, rank_tiers
 from fabula.study.views import LadderView, PhaseView, RunView, TierView
 
 CURVE_NOTE = (
@@ -136,34 +138,22 @@ def _rise(found: Sequence[FoundGroup]) -> str:
     return f"gradient norm \N{UPWARDS ARROW} to {loss_text(norm)}"
 
 
-def phase_mean(phase: PhaseView, which: str) -> float | None:
-    """Mean over seeds of each run's `best_loss` or `worst_loss`."""
-    return mean_of([getattr(view, which) for view in phase.counted])
-
-
 def final_metrics(tier: TierView) -> Table:
     """The original "Final Metrics". Worst and best are phases' means over seeds, never the luckiest run."""
-    worst = _extreme(tier, "worst_loss", max)
-    best = _extreme(tier, "best_loss", min)
     rows = [
-        Row((rich("Highest loss on the curve"), worst)),
-        Row((rich("Lowest loss on the curve"), best)),
+        Row((rich("Highest loss on the curve"), _curve_end_cell(highest_on_curve(tier)))),
+        Row((rich("Lowest loss on the curve"), _curve_end_cell(lowest_on_curve(tier)))),
         Row((rich("Training time of a run"), rich(_time_text(tier.runs)))),
         Row((rich("Health"), health_cell(tier.runs, name_phase=True))),
     ]
     return Table((Column("Metric"), Column("Value", wide=True)), tuple(rows), (rich(RULE),))
 
 
-def _extreme(tier: TierView, which: str, choose: object) -> Rich:
-    means = {phase.name: phase_mean(phase, which) for phase in tier.phases}
-    known = {name: value for name, value in means.items() if value is not None}
-    if not known:
+def _curve_end_cell(end: CurveEnd | None) -> Rich:
+    if end is None:
         return rich(NONE)
-    name = (max if choose is max else min)(known, key=lambda each: known[each])
-    seeds = len(next(phase for phase in tier.phases if phase.name == name).counted)
-    return rich(
-        strong(loss_text(known[name])), " ", quiet(f"{name}" + (f", mean of {seeds} seeds" if seeds > 1 else ""))
-    )
+    seeds = f", mean of {end.num_seeds} seeds" if end.num_seeds > 1 else ""
+    return rich(strong(loss_text(end.loss)), " ", quiet(f"{end.phase}{seeds}"))
 
 
 def _time_text(runs: Sequence[RunView]) -> str:
@@ -171,47 +161,26 @@ def _time_text(runs: Sequence[RunView]) -> str:
     return range_text(duration_text(times[0]), duration_text(times[-1])) if times else NONE
 
 
-def shared_phase(ladder: LadderView) -> str | None:
-    """Of the recipes that every tier has finished for at least one seed, the one with the most changes, the last of
-    equals: the end of a path, the whole of the other designs."""
-    phases = ladder.tiers[0].phases if ladder.tiers else ()
-    shared = [
-        (len(each.includes), place, each.name)
-        for place, each in enumerate(phases)
-        if all(any(phase.name == each.name and phase.complete for phase in tier.phases) for tier in ladder.tiers)
-    ]
-    return max(shared)[2] if shared else None
-
-
 def final_comparison(ladder: LadderView) -> Table | None:
     """The original "Final comparison table", ranked only where every tier was measured with one ruler."""
     if len(ladder.tiers) < 2:
         return None
-    name = shared_phase(ladder)
-    column, note = _ranking_ruler(ladder, name)
-    phases = {tier.name: next((each for each in tier.phases if each.name == name), None) for tier in ladder.tiers}
-    losses = {
-        tier: mean_of(phase.final_losses(column)) if phase is not None and column else None
-        for tier, phase in phases.items()
-    }
-    ranked = sorted((loss, tier) for tier, loss in losses.items() if loss is not None)
-    ranks = {tier: rank for rank, (_, tier) in enumerate(ranked, start=1)} if len(ranked) == len(ladder.tiers) else {}
+    ranking = rank_tiers(ladder)
     rows = []
     for tier in ladder.tiers:
-        phase = phases[tier.name]
-        first = tier.first
+        first, rank = tier.first, ranking.rank_of(tier.name)
+        ends = (highest_on_curve(tier), lowest_on_curve(tier))
         cells = (
             rich(strong(tier.name)),
             rich(parameters_text(first.of("parameters", "total") if first else None)),
             rich(parameters_text(first.of("parameters", "without_embeddings") if first else None)),
-            rich(loss_text(_bound(tier, "worst_loss", True))),
-            rich(loss_text(_bound(tier, "best_loss", False))),
-            mean_cell(phase.final_losses(column)) if phase is not None and column else rich(NONE),
-            rich(str(ranks[tier.name]) if ranks else NONE),
+            *(rich(loss_text(end.loss if end is not None else None)) for end in ends),
+            mean_cell(ranking.losses[tier.name]) if ranking.losses is not None else rich(NONE),
+            rich(NONE if rank is None else str(rank)),
             rich(_time_text(tier.runs)),
             health_cell(tier.runs, name_phase=True),
         )
-        rows.append(Row(cells, "best" if ranks.get(tier.name) == 1 else ""))
+        rows.append(Row(cells, "best" if rank == 1 else ""))
     columns = (
         Column("Category"),
         Column("Params", numeric=True),
@@ -223,32 +192,16 @@ def final_comparison(ladder: LadderView) -> Table | None:
         Column("Training time", numeric=True),
         Column("Health", wide=True),
     )
-    return Table(columns, tuple(rows), (rich(note),))
+    return Table(columns, tuple(rows), (rich(_ranking_note(ranking)),))
 
 
-def _bound(tier: TierView, which: str, highest: bool) -> float | None:
-    means = [value for value in (phase_mean(phase, which) for phase in tier.phases) if value is not None]
-    return (max(means) if highest else min(means)) if means else None
-
-
-def _ranking_ruler(ladder: LadderView, name: str | None) -> tuple[str, str]:
-    """The column that ranks tiers, and why it may; an empty column where nothing may."""
-    if name is None:
-        return "", "Not ranked: no phase was finished in every tier."
-    runs = [view for tier in ladder.tiers for phase in tier.phases if phase.name == name for view in phase.complete]
-    if len({view.of("rulers", "stream_at_128") for view in runs}) > 1:
-        return "", (
-            "Not ranked: the tiers were measured with different rulers (another text, rule or context), and numbers of "
-            "different rulers say nothing about each other."
-        )
-    one_tokenizer = len({view.of("data", "tokenizer_hash") for view in runs}) == 1
-    column = "val_loss_at_128" if one_tokenizer else "val_loss_gpt2_at_128"
-    per = "token" if one_tokenizer else "GPT-2 token, since the tokenizers differ"
-    if not all(column in view.final for view in runs):
-        return "", "Not ranked: the final evaluation at context 128 is missing."
-    return column, (
-        f"Ranked by the final loss of {name} at context 128, nats per {per}, which is one ruler for all tiers. "
-        "Highest and lowest loss on the curve are measured at each tier's own context and are not ranked."
+def _ranking_note(ranking: Ranking) -> str:
+    if ranking.reason:
+        return f"Not ranked: {ranking.reason}."
+    per = "token" if ranking.unit == "token" else f"{ranking.unit}, since the tokenizers differ"
+    return (
+        f"Ranked by the final loss of {ranking.phase} at context 128, nats per {per}, which is one ruler for all "
+        "tiers. Highest and lowest loss on the curve are measured at each tier's own context and are not ranked."
     )
 
 
@@ -256,27 +209,17 @@ def mechanism(tier: TierView) -> Table | None:
     """What the rows were filled with: the measured mechanism of packing."""
     rows = []
     for phase in tier.phases:
-        if not any(view.of("layout") for view in phase.read):
-            continue
-
-        def layout(key: str, phase: PhaseView = phase) -> float | None:
-            return mean_of([view.of("layout", key) for view in phase.counted])
-
-        tokens = mean_of([view.last.get("tokens") for view in phase.counted])
-        epochs = layout("epochs")
-        rows.append(
-            Row(
-                (
-                    rich(strong(phase.name)),
-                    rich(share_text(layout("padding_share"))),
-                    rich(share_text(layout("truncated_share"))),
-                    rich(count_text(layout("distinct_story_tokens"))),
-                    rich(NONE if epochs is None else f"{epochs:.2f}"),
-                    rich(count_text(tokens)),
-                    rich(count_text(layout("positions"))),
-                )
+        if (batches := batch_contents(phase)) is not None:
+            cells = (
+                rich(strong(phase.name)),
+                rich(share_text(batches.padding_share)),
+                rich(share_text(batches.truncated_share)),
+                rich(count_text(batches.distinct_story_tokens)),
+                rich(NONE if batches.epochs is None else f"{batches.epochs:.2f}"),
+                rich(count_text(batches.tokens)),
+                rich(count_text(batches.positions)),
             )
-        )
+            rows.append(Row(cells))
     columns = (
         Column("Phase"),
         Column("Positions that were padding", numeric=True),

@@ -2,6 +2,7 @@
 
 from fabula.record.wording import DOT, loss_text, slug
 from fabula.report.render.blocks import Block, Column, Heading, Paragraph, Row, Table, quiet, rich, strong, toned
+from fabula.study.chosen_rates import chosen_rates
 from fabula.study.views import LadderView, TierView
 
 NOTE = (
@@ -10,29 +11,23 @@ NOTE = (
 )
 
 
-def chosen_rates(ladder: LadderView, tier: TierView) -> list[Block]:
+def chosen_rates_blocks(ladder: LadderView, tier: TierView) -> list[Block]:
     """A row a phase with a bracket; nothing where no phase has one."""
-    told = [each for each in ladder.plan.get("brackets", ()) if each["tier"] == tier.name]
-    if not told:
-        return []
     rows = []
-    for each in told:
-        place = each["multiples"].index(each["taken"])
+    for each in chosen_rates(ladder, tier.name):
         tried = DOT.join(
-            f"{peak:g}: {loss_text(loss) if loss is not None else 'not finite'}"
-            for peak, loss in zip(each["peaks"], each["losses"], strict=True)
+            f"{peak:g}: {loss_text(loss) if loss is not None else 'not finite'}" for peak, loss in each.tries
         )
-        at_end = place in (0, len(each["multiples"]) - 1)
         edge = toned("at an end of its bracket: a rate beyond it may be better", "warning", own_line=True)
         rows.append(
             Row(
                 (
-                    rich(strong(each["phase"])),
-                    rich(strong(f"{each['peaks'][place]:g}"), quiet(f"{each['taken']:g} x", own_line=True)),
-                    rich(tried, *([edge] if at_end else [])),
+                    rich(strong(each.phase)),
+                    rich(strong(f"{each.peak:g}"), quiet(f"{each.multiple:g} x", own_line=True)),
+                    rich(tried, *([edge] if each.at_an_end else [])),
                 )
             )
         )
     columns = (Column("Phase"), Column("Peak taken", numeric=True), Column("Peak: loss on tune", wide=True))
     title = Heading(3, rich("Learning rates chosen"), slug("rates", tier.name))
-    return [title, Paragraph(rich(NOTE)), Table(columns, tuple(rows))]
+    return [title, Paragraph(rich(NOTE)), Table(columns, tuple(rows))] if rows else []

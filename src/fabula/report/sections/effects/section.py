@@ -1,10 +1,9 @@
 """The part of a page that gives credit: chance first, then effects, interactions, and the noise at the end."""
 
-from fabula.record.wording import loss_text, plural, range_text, slug
+from fabula.record.wording import duration_text, loss_text, plural, range_text, slug
 from fabula.report.figures.figures import effects_figure
 from fabula.report.render.blocks import Block, Bullets, Details, FigureGrid, Heading, Paragraph, Rich, code, rich
-from fabula.report.sections.effects.chosen_rates import chosen_rates
-from fabula.report.sections.effects.equal_time import equal_time_blocks
+from fabula.report.sections.effects.chosen_rates import chosen_rates_blocks
 from fabula.report.sections.effects.tables import (
     effects_table,
     noise_table,
@@ -14,6 +13,7 @@ from fabula.report.sections.effects.tables import (
 )
 from fabula.report.sections.interpretation import glance, seeds_sentence, verdicts
 from fabula.report.sections.opening import STATISTICS, luck
+from fabula.study.equal_time import equal_time
 from fabula.study.noise import least_told
 from fabula.study.views import LadderView, TierView
 
@@ -89,9 +89,27 @@ def effect_blocks(ladder: LadderView, tier: TierView) -> list[Block]:
     if pairing is not None:
         title = Heading(3, rich("Did pairing help"), slug("pairing", tier.name))
         numbers += [title, Paragraph(PAIRING), pairing]
-    numbers += [*equal_time_blocks(ladder, tier), *chosen_rates(ladder, tier)]
+    numbers += [*_equal_time_blocks(ladder, tier), *chosen_rates_blocks(ladder, tier)]
     name = f" of {tier.name}" if len(ladder.tiers) > 1 else ""
     return [*blocks, Details(rich(f"The numbers{name}: effects with intervals, seed by seed"), tuple(numbers))]
+
+
+def _equal_time_blocks(ladder: LadderView, tier: TierView) -> list[Block]:
+    """The comparison, or the sentence that says why there is none."""
+    if not tier.effects or ladder.num_seeds < 2:
+        return []
+    heading = Heading(3, rich("At equal time"), slug("time", tier.name))
+    compared = equal_time(ladder, tier)
+    if compared.reason:
+        return [heading, Paragraph(rich(f"No comparison at equal time: {compared.reason}."))]
+    table = effects_table(compared.effects)
+    assert table is not None, "recipes of unequal time have effects"
+    note = (
+        f"After {duration_text(compared.seconds)} of training, when the fastest run was done; on the subset that the "
+        "curves show, between two evaluations on a straight line. A schedule made for more steps is cut off before its "
+        "end here. Corrected separately for multiple comparisons."
+    )
+    return [heading, Paragraph(rich(note)), table]
 
 
 def _together(tier: TierView) -> list[Block]:

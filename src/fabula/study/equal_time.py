@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fabula.record.wording import duration_text, share_text, slug
-from fabula.report.render.blocks import Block, Heading, Paragraph, rich
-from fabula.report.sections.effects.tables import effects_table
+from fabula.record.wording import share_text
 from fabula.study.contrasts import Recipe, contrasts
 from fabula.study.effects import Effect, Final, answer, with_holm
 from fabula.study.views import LadderView, RunView, TierView
@@ -73,21 +71,3 @@ def _at(view: RunView, seconds: float) -> Final:
     if {"seconds", "val_loss_subset"} <= evals.keys():
         losses["stream"] = float(np.interp(seconds, evals["seconds"], evals["val_loss_subset"]))
     return Final(view.seed, losses, {"stream": str(view.of("rulers", "stream_subset"))}, 1.0)
-
-
-def equal_time_blocks(ladder: LadderView, tier: TierView) -> list[Block]:
-    """The comparison, or the sentence that says why there is none."""
-    if not tier.effects or ladder.num_seeds < 2:
-        return []
-    heading = Heading(3, rich("At equal time"), slug("time", tier.name))
-    compared = equal_time(ladder, tier)
-    if compared.reason:
-        return [heading, Paragraph(rich(f"No comparison at equal time: {compared.reason}."))]
-    table = effects_table(compared.effects)
-    assert table is not None, "recipes of unequal time have effects"
-    note = (
-        f"After {duration_text(compared.seconds)} of training, when the fastest run was done; on the subset that the "
-        "curves show, between two evaluations on a straight line. A schedule made for more steps is cut off before its "
-        "end here. Corrected separately for multiple comparisons."
-    )
-    return [heading, Paragraph(rich(note)), table]
