@@ -14,7 +14,7 @@ import numpy as np
 
 from fabula.findings import diagnose, episodes
 from fabula.findings.kinds import RULES, TOPICS
-from fabula.study.statistics import wilson_interval
+from fabula.study.inference.statistics import wilson_interval
 
 DOCS = Path(__file__).parent
 PAGE = DOCS / "findings.md"

@@ -19,8 +19,8 @@ from fabula.recipe.schema import Recipe
 from fabula.recipe.tiers import current_name
 from fabula.recipe.toml import read_toml
 from fabula.record.reader import Run, find_runs, read_run
-from fabula.study.effect_words import as_finding, lower_or_higher, sentence_with_reach, signed
-from fabula.study.effects import Effect, Final, effect, with_holm
+from fabula.study.inference.effect_words import as_finding, lower_or_higher, sentence_with_reach, signed
+from fabula.study.inference.effects import Effect, Final, effect, with_holm
 from fabula.study.ladder import read_ladder
 
 DOCS = Path(__file__).parent

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from fabula.record.reader import find_runs, read_run
-from fabula.study.contrasts import Contrast, Recipe, contrasts
-from fabula.study.effects import PROTOCOLS, Final, Verdict, answer, with_holm
+from fabula.study.inference.contrasts import Contrast, Recipe, contrasts
+from fabula.study.inference.effects import PROTOCOLS, Final, Verdict, answer, with_holm
 
 DOCS = Path(__file__).parent
 OUT = DOCS / "measured" / "null_ladders.json"

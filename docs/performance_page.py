@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fabula.study.effect_words import signed
-from fabula.study.effects import Effect
+from fabula.study.inference.effect_words import signed
+from fabula.study.inference.effects import Effect
 from fabula.study.ladder import read_ladder
 
 DOCS = Path(__file__).parent

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fabula.report.sections.opening import IN_PLAIN_WORDS
-from fabula.study.effect_words import signed
-from fabula.study.effects import Effect
+from fabula.study.inference.effect_words import signed
+from fabula.study.inference.effects import Effect
 from fabula.study.ladder import read_ladder
 
 DOCS = Path(__file__).parent

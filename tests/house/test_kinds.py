@@ -17,7 +17,7 @@ from fabula.findings import lint, rules
 from fabula.findings.kinds import KINDS, RULES
 from fabula.findings.rule import Rule
 from fabula.recipe import load_recipe
-from fabula.study.contrasts import Contrast
+from fabula.study.inference.contrasts import Contrast
 
 OURS = {"lr_too_high"}
 """Beyond the design: trainings at thirty times the rate ended badly without a sign in their loss."""

@@ -19,8 +19,8 @@ from fabula.report.render.blocks import Document, Table, plain_text
 from fabula.report.render.markdown import render_markdown
 from fabula.report.sections.tables import final_comparison, final_metrics, mechanism, timeline
 from fabula.study.health import FoundGroup
+from fabula.study.inference.statistics import t_quantile
 from fabula.study.ladder import read_ladder
-from fabula.study.statistics import t_quantile
 from fabula.study.summary import summary
 
 

@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fabula.study.contrasts import Contrast, Recipe, across_tiers, contrasts
-from fabula.study.effect_words import as_finding, conditions, lower_or_higher, sentence, signed, verdict_words
-from fabula.study.effects import Effect, Final, answer, effect, with_holm
-from fabula.study.statistics import Interval, mean_interval
+from fabula.study.inference.contrasts import Contrast, Recipe, across_tiers, contrasts
+from fabula.study.inference.effect_words import as_finding, conditions, lower_or_higher, sentence, signed, verdict_words
+from fabula.study.inference.effects import Effect, Final, answer, effect, with_holm
+from fabula.study.inference.statistics import Interval, mean_interval
 
 
 def finals(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fabula.study.statistics import (
+from fabula.study.inference.statistics import (
     correlation,
     holm,
     incomplete_beta,

@@ -5,10 +5,10 @@ import pytest
 from tests.findings.families import record
 
 from fabula.record.reader import StoryLosses
-from fabula.study.contrasts import Recipe, contrasts
-from fabula.study.effects import Final, answer
-from fabula.study.noise import late_roughness, noise_floor
-from fabula.study.story_bootstrap import with_story_intervals
+from fabula.study.inference.contrasts import Recipe, contrasts
+from fabula.study.inference.effects import Final, answer
+from fabula.study.inference.noise import late_roughness, noise_floor
+from fabula.study.inference.story_bootstrap import with_story_intervals
 
 PLACES = (("basic", "x"), ("basic", "y"))
 (ASKED,) = contrasts("basic", [Recipe("x"), Recipe("y")])

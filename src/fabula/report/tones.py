@@ -1,8 +1,8 @@
 """The colour of what is told: one place for findings, the health of runs, and verdicts."""
 
 from fabula.report.render.blocks import Tone
-from fabula.study.effect_words import verdict_words
-from fabula.study.effects import Effect
+from fabula.study.inference.effect_words import verdict_words
+from fabula.study.inference.effects import Effect
 
 HEALTH_TONES: dict[str, Tone] = {
     "healthy": "good",

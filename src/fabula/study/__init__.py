@@ -16,10 +16,10 @@
 """
 
 from fabula.study.diagnosis import diagnose_ladder
-from fabula.study.effect_words import as_finding, sentence
-from fabula.study.effects import Comparison, Effect
+from fabula.study.inference.effect_words import as_finding, sentence
+from fabula.study.inference.effects import Comparison, Effect
+from fabula.study.inference.noise import NoiseFloor
 from fabula.study.ladder import read_ladder
-from fabula.study.noise import NoiseFloor
 from fabula.study.summary import summary
 from fabula.study.views import LadderView, PhaseView, RunView, TierView
 

@@ -3,7 +3,7 @@
 from fabula.findings import Diagnosis
 from fabula.findings.diagnosis import SilentRule
 from fabula.findings.kinds import LADDER, TOPICS
-from fabula.study.effect_words import as_finding
+from fabula.study.inference.effect_words import as_finding
 from fabula.study.views import LadderView
 
 

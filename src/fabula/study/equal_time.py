@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fabula.record.wording import share_text
-from fabula.study.contrasts import Recipe, contrasts
-from fabula.study.effects import Effect, Final, answer, with_holm
+from fabula.study.inference.contrasts import Recipe, contrasts
+from fabula.study.inference.effects import Effect, Final, answer, with_holm
 from fabula.study.views import LadderView, RunView, TierView
 
 MOST_WAITING = 0.02

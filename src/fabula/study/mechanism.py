@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fabula.study.statistics import mean_of
+from fabula.study.inference.statistics import mean_of
 from fabula.study.views import PhaseView, RunView
 
 LEAST_CHANGE: dict[str, Callable[[float, float], bool]] = {

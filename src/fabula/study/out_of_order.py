@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fabula.record.wording import loss_text, plural
-from fabula.study.statistics import mean_of
+from fabula.study.inference.statistics import mean_of
 from fabula.study.views import PhaseView, TierView
 
 

@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from fabula.study.contrasts import Place, Recipe, across_tiers, contrasts
-from fabula.study.effects import PROTOCOLS, Final, answer, with_holm
-from fabula.study.noise import NoiseFloor, noise_floor
-from fabula.study.story_bootstrap import Stories, with_story_intervals
+from fabula.study.inference.contrasts import Place, Recipe, across_tiers, contrasts
+from fabula.study.inference.effects import PROTOCOLS, Final, answer, with_holm
+from fabula.study.inference.noise import NoiseFloor, noise_floor
+from fabula.study.inference.story_bootstrap import Stories, with_story_intervals
 from fabula.study.views import LadderView, RunView, TierView
 
 COLUMNS = {

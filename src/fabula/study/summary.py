@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from fabula.study.effect_words import as_finding, roughness_finding
+from fabula.study.inference.effect_words import as_finding, roughness_finding
 from fabula.study.out_of_order import out_of_order
 from fabula.study.views import LadderView
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from fabula.study.statistics import mean_of
+from fabula.study.inference.statistics import mean_of
 from fabula.study.views import LadderView, TierView
 
 

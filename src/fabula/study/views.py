@@ -11,8 +11,8 @@ import numpy as np
 from fabula.findings import Diagnosis, Facts, Flags, diagnose
 from fabula.findings.facts import facts_of_run
 from fabula.record.reader import Run
-from fabula.study.effects import Effect, num_claims
-from fabula.study.noise import NoiseFloor, late_roughness
+from fabula.study.inference.effects import Effect, num_claims
+from fabula.study.inference.noise import NoiseFloor, late_roughness
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class RunView:
 
     @cached_property
     def roughness(self) -> float | None:
-        """Scatter of the training loss at the end of a finished run, in log units (study/noise.py)."""
+        """Scatter of the training loss at the end of a finished run, in log units (inference/noise.py)."""
         return late_roughness(self.run) if self.finished and self.run is not None else None
 
     @property

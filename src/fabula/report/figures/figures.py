@@ -17,9 +17,9 @@ from fabula.record.wording import NONE, number, slug
 from fabula.report.figures.curves import curves_of, spark
 from fabula.report.figures.specs import curve_spec, effects_spec
 from fabula.report.render.blocks import Figure, Size, rich
-from fabula.study.effects import Effect
 from fabula.study.health import FoundGroup
-from fabula.study.statistics import mean_of
+from fabula.study.inference.effects import Effect
+from fabula.study.inference.statistics import mean_of
 from fabula.study.views import PhaseView, TierView
 
 NUM_COLOURS = 8

@@ -7,7 +7,7 @@ from fabula.record.wording import DOT, NONE, kind_words, loss_text, plural, seed
 from fabula.report.render.blocks import Rich, Span, joined, quiet, rich, strong, toned
 from fabula.report.tones import HEALTH_TONES
 from fabula.study.health import STATES, health_of
-from fabula.study.statistics import mean_of
+from fabula.study.inference.statistics import mean_of
 from fabula.study.views import RunView
 
 RULE = (

@@ -23,8 +23,8 @@ from fabula.report.render.blocks import (
     told,
 )
 from fabula.report.sections.interpretation import measured_mechanism
-from fabula.study.effect_words import REACH, conditions, sentence_with_reach
 from fabula.study.health import FoundGroup, lost_its_loss
+from fabula.study.inference.effect_words import REACH, conditions, sentence_with_reach
 from fabula.study.views import LadderView, RunView, TierView
 
 SAID = {

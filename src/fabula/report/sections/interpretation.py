@@ -22,12 +22,12 @@ from fabula.report.render.blocks import (
 from fabula.report.sections.cells import health_counts
 from fabula.report.sections.effects.tables import asked_cell
 from fabula.report.tones import tone_of
-from fabula.study.effect_words import in_parts
-from fabula.study.effects import Effect
 from fabula.study.health import unfinished_of
+from fabula.study.inference.effect_words import in_parts
+from fabula.study.inference.effects import Effect
+from fabula.study.inference.statistics import mean_of
 from fabula.study.mechanism import measured_with
 from fabula.study.out_of_order import out_of_order
-from fabula.study.statistics import mean_of
 from fabula.study.views import LadderView, PhaseView
 
 

@@ -23,7 +23,7 @@ from fabula.report.sections.interpretation import health, lead, share_of_steps
 from fabula.report.sections.stories import opening_story
 from fabula.report.sections.tables import counted
 from fabula.report.tones import tone_of
-from fabula.study.effects import Effect
+from fabula.study.inference.effects import Effect
 from fabula.study.views import LadderView
 
 STATISTICS = "statistics"

@@ -6,10 +6,10 @@ from fabula.record.wording import DOT, NONE, loss_text
 from fabula.report.render.blocks import Column, Part, Rich, Row, Table, joined, quiet, rich, strong, toned
 from fabula.report.sections.cells import mean_cell
 from fabula.report.tones import roughness_tone, tone_of
-from fabula.study.effect_words import MINUS, ROUGHNESS_WORDS, signed, verdict_words
-from fabula.study.effects import LEVEL, Comparison, Effect
+from fabula.study.inference.effect_words import MINUS, ROUGHNESS_WORDS, signed, verdict_words
+from fabula.study.inference.effects import LEVEL, Comparison, Effect
+from fabula.study.inference.statistics import mean_of
 from fabula.study.questions import ROUGHNESS
-from fabula.study.statistics import mean_of
 from fabula.study.views import LadderView, TierView
 
 BESIDE = (

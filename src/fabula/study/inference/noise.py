@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fabula.record.reader import Run
-from fabula.study.effects import Effect, num_claims
-from fabula.study.statistics import standard_deviation
+from fabula.study.inference.effects import Effect, num_claims
+from fabula.study.inference.statistics import standard_deviation
 
 LATE_SHARE = 0.2
 """The last fifth of the steps: far from the fast fall, and long enough to have a scatter."""

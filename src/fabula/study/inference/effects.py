@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from fabula.study.contrasts import Contrast, Place, Recipe, Weights, contrasts
-from fabula.study.statistics import Interval, correlation, holm, mean_interval, t_quantile, unpaired_contrast
+from fabula.study.inference.contrasts import Contrast, Place, Recipe, Weights, contrasts
+from fabula.study.inference.statistics import Interval, correlation, holm, mean_interval, t_quantile, unpaired_contrast
 
 LEVEL = 0.95
 PROTOCOLS = ("stream", "story")
@@ -56,7 +56,7 @@ class Comparison:
     """Of an interaction, the mean effect without its condition, and under it."""
     p_adjusted: float | None = None
     stories: tuple[float, float] | None = None
-    """What other validation stories would have made of the mean (stories.py): the middle 95 % of resamples."""
+    """What other validation stories would have made of the mean (story_bootstrap.py): the middle 95 % of resamples."""
 
     @property
     def differences(self) -> tuple[float, ...]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fabula.record.finding import Finding
-from fabula.study.effects import Comparison, Effect
-from fabula.study.statistics import Interval
+from fabula.study.inference.effects import Comparison, Effect
+from fabula.study.inference.statistics import Interval
 
 MINUS = "\N{MINUS SIGN}"
 REACH = "at this scale and learning rate"

@@ -14,8 +14,8 @@ from functools import lru_cache
 import numpy as np
 
 from fabula.record.reader import StoryLosses
-from fabula.study.contrasts import Place
-from fabula.study.effects import LEVEL, Comparison, Effect
+from fabula.study.inference.contrasts import Place
+from fabula.study.inference.effects import LEVEL, Comparison, Effect
 
 NUM_DRAWS = 2000
 """The ends of the interval then stand on 50 draws each."""
