@@ -118,7 +118,7 @@ class RunView:
 
     @cached_property
     def roughness(self) -> float | None:
-        """Scatter of the training loss at the end of a finished run, in log units (inference/noise.py)."""
+        """Scatter of the training loss at the end of a finished run, in log units (see late_roughness)."""
         return late_roughness(self.run) if self.finished and self.run is not None else None
 
     @property

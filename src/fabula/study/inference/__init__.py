@@ -1,1 +1,1 @@
-"""From final losses to verdicts: questions, statistics, effects with their intervals, and their words. No runs, no page."""
+"""From final losses to verdicts: questions, statistics, effects with their intervals, noise, and their words."""
