@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from fabula.cli import app
 from fabula.errors import InputError
 from fabula.recipe.ladder import load_ladder
-from fabula.report import summary
+from fabula.study import read_ladder, summary
 
 LOGS = Path(__file__).parent.parent / "record" / "logs"
 FINDING = ["kind", "scope", "severity", "sentence", "steps", "evidence", "alternatives", "try"]
@@ -244,7 +244,7 @@ def test_a_ladder_states_its_effects_as_the_report_does(tmp_path: Path) -> None:
     told = document(ladder)
     assert len(told["runs"]) == 16 and told["silent"] == []
     assert [each["kind"] for each in told["findings"]] == ["effect"] * 3 + ["interaction"] * 4
-    assert told["findings"] == json.loads(json.dumps(summary([ladder])["effects"]))
+    assert told["findings"] == json.loads(json.dumps(summary(read_ladder([ladder]))["effects"]))
     assert all(len(each["evidence"]["protocols"]["stream"]["differences"]) == 2 for each in told["findings"])
     words = " ".join(command(ladder)[1].split())
     for each in told["findings"]:

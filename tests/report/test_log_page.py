@@ -16,10 +16,11 @@ from fabula.cli import app
 from fabula.errors import InputError
 from fabula.findings import Flags
 from fabula.recipe import load_recipe
-from fabula.report import summary, write_report
+from fabula.report import write_report
 from fabula.report.document import make_document
 from fabula.report.render.markdown import render_markdown
 from fabula.study.ladder import read_ladder
+from fabula.study.summary import summary
 
 GPT2 = Flags(vocabulary=50_257, from_scratch=True)
 

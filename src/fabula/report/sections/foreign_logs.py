@@ -5,8 +5,6 @@ Nothing is ranked here. Such a log does not say on which text or by which rule i
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from fabula.findings.facts import Curve
 from fabula.record.wording import ARROW, NONE, begun_large, loss_text, plural, slug, steps_text
 from fabula.report.figures.curves import curves_of
@@ -60,7 +58,7 @@ def log_lead(tiers: Sequence[TierView]) -> Rich:
         ended, best = curve.finite.values[-1], curve.finite.values.min()
         parts += [f" The {_called(curve)} ended at ", strong(loss_text(float(ended)))]
         if best < ended:
-            at = int(curve.finite.steps[int(np.argmin(curve.finite.values))])
+            at = int(curve.finite.steps[int(curve.finite.values.argmin())])
             parts.append(f"; its lowest was {loss_text(float(best))}, at step {at:,}")
         parts.append(".")
     return rich(*parts)
@@ -169,8 +167,8 @@ def _course(curve: Curve | None) -> Rich:
 
 def _extent(view: RunView) -> str:
     assert view.run is not None
-    steps = np.concatenate([view.run.train["step"], view.run.evals["step"]])
-    return f"{int(steps.min()):,} to {int(steps.max()):,}" if len(steps) else NONE
+    steps = [int(step) for columns in (view.run.train, view.run.evals) for step in columns["step"]]
+    return f"{min(steps):,} to {max(steps):,}" if steps else NONE
 
 
 def _traps(tier: TierView) -> list[Rich]:
