@@ -36,7 +36,7 @@ from fabula.record.files import whole_folder, write_json, write_text
 
 COMPRESSION = 4  # gzip and parquet hold about so many times their size in text
 RECORDED = "recorded"
-BYTES_A_SECOND = 12e6  # of one core, reading twice and encoding once; decides only whether processes are worth it
+BYTES_A_SECOND = 12e6  # of one core, reading and encoding; decides only whether processes are worth it
 STORIES_A_SECOND = 2_000  # of one core, made by the grammar
 
 
