@@ -33,18 +33,15 @@ def load(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimi
     Raises InputError when names or shapes differ: then it is a checkpoint of another recipe.
     """
     load_weights(checkpoint.model, model)
-    stored = load_file(checkpoint.optimizer)
-    if not stored:  # every step so far was skipped: the optimizer remembers nothing yet
-        return
-    for name, parameter in model.named_parameters():
-        prefix = f"{name}/"
-        values = {key[len(prefix) :]: tensor for key, tensor in stored.items() if key.startswith(prefix)}
-        if not values:
-            raise InputError(f"{checkpoint.optimizer} holds nothing for {name}; it belongs to another recipe")
+    parameters = dict(model.named_parameters())
+    # A parameter without tensors has none: of some an optimizer remembers nothing, and before its first step of all.
+    for full_name, tensor in load_file(checkpoint.optimizer).items():
+        name, _, key = full_name.rpartition("/")
+        if name not in parameters:
+            raise InputError(f"{checkpoint.optimizer} holds {full_name}, unknown here; it belongs to another recipe")
         # Counters stay on the CPU, as the fused optimizers keep them there unless they are capturable.
-        optimizer.state[parameter] = {
-            key: tensor.clone() if tensor.dim() == 0 else tensor.to(parameter.device) for key, tensor in values.items()
-        }
+        kept = tensor.clone() if tensor.dim() == 0 else tensor.to(parameters[name].device)
+        optimizer.state[parameters[name]][key] = kept
 
 
 def load_weights(path: Path, model: nn.Module) -> None:
@@ -64,6 +61,6 @@ def load_weights(path: Path, model: nn.Module) -> None:
 def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     tensors = {}
     for name, parameter in model.named_parameters():
-        for key, value in optimizer.state[parameter].items():
+        for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{name}/{key}"] = value.detach().cpu().contiguous()
     return tensors
