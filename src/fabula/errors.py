@@ -11,7 +11,7 @@ class InputError(ValueError):
 
 def nearest(word: str, known: list[str]) -> str:
     """`; did you mean "width"?` for the known word closest to `word`, or the list of what there is."""
-    import difflib  # only errors need it
+    import difflib  # spared where nothing is wrong
 
     match = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if match:

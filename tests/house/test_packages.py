@@ -84,3 +84,26 @@ def test_what_is_imported_is_declared(wing: str, repo: Path) -> None:
             if not owners & packages:
                 undeclared[str(path.relative_to(repo))] = name
     assert not undeclared
+
+
+def imports_inside_functions(path: Path) -> list[int]:
+    """Lines of a function on which imports begin that do not say what they spare; those in a row say it once."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    tree = ast.parse("\n".join(lines))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    found = {
+        node.lineno
+        for function in functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    return sorted(each for each in found if each - 1 not in found and "# " not in lines[each - 1])
+
+
+def test_an_import_inside_a_function_says_what_it_spares(repo: Path) -> None:
+    """Anything else hides a circle. In `cli` all of them spare `fabula --help` everything else."""
+    package = repo / "src" / "fabula"
+    files = [path for path in package.rglob("*.py") if path.relative_to(package).parts[0] != "cli"]
+    assert len(files) > 100, "this test looks in the wrong place"
+    silent = {str(path.relative_to(repo)): lines for path in files if (lines := imports_inside_functions(path))}
+    assert not silent, f"move these to the top, or say in a comment which heavy library they spare: {silent}"

@@ -54,7 +54,7 @@ def export_gguf(run: Path, out: Path, step: int | None = None) -> Exported:
     `gguf`.
     """
     try:
-        import gguf
+        import gguf  # an extra
     except ModuleNotFoundError:
         raise InputError("--to gguf needs the package gguf; install it with: pip install 'fabula[gguf]'") from None
     source = read_source(run, step, out)
@@ -131,7 +131,7 @@ def _add_tokenizer(writer: Any, source: Source) -> None:
 
     Raises InputError for a tokenizer of another kind.
     """
-    import gguf
+    import gguf  # an extra
 
     document = json.loads(source.tokenizer.to_json())
     plain = read_byte_level_json(document)

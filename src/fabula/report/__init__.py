@@ -2,27 +2,26 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fabula.errors import InputError
+from fabula.findings import Flags
 from fabula.record.files import write_text
+from fabula.report.document import make_document
+from fabula.report.figures.curves import curves_of_tier
+from fabula.report.figures.figures import figures, png, point_rows
+from fabula.report.render.markdown import render_markdown
+from fabula.report.render.page import render_page
+from fabula.study.ladder import read_ladder
+from fabula.study.summary import summary
 
-if TYPE_CHECKING:
-    from fabula.findings import Flags
 
-
-def write_report(paths: Sequence[Path], out: Path, flags: "Flags | None" = None) -> dict[str, Any]:
+def write_report(paths: Sequence[Path], out: Path, flags: Flags | None = None) -> dict[str, Any]:
     """Read runs, ladders or logs of other programs at `paths`; write the page to `out` (.html) and its twin beside it
     (.md). `flags` are what such logs cannot say. Returns what the page says as values (`fabula.study.summary`).
 
     Raises InputError for a path that holds no record, and for an `out` that does not end in .html.
     """
-    from fabula.report.document import make_document
-    from fabula.report.render.markdown import render_markdown
-    from fabula.report.render.page import render_page
-    from fabula.study.ladder import read_ladder
-    from fabula.study.summary import summary
-
     if out.suffix != ".html":
         raise InputError(f"--out {out}: the page is an .html file; its Markdown twin is written beside it")
     ladder = read_ladder(paths, flags)
@@ -39,10 +38,6 @@ def main_figure(paths: Sequence[Path], tier: str | None = None) -> bytes:
 
     Raises InputError when there is no such tier or nothing to draw.
     """
-    from fabula.report.figures.curves import curves_of_tier
-    from fabula.report.figures.figures import figures, png, point_rows
-    from fabula.study.ladder import read_ladder
-
     for each in read_ladder(paths).tiers:
         if tier in (None, each.name):
             drawn = figures(each, ())

@@ -42,7 +42,7 @@ def train_tokenizer(name: str, plan: Plan, passes: Passes) -> ByteLevelTokenizer
 
 def train_ranks(texts: list[str], num_tokens: int) -> dict[bytes, int]:
     """Up to `num_tokens` tokens, the 256 bytes among them, learnt from `texts` by `tokenizers`."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers  # only a new vocabulary needs it
 
     engine = Tokenizer(models.BPE())
     engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)

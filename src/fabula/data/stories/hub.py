@@ -18,7 +18,7 @@ def fetch_from_hub(name: str) -> Path:
     Raises InputError where the library is not installed, and where the data set can be neither found nor fetched.
     """
     try:
-        from huggingface_hub import HfApi, constants, snapshot_download
+        from huggingface_hub import HfApi, constants, snapshot_download  # an extra
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError:
         raise InputError(

@@ -8,6 +8,7 @@ from fabula.data.stories.chunks import GRAMMAR_SEED, Chunk, Parsed, StoryFile
 from fabula.data.stories.formats.json_files import parse_lines, read_json
 from fabula.data.stories.formats.plain_text import parse_text, read_text
 from fabula.data.stories.formats.tables import read_parquet, read_table
+from fabula.grammar import stories
 
 READERS = {"txt": read_text, "json": read_json, "table": read_table, "parquet": read_parquet}
 
@@ -32,7 +33,5 @@ def parse(chunk: Chunk) -> Parsed:
 
 
 def _generate(chunk: Chunk) -> Parsed:
-    from fabula.grammar import stories
-
     made = list(stories(GRAMMAR_SEED, chunk.first, chunk.stop))
     return Parsed([story.text for story in made], -np.array([story.log_probability for story in made]), 0)

@@ -36,7 +36,7 @@ def is_cached() -> bool:
 
 def gpt2_merges() -> list[tuple[bytes, bytes]]:
     """The halves of each token that is longer than a byte, in the order of their ids."""
-    from tiktoken.load import read_file_cached
+    from tiktoken.load import read_file_cached  # heavy, and only GPT-2's tokenizer needs it
 
     lines = read_file_cached(MERGES, MERGES_SHA256).decode().split("\n")[1:-1]
     return [(to_bytes(left), to_bytes(right)) for left, right in map(str.split, lines)]

@@ -80,7 +80,7 @@ class ByteLevelTokenizer:
         known_hash: str | None = None,
     ) -> None:
         """`merges` and `known_hash` are what would be worked out of `ranks` and `eot` otherwise."""
-        import tiktoken
+        import tiktoken  # heavy: each kind of tokenizer loads its own library
 
         self.name = name
         self.ranks = ranks
@@ -136,7 +136,7 @@ class FileTokenizer:
     """A byte-level BPE file with its own pattern, normalizer or special tokens, encoded by `tokenizers`."""
 
     def __init__(self, name: str, text: str) -> None:
-        from tokenizers import Tokenizer as Engine
+        from tokenizers import Tokenizer as Engine  # heavy: each kind of tokenizer loads its own library
 
         document = json.loads(text)
         self.name = name

@@ -5,7 +5,7 @@ escaped once, by the renderer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from fabula.record.finding import Finding
@@ -79,10 +79,6 @@ def joined(parts: Sequence[Part], between: str = ", ") -> Rich:
             spans.append(between)
         spans.append(part)
     return rich(*spans)
-
-
-def as_strong(text: Rich) -> Rich:
-    return tuple(span if span.quiet else replace(span, strong=True) for span in text)
 
 
 def plain_text(text: Rich) -> str:

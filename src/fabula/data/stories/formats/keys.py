@@ -1,6 +1,7 @@
 """The story in a record: which key or column holds it, and what to say where none does."""
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from fabula.data.stories.formats.opening import line_feeds
@@ -46,8 +47,6 @@ def missing(what: str, key: str, record: Mapping[str, Any]) -> str:
     usual = [name for name in strings if name.lower() in USUAL_KEYS]
     for likely in (strings, usual):
         if len(likely) == 1 and len(likely[0]) <= 40:
-            from shlex import quote
-
             return f'no {what} "{key}", only {there}; if "{likely[0]}" holds the story: --text-key {quote(likely[0])}'
     if not names:
         return f'no {what} "{key}"'

@@ -121,7 +121,7 @@ def _is_number(value: str) -> bool:
 
 def read_parquet(file: StoryFile) -> Iterator[Chunk]:
     """The chunks of a parquet file. Raises InputError where its column is missing, no text, or has gaps."""
-    import pyarrow as pa
+    import pyarrow as pa  # heavy, and only tables need it
     import pyarrow.parquet as pq
 
     name, key = file.name, file.text_key
@@ -154,7 +154,7 @@ def read_parquet(file: StoryFile) -> Iterator[Chunk]:
 
 
 def _holds_text(kind: Any) -> bool:
-    import pyarrow as pa
+    import pyarrow as pa  # heavy, and only tables need it
 
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
