@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fabula.exchange.homes import find_home, has_home
+from fabula.exchange.architectures import find_home, has_home
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.tiers import current_name, tier_names, whole_recipe_names

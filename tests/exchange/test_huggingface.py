@@ -13,7 +13,7 @@ from tests.model.shapes import GEMMA, GPT, GPT2, LLAMA, MODERN, OTHERS
 from fabula.data.tokenizers.bpe import byte_level_json
 from fabula.data.tokenizers.tokenizer import load_tokenizer
 from fabula.errors import InputError
-from fabula.exchange.homes import find_home
+from fabula.exchange.architectures import find_home
 from fabula.exchange.huggingface import export_hf
 from fabula.exchange.reading import check_tokenizer, load_hf
 from fabula.model.decode.generate import complete

@@ -5,7 +5,7 @@ from pathlib import PurePath
 
 import numpy as np
 
-from fabula.exchange.homes import Home
+from fabula.exchange.architectures import Home
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
 from fabula.record.reader import Run

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.errors import InputError
+from fabula.exchange.architectures import Home, find_home
 from fabula.exchange.card import model_card
-from fabula.exchange.homes import Home, find_home
 from fabula.exchange.weights import hf_config, hf_weights
 from fabula.model.decoder import Decoder
 from fabula.model.load import load_model

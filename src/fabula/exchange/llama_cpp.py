@@ -16,8 +16,8 @@ from torch import Tensor
 
 from fabula.data.tokenizers.bpe import read_byte_level_json, to_characters
 from fabula.errors import InputError
+from fabula.exchange.architectures import Family
 from fabula.exchange.card import model_card
-from fabula.exchange.homes import Family
 from fabula.exchange.huggingface import Exported, Source, as_hf, read_source
 from fabula.exchange.weights import Tensors
 from fabula.recipe.schema import Model

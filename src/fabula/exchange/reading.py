@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fabula.data.tokenizers.tokenizer import Tokenizer, load_tokenizer
 from fabula.errors import InputError
-from fabula.exchange.homes import ARCHITECTURES
+from fabula.exchange.architectures import ARCHITECTURES
 from fabula.model.decoder import Decoder
 from fabula.model.load import read_weights
 from fabula.recipe.schema import Model, first_error

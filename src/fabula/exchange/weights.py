@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fabula.exchange.homes import Home, query_factor
+from fabula.exchange.architectures import Home, query_factor
 from fabula.recipe.schema import Model
 
 Tensors = dict[str, Tensor]

@@ -45,7 +45,7 @@ def generate(
     from fabula.cli.telling.prompt_loop import PromptLoop
     from fabula.cli.telling.storyteller import Storyteller
     from fabula.errors import InputError
-    from fabula.exchange.homes import has_home
+    from fabula.exchange.architectures import has_home
     from fabula.model.decode.compiled_step import find_native
     from fabula.model.decode.sampling import Sampling
     from fabula.model.load import best_step, load_model, move_to_gpu
