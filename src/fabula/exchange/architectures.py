@@ -10,6 +10,7 @@ from typing import Literal
 
 from fabula.errors import InputError
 from fabula.recipe.schema import Model
+from fabula.recipe.shape_fields import SHAPE_FIELDS
 
 Family = Literal["gpt2", "starcoder2", "llama", "arcee", "qwen3", "gemma3_text"]
 
@@ -41,6 +42,8 @@ class Home:
 
 def find_home(shape: Model) -> Home:
     """The home of `shape`. Raises InputError, with the reasons and the portable alternative, when it has none."""
+    if unknown := _unknown(shape):
+        raise InputError(f"model.{unknown[0]} is not known to leave exactly; train {PORTABLE}")
     family, reasons = _nearest(shape)
     if reasons:
         raise InputError(
@@ -52,7 +55,12 @@ def find_home(shape: Model) -> Home:
 
 def has_home(shape: Model) -> bool:
     """Whether an architecture of transformers computes `shape` exactly."""
-    return not _nearest(shape)[1]
+    return not _unknown(shape) and not _nearest(shape)[1]
+
+
+def _unknown(shape: Model) -> list[str]:
+    """Fields of which nobody said whether they leave; see SHAPE_FIELDS."""
+    return [name for name in type(shape).model_fields if name not in SHAPE_FIELDS]
 
 
 def _nearest(shape: Model) -> tuple[Family, list[str]]:
@@ -65,13 +73,7 @@ def _nearest(shape: Model) -> tuple[Family, list[str]]:
         and any(shape.is_local(each) for each in range(shape.layers))
     )
     family = _family(shape, windowed or two_bases)
-    reasons = []
-    if shape.value_embeddings:
-        reasons.append("value embeddings")
-    if shape.previous_token:
-        reasons.append("the embedding of the previous token")
-    if shape.embedding_norm:
-        reasons.append("a norm behind the embedding")
+    reasons = [each.words for name, each in SHAPE_FIELDS.items() if each.leaves == "never" and getattr(shape, name)]
     if shape.logit_cap and family != "gemma3_text":
         reasons.append("a logit cap")
     if shape.head_bias and shape.norm != "layernorm":

@@ -1,0 +1,51 @@
+"""Every field of the shape is classified, and what the table says of counting is what counting does."""
+
+from typing import Any
+
+import pytest
+
+from fabula.errors import InputError
+from fabula.exchange.architectures import find_home, has_home
+from fabula.recipe.counts import count_parameters
+from fabula.recipe.schema import Model
+from fabula.recipe.shape_fields import SHAPE_FIELDS
+
+PLAIN: dict[str, Any] = {"layers": 2, "width": 16, "heads": 2, "context": 8}
+OTHER: dict[str, Any] = {
+    "layers": 3, "width": 32, "kv_heads": 1, "head_width": 4, "context": 9, "vocabulary": 7, "tied": False,
+    "head_bias": False, "embedding_scale": "one", "previous_token": True, "embedding_norm": True,
+    "value_embeddings": True, "positions": "rope", "rope_base": 5.0, "rope_local_base": 5.0, "sliding_window": 3,
+    "global_every": 2, "norm": "rmsnorm", "norm_epsilon": 1e-6, "post_norm": True, "qk_norm": True,
+    "attention_bias": True, "attention_output_bias": False, "query_scale": 0.5, "feed_forward": "swiglu",
+    "feed_forward_width": 5, "feed_forward_bias": False, "logit_cap": 15.0,
+}  # fmt: skip
+
+
+def test_each_field_is_classified() -> None:
+    assert list(SHAPE_FIELDS) == list(Model.model_fields), "a field of the shape stands in shape_fields.py, in order"
+
+
+@pytest.mark.parametrize("name", SHAPE_FIELDS)
+def test_what_counts_is_counted(name: str) -> None:
+    plain = PLAIN
+    if name == "heads":  # with a width of its own, or it only cuts the same width into other parts
+        plain, changed = {**PLAIN, "head_width": 8}, {**PLAIN, "head_width": 8, "heads": 4}
+    else:
+        changed = {**PLAIN, name: OTHER[name]}
+    counts = [count_parameters(Model(**each), vocabulary=11) for each in (plain, changed)]
+    assert (counts[0] != counts[1]) == SHAPE_FIELDS[name].counts
+
+
+@pytest.mark.parametrize("name", [name for name, each in SHAPE_FIELDS.items() if each.leaves != "checked"])
+def test_what_leaves_exactly_or_never_does(name: str) -> None:
+    assert has_home(Model(**{**PLAIN, name: OTHER[name]})) == (SHAPE_FIELDS[name].leaves == "exactly")
+
+
+def test_a_field_that_nobody_classified_keeps_a_model_here() -> None:
+    class Wider(Model):
+        unheard_of: bool = False
+
+    shape = Wider(**PLAIN)
+    assert not has_home(shape)
+    with pytest.raises(InputError, match=r"model\.unheard_of is not known to leave exactly; train modern-portable"):
+        find_home(shape)
