@@ -105,12 +105,12 @@ def test_the_same_logits_and_text_in_transformers_and_back(name: str, tmp_path: 
     assert len(completion) == room or output[len(completion)] == 256
 
 
-HOMELESS = ("modern", "modern-large")
+ONLY_HERE = ("modern", "modern-large")
 
 
 def test_every_preset_but_the_modern_ones_has_a_home() -> None:
-    homes = {name: find_home(load_recipe(name).model) for name in recipe_names() if name not in HOMELESS}
-    assert {name: homes[name].family for name in whole_recipe_names() if name not in HOMELESS} == {
+    homes = {name: find_home(load_recipe(name).model) for name in recipe_names() if name not in ONLY_HERE}
+    assert {name: homes[name].family for name in whole_recipe_names() if name not in ONLY_HERE} == {
         "gemma3-270m": "gemma3_text",
         "gemma3-270m-gpt2": "gemma3_text",
         "gemma3-270m-gpt2-tied": "gemma3_text",

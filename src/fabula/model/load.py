@@ -17,7 +17,7 @@ from fabula.recipe.toml import read_toml
 from fabula.record.checkpoint import checkpoint_steps, read_checkpoint
 from fabula.record.reader import read_run
 
-_STRANGERS = "they belong to different models"
+_OF_TWO_MODELS = "they belong to different models"
 
 
 def load_model(
@@ -51,7 +51,7 @@ def load_model(
     weights = read_weights(checkpoint.model)
     # First, because a decoder of a hundred million layers fills the memory even without weights.
     if (last := f"layers.{recipe.model.layers - 1}.attention.qkv.weight") not in weights:
-        raise InputError(f"{checkpoint.model} has no {last}, which {run / 'recipe.toml'} asks for; {_STRANGERS}")
+        raise InputError(f"{checkpoint.model} has no {last}, which {run / 'recipe.toml'} asks for; {_OF_TWO_MODELS}")
     with torch.device("meta"):
         model = Decoder(recipe.model, vocabulary, compute_dtype or torch.float32)
     put_weights(model, weights, f"{checkpoint.model}", f"{run / 'recipe.toml'}")
@@ -92,15 +92,15 @@ def put_weights(model: Decoder, weights: Mapping[str, Tensor], file: str, shape_
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     for name, shape in expected.items():
         if name not in weights:
-            raise InputError(f"{file} has no {name}, which {shape_file} asks for; {_STRANGERS}")
+            raise InputError(f"{file} has no {name}, which {shape_file} asks for; {_OF_TWO_MODELS}")
         if weights[name].shape != shape:
             raise InputError(
                 f"{shape_file} asks for {name} of shape {tuple(shape)}, but {file} has {tuple(weights[name].shape)}; "
-                f"{_STRANGERS}"
+                f"{_OF_TWO_MODELS}"
             )
     unknown = sorted(set(weights) - set(expected))
     if unknown:
-        raise InputError(f"{file} has a tensor {unknown[0]} that {shape_file} does not know; {_STRANGERS}")
+        raise InputError(f"{file} has a tensor {unknown[0]} that {shape_file} does not know; {_OF_TWO_MODELS}")
     model.load_state_dict({name: weights[name].float() for name in expected}, strict=True, assign=True)
     for parameter in model.parameters():
         parameter.requires_grad_(True)
