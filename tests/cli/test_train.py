@@ -126,7 +126,7 @@ def test_a_wrong_command_line_is_one_line(fabula: Fabula) -> None:
 def test_a_run_from_its_plan_to_its_end_and_again(fabula: Fabula) -> None:
     code, out, err = fabula(*TRAIN, "--dry-run", "--steps", "6")
     assert code == 0 and not Path("run").exists()
-    assert "6 steps, 768 positions" in out and "learning rate" in out and re.search(r"about \d+ \w+: training", out)
+    assert "6 steps, 768 positions" in out and "learning rate" in out and re.search(r"about [\d.]+ \w+: training", out)
     assert out.splitlines()[-1] == "next: fabula train tiny.toml --data data --out run --steps 6"
     assert "device: " in err and "precision: float32 (the recipe says so)" in err
 
