@@ -42,13 +42,13 @@ def test_without_a_terminal_a_line_now_and_then(display: Display) -> None:
     lines = shown(display).splitlines()
     assert lines[0] == "device: cpu (no CUDA or MPS device)"
     assert lines[1] == "tiny: 1,000 steps of 128 positions, about 2.0 min"
-    assert lines[2].startswith("finished at about ")
+    assert lines[2].startswith("this run will be finished at about ")
     assert [each.split("  ")[0] for each in lines[3:8]] == [
         "step 1/1,000", "step 242/1,000", "step 483/1,000", "step 724/1,000", "step 965/1,000",
     ]  # fmt: skip
     assert lines[4] == "step 242/1,000  loss 2.500  1,000 tokens/s  95 s left"
     assert lines[8] == "tiny: 2 steps of 128 positions, about 1.0 s"
-    assert lines[9].startswith("goes on after step 1, finished at about ")
+    assert lines[9].startswith("goes on after step 1; this run will be finished at about ")
     assert lines[10].startswith("step 2/2  ")
 
 

@@ -89,7 +89,7 @@ def test_without_a_run_the_newest_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="no run is named, and there is none"):
+    with pytest.raises(InputError, match="no run is named, and there is none under runs/"):
         named_or_newest(None)
     for age, (name, file) in enumerate({"old": "run.json", "a/new": "run.json", "ladder": "ladder.json"}.items()):
         (tmp_path / "runs" / name).mkdir(parents=True)

@@ -47,6 +47,14 @@ def test_too_few_minutes_are_refused(grammar_folder: Path) -> None:
         recipe_for_minutes(tiny(), rulers, 30.0, 0.01, frozenset())
 
 
+def test_a_probe_in_a_bad_moment_refuses_nothing(grammar_folder: Path) -> None:
+    """Evaluations that seem to take more than all of the time are begun, with a fifth of it for steps."""
+    rulers = make_rulers(data_in(grammar_folder), 32)
+    one_step = estimate(tiny(steps=1, evaluation__every=1), rulers, 0.02)
+    recipe = recipe_for_minutes(tiny(steps=1000), rulers, 0.02, one_step.total / 1.5 / 60, frozenset())
+    assert recipe.steps == int(0.2 * one_step.total / 1.5 / 0.02) > 1
+
+
 def test_precision_follows_the_recipe_and_says_why() -> None:
     for wanted in ("float32", "bfloat16"):
         choice = choose_precision(wanted, "cpu")

@@ -20,7 +20,8 @@ def named_or_newest(run: Path | None, *, ladders: bool = False) -> Path:
     found = _find(RUNS, ladders, DEEPEST)
     if not found:
         raise InputError(
-            f"no run is named, and there is none in a folder {RUNS}/ here; name one (`fabula train` writes them)"
+            f"no run is named, and there is none under {RUNS}/ here (a training that was refused leaves none); "
+            "make one with `fabula train --minutes 3`, or name one"
         )
     newest = max(found)[1]
     tell(f"[{newest}, the newest of {len(found)} under {RUNS}/]" if len(found) > 1 else f"[{newest}]", stderr=True)

@@ -131,7 +131,10 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
     """
     started = time.perf_counter()
     if engine.choices["compile"].value == "on":
-        notice("compiling the training step (about half a minute the first time, then seconds: the result is kept)")
+        notice(
+            "compiling the training step (about half a minute the first time, longer beside other programs; "
+            "then seconds: the result is kept)"
+        )
         try:
             with telling(notice, "compiling"):
                 engine.step(source, 1)
@@ -143,7 +146,7 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
             notice("compiling failed; the training goes on without it, more slowly")
     engine.step(source, 1)
     if engine.choices["compile"].value == "on":
-        with telling(notice, "compiling"):
+        with telling(notice, "compiling, now the evaluation"):
             _compile_scoring(engine)
     engine.compile_seconds = time.perf_counter() - started
     engine.step_seconds = statistics.median(probe(engine, source))

@@ -58,6 +58,8 @@ def generate(
     model, recipe, tokenizer = load_model(run, best_step(run) if best else step)
     move_to_gpu(model)
     native = find_native(model, 1)
+    if unfinished := _unfinished(run):
+        tell(unfinished, stderr=True)
     tell(f"[decoding {'' if native.library else 'not compiled: '}{native.reason}]", stderr=True)
     teller = Storyteller(model, recipe, tokenizer, sampling, max_tokens, seed)
     if prompt is not None:
@@ -66,3 +68,14 @@ def generate(
         PromptLoop(teller, count).run()
     following = "export {} --to hf" if has_home(recipe.model) else "report {}"
     print(as_called(f"\nNext: fabula {following.format(shlex.quote(str(run)))}"), file=sys.stderr)
+
+
+def _unfinished(run: Path) -> str:
+    """That the training has not come to its end, where it has not."""
+    from fabula.record.reader import read_run
+
+    record = read_run(run)
+    made, planned = record.info.get("steps_done"), record.info.get("steps")
+    if record.status == "finished" or not isinstance(planned, int):
+        return ""
+    return f"[this training is {record.status}: {made or 'no'} of {planned:,} steps were made]"

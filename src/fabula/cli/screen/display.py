@@ -94,8 +94,10 @@ class Display(Observer):
         left = self._estimate.total * (1 - step / self._num_steps)
         finish = datetime.datetime.now() + datetime.timedelta(seconds=left)
         far = finish.date() > datetime.date.today()
-        where = f"goes on after step {step:,}, " if step else ""
-        self.console.print(f"{where}finished at about {finish:{'%A %H:%M' if far else '%H:%M'}}", style="dim")
+        where = f"goes on after step {step:,}; " if step else ""
+        self.console.print(
+            f"{where}this run will be finished at about {finish:{'%A %H:%M' if far else '%H:%M'}}", style="dim"
+        )
         if self.console.is_terminal and not self.console.is_dumb_terminal:
             self._progress = Progress(
                 BarColumn(bar_width=24),

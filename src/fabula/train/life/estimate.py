@@ -12,6 +12,10 @@ from fabula.score.rulers import Rulers
 FORWARD_SHARE = 1 / 3
 """A step is one forward and two products of the same size backward, so scoring costs a third of training a position."""
 
+MISTAKEN, LEAST_SHARE = 2.0, 0.2
+"""A probe beside other programs may find steps and evaluations this many times too long (3.9 s a step, where 1.2 s were
+measured half a minute later). What they take is known after the first evaluation, and the plan is made anew then."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -52,25 +56,30 @@ def recipe_for_minutes(
 ) -> Recipe:
     """The recipe with the most steps that fit into `minutes`, evaluations included, which are scaled with the steps.
 
-    Raises InputError when not even one step does.
+    Where by the probe not even one step fits, LEAST_SHARE of the time is planned for steps all the same. Raises
+    InputError when not even one step fits into MISTAKEN times the minutes.
     """
 
     def cost(steps: int) -> Estimate:
         return estimate(with_steps(recipe, steps, keep), rulers, step_seconds)
 
-    steps, too_many = 0, int(minutes * 60 / step_seconds) + 1
+    seconds = minutes * 60
+    steps, too_many = 0, int(seconds / step_seconds) + 1
     while too_many - steps > 1:
         middle = (steps + too_many) // 2
-        if cost(middle).total <= minutes * 60:
+        if cost(middle).total <= seconds:
             steps = middle
         else:
             too_many = middle
     if steps < 1:
         needed = cost(1)
-        raise InputError(
-            f"{minutes:g} min is too short: one step takes about {needed.training:.2g} s here, and the evaluations "
-            f"before and after it about {needed.evaluation:.2g} s; give at least --minutes {enough_minutes(needed):g}"
-        )
+        if needed.total > MISTAKEN * seconds:
+            raise InputError(
+                f"{minutes:g} min is too short: one step takes about {needed.training:.3g} s here, and the evaluations "
+                f"before and after it about {needed.evaluation:,.0f} s; give at least "
+                f"--minutes {enough_minutes(needed):g}"
+            )
+        steps = max(1, int(LEAST_SHARE * seconds / step_seconds))
     return with_steps(recipe, steps, keep)
 
 

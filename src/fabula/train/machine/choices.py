@@ -83,5 +83,5 @@ def choose_compile(recipe: Recipe, vocabulary: int, device: str) -> Choice:
         return Choice("on", "the recipe says so")
     flop = training_flop(recipe, vocabulary)
     if flop < COMPILE_FROM_FLOP:
-        return Choice("off", f"a run of {flop:.1e} FLOP is over before compiling pays")
-    return Choice("on", f"a run of {flop:.1e} FLOP repays compiling")
+        return Choice("off", f"so short a run ({flop:.0e} FLOP) is over before compiling pays")
+    return Choice("on", f"so long a run ({flop:.0e} FLOP) repays compiling")
