@@ -200,7 +200,7 @@ def merged(token: bytes, ranks: dict[bytes, int]) -> list[bytes]:
     while len(parts) > 2:
         pairs = [(ranks.get(parts[i] + parts[i + 1], ranks[token]), i) for i in range(len(parts) - 1)]
         rank, at = min(pairs)
-        if rank == ranks[token]:
+        if rank >= ranks[token]:
             break
         parts[at : at + 2] = [parts[at] + parts[at + 1]]
     return parts
