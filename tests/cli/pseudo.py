@@ -11,6 +11,7 @@ import termios
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 COMMAND = [sys.executable, "-m", "fabula"]
 VARIABLES = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "PYTHONIOENCODING", "PYTHONUTF8", "LC_ALL")
@@ -62,16 +63,25 @@ class Terminal:
         """Until `text` was shown behind the first `after` characters."""
         end = time.monotonic() + seconds
         while text not in self.text[after:]:
-            assert time.monotonic() < end, f"{text!r} did not come:\n{self.text}"
-            assert self._read(), f"it ended without {text!r}:\n{self.text}"
+            if time.monotonic() >= end:
+                self._fail(f"{text!r} did not come")
+            if not self._read():
+                self._fail(f"it ended without {text!r}")
 
     def finish(self, seconds: float = 120.0) -> int:
         """Read to the end; the exit code."""
         end = time.monotonic() + seconds
         while self._read():
-            assert time.monotonic() < end, f"it did not end:\n{self.text}"
+            if time.monotonic() >= end:
+                self._fail("it did not end")
         os.close(self._main)
         return self.process.wait()
+
+    def _fail(self, why: str) -> NoReturn:
+        """Leave no process behind that goes on telling stories."""
+        self.process.kill()
+        self.process.wait()
+        raise AssertionError(f"{why}:\n{self.text}")
 
     def _read(self) -> bool:
         """Read what is there; whether more may come."""

@@ -43,6 +43,15 @@ def test_a_prompt_is_continued_the_same_way_each_time(run: Path) -> None:
     assert command(run, "--prompt", "Once ", "--max-tokens", "40", "--seed", "3", "--step", "10")[0] != out
 
 
+def test_a_training_that_goes_on_or_was_stopped_is_told(run: Path) -> None:
+    told = "[not a finished training: the model is of step {} of 10]"
+    (run / "run.json").write_text('{"status": "running"}')
+    assert told.format(20) in command(run, "--prompt", "Once", "--max-tokens", "1")[1]
+    assert told.format(10) in command(run, "--prompt", "Once", "--max-tokens", "1", "--step", "10")[1]
+    (run / "run.json").write_text('{"status": "finished"}')
+    assert "not a finished" not in command(run, "--prompt", "Once", "--max-tokens", "1")[1]
+
+
 def test_without_a_prompt_lines_are_read_until_they_end(run: Path) -> None:
     out, err = command(run, "--max-tokens", "5", stdin="One\n" + "long " * 40 + "\n\nTwo\n")
     assert out.startswith("One") and "\nTwo" in out

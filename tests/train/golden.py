@@ -2,6 +2,7 @@
 sees at once that training stayed the same. After a change that means to change them: python -m tests.train.golden
 """
 
+import hashlib
 import json
 import platform
 import tempfile
@@ -13,6 +14,7 @@ import torch
 from fabula.data.batches import BatchSource
 from fabula.data.dataset import open_dataset
 from fabula.data.prepare import prepare
+from fabula.model.kernels.build import processor
 from fabula.recipe.presets import load_recipe
 from fabula.train.engine import build_engine
 
@@ -43,9 +45,13 @@ def losses(name: str, data: Path) -> list[float]:
 
 
 def machine() -> str:
-    """What decides the order in which numbers are added."""
+    """What decides the order in which numbers are added: products are written anew for each maker's processors."""
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"{platform.machine()} {capability} {torch.backends.mkldnn.is_available()} torch {torch.__version__}"
+    return f"{platform.machine()}, {shortened(processor())}, {capability}, torch {torch.__version__}"
+
+
+def shortened(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def main() -> None:

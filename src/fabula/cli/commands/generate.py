@@ -55,10 +55,11 @@ def generate(
         raise InputError("give --step or --best, not both")
     prompt = None if prompt is None else argument_as_utf8(prompt)
     run = named_or_newest(run)
-    model, recipe, tokenizer = load_model(run, best_step(run) if best else step)
+    step = best_step(run) if best else step
+    model, recipe, tokenizer = load_model(run, step)
     move_to_gpu(model)
     native = find_native(model, 1)
-    if unfinished := _unfinished(run):
+    if unfinished := _unfinished(run, step, recipe.steps):
         tell(unfinished, stderr=True)
     tell(f"[decoding {'' if native.library else 'not compiled: '}{native.reason}]", stderr=True)
     teller = Storyteller(model, recipe, tokenizer, sampling, max_tokens, seed)
@@ -70,12 +71,12 @@ def generate(
     print(as_called(f"\nNext: fabula {following.format(shlex.quote(str(run)))}"), file=sys.stderr)
 
 
-def _unfinished(run: Path) -> str:
-    """That the training has not come to its end, where it has not."""
+def _unfinished(run: Path, step: int | None, num_steps: int) -> str:
+    """Which step of `num_steps` the model is of, where the training has not come to its end."""
+    from fabula.record.checkpoint import checkpoint_steps
     from fabula.record.reader import read_run
 
-    record = read_run(run)
-    made, planned = record.info.get("steps_done"), record.info.get("steps")
-    if record.status == "finished" or not isinstance(planned, int):
+    if read_run(run).status == "finished":
         return ""
-    return f"[this training is {record.status}: {made or 'no'} of {planned:,} steps were made]"
+    taken = step if step is not None else checkpoint_steps(run)[-1]
+    return f"[not a finished training: the model is of step {taken:,} of {num_steps:,}]"

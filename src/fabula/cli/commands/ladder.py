@@ -112,10 +112,10 @@ def make_and_report(order: "Order", page: Path) -> Literal["finished", "failed",
                     display.notice(f"{display.title}{run.recipe.name}")
 
             status = make_ladder(order, display, started)
+        if (order.out / "runs").is_dir():
+            write_report([order.out], page)
     except KeyboardInterrupt:  # the second Ctrl-C; the first one is a wish
         return "interrupted"
-    if (order.out / "runs").is_dir():
-        write_report([order.out], page)
     if status == "failed":
         failed = [str(run.folder) for run in order.failed()]
         num_runs = plural(len(order.planned), "run")

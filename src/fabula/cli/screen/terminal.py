@@ -29,11 +29,6 @@ def is_plain() -> bool:
     return bool(os.environ.get("NO_COLOR")) or is_dumb()
 
 
-def is_live(stream: IO[str]) -> bool:
-    """Whether a bar may move in `stream`: a terminal, and one that can move its cursor."""
-    return stream.isatty() and not is_dumb()
-
-
 def width_of(stream: IO[str]) -> int | None:
     """Columns of the terminal behind `stream`; None where there is none, so that nothing has to be broken there."""
     if not stream.isatty():

@@ -57,7 +57,7 @@ def _kept(sources: tuple[Path, ...], compiler: str, flags: tuple[str, ...]) -> c
     """Load the library from the user's cache, compiled first where it is not there."""
     headers = sorted(sources[0].parent.glob("*.h"))
     texts = [file.read_text(encoding="utf-8") for file in (*sources, *headers)]
-    depends_on = "\n".join((*texts, *flags, compiler, platform.platform(), _processor()))
+    depends_on = "\n".join((*texts, *flags, compiler, platform.platform(), processor()))
     name = f"{sources[0].stem}-{hashlib.sha256(depends_on.encode()).hexdigest()[:16]}.so"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fabula"
     try:
@@ -87,7 +87,7 @@ def _is_mine(folder: Path) -> bool:
     return status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
-def _processor() -> str:
+def processor() -> str:
     """What -march=native looks at, as far as the system tells: a cache folder may be shared by several machines."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -174,7 +174,7 @@ def _good_and_odd(view: RunView, groups: Sequence[FoundGroup]) -> list[Block]:
             judged = int(finding.evidence["num_judged"])
             kept = judged - int(finding.evidence["num_found"])
         if kept:
-            all_of = "The story" if judged == 1 else f"All {judged} stories"
+            all_of = "The story" if judged == 1 else "Both stories" if judged == 2 else f"All {judged} stories"
             good.append(
                 rich(
                     f"{all_of if kept == judged else f'{kept} of {judged} stories'} ",

@@ -48,14 +48,11 @@ def _away_from_zero(value: float) -> float:
     return value if abs(value) > TINY else TINY
 
 
-def t_probability(t: float, degrees: float) -> float:
-    """P(T <= t) of Student's t with `degrees` > 0 degrees of freedom."""
-    tail = 0.5 * incomplete_beta(degrees / 2.0, 0.5, degrees / (degrees + t * t))
-    return tail if t < 0 else 1.0 - tail
-
-
 def two_sided_p(t: float, degrees: float) -> float:
-    """P(|T| >= |t|): computed as a tail, so that very small values keep their digits."""
+    """P(|T| >= |t|) of Student's t with `degrees` > 0 degrees of freedom.
+
+    Computed as a tail, so that very small values keep their digits.
+    """
     if math.isinf(t):
         return 0.0
     return incomplete_beta(degrees / 2.0, 0.5, degrees / (degrees + t * t))

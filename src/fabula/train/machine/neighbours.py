@@ -15,7 +15,7 @@ import torch
 from fabula.train.machine.waiting import all_waited_seconds
 
 LOOK_SECONDS = 0.2
-"""Between two looks, which take 0.1 ms. They are a thread's of their own: between steps, of which one takes 1.4 s for
+"""Between two looks, which take 0.4 ms. They are a thread's of their own: between steps, of which one takes 1.4 s for
 `modern-portable` beside a busy process, two trainings that start together made 0.53 of what one makes alone; 0.95 so
 (docs/log.md)."""
 CROWDED, FREE = 0.10, 0.03
