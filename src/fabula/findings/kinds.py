@@ -106,7 +106,7 @@ _TABLE = (
          advice="More steps alone will not help much. Try a larger model, more stories or another learning rate."),
     Kind("too_few_steps", STOPPING_POINT, setup.too_few_steps,
          "the run has fewer updates than the optimizer's averages need",
-         advice="Train longer: the run has fewer updates than the optimizer needs to average over."),
+         advice="Train longer: these are too few steps for the optimizer, which averages over many."),
     Kind("interrupted", STOPPING_POINT, events.interrupted,
          "the run did not make all of its steps",
          health="stopped early"),
