@@ -1,10 +1,18 @@
+from typing import Any
+
 import pytest
 import torch
 from tests.model.shapes import ALL, GEMMA, GPT, VOCABULARY, build
+from tests.recipe.shapes import OTHER, PLAIN
+from torch import Tensor
 
 from fabula.errors import InputError
 from fabula.model.decode.generate import complete
+from fabula.model.decode.one_token import CachedDecoder
+from fabula.model.decode.weights import DecodingWeights
 from fabula.model.decoder import Decoder
+from fabula.recipe.schema import Model
+from fabula.recipe.shape_fields import SHAPE_FIELDS
 
 EOT = 0
 PROMPTS = [[1], [5, 6, 7, 8, 9], list(range(40, 57)), list(range(60, 84))]
@@ -81,6 +89,52 @@ def test_bad_input_is_one_clear_line() -> None:
         model.embedding.weight[VOCABULARY - 1] = torch.nan
     with pytest.raises(InputError, match="not finite"):
         complete(model, [[1]], num_tokens=1, eot=EOT, temperature=1.0, seed=0)
+
+
+WITH: dict[str, dict[str, Any]] = {
+    "heads": {"head_width": 8, "heads": 4},
+    "rope_base": {"positions": "rope"},
+    "rope_local_base": {"positions": "rope", "sliding_window": 3},
+    "global_every": {"sliding_window": 3},
+}
+"""What a field needs beside it to mean something."""
+
+
+def cached_and_whole(shape: Model, tokens: list[int]) -> tuple[Tensor, Tensor]:
+    """The last logits of `tokens`, all but two of them decoded one at a time, and as training computes them."""
+    model = build(shape)
+    with torch.inference_mode():
+        decoder = CachedDecoder(DecodingWeights(model, 1), 1, len(tokens))
+        decoder.prefill([tokens[:2]])
+        for token in tokens[2:]:
+            cached_BV = decoder.step(torch.tensor([token]))
+        return cached_BV[0], model(torch.tensor([tokens]))[0, -1]
+
+
+@pytest.mark.parametrize("name", SHAPE_FIELDS)
+def test_each_field_of_the_shape_is_decoded_as_it_is_trained(name: str) -> None:
+    tokens = [3, 14, 15, 9, 26, 5, 35, 8]
+    beside = {**PLAIN, **WITH.get(name, {})}
+    changed = {name: OTHER[name]} if name in OTHER else {}
+    cached_V, whole_V = cached_and_whole(Model(**{**beside, **changed}), tokens)
+    assert (cached_V - whole_V).abs().max() <= 1e-5 * whole_V.abs().max()
+    if name not in ("vocabulary", "context"):  # which say how large, not what is computed
+        _, plain_V = cached_and_whole(Model(**(beside if changed else PLAIN)), tokens)
+        assert (whole_V - plain_V).abs().max() > 1e-3 * whole_V.abs().max(), f"{name} changes nothing here"
+
+
+@pytest.mark.parametrize("part", ["attention.qkv", "feed_forward.up"])
+@pytest.mark.parametrize("name", ["gpt", "gemma", "llama"])
+def test_what_is_not_finite_stays_visible(name: str, part: str) -> None:
+    model = build(ALL[name])
+    with torch.no_grad():
+        model.layers[0].get_submodule(part).weight[:, 3] = torch.nan
+    with torch.inference_mode():
+        decoder = CachedDecoder(DecodingWeights(model, 1), 1, 24)
+        decoder.prefill([[1, 2]])
+        assert decoder.step(torch.tensor([3])).isnan().any()
+    with pytest.raises(InputError, match="not finite"):
+        complete(model, [[1, 2]], num_tokens=3, eot=0, temperature=0, seed=0)
 
 
 def test_a_bfloat16_model_completes_as_its_uncached_self() -> None:

@@ -1,24 +1,13 @@
 """Every field of the shape is classified, and what the table says of counting is what counting does."""
 
-from typing import Any
-
 import pytest
+from tests.recipe.shapes import OTHER, PLAIN
 
 from fabula.errors import InputError
 from fabula.exchange.architectures import find_home, has_home
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Model
 from fabula.recipe.shape_fields import SHAPE_FIELDS
-
-PLAIN: dict[str, Any] = {"layers": 2, "width": 16, "heads": 2, "context": 8}
-OTHER: dict[str, Any] = {
-    "layers": 3, "width": 32, "kv_heads": 1, "head_width": 4, "context": 9, "vocabulary": 7, "tied": False,
-    "head_bias": False, "embedding_scale": "one", "previous_token": True, "embedding_norm": True,
-    "value_embeddings": True, "positions": "rope", "rope_base": 5.0, "rope_local_base": 5.0, "sliding_window": 3,
-    "global_every": 2, "norm": "rmsnorm", "norm_epsilon": 1e-6, "post_norm": True, "qk_norm": True,
-    "attention_bias": True, "attention_output_bias": False, "query_scale": 0.5, "feed_forward": "swiglu",
-    "feed_forward_width": 5, "feed_forward_bias": False, "logit_cap": 15.0,
-}  # fmt: skip
 
 
 def test_each_field_is_classified() -> None:

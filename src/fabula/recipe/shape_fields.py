@@ -1,6 +1,7 @@
 """What each field of a model's shape means for counting its parameters and for leaving to other programs.
 
-An allowlist: a field that does not stand here counts as nothing that an export knows, so none is made.
+An allowlist: a field that does not stand here counts as nothing that an export knows, so none is made. Decoding has no
+column: there is no field that it may leave out, and tests/model/test_generate.py asks it of each one.
 """
 
 from typing import Literal, NamedTuple

@@ -46,7 +46,6 @@ def generate(
     from fabula.cli.telling.storyteller import Storyteller
     from fabula.errors import InputError
     from fabula.exchange.architectures import has_home
-    from fabula.model.decode.compiled_step import find_native
     from fabula.model.decode.sampling import Sampling
     from fabula.model.load import best_step, load_model, move_to_gpu
 
@@ -58,10 +57,8 @@ def generate(
     step = best_step(run) if best else step
     model, recipe, tokenizer = load_model(run, step)
     move_to_gpu(model)
-    native = find_native(model, 1)
     if unfinished := _unfinished(run, step, recipe.steps):
         tell(unfinished, stderr=True)
-    tell(f"[decoding {'' if native.library else 'not compiled: '}{native.reason}]", stderr=True)
     teller = Storyteller(model, recipe, tokenizer, sampling, max_tokens, seed)
     if prompt is not None:
         teller.tell(prompt, count)

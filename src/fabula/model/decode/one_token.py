@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fabula.model.decode.compiled_step import BetweenProducts, find_native
 from fabula.model.decode.kv_cache import LayerCache, Visibility
 from fabula.model.decode.weights import DecodingNorm, DecodingWeights
 
@@ -31,11 +30,7 @@ class CachedDecoder:
         self.visibility = {num_slots: Visibility(num_rows, num_slots, dtype, device) for num_slots in set(slots)}
         tables: list[Tensor] = [table.weight for table in model.value_tables]
         self.value_tables: Sequence[Tensor | None] = tables or [None] * shape.layers
-        self.native = find_native(model, num_rows)
-        self.between: BetweenProducts | None = None
-        self.rope: tuple[Tensor, Tensor] | None = None
-        if model.positions is None and self.native.library is None:
-            self.rope = weights.rope_tables(capacity)
+        self.rope = None if model.positions is not None else weights.rope_tables(capacity)
 
     def prefill(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """Logits (B, V) of the token after each row. What was cached before is forgotten.
@@ -51,7 +46,6 @@ class CachedDecoder:
         self.length = longest
         self.last_B = torch.tensor([row[-1] for row in rows], device=device)
         self.padding_B = torch.tensor([longest - length for length in lengths], device=device)
-        self.between = None
         for visibility in self.visibility.values():
             visibility.begin(longest, self.padding_B)
         padding_B = None if min(lengths) == longest else self.padding_B
@@ -64,7 +58,6 @@ class CachedDecoder:
         """Go on with these rows of the batch only."""
         rows_B = torch.tensor(places, device=self.padding_B.device)
         self.padding_B, self.last_B = self.padding_B[rows_B], self.last_B[rows_B]
-        self.between = None  # it knows the caches of the rows there were
         for cache in self.caches:
             cache.select(rows_B)
         for visibility in self.visibility.values():
@@ -74,13 +67,7 @@ class CachedDecoder:
         """Logits (B, V), float32, of the token after `tokens_B`, which becomes part of the rows."""
         assert self.length < self.capacity, "the caches are full"
         weights, dtype = self.weights, self.model.compute_dtype
-        x_BD = self._embed(tokens_B)
-        if self.native.library is not None:
-            if self.between is None:
-                self.between = BetweenProducts(self.native.library, weights, self.caches, self.padding_B)
-            y_BD = self.between.hidden(x_BD, tokens_B, self.length, self.visibility)
-        else:
-            y_BD = weights.final_norm(self._layers(x_BD, tokens_B))
+        y_BD = weights.final_norm(self._layers(self._embed(tokens_B), tokens_B))
         self.length += 1
         logits_BV = weights.head(y_BD if dtype == torch.float32 else y_BD.to(dtype)).float()
         if weights.late_bias is not None:
