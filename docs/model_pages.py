@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fabula.exchange.architectures import find_home, has_home
+from fabula.exchange.architectures import find_counterpart, has_counterpart
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.tiers import current_name, tier_names, whole_recipe_names
@@ -34,15 +34,15 @@ def recipes() -> str:
     return "\n".join(lines)
 
 
-def homes() -> str:
+def counterparts() -> str:
     lines = ["| recipe | model class | folded into its weights |", "|---|---|---|"]
     for name in NAMES:
         shape = load_recipe(name).model
-        if not has_home(shape):
+        if not has_counterpart(shape):
             lines.append(f"| `{name}` | none | |")
             continue
-        home = find_home(shape)
-        lines.append(f"| `{name}` | `{home.architecture}` | {', '.join(home.folded) or 'nothing'} |")
+        counterpart = find_counterpart(shape)
+        lines.append(f"| `{name}` | `{counterpart.architecture}` | {', '.join(counterpart.folded) or 'nothing'} |")
     return "\n".join(lines)
 
 
@@ -155,7 +155,7 @@ def renew(page: str, name: str, text: str) -> str:
 BLOCKS = {
     "models.md": {"recipes": recipes, "full size": full_size},
     "generation.md": {"speed": speed},
-    "export.md": {"homes": homes, "elsewhere": elsewhere},
+    "export.md": {"counterparts": counterparts, "elsewhere": elsewhere},
 }
 
 if __name__ == "__main__":

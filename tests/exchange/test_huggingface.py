@@ -13,7 +13,7 @@ from tests.model.shapes import GEMMA, GPT, GPT2, LLAMA, MODERN, OTHERS
 from fabula.data.tokenizers.bpe import byte_level_json
 from fabula.data.tokenizers.tokenizer import load_tokenizer
 from fabula.errors import InputError
-from fabula.exchange.architectures import find_home
+from fabula.exchange.architectures import find_counterpart
 from fabula.exchange.huggingface import export_hf
 from fabula.exchange.reading import check_tokenizer, load_hf
 from fabula.model.decode.generate import complete
@@ -80,9 +80,9 @@ def test_the_same_logits_and_text_in_transformers_and_back(name: str, tmp_path: 
     family, shape = HOMES[name]
     run = run_of(shape, tmp_path)
     exported = export_hf(run, tmp_path / "hf")
-    assert exported.home.family == family and exported.step == 10
+    assert exported.counterpart.family == family and exported.step == 10
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "hf").eval()
-    assert type(theirs).__name__ == exported.home.architecture
+    assert type(theirs).__name__ == exported.counterpart.architecture
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "hf")
     ours, _, our_tokenizer = load_model(run)
     tokens_BT = torch.randint(0, 257, (2, shape.context))
@@ -108,9 +108,9 @@ def test_the_same_logits_and_text_in_transformers_and_back(name: str, tmp_path: 
 ONLY_HERE = ("modern", "modern-large")
 
 
-def test_every_preset_but_the_modern_ones_has_a_home() -> None:
-    homes = {name: find_home(load_recipe(name).model) for name in recipe_names() if name not in ONLY_HERE}
-    assert {name: homes[name].family for name in whole_recipe_names() if name not in ONLY_HERE} == {
+def test_every_preset_but_the_modern_ones_has_a_counterpart() -> None:
+    counterparts = {name: find_counterpart(load_recipe(name).model) for name in recipe_names() if name not in ONLY_HERE}
+    assert {name: counterparts[name].family for name in whole_recipe_names() if name not in ONLY_HERE} == {
         "gemma3-270m": "gemma3_text",
         "gemma3-270m-gpt2": "gemma3_text",
         "gemma3-270m-gpt2-tied": "gemma3_text",
@@ -121,9 +121,9 @@ def test_every_preset_but_the_modern_ones_has_a_home() -> None:
         "modern-portable": "qwen3",
         "strong": "gpt2",
     }
-    assert not homes["gemma3-nano"].folded and not homes["llama-nano"].folded
-    assert homes["basic/packed"].family == "gpt2"
-    assert homes["basic/packed"].folded == ("the factor of the embedding", "the bias of the head")
+    assert not counterparts["gemma3-nano"].folded and not counterparts["llama-nano"].folded
+    assert counterparts["basic/packed"].family == "gpt2"
+    assert counterparts["basic/packed"].folded == ("the factor of the embedding", "the bias of the head")
 
 
 @pytest.mark.parametrize(

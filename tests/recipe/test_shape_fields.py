@@ -4,7 +4,7 @@ import pytest
 from tests.recipe.shapes import OTHER, PLAIN
 
 from fabula.errors import InputError
-from fabula.exchange.architectures import find_home, has_home
+from fabula.exchange.architectures import find_counterpart, has_counterpart
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Model
 from fabula.recipe.shape_fields import SHAPE_FIELDS
@@ -27,7 +27,7 @@ def test_what_counts_is_counted(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, each in SHAPE_FIELDS.items() if each.leaves != "checked"])
 def test_what_leaves_exactly_or_never_does(name: str) -> None:
-    assert has_home(Model(**{**PLAIN, name: OTHER[name]})) == (SHAPE_FIELDS[name].leaves == "exactly")
+    assert has_counterpart(Model(**{**PLAIN, name: OTHER[name]})) == (SHAPE_FIELDS[name].leaves == "exactly")
 
 
 def test_a_field_that_nobody_classified_keeps_a_model_here() -> None:
@@ -35,6 +35,6 @@ def test_a_field_that_nobody_classified_keeps_a_model_here() -> None:
         unheard_of: bool = False
 
     shape = Wider(**PLAIN)
-    assert not has_home(shape)
+    assert not has_counterpart(shape)
     with pytest.raises(InputError, match=r"model\.unheard_of is not known to leave exactly; train modern-portable"):
-        find_home(shape)
+        find_counterpart(shape)

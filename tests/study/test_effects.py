@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fabula.study.inference.contrasts import Contrast, Recipe, across_tiers, contrasts
+from fabula.study.inference.contrasts import ComparedRecipe, Contrast, across_tiers, contrasts
 from fabula.study.inference.effect_words import as_finding, conditions, lower_or_higher, sentence, signed, verdict_words
 from fabula.study.inference.effects import Effect, Final, answer, effect, with_holm
 from fabula.study.inference.statistics import Interval, mean_interval
@@ -151,7 +151,7 @@ SUBSETS = {
     "start": (), "a": ("a",), "b": ("b",), "c": ("c",), "a+b": ("a", "b"), "a+c": ("a", "c"), "b+c": ("b", "c"),
     "all": ("a", "b", "c"),
 }  # fmt: skip
-FACTORIAL = [Recipe(name, ("start", *has)) for name, has in SUBSETS.items()]
+FACTORIAL = [ComparedRecipe(name, ("start", *has)) for name, has in SUBSETS.items()]
 
 
 def of_model(contrast: Contrast, value: dict[tuple[str, ...], float]) -> float:
@@ -229,24 +229,26 @@ def test_a_main_effect_is_paired_by_seed_over_all_recipes() -> None:
 
 
 def test_other_designs() -> None:
-    path = [Recipe("x", ("x",)), Recipe("y", ("x", "y")), Recipe("z", ("x", "y", "z"))]
+    path = [ComparedRecipe("x", ("x",)), ComparedRecipe("y", ("x", "y")), ComparedRecipe("z", ("x", "y", "z"))]
     assert [(each.before, each.after, each.design) for each in contrasts("t", path)] == [
         ("x", "y", "pair"), ("y", "z", "pair"),
     ]  # fmt: skip
-    left = [Recipe("s", ("s",)), Recipe("whole", ("s", "a", "b", "c"))]
-    left += [Recipe(f"without-{x}", tuple(p for p in ("s", "a", "b", "c") if p != x)) for x in "abc"]
+    left = [ComparedRecipe("s", ("s",)), ComparedRecipe("whole", ("s", "a", "b", "c"))]
+    left += [ComparedRecipe(f"without-{x}", tuple(p for p in ("s", "a", "b", "c") if p != x)) for x in "abc"]
     assert [(each.phases, each.before, each.after, each.design) for each in contrasts("t", left)] == [
         (("a",), "without-a", "whole", "leave-one-out"), (("b",), "without-b", "whole", "leave-one-out"),
         (("c",), "without-c", "whole", "leave-one-out"), (("whole",), "s", "whole", "pair"),
     ]  # fmt: skip
     some = [FACTORIAL[0], FACTORIAL[1], FACTORIAL[4]]  # a part of a factorial: what builds upon what
     assert [(each.before, each.after) for each in contrasts("t", some)] == [("start", "a"), ("a", "a+b")]
-    assert [(each.before, each.after) for each in contrasts("t", [Recipe("p"), Recipe("q")])] == [("p", "q")]
+    assert [(each.before, each.after) for each in contrasts("t", [ComparedRecipe("p"), ComparedRecipe("q")])] == [
+        ("p", "q")
+    ]
 
 
 def test_how_an_effect_differs_between_tiers() -> None:
     """Scale helps with `y` only: a claim of its own, at a context that both tiers have."""
-    path = [Recipe("x", ("x",)), Recipe("y", ("x", "y"))]
+    path = [ComparedRecipe("x", ("x",)), ComparedRecipe("y", ("x", "y"))]
     (asked,) = across_tiers({tier: contrasts(tier, path) for tier in ("small", "large")})
     losses = {
         ("small", "x"): [3.00, 3.02, 3.01], ("small", "y"): [2.90, 2.93, 2.91],

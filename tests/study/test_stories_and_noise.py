@@ -5,13 +5,13 @@ import pytest
 from tests.findings.families import record
 
 from fabula.record.reader import StoryLosses
-from fabula.study.inference.contrasts import Recipe, contrasts
+from fabula.study.inference.contrasts import ComparedRecipe, contrasts
 from fabula.study.inference.effects import Final, answer
 from fabula.study.inference.noise import late_roughness, noise_floor
 from fabula.study.inference.story_bootstrap import with_story_intervals
 
 PLACES = (("basic", "x"), ("basic", "y"))
-(ASKED,) = contrasts("basic", [Recipe("x"), Recipe("y")])
+(ASKED,) = contrasts("basic", [ComparedRecipe("x"), ComparedRecipe("y")])
 
 
 def ladder(difference_S: np.ndarray, tokens_S: np.ndarray, ruler: str = "r"):

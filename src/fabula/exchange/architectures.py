@@ -1,8 +1,8 @@
 """Which architecture of transformers computes what a shape computes, exactly.
 
-A shape need not look like its home. Biases that it lacks are zeros there, factors are folded into the weights they
-multiply, and even a bias of the head has its place behind a LayerNorm (see `folded_head` in weights.py). What no
-weights can express has no home: then the portable presets are named.
+A shape need not look like its counterpart. Biases that it lacks are zeros there, factors are folded into the weights
+they multiply, and even a bias of the head has its place behind a LayerNorm (see `folded_head` in weights.py). What no
+weights can express has no counterpart: then the portable presets are named.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ PORTABLE = "modern-portable, llama-nano or gemma3-nano, which transformers and l
 
 
 @dataclass(frozen=True)
-class Home:
+class Counterpart:
     """Where a shape lives in transformers, and what had to be rewritten to fit."""
 
     family: Family
@@ -40,8 +40,8 @@ class Home:
         return ARCHITECTURES[self.family]
 
 
-def find_home(shape: Model) -> Home:
-    """The home of `shape`. Raises InputError, with the reasons and the portable alternative, when it has none."""
+def find_counterpart(shape: Model) -> Counterpart:
+    """The counterpart of `shape`. Raises InputError, with reasons and a portable alternative, where there is none."""
     if unknown := _unknown(shape):
         raise InputError(f"model.{unknown[0]} is not known to leave exactly; train {PORTABLE}")
     family, reasons = _nearest(shape)
@@ -50,10 +50,10 @@ def find_home(shape: Model) -> Home:
             f"no architecture of transformers computes this model exactly: {', '.join(reasons)} together with the "
             f"rest of it. Train {PORTABLE}"
         )
-    return _home(shape, family)
+    return _counterpart(shape, family)
 
 
-def has_home(shape: Model) -> bool:
+def has_counterpart(shape: Model) -> bool:
     """Whether an architecture of transformers computes `shape` exactly."""
     return not _unknown(shape) and not _nearest(shape)[1]
 
@@ -112,7 +112,7 @@ def _family(shape: Model, windowed: bool) -> Family:
     return "llama" if shape.gated else "arcee"
 
 
-def _home(shape: Model, family: Family) -> Home:
+def _counterpart(shape: Model, family: Family) -> Counterpart:
     folded = []
     scaled = (shape.embedding_scale == "sqrt_width") != (family == "gemma3_text")
     if scaled:
@@ -125,7 +125,7 @@ def _home(shape: Model, family: Family) -> Home:
         folded.append("the weights of the norms")
     if family == "gemma3_text" and shape.norm != "rmsnorm_plus_one":
         folded.append("the weights of the norms")
-    return Home(family, not shape.tied or scaled or shape.head_bias, tuple(folded))
+    return Counterpart(family, not shape.tied or scaled or shape.head_bias, tuple(folded))
 
 
 def query_factor(shape: Model) -> float:

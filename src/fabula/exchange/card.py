@@ -5,16 +5,23 @@ from pathlib import PurePath
 
 import numpy as np
 
-from fabula.exchange.architectures import Home
+from fabula.exchange.architectures import Counterpart
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
 from fabula.record.reader import Run
 
 
-def model_card(recipe: Recipe, vocabulary: int, run: Run, step: int, home: Home, gguf: bool = False) -> str:
+def model_card(
+    recipe: Recipe, vocabulary: int, run: Run, step: int, counterpart: Counterpart, gguf: bool = False
+) -> str:
     """The README.md of an exported folder. What the record does not hold is left out."""
     usage = _usage_gguf(recipe) if gguf else _usage(recipe)
-    parts = [_front_matter(gguf), _head(recipe, vocabulary, run, step, home), usage, _training(recipe, run, step)]
+    parts = [
+        _front_matter(gguf),
+        _head(recipe, vocabulary, run, step, counterpart),
+        usage,
+        _training(recipe, run, step),
+    ]
     parts += [part for part in (_evaluation(run, step), _samples(run, step)) if part]
     parts.append(_limits(recipe))
     return "\n\n".join(parts) + "\n"
@@ -25,7 +32,7 @@ def _front_matter(gguf: bool) -> str:
     return f"---\nlibrary_name: {library}\npipeline_tag: text-generation\ntags:\n- fabula\n- story-generation\n---"
 
 
-def _head(recipe: Recipe, vocabulary: int, run: Run, step: int, home: Home) -> str:
+def _head(recipe: Recipe, vocabulary: int, run: Run, step: int, counterpart: Counterpart) -> str:
     counts = count_parameters(recipe.model, vocabulary)
     origin = run.info.get("init_from")
     beginning = f"by fabula from the weights of `{PurePath(str(origin)).name}`" if origin else "from scratch by fabula"
@@ -34,10 +41,10 @@ def _head(recipe: Recipe, vocabulary: int, run: Run, step: int, home: Home) -> s
         f"outside the embeddings), trained {beginning}: recipe `{recipe.name}`, seed "
         f"{run.info.get('seed', 'unknown')}, step {step:,} of {recipe.steps:,}. Its recipe is in `recipe.toml`."
     )
-    if home.folded:
+    if folded := counterpart.folded:
         text += (
-            f"\n\nIt gives the same results as the trained model, as a `{home.architecture}`: {_listed(home.folded)} "
-            f"{'is' if len(home.folded) == 1 else 'are'} folded into the weights that stand next to it."
+            f"\n\nIt gives the same results as the trained model, as a `{counterpart.architecture}`: {_listed(folded)} "
+            f"{'is' if len(folded) == 1 else 'are'} folded into the weights that stand next to it."
         )
     return text
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.errors import InputError
-from fabula.exchange.architectures import Home, find_home
+from fabula.exchange.architectures import Counterpart, find_counterpart
 from fabula.exchange.card import model_card
 from fabula.exchange.weights import hf_config, hf_weights
 from fabula.model.decoder import Decoder
@@ -31,13 +31,13 @@ class Exported:
     folder: Path
     architecture: str
     """As the program that will read it calls it."""
-    home: Home
+    counterpart: Counterpart
     step: int
     num_bytes: int
 
 
 @dataclass(frozen=True)
-class Source:
+class ExportSource:
     """A checkpoint on its way out."""
 
     run: Path
@@ -45,24 +45,25 @@ class Source:
     model: Decoder
     recipe: Recipe
     tokenizer: Tokenizer
-    home: Home
+    counterpart: Counterpart
 
 
-def read_source(run: Path, step: int | None, out: Path) -> Source:
+def read_source(run: Path, step: int | None, out: Path) -> ExportSource:
     """Load what is to be exported.
 
-    Raises InputError for an `out` that holds something, for a run that cannot be read, and for a shape without a home.
+    Raises InputError for an `out` that holds something, for a run that cannot be read, and for a shape without a
+    counterpart.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} already exists and is not empty; choose another --out")
     model, recipe, tokenizer = load_model(run, step)
-    return Source(
+    return ExportSource(
         run,
         read_checkpoint(run, step, only="model.safetensors").step,
         model,
         recipe,
         tokenizer,
-        find_home(recipe.model),
+        find_counterpart(recipe.model),
     )
 
 
@@ -74,7 +75,7 @@ def export_hf(run: Path, out: Path, step: int | None = None) -> Exported:
     source = read_source(run, step, out)
     config, weights = as_hf(source)
     record = read_run(run)
-    card = model_card(source.recipe, source.model.vocabulary, record, source.step, source.home)
+    card = model_card(source.recipe, source.model.vocabulary, record, source.step, source.counterpart)
     with whole_folder(out) as folder:
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         write_json(folder / "config.json", config)
@@ -83,17 +84,23 @@ def export_hf(run: Path, out: Path, step: int | None = None) -> Exported:
         write_tokenizer(source, folder)
         write_text(folder / "recipe.toml", record.recipe_toml)
         write_text(folder / "README.md", card)
-    return Exported(out, source.home.architecture, source.home, source.step, (out / "model.safetensors").stat().st_size)
+    return Exported(
+        out,
+        source.counterpart.architecture,
+        source.counterpart,
+        source.step,
+        (out / "model.safetensors").stat().st_size,
+    )
 
 
-def as_hf(source: Source) -> tuple[dict[str, Any], dict[str, Any]]:
+def as_hf(source: ExportSource) -> tuple[dict[str, Any], dict[str, Any]]:
     """config.json and tensors of a source."""
     shape = source.recipe.model
-    config = hf_config(shape, source.model.vocabulary, source.home, source.tokenizer.eot)
-    return config, hf_weights(shape, source.model.state_dict(), source.home)
+    config = hf_config(shape, source.model.vocabulary, source.counterpart, source.tokenizer.eot)
+    return config, hf_weights(shape, source.model.state_dict(), source.counterpart)
 
 
-def write_tokenizer(source: Source, folder: Path) -> None:
+def write_tokenizer(source: ExportSource, folder: Path) -> None:
     """tokenizer.json and tokenizer_config.json, by which AutoTokenizer encodes as the model was trained: EOT first."""
     document = json.loads(source.tokenizer.to_json())
     eot = source.tokenizer.eot

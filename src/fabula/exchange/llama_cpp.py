@@ -18,7 +18,7 @@ from fabula.data.tokenizers.bpe import read_byte_level_json, to_characters
 from fabula.errors import InputError
 from fabula.exchange.architectures import Family
 from fabula.exchange.card import model_card
-from fabula.exchange.huggingface import Exported, Source, as_hf, read_source
+from fabula.exchange.huggingface import Exported, ExportSource, as_hf, read_source
 from fabula.exchange.weights import Tensors
 from fabula.recipe.schema import Model
 from fabula.record.files import whole_folder, write_text
@@ -67,7 +67,7 @@ def export_gguf(run: Path, out: Path, step: int | None = None) -> Exported:
         _add_shape(writer, source.recipe.model, source.model.vocabulary)
         writer.add_file_type(gguf.LlamaFileType.ALL_F32)
         _add_tokenizer(writer, source)
-        for name, tensor in llama_cpp_tensors(source.recipe.model, source.home.family, weights).items():
+        for name, tensor in llama_cpp_tensors(source.recipe.model, source.counterpart.family, weights).items():
             writer.add_tensor(name, np.ascontiguousarray(tensor.numpy()))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
@@ -75,18 +75,18 @@ def export_gguf(run: Path, out: Path, step: int | None = None) -> Exported:
         writer.close()
         write_text(folder / "Modelfile", modelfile(source))
         write_text(folder / "recipe.toml", record.recipe_toml)
-        card = model_card(source.recipe, source.model.vocabulary, record, source.step, source.home, gguf=True)
+        card = model_card(source.recipe, source.model.vocabulary, record, source.step, source.counterpart, gguf=True)
         write_text(folder / "README.md", card)
-    return Exported(out, architecture, source.home, source.step, (out / "model.gguf").stat().st_size)
+    return Exported(out, architecture, source.counterpart, source.step, (out / "model.gguf").stat().st_size)
 
 
-def _architecture(source: Source) -> str:
+def _architecture(source: ExportSource) -> str:
     """llama.cpp's name of the architecture. Raises InputError where it has none that computes the same."""
-    shape, family = source.recipe.model, source.home.family
+    shape, family = source.recipe.model, source.counterpart.family
     if family not in ARCHITECTURES:
         raise InputError(
-            f"llama.cpp cannot compute this model ({source.home.architecture} with its activation); use --to hf, "
-            "or train modern-portable, llama-nano or gemma3-nano"
+            f"llama.cpp cannot compute this model ({source.counterpart.architecture} with its activation); use "
+            "--to hf, or train modern-portable, llama-nano or gemma3-nano"
         )
     # llama.cpp has these written into its source instead of reading them.
     fixed = {"llama": "swiglu", "qwen3": "swiglu", "arcee": "relu_squared", "gemma3_text": "geglu_tanh"}
@@ -126,7 +126,7 @@ def _add_shape(writer: Any, shape: Model, vocabulary: int) -> None:
         writer.add_sliding_window(shape.sliding_window)
 
 
-def _add_tokenizer(writer: Any, source: Source) -> None:
+def _add_tokenizer(writer: Any, source: ExportSource) -> None:
     """GPT-2-style byte-level BPE, which llama.cpp cuts and merges itself.
 
     Raises InputError for a tokenizer of another kind.
@@ -180,7 +180,7 @@ def neighbours(tensor: Tensor, heads: int) -> Tensor:
     return tensor.view(heads, 2, tensor.shape[0] // heads // 2, -1).transpose(1, 2).reshape(tensor.shape)
 
 
-def modelfile(source: Source) -> str:
+def modelfile(source: ExportSource) -> str:
     """Ollama's Modelfile, with fabula's own ways of drawing instead of Ollama's for chats."""
     document = json.loads(source.tokenizer.to_json())
     stop = document["added_tokens"][0]["content"]

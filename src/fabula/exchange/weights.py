@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fabula.exchange.architectures import Home, query_factor
+from fabula.exchange.architectures import Counterpart, query_factor
 from fabula.recipe.schema import Model
 
 Tensors = dict[str, Tensor]
@@ -24,20 +24,20 @@ ACTIVATIONS = {
 }
 
 
-def hf_config(shape: Model, vocabulary: int, home: Home, eot: int) -> dict[str, Any]:
+def hf_config(shape: Model, vocabulary: int, counterpart: Counterpart, eot: int) -> dict[str, Any]:
     """The content of config.json. Field names are those that transformers 4 and 5 and vLLM all read."""
     config: dict[str, Any] = {
-        "architectures": [home.architecture],
-        "model_type": home.family,
+        "architectures": [counterpart.architecture],
+        "model_type": counterpart.family,
         "vocab_size": vocabulary,
         "bos_token_id": eot,
         "eos_token_id": eot,
         "pad_token_id": None,
-        "tie_word_embeddings": not home.untied,
+        "tie_word_embeddings": not counterpart.untied,
         "dtype": "float32",
     }
     activation = ACTIVATIONS[shape.feed_forward]
-    if home.family == "gpt2":
+    if counterpart.family == "gpt2":
         return config | {
             "n_positions": shape.context,
             "n_embd": shape.width,
@@ -64,7 +64,7 @@ def hf_config(shape: Model, vocabulary: int, home: Home, eot: int) -> dict[str, 
         "attention_bias": biased,
         "attention_dropout": 0.0,
     }
-    if home.family == "starcoder2":
+    if counterpart.family == "starcoder2":
         return config | {
             "norm_epsilon": shape.norm_epsilon,
             "use_bias": biased or shape.feed_forward_bias,
@@ -73,9 +73,9 @@ def hf_config(shape: Model, vocabulary: int, home: Home, eot: int) -> dict[str, 
             "embedding_dropout": 0.0,
         }
     config["rms_norm_eps"] = shape.norm_epsilon
-    if home.family in ("llama", "arcee"):
+    if counterpart.family in ("llama", "arcee"):
         config["mlp_bias"] = shape.feed_forward_bias
-    if home.family == "gemma3_text":
+    if counterpart.family == "gemma3_text":
         del config["hidden_act"]
         local = [shape.is_local(each) for each in range(shape.layers)]
         config |= {
@@ -91,28 +91,28 @@ def hf_config(shape: Model, vocabulary: int, home: Home, eot: int) -> dict[str, 
     return config
 
 
-def hf_weights(shape: Model, state: Mapping[str, Tensor], home: Home) -> Tensors:
-    """The tensors of `state` (a Decoder's state_dict) under the names, and in the form, of their home; float32."""
+def hf_weights(shape: Model, state: Mapping[str, Tensor], counterpart: Counterpart) -> Tensors:
+    """The tensors of `state` (a Decoder's state_dict) under its counterpart's names and in its form; float32."""
     state = {name: tensor.float() for name, tensor in state.items()}
-    if home.family == "gpt2":
-        return _to_gpt2(shape, state, home)
+    if counterpart.family == "gpt2":
+        return _to_gpt2(shape, state, counterpart)
     tensors: Tensors = {}
     embedding = state["embedding.weight"]
-    gemma = home.family == "gemma3_text"
+    gemma = counterpart.family == "gemma3_text"
     if shape.embedding_scale == "sqrt_width" and not gemma:
         embedding = embedding * shape.width**0.5
     if shape.embedding_scale == "one" and gemma:
         embedding = embedding * shape.width**-0.5
     tensors["model.embed_tokens.weight"] = embedding
     for index in range(shape.layers):
-        _layer_to_hf(shape, state, home, index, tensors)
+        _layer_to_hf(shape, state, counterpart, index, tensors)
     if shape.norm == "layernorm":
         head, weight, bias = _final_layernorm(shape, state)
         tensors |= {"model.norm.weight": weight, "model.norm.bias": bias}
     else:
         tensors["model.norm.weight"] = _norm_weight(shape, state, "final_norm", shape.width, gemma)
         head = state["embedding.weight"] if shape.tied else state["head"]
-    if home.untied:
+    if counterpart.untied:
         tensors["lm_head.weight"] = head
     return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
@@ -140,16 +140,18 @@ def _final_layernorm(shape: Model, state: Mapping[str, Tensor]) -> tuple[Tensor,
 
 
 def _norm_weight(shape: Model, state: Mapping[str, Tensor], name: str, width: int, plus_one: bool) -> Tensor:
-    """The weight of an RMSNorm in a home that multiplies by it, or by 1 + it."""
+    """The weight of an RMSNorm in a counterpart that multiplies by it, or by 1 + it."""
     if shape.norm == "rmsnorm_bare":
         return torch.zeros(width) if plus_one else torch.ones(width)
     have_plus_one = shape.norm == "rmsnorm_plus_one"
     return state[f"{name}.weight"] + float(have_plus_one) - float(plus_one)
 
 
-def _layer_to_hf(shape: Model, state: Mapping[str, Tensor], home: Home, index: int, tensors: Tensors) -> None:
+def _layer_to_hf(
+    shape: Model, state: Mapping[str, Tensor], counterpart: Counterpart, index: int, tensors: Tensors
+) -> None:
     ours, theirs = f"layers.{index}.", f"model.layers.{index}."
-    gemma = home.family == "gemma3_text"
+    gemma = counterpart.family == "gemma3_text"
     norms = {"attention_norm": "input_layernorm", "feed_forward_norm": "post_attention_layernorm"}
     if gemma:
         norms = {
@@ -174,7 +176,7 @@ def _layer_to_hf(shape: Model, state: Mapping[str, Tensor], home: Home, index: i
     for name, weight in weights.items():
         tensors[f"{theirs}self_attn.{name}_proj.weight"] = weight
     biased = shape.attention_bias or shape.attention_output_bias
-    if biased or (home.family == "starcoder2" and shape.feed_forward_bias):
+    if biased or (counterpart.family == "starcoder2" and shape.feed_forward_bias):
         qkv = state.get(f"{ours}attention.qkv.bias", torch.zeros(queries + 2 * keys))
         biases = dict(zip("qkv", qkv.split((queries, keys, keys)), strict=True))
         biases["q"] = biases["q"] * factor
@@ -186,12 +188,12 @@ def _layer_to_hf(shape: Model, state: Mapping[str, Tensor], home: Home, index: i
         tensors[f"{theirs}self_attn.q_norm.weight"] = q * query_factor(shape) - float(gemma)
         tensors[f"{theirs}self_attn.k_norm.weight"] = k - float(gemma)
     up, down = state[f"{ours}feed_forward.up.weight"], state[f"{ours}feed_forward.down.weight"]
-    names = ("c_fc", "c_proj") if home.family == "starcoder2" else ("up_proj", "down_proj")
+    names = ("c_fc", "c_proj") if counterpart.family == "starcoder2" else ("up_proj", "down_proj")
     inner = shape.size_of_feed_forward
     if shape.gated:
         tensors[f"{theirs}mlp.gate_proj.weight"], up = up.split(inner)
     tensors |= {f"{theirs}mlp.{names[0]}.weight": up, f"{theirs}mlp.{names[1]}.weight": down}
-    if shape.feed_forward_bias or (home.family == "starcoder2" and biased):
+    if shape.feed_forward_bias or (counterpart.family == "starcoder2" and biased):
         width_in = inner * (2 if shape.gated else 1)
         up_bias = state.get(f"{ours}feed_forward.up.bias", torch.zeros(width_in))
         if shape.gated:
@@ -207,7 +209,7 @@ def _qk_norm_weight(shape: Model, state: Mapping[str, Tensor], name: str) -> Ten
     return state[f"{name}.weight"] + float(shape.norm == "rmsnorm_plus_one")
 
 
-def _to_gpt2(shape: Model, state: Mapping[str, Tensor], home: Home) -> Tensors:
+def _to_gpt2(shape: Model, state: Mapping[str, Tensor], counterpart: Counterpart) -> Tensors:
     factor = shape.width**0.5 if shape.embedding_scale == "sqrt_width" else 1.0
     tensors: Tensors = {
         "transformer.wte.weight": state["embedding.weight"] * factor,
@@ -233,6 +235,6 @@ def _to_gpt2(shape: Model, state: Mapping[str, Tensor], home: Home) -> Tensors:
             tensors[f"{theirs}{their_name}.bias"] = state.get(f"{ours}{our_name}.bias", torch.zeros(size))
     head, weight, bias = _final_layernorm(shape, state)
     tensors |= {"transformer.ln_f.weight": weight, "transformer.ln_f.bias": bias}
-    if home.untied:
+    if counterpart.untied:
         tensors["lm_head.weight"] = head
     return {name: tensor.contiguous() for name, tensor in tensors.items()}

@@ -33,7 +33,7 @@ class BracketRun(PlannedRun):
 
 
 @dataclass(frozen=True)
-class Choice:
+class RateChoice:
     """What was tried for one phase of one tier, and what was taken."""
 
     tier: str
@@ -79,13 +79,13 @@ def bracket_runs(ladder: Ladder, tier: str, phase: str, scale: float, rates: dic
 
 def choose_rates(
     ladder: Ladder, tiers: Sequence[str], phases: Sequence[str], scale: float, data: Path, out: Path, observer: Observer
-) -> list[Choice] | None:
+) -> list[RateChoice] | None:
     """Try every bracket that the wanted phases stand on, in order; runs that are there are not repeated.
 
     None when the user stopped. Raises InputError when no rate of a bracket kept its loss finite.
     """
     wanted = [index for index, phase in enumerate(ladder.phases) if phase.name in phases]
-    choices: list[Choice] = []
+    choices: list[RateChoice] = []
     for tier in tiers:
         rates: dict[str, float] = {}
         for phase in ladder.phases[: max(wanted, default=-1) + 1]:
@@ -103,7 +103,7 @@ def choose_rates(
                 raise InputError(
                     f"no learning rate in the bracket of {phase.name} stays finite; give smaller multiples"
                 )
-            choice = Choice(
+            choice = RateChoice(
                 Path(tier).stem,
                 phase.name,
                 tuple(run.multiple for run in runs),
@@ -115,7 +115,7 @@ def choose_rates(
     return choices
 
 
-def rates_of(choices: Sequence[Choice]) -> dict[str, dict[str, float]]:
+def rates_of(choices: Sequence[RateChoice]) -> dict[str, dict[str, float]]:
     """Tier -> phase -> the multiple that was taken."""
     rates: dict[str, dict[str, float]] = {}
     for choice in choices:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fabula.record.wording import share_text
-from fabula.study.inference.contrasts import Recipe, contrasts
+from fabula.study.inference.contrasts import ComparedRecipe, contrasts
 from fabula.study.inference.effects import Effect, Final, answer, with_holm
 from fabula.study.views import LadderView, RunView, TierView
 
@@ -40,7 +40,7 @@ def equal_time(ladder: LadderView, tier: TierView) -> EqualTime:
         + [Final(view.seed, {}, {}, np.nan) for view in phase.failed]
         for phase in tier.phases
     }
-    asked = contrasts(tier.name, [Recipe(phase.name, phase.includes) for phase in tier.phases])
+    asked = contrasts(tier.name, [ComparedRecipe(phase.name, phase.includes) for phase in tier.phases])
     told = [answer(each, finals) for each in asked if each.kind == "effect"]
     return EqualTime("", until, tuple(with_holm(told)))
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from fabula.study.inference.contrasts import Place, Recipe, across_tiers, contrasts
+from fabula.study.inference.contrasts import ComparedRecipe, Place, across_tiers, contrasts
 from fabula.study.inference.effects import PROTOCOLS, Final, answer, with_holm
 from fabula.study.inference.noise import NoiseFloor, noise_floor
 from fabula.study.inference.story_bootstrap import Stories, with_story_intervals
@@ -23,7 +23,7 @@ ROUGHNESS = "roughness"
 def ask(ladder: LadderView) -> LadderView:
     """The same ladder with effects, interactions and noise: one Holm table for the losses, another for roughness."""
     asked = {
-        tier.name: contrasts(tier.name, [Recipe(phase.name, phase.includes) for phase in tier.phases])
+        tier.name: contrasts(tier.name, [ComparedRecipe(phase.name, phase.includes) for phase in tier.phases])
         for tier in ladder.tiers
     }
     within = [each for questions in asked.values() for each in questions]

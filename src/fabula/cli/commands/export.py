@@ -53,8 +53,8 @@ def export(
         exported = export_gguf(run, out, step)
     size = f"{exported.num_bytes / 1e6:,.1f} MB of float32 weights"
     tell(f"{out}: step {exported.step:,} as {exported.architecture}, {size}")
-    if exported.home.folded:
-        tell(f"folded into the weights, with the same results: {', '.join(exported.home.folded)}")
+    if exported.counterpart.folded:
+        tell(f"folded into the weights, with the same results: {', '.join(exported.counterpart.folded)}")
     folder = shlex.quote(str(out))
     if to is Form.hf:
         print(f"\nNext: transformers.AutoModelForCausalLM.from_pretrained({str(out)!r}), or vllm serve {folder}")

@@ -45,7 +45,7 @@ def generate(
     from fabula.cli.telling.prompt_loop import PromptLoop
     from fabula.cli.telling.storyteller import Storyteller
     from fabula.errors import InputError
-    from fabula.exchange.architectures import has_home
+    from fabula.exchange.architectures import has_counterpart
     from fabula.model.decode.sampling import Sampling
     from fabula.model.load import best_step, load_model, move_to_gpu
 
@@ -64,7 +64,7 @@ def generate(
         teller.tell(prompt, count)
     else:
         PromptLoop(teller, count).run()
-    following = "export {} --to hf" if has_home(recipe.model) else "report {}"
+    following = "export {} --to hf" if has_counterpart(recipe.model) else "report {}"
     print(as_called(f"\nNext: fabula {following.format(shlex.quote(str(run)))}"), file=sys.stderr)
 
 

@@ -13,7 +13,7 @@ from fabula.data.stories.sources import Source
 Result = TypeVar("Result")
 
 
-class Progress(Protocol):
+class ProgressDisplay(Protocol):
     """Where a preparation shows how far it is."""
 
     def begin(self, what: str, total: int) -> None: ...
@@ -37,7 +37,7 @@ class Silence:
 @dataclass(frozen=True)
 class Passes:
     run: OrderedMap
-    progress: Progress
+    progress: ProgressDisplay
     work: Path
     """A folder for what is needed only while preparing."""
 

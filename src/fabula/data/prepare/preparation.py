@@ -21,7 +21,7 @@ from fabula.data.dataset import (
 from fabula.data.prepare.bpe_training import train_tokenizer
 from fabula.data.prepare.compact import compact_tokenizer
 from fabula.data.prepare.parallel import ordered_workers
-from fabula.data.prepare.passes import Passes, Progress, Silence
+from fabula.data.prepare.passes import Passes, ProgressDisplay, Silence
 from fabula.data.prepare.splits import GRAMMAR_STORIES, Plan, plan_files, plan_grammar
 from fabula.data.prepare.tasks import Encode, TokenizerFile
 from fabula.data.prepare.writing import SplitWriter
@@ -61,7 +61,7 @@ def prepare(
     limit: int | None = None,
     split_on: str | None = None,
     text_key: str | None = None,
-    progress: Progress | None = None,
+    progress: ProgressDisplay | None = None,
 ) -> PreparationSummary:
     """Read the stories of `source`, split and tokenize them, and write the folder `out`.
 

@@ -13,7 +13,7 @@ from typing import Any
 import vl_convert
 
 from fabula.findings.kinds import marks_of
-from fabula.record.wording import NONE, number, slug
+from fabula.record.wording import NONE, kind_words, number, slug
 from fabula.report.figures.curves import curves_of, spark
 from fabula.report.figures.specs import curve_spec, effects_spec
 from fabula.report.render.blocks import Figure, Size, rich
@@ -69,7 +69,7 @@ class _Kind:
     """The caption for a log of another program, which does not say so much."""
 
 
-TONES = {"failure": "bad", "warning": "warn"}
+MARK_TONES = {"failure": "bad", "warning": "warn"}
 KINDS = (
     _Kind(
         "val",
@@ -174,7 +174,7 @@ def finding_bands(tier: TierView, groups: Iterable[FoundGroup], kinds: Sequence[
                     "to": max(end, first + LEAST_BAND * last),
                     "phase": view.phase,
                     "seed": f"seed {view.seed}",
-                    "tone": TONES.get(finding.severity, "note"),
+                    "tone": MARK_TONES.get(finding.severity, "note"),
                     "anchor": group.anchor,
                     "label": _label(tier, group) if _is_named(group, place) else "",
                 }
@@ -185,20 +185,20 @@ def finding_bands(tier: TierView, groups: Iterable[FoundGroup], kinds: Sequence[
         phases = {band["phase"] for band in together}
         for place, band in enumerate(together):
             if len(phases) > 1:
-                band["label"] = "" if place else f"{kind.replace('_', ' ')}, {len(phases)} phases"
+                band["label"] = "" if place else f"{kind_words(kind)}, {len(phases)} phases"
     return bands
 
 
 def _is_named(group: FoundGroup, place: int) -> bool:
     """The first of its kind has its name at its mark, and in its run every failure; more would cover each other."""
     view, finding = group.found[place]
-    if finding.severity not in TONES or view is not group.found[0][0]:
+    if finding.severity not in MARK_TONES or view is not group.found[0][0]:
         return False
     return place == 0 or finding.severity == "failure"
 
 
 def _label(tier: TierView, group: FoundGroup) -> str:
-    name = group.kind.replace("_", " ")
+    name = kind_words(group.kind)
     return f"{name}, {group.phase}" if len(tier.phases) > 1 else name
 
 

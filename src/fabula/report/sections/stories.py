@@ -5,7 +5,7 @@ from typing import Any
 
 from fabula.findings.kinds import COMPLETIONS, KINDS, TOPICS
 from fabula.findings.rules.completions import MIN_WORDS
-from fabula.record.wording import plural
+from fabula.record.wording import kind_words, plural
 from fabula.record.words import words
 from fabula.report.render.blocks import (
     Block,
@@ -121,7 +121,7 @@ def _shown_by(view: RunView, sample: dict[str, Any], groups: Sequence[FoundGroup
             places = [(each["prompt"], each["step"]) for each in finding.evidence["completions"]]
             if other is view and (sample["prompt"], sample["step"]) in places:
                 tone: Tone = "warning" if finding.severity == "warning" else "note"
-                parts += [" ", toned("", tone), link(group.kind.replace("_", " "), group.anchor)]
+                parts += [" ", toned("", tone), link(kind_words(group.kind), group.anchor)]
     return parts
 
 

@@ -8,6 +8,7 @@ from fabula.record.wording import (
     NONE,
     count_text,
     duration_text,
+    kind_words,
     loss_text,
     parameters_text,
     plural,
@@ -115,7 +116,7 @@ def _episode_row(phase: PhaseView, found: Sequence[FoundGroup]) -> Row:
     for group in found:
         spans = [steps_text(finding.steps) for _, finding in group.found[:3]]
         more = f" and {len(group.found) - 3} more" if len(group.found) > 3 else ""
-        name = group.kind.replace("_", " ")
+        name = kind_words(group.kind)
         notes.append(rich(link(name, group.anchor), f" at {', '.join(spans)}{more}"))
     what = rich("in ", code(phase.name), f", {seeds_text(seeds)}; cause not measured")
     return Row(

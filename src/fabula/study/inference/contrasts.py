@@ -21,7 +21,7 @@ TIMES = " \N{MULTIPLICATION SIGN} "
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ComparedRecipe:
     """One recipe of a ladder: its name, and the phases whose changes it has, in order."""
 
     name: str
@@ -73,7 +73,7 @@ class Contrast:
         return "_at_128" if len(self.tiers) > 1 else ""
 
 
-def contrasts(tier: str, recipes: Sequence[Recipe]) -> list[Contrast]:
+def contrasts(tier: str, recipes: Sequence[ComparedRecipe]) -> list[Contrast]:
     """The questions that the recipes of one tier answer, effects first.
 
     All subsets of two changes or more are a factorial. One recipe with every change and others that lack one each:
@@ -94,7 +94,7 @@ def contrasts(tier: str, recipes: Sequence[Recipe]) -> list[Contrast]:
     return [_pair(tier, before, after) for before, after in _built_upon(recipes)]
 
 
-def _factorial(tier: str, recipes: Sequence[Recipe], toggles: Sequence[str]) -> list[Contrast]:
+def _factorial(tier: str, recipes: Sequence[ComparedRecipe], toggles: Sequence[str]) -> list[Contrast]:
     made = []
     for size in range(1, min(MOST_TOGETHER, len(toggles)) + 1):
         share = 2.0 ** (size - len(toggles))
@@ -119,16 +119,16 @@ def _factorial(tier: str, recipes: Sequence[Recipe], toggles: Sequence[str]) -> 
     return made
 
 
-def _left_out(tier: str, phase: str, without: Recipe, whole: Recipe) -> Contrast:
+def _left_out(tier: str, phase: str, without: ComparedRecipe, whole: ComparedRecipe) -> Contrast:
     return replace(_pair(tier, without, whole), design="leave-one-out", phases=(phase,))
 
 
-def _pair(tier: str, before: Recipe, after: Recipe) -> Contrast:
+def _pair(tier: str, before: ComparedRecipe, after: ComparedRecipe) -> Contrast:
     weights = (((tier, before.name), -1.0), ((tier, after.name), 1.0))
     return Contrast("effect", "pair", (tier,), (after.name,), before.name, after.name, weights)
 
 
-def _built_upon(recipes: Sequence[Recipe]) -> Iterable[tuple[Recipe, Recipe]]:
+def _built_upon(recipes: Sequence[ComparedRecipe]) -> Iterable[tuple[ComparedRecipe, ComparedRecipe]]:
     """Each recipe with the largest earlier one whose phases it has all; where there is none, with the one before it."""
     for index, after in enumerate(recipes[1:], start=1):
         below = [each for each in recipes[:index] if each.has < after.has]

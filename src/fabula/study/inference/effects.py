@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from fabula.study.inference.contrasts import Contrast, Place, Recipe, Weights, contrasts
+from fabula.study.inference.contrasts import ComparedRecipe, Contrast, Place, Weights, contrasts
 from fabula.study.inference.statistics import Interval, correlation, holm, mean_interval, t_quantile, unpaired_contrast
 
 LEVEL = 0.95
@@ -137,7 +137,7 @@ class Effect:
 
 def effect(tier: str, before: str, after: str, finals_before: Sequence[Final], finals_after: Sequence[Final]) -> Effect:
     """Compare two recipes of a tier."""
-    (contrast,) = contrasts(tier, [Recipe(before), Recipe(after)])
+    (contrast,) = contrasts(tier, [ComparedRecipe(before), ComparedRecipe(after)])
     return answer(contrast, {(tier, before): finals_before, (tier, after): finals_after})
 
 
