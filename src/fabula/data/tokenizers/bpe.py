@@ -100,7 +100,8 @@ def byte_level_json(ranks: dict[bytes, int], eot: int, merges: list[tuple[bytes,
     """A `tokenizer.json` that `tokenizers` and `transformers` load, with the ids of `ranks`; `merges` where known."""
     merges = merges or derive_merges(ranks)
     assert merges is not None, "every token of a trained vocabulary is reached by merging"
-    vocabulary = {to_characters(token): rank for token, rank in sorted(ranks.items(), key=lambda item: item[1])}
+    characters = {token: to_characters(token) for token in sorted(ranks, key=ranks.__getitem__)}
+    vocabulary = {text: ranks[token] for token, text in characters.items()}
     vocabulary[EOT_TEXT] = eot
     special = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
@@ -114,7 +115,7 @@ def byte_level_json(ranks: dict[bytes, int], eot: int, merges: list[tuple[bytes,
         "byte_fallback": False,
         "ignore_merges": False,
         "vocab": vocabulary,
-        "merges": [[to_characters(left), to_characters(right)] for left, right in merges],
+        "merges": [[characters[left], characters[right]] for left, right in merges],
     }
     document = {
         "version": "1.0",

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from fabula.data.network import answers
-from fabula.data.tokenizers.bpe import byte_tokens, to_bytes
+from fabula.data.tokenizers.bpe import byte_tokens, to_characters
 from fabula.data.tokenizers.tokenizer import GPT2_HASH, ByteLevelTokenizer
 from fabula.errors import InputError
 
@@ -39,7 +39,13 @@ def gpt2_merges() -> list[tuple[bytes, bytes]]:
     from tiktoken.load import read_file_cached  # heavy, and only GPT-2's tokenizer needs it
 
     lines = read_file_cached(MERGES, MERGES_SHA256).decode().split("\n")[1:-1]
-    return [(to_bytes(left), to_bytes(right)) for left, right in map(str.split, lines)]
+    # A half is a byte or an earlier line's token: looked up, where spelling each out anew would take 0.2 s.
+    tokens = {to_characters(token): token for token in byte_tokens()}
+    merges = []
+    for left, right in map(str.split, lines):
+        merges.append((tokens[left], tokens[right]))
+        tokens[left + right] = tokens[left] + tokens[right]
+    return merges
 
 
 @cache
