@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 READY := $(VENV)/ready
+# More than four at once gain little and ask for much memory: each loads torch.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: help setup demo test test-slow lint bench lock clean
 
@@ -39,7 +41,7 @@ demo: $(READY)
 	$(BIN)/fabula demo --out demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

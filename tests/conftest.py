@@ -53,6 +53,18 @@ def has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker says how many it left out ..."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """... and the process that sums up hears it; each worker left out the same ones."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left out", 0)
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if num := config.stash.get(LEFT_OUT, 0):
         terminalreporter.write_line(

@@ -11,7 +11,9 @@ from fabula.report.figures.figures import _from_point_to_point
 
 
 @pytest.mark.parametrize(
-    ("seeds", "steps", "most"), [(3, 500, 2_000_000), (6, 15_000, 3_000_000)], ids=["12 runs of 500", "24 of 15,000"]
+    ("seeds", "steps", "most"),
+    [(3, 500, 2_000_000), pytest.param(6, 15_000, 3_000_000, marks=pytest.mark.slow)],
+    ids=["12 runs of 500", "24 of 15,000"],
 )
 def test_the_file_is_small(tmp_path: Path, seeds: int, steps: int, most: int) -> None:
     """With a bound (which was once drawn for every point), a spike, and fifty evaluations a run."""
