@@ -262,6 +262,45 @@ def rates(random: Generator, kind: str) -> Made:
     return record(learning_rate=rate), flags
 
 
+def raised(random: Generator, above: bool) -> Made:
+    """A second schedule, higher than the first, that begins at once or with a warmup; or one to three restarts."""
+    length = count(random, 2.0, 4.5)
+    part = np.arange(1.0, length + 1) / length
+    peak, low = 10 ** random.uniform(-5, -3), random.uniform(0.01, 0.3)
+    cycles = 2 if above else int(random.integers(2, 5))
+    place = part * cycles % 1.0
+    rate = peak * (low + (1 - low) * (1 - place if random.integers(2) else 0.5 * (1 + np.cos(np.pi * place))))
+    if random.integers(2):  # the next cycle rises over some steps
+        warm = random.uniform(0.05, 0.2)
+        rate = np.where((place < warm) & (part > 0.5 / cycles), peak * (low + (1 - low) * place / warm), rate)
+    if above:
+        rate[part > 0.5] *= random.uniform(2, 300) / low
+    return record(learning_rate=rate, info={"log_format": "csv"}), NO_FLAGS
+
+
+def begun_before(random: Generator, falls: bool) -> Made:
+    """A record of the second half of a run: its rate only falls, or it is warmed up again first."""
+    length = count(random, 2.0, 4.5)
+    part = np.linspace(0.0, 1.0, length)
+    rate = 10 ** random.uniform(-5, -2) * (1 - part * random.uniform(0.3, 1.0)) ** random.uniform(0.5, 2)
+    if not falls:
+        rate = rate * np.minimum(1.0, 0.01 + part / random.uniform(0.02, 0.15))
+    steps = np.arange(length) + float(round(length * random.uniform(0.05, 3)))
+    return record(learning_rate=rate, steps=steps, info={"log_format": "csv"}), NO_FLAGS
+
+
+def other_data(random: Generator, named: bool) -> Made:
+    """The loss rises or drops at once; a column says that the data is another one there, or somewhere else."""
+    length = count(random, 2.3, 4.5)
+    loss = fall(random, np.arange(1.0, length + 1))
+    at = int(random.uniform(0.3, 0.7) * length)
+    loss[at:] *= random.uniform(1.25, 2.0) if random.integers(2) else random.uniform(0.4, 0.75)
+    run = record(batch_noise(random, loss))
+    column = str(random.choice(["phase", "stage", "dataset_id", "seq_len", "batch_size", "curriculum/level"]))
+    said = np.where(np.arange(length) < (at if named else int(0.1 * length)), 1.0, 2.0)
+    return Run(run.path, run.info, {**run.train, column: said}, run.evals), NO_FLAGS
+
+
 def resumed(random: Generator, jumps: bool) -> Made:
     run, _ = rates(random, "ok")
     rate = run.train["learning_rate"].copy()
@@ -310,6 +349,10 @@ CASES: dict[str, Case] = {
     "warmup_missing": Case(a(rates, "no_warmup"), a(rates, "ok")),
     "warmup_too_long": Case(a(rates, "long_warmup"), a(rates, "ok")),
     "schedule_in_micro_steps": Case(a(rates, "micro"), a(rates, "ok")),
+    "lr_raised": Case(a(raised, True), a(raised, False)),
+    "lr_restarts": Case(a(raised, False), a(rates, "ok")),
+    "lr_start_not_seen": Case(a(begun_before, True), a(begun_before, False)),
+    "data_changed": Case(a(other_data, True), a(other_data, False)),
     "lr_jump_on_resume": Case(a(resumed, True), a(resumed, False)),
     "evaluation_too_noisy": Case(a(noisy_evaluations, True), a(noisy_evaluations, False)),
 }

@@ -143,7 +143,7 @@ def test_stems(word: str, others: list[str]) -> None:
 
 
 def test_completions_change_no_verdict_but_by_copying() -> None:
-    assert diagnosed(sample(STORY + " so so so so")).verdict == "healthy"
+    assert diagnosed(sample(STORY + " so so so so")).verdict == "not judged"  # no loss beside it
     assert diagnosed(sample(copied_tokens=50)).verdict == "warning"
 
 
@@ -171,3 +171,13 @@ def test_stories_are_hardly_ever_flagged(stories: Path) -> None:
     assert rate("prompt_drift", whole) < 0.05 < 0.75 < rate("prompt_drift", moved)
     assert rate("repetition", whole) < 0.01 < 0.99 < rate("repetition", looped)
     assert rate("inconsistency", whole) < 0.02
+
+
+@pytest.mark.parametrize("prompt", ["Once upon a time", "One day", "One morning", "Long ago", "One sunny afternoon",
+                                    "It was a rainy day", "A long time ago", "Last summer"])  # fmt: skip
+def test_a_prompt_that_is_a_formula_names_nothing(prompt: str) -> None:
+    rare = {word: 0.9 if word in ("a", "it", "was") else 0.001 for word in prompt.lower().split()}
+    assert not diagnosed(sample(prompt=prompt, prompt_words=rare)).of("prompt_drift")
+    named = sample(prompt=f"{prompt} a pirate", prompt_words={**rare, "pirate": 0.001})
+    (finding,) = diagnosed(named).of("prompt_drift")
+    assert '"pirate"' in finding.sentence and '"time"' not in finding.sentence

@@ -1,14 +1,15 @@
 """All rules over one run, and its verdict."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from fabula.findings.caveat import caveat
 from fabula.findings.facts import Facts, Flags, facts_of_recipe, facts_of_run
+from fabula.findings.judged import unjudged
 from fabula.findings.kinds import RULES
 from fabula.findings.rule import Silent
 from fabula.recipe import Recipe
-from fabula.record.finding import Finding, verdict
+from fabula.record.finding import Finding, Verdict, verdict
 from fabula.record.reader import Run
 
 
@@ -29,9 +30,12 @@ class Diagnosis:
     caveat: str = ""
     """Why the model is no good one yet, however well its training went; empty where nothing is known against it."""
 
+    unjudged: str = ""
+    """Why its loss could not be judged, and what that would take; empty where it was."""
+
     @property
-    def verdict(self) -> Literal["failed", "warning", "healthy"]:
-        return verdict(list(self.findings))
+    def verdict(self) -> Verdict:
+        return verdict(list(self.findings), judged=not self.unjudged)
 
     def of(self, *kinds: str) -> list[Finding]:
         return [finding for finding in self.findings if finding.kind in kinds]
@@ -40,6 +44,7 @@ class Diagnosis:
         return {
             "verdict": self.verdict,
             "caveat": self.caveat,
+            "unjudged": self.unjudged,
             "findings": [finding.as_json() for finding in self.findings],
             "silent": [
                 {"kinds": list(each.kinds), "lacks": each.lacks, "option": each.option or None} for each in self.silent
@@ -70,4 +75,5 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
             assert all(finding.kind in kinds for finding in outcome), f"kinds.py lacks a kind of the rule for {kinds}"
             findings.extend(outcome)
     findings.sort(key=lambda finding: (finding.steps or (-1, -1), finding.kind))
-    return Diagnosis(tuple(findings), tuple(silent), caveat(facts))
+    lacking = unjudged(facts, {kind for each in silent for kind in each.kinds})
+    return Diagnosis(tuple(findings), tuple(silent), caveat(facts), lacking)

@@ -14,6 +14,7 @@ import numpy as np
 from fabula.errors import InputError
 from fabula.recipe import Recipe
 from fabula.recipe.schedule import learning_rates
+from fabula.record.changes import changes_of
 from fabula.record.reader import Columns, Run
 
 
@@ -26,6 +27,20 @@ class Flags:
     """Largest global gradient norm; 0: gradients are not clipped."""
     accumulation: int | None = None
     from_scratch: bool | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A column of the log that says what is trained on changes; `step`: the first with the new value."""
+
+    step: int
+    column: str
+    before: str
+    after: str
+
+    @property
+    def told(self) -> str:
+        return f"`{self.column}` changes from {self.before} to {self.after}"
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,8 @@ class Facts:
     events: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
     """Lines of samples.jsonl."""
+    changes: tuple[Change, ...] = ()
+    """Where the data or the phase of a curriculum changes, by a column of the log."""
 
     @property
     def scope(self) -> Any:
@@ -162,7 +179,17 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
         info=run.info,
         events=run.events,
         samples=run.samples,
+        changes=_changes(run),
     )
+
+
+def _changes(run: Run) -> tuple[Change, ...]:
+    """What the reader of a foreign log found, which sees columns of text as well; else by the columns themselves."""
+    found = run.info.get("changes")
+    if found is None:
+        columns = {name: values.tolist() for name, values in run.train.items()}
+        found = changes_of(columns, run.train["step"].tolist())
+    return tuple(Change(**each) for each in found)
 
 
 def is_foreign(run: Run) -> bool:

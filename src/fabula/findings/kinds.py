@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fabula.findings.rule import Rule
-from fabula.findings.rules import accumulation, completions, events, gradient, instability, loss, schedule, setup
+from fabula.findings.rules import (
+    accumulation,
+    completions,
+    events,
+    gradient,
+    instability,
+    loss,
+    restarts,
+    schedule,
+    setup,
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,9 @@ _TABLE = (
     Kind("divergence", STABILITY, instability.instabilities,
          "the loss rises suddenly and is not back within two evaluations or 2 % of the run",
          marked_on=("val", "train", "norm"), is_episode=True, health="diverged"),
+    Kind("data_changed", STABILITY, instability.instabilities,
+         "the loss is another one at once where a column of the log says that the data or the phase changes",
+         marked_on=("val", "train")),
     Kind("recovery", STABILITY, instability.instabilities,
          "after a divergence, three quarters of the rise are gone again",
          marked_on=("val", "train")),
@@ -139,6 +152,13 @@ _TABLE = (
     Kind("lr_jump_on_resume", SCHEDULE, schedule.jump_on_resume,
          "after a resume the learning rate is not what it was before",
          marked_on=("rate",)),
+    Kind("lr_raised", SCHEDULE, restarts.raised_again,
+         "after its warmup the learning rate is raised, by half or more, above all that came before",
+         marked_on=("rate",)),
+    Kind("lr_restarts", SCHEDULE, restarts.raised_again,
+         "the learning rate falls and is raised again, to its earlier peak at most"),
+    Kind("lr_start_not_seen", SCHEDULE, schedule.shape,
+         "the record begins after the run did, with a learning rate that only falls: no warmup is to be seen"),
     Kind("warmup_missing", SCHEDULE, schedule.shape,
          "a decaying schedule begins at half of its peak or more"),
     Kind("warmup_too_long", SCHEDULE, schedule.shape,

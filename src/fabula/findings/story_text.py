@@ -57,6 +57,16 @@ FUNCTION_WORDS = frozenset(
     when where which while who why will with without would yes yet you your""".split()
 )
 """Words that carry no theme, however rare they are among the stories."""
+OPENING_WORDS = frozenset(
+    """afternoon afternoons ago beginning begin begins century centuries chapter dawn day days dusk end ended evening
+    evenings ever far hour hours later long midnight minute minutes moment month months morning mornings next night
+    nights noon olden past story stories tale tales telling time times today tomorrow tonight upon week weekend weeks
+    year years yesterday spring summer autumn fall winter monday tuesday wednesday thursday friday saturday sunday
+    special nice fine bright beautiful lovely sunny rainy cloudy snowy windy stormy foggy warm hot cold cool quiet
+    early late first last whole ordinary normal usual""".split()
+)
+"""Words of the formulas that stories open with: `Once upon a time`, `One sunny morning`, `Long ago`. They say when, and
+no story has to come back to that."""
 
 
 def stem(word: str) -> str:

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 Scope = Literal["recipe", "run", "ladder", "completions"]
 Severity = Literal["good", "note", "warning", "failure"]
+Verdict = Literal["healthy", "not judged", "warning", "failed"]
+"""From the best to the worst: of a run that could not be judged nobody can say that it is well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +39,12 @@ class Finding:
         return document
 
 
-def verdict(findings: list[Finding]) -> Literal["failed", "warning", "healthy"]:
-    """A run's verdict: the worst severity among its findings."""
+def verdict(findings: list[Finding], judged: bool = True) -> Verdict:
+    """A run's verdict: the worst severity among its findings. Where nothing speaks against it, it is healthy only if
+    its loss could be judged."""
     severities = {finding.severity for finding in findings}
     if "failure" in severities:
         return "failed"
-    return "warning" if "warning" in severities else "healthy"
+    if "warning" in severities:
+        return "warning"
+    return "healthy" if judged else "not judged"

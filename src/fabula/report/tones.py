@@ -6,13 +6,19 @@ from fabula.study.inference.effects import Effect
 
 HEALTH_TONES: dict[str, Tone] = {
     "healthy": "good",
+    "not judged": "unknown",
     "with warnings": "warning",
     "failed": "failure",
     "not finished": "unknown",
     "not there": "unknown",
 }
 """State of a run (fabula.study.health) -> colour."""
-DIAGNOSIS_TONES: dict[str, Tone] = {"failed": "failure", "warning": "warning", "healthy": "good"}
+DIAGNOSIS_TONES: dict[str, Tone] = {
+    "failed": "failure",
+    "warning": "warning",
+    "not judged": "unknown",
+    "healthy": "good",
+}
 """Verdict of a run's findings -> colour, the worst first; any other is `unknown`."""
 VERDICT_TONES: dict[str, Tone] = {
     "improved": "good",

@@ -7,7 +7,7 @@ from fabula.record.finding import Finding
 from fabula.record.wording import seeds_text, slug
 from fabula.study.views import LadderView, PhaseView, RunView
 
-STATES = ("healthy", "with warnings", "failed", "not finished", "not there")
+STATES = ("healthy", "not judged", "with warnings", "failed", "not finished", "not there")
 """Every state of a run, in the order in which they are told."""
 
 
@@ -19,7 +19,9 @@ def health_of(view: RunView) -> str:
         return "failed"
     if view.diagnosis.verdict == "warning":
         return "with warnings"
-    return "healthy" if view.finished or view.of("log_format") else "not finished"
+    if not (view.finished or view.of("log_format")):
+        return "not finished"
+    return view.diagnosis.verdict
 
 
 def lost_its_loss(view: RunView) -> bool:

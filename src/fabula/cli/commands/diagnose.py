@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fabula.record.finding import Finding
     from fabula.record.reader import Run
 
+VERDICTS = ("healthy", "not judged", "warning", "failed")
 SEVERITIES = ("failure", "warning", "note", "good")
 COLOURS = {"failure": "red", "warning": "yellow", "note": "blue", "good": "green", "failed": "red", "healthy": "green"}
 
@@ -37,7 +38,8 @@ def diagnose(
     fail_on: Annotated[
         FailOn | None,
         typer.Option(
-            help="Exit with code 1 at a failure, or already at a warning. Without this option the exit code is 0."
+            help="Exit with code 1 at a failure, or already at a warning and where nothing could be judged. Without "
+            "this option the exit code is 0."
         ),
     ] = None,
     vocab: Annotated[
@@ -75,7 +77,7 @@ def diagnose(
     runs, left_out = read_sources(log)
     told = [(run, diagnose_run(run, flags)) for run in runs]
     together = diagnose_ladder(read_ladder([log])) if (log / "ladder.json").is_file() else None
-    worst = max((diagnosis.verdict for _, diagnosis in told), key=("healthy", "warning", "failed").index)
+    worst = max((diagnosis.verdict for _, diagnosis in told), key=VERDICTS.index)
     for each in left_out:
         print(f"not read: {each.why}", file=sys.stderr)
     if as_json:
@@ -99,7 +101,7 @@ def diagnose(
             )
         print(as_called(f"next: {_next(log, told, flags)}"))
     damaged = any(each.damaged for each in left_out)  # nobody can say that such a run is well
-    if fail_on is not None and (damaged or worst == "failed" or (worst == "warning" and fail_on is FailOn.warning)):
+    if fail_on is not None and (damaged or worst == "failed" or (worst != "healthy" and fail_on is FailOn.warning)):
         raise typer.Exit(1)
 
 
@@ -138,8 +140,9 @@ def _show(run: "Run", diagnosis: "Diagnosis") -> None:
     from fabula.cli.screen.terminal import width_of, wrapped
 
     typer.secho(diagnosis.verdict, fg=COLOURS.get(diagnosis.verdict, "yellow"), bold=True, nl=False)
-    but = f", but {diagnosis.caveat}" if diagnosis.caveat and diagnosis.verdict != "failed" else ""
-    line = f"{diagnosis.verdict}{but}: {_name(run)} ({_extent(run)})"
+    but = f", but {diagnosis.caveat}" if diagnosis.caveat and diagnosis.verdict in ("healthy", "warning") else ""
+    why = f" ({diagnosis.unjudged})" if diagnosis.verdict == "not judged" else ""
+    line = f"{diagnosis.verdict}{why}{but}: {_name(run)} ({_extent(run)})"
     print(wrapped(line, width_of(sys.stdout), "  ").removeprefix(diagnosis.verdict))
     _show_findings(diagnosis.findings)
 

@@ -12,6 +12,7 @@ from fabula.findings.facts import Facts
 from fabula.findings.rule import Outcome, Silent, rule, share
 from fabula.findings.story_text import (
     FUNCTION_WORDS,
+    OPENING_WORDS,
     changed_pronoun,
     genders,
     loops,
@@ -137,7 +138,7 @@ def telling_words(sample: Sample) -> list[str]:
     return [
         word
         for word, held_by in sample["prompt_words"].items()
-        if word in names or (held_by <= TELLING_SHARE and word not in FUNCTION_WORDS)
+        if word in names or (held_by <= TELLING_SHARE and word not in FUNCTION_WORDS | OPENING_WORDS)
     ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fabula.findings.causes import Shift, between, causes_of, experiment_of, shifts
 from fabula.findings.episodes import (
     MIN_POINTS,
     MIN_RISE_NATS,
@@ -18,6 +19,7 @@ from fabula.findings.episodes import (
 )
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.rule import Outcome, Silent, number, rule, share
+from fabula.findings.short_curves import rise_of_few
 from fabula.record.finding import Finding
 
 SPIKE_EVALUATIONS = 2
@@ -29,22 +31,26 @@ SPIKE_STEPS = 10
 SLOW_RISE_SHARE = 0.15
 """On validation loss alone, a rise that needs more than 15 % of the run to reach its half is the slow climb of
 overfitting, not an instability."""
-EXPERIMENT = (
-    "resume from the last checkpoint before it with half the learning rate: if the loss stays low, the learning rate "
-    "was the cause; if it rises again at the same step, look at the data there"
-)
 
 
 @rule
 def instabilities(facts: Facts) -> Outcome:
     curves = [curve for curve in facts.loss_curves if len(curve.finite) >= MIN_POINTS]
     if not curves:
-        return Silent(f"needs a loss curve with {MIN_POINTS} points or more")
+        rise = rise_of_few(facts)
+        return (
+            _findings_of(rise, 0.0, facts) if rise else Silent(f"needs a loss curve with {MIN_POINTS} points or more")
+        )
     whole = max(curve.steps[-1] for curve in curves) - min(curve.steps[0] for curve in curves)
     spacing = max((curve.spacing for curve in curves if curve.name != "loss"), default=0.0)
     longest_spike = max(SPIKE_EVALUATIONS * spacing, SPIKE_SHARE_OF_RUN * whole, SPIKE_STEPS)
-    merged = _merge([each for curve in curves for each in episodes(curve) if not _is_overfitting(each, curve, facts)])
+    moved = [shift for curve in curves for shift in shifts(facts, curve)]
+    parts = [(curve, part) for curve in curves for part in between(curve, _rising(moved, curve))]
+    merged = _merge(
+        [each for curve, part in parts for each in episodes(part) if not _is_overfitting(each, curve, facts)]
+    )
     findings = [finding for each in merged for finding in _findings_of(each, longest_spike, facts)]
+    findings += _where_data_changes(moved, facts)
     lost = any(not np.isfinite(curve.values).all() for curve in facts.loss_curves)
     if not findings and not lost:
         findings.append(_stable(curves))
@@ -102,7 +108,10 @@ def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[F
     }
     where = f"from {number(episode.level)} to {number(episode.peak)} at step {episode.peak_step:,}"
     steps = (episode.first, episode.last)
-    causes = _causes(facts)
+    curve = next((curve for curve in facts.loss_curves if curve.name == episode.curve), None)
+    spacing = block_medians(curve).spacing if curve is not None else 1.0
+    causes = causes_of(facts, episode.first, spacing)
+    experiment = experiment_of(facts, episode.first, spacing)
     if episode.over_at is not None and length <= longest_spike:
         sentence = f"The {facts.name_of(episode.curve)} jumped {where}, and was back by step {episode.over_at:,}."
         evidence["back_at"] = episode.over_at
@@ -115,7 +124,7 @@ def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[F
                 steps=steps,
                 evidence=evidence,
                 alternatives=causes,
-                try_=EXPERIMENT,
+                try_=experiment,
             )
         ]
     if episode.over_at is None:
@@ -131,7 +140,7 @@ def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[F
         steps=steps,
         evidence=evidence,
         alternatives=causes,
-        try_=EXPERIMENT,
+        try_=experiment,
     )
     if episode.over_at is None:
         return [divergence]
@@ -153,13 +162,35 @@ def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[F
     return [divergence, recovery]
 
 
-def _causes(facts: Facts) -> tuple[str, ...]:
-    causes = ["the learning rate is too high for this stage of the run", "unusual data at these steps"]
-    if facts.clip == 0:
-        causes.append("gradients are not clipped")
-    if facts.recipe is not None and facts.recipe.compute.precision == "bfloat16":
-        causes.append("bfloat16 is not precise enough")
-    return tuple(causes)
+def _rising(moved: list[Shift], curve: Curve) -> list[Shift]:
+    return [shift for shift in moved if shift.rises and shift.curve == curve.name]
+
+
+def _where_data_changes(moved: list[Shift], facts: Facts) -> list[Finding]:
+    """One finding a change, told by the first curve that shows it: other data has another loss."""
+    by_step: dict[int, Shift] = {}
+    for shift in moved:
+        by_step.setdefault(shift.change.step, shift)
+    return [
+        Finding(
+            kind="data_changed",
+            scope="run",
+            severity="note",
+            steps=(step, step),
+            evidence={
+                "curve": shift.curve,
+                "column": shift.change.column,
+                "before": shift.change.before,
+                "after": shift.change.after,
+                "level_before": round(shift.before, 5),
+                "level_after": round(shift.after, 5),
+            },
+            sentence=f"The {facts.name_of(shift.curve)} {'rises' if shift.rises else 'drops'} from "
+            f"{number(shift.before)} to {number(shift.after)} at step {step:,}, where {shift.change.told}: a loss on "
+            "other data is another loss.",
+        )
+        for step, shift in sorted(by_step.items())
+    ]
 
 
 def _stable(curves: list[Curve]) -> Finding:

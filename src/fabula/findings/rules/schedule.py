@@ -3,6 +3,7 @@
 import numpy as np
 
 from fabula.findings.facts import Curve, Facts
+from fabula.findings.rates import climbs
 from fabula.findings.rule import Outcome, Silent, number, recipe_rule, rule, share
 from fabula.record.finding import Finding
 
@@ -18,6 +19,8 @@ DECAYED = 0.5
 """A schedule has decayed when at most half of the peak is left; the usual floors are a tenth or zero."""
 LOW_START = 0.5
 """A warmup begins below half of the peak."""
+EARLY_RECORD = 0.005
+"""A record whose first rate is that of step 0 or 1, or of the first 0.5 % of the run, shows how the run began."""
 JUMP = 0.1
 """A resumed schedule continues within 10 % of the line through its last two rates."""
 LINEAR_FIT = 0.999
@@ -36,9 +39,23 @@ def warmup_end(facts: Facts, curve: Curve) -> int | None:
         return schedule.warmup // (accumulation if schedule.unit == "micro_step" else 1)
     values = curve.values
     if values[0] >= LOW_START * values.max():
-        sees_the_start = curve.steps[0] <= max(1.0, 0.005 * curve.steps[-1])
-        return 0 if sees_the_start else None
+        return 0 if sees_the_start(curve) else None
     return int(curve.steps[int(np.argmax(values >= values.max() * (1.0 - FIXED_TOLERANCE)))])
+
+
+def sees_the_start(curve: Curve) -> bool:
+    return bool(curve.steps[0] <= max(1.0, EARLY_RECORD * curve.steps[-1]))
+
+
+def warmup_share(facts: Facts, curve: Curve, warmup: int) -> float:
+    """How much of the run its warmup takes, at least. Of a recipe it is known; of a record, which may begin in the
+    middle of a run and hold few of its steps, it reaches at least to the last rate before the peak."""
+    if facts.recipe is not None:
+        return warmup / (facts.num_steps or int(curve.steps[-1]))
+    begin = 0.0 if sees_the_start(curve) else float(curve.steps[0])
+    end = max(float(curve.steps[-1]), float(facts.num_steps or 0) if begin == 0.0 else 0.0)
+    before = curve.steps[curve.steps < warmup]
+    return (float(before[-1]) - begin) / (end - begin) if len(before) and end > begin else 0.0
 
 
 def is_fixed(curve: Curve) -> bool:
@@ -100,6 +117,8 @@ def shape(facts: Facts) -> Outcome:
                 sentence=f"The learning rate {_was(facts)} {number(peak)} at every step, without warmup or decay.",
             )
         ]
+    if facts.recipe is None and climbs(curve):
+        return []  # several schedules one after the other, or restarts: told by a rule of their own
     if never_left_warmup(facts, curve):
         return [_peak_not_reached(facts, curve, steps, evidence)]
     if rises_after_warmup(facts, curve):
@@ -148,7 +167,8 @@ def _rising(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: dict) 
 
 def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: dict) -> list[Finding]:
     found = []
-    warmup, end = warmup_end(facts, curve), facts.num_steps or steps[1]
+    warmup = warmup_end(facts, curve)
+    taken = warmup_share(facts, curve, warmup) if warmup else 0.0
     peak = evidence["peak"]
     if warmup == 0:
         found.append(
@@ -162,7 +182,7 @@ def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: d
                 "without a warmup.",
             )
         )
-    too_long = warmup is not None and warmup > LONG_WARMUP * end
+    too_long = taken > LONG_WARMUP
     if too_long:
         found.append(
             Finding(
@@ -170,8 +190,8 @@ def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: d
                 scope=facts.scope,
                 severity="warning",
                 steps=(steps[0], int(warmup or 0)),
-                evidence={**evidence, "warmup": warmup, "steps": end},
-                sentence=f"The warmup {'takes' if facts.planned else 'took'} {share((warmup or 0) / end)} of the run; "
+                evidence={**evidence, "warmup": warmup, "share": round(taken, 4)},
+                sentence=f"The warmup {'takes' if facts.planned else 'took'} {share(taken)} of the run; "
                 "a few per cent are usual.",
                 alternatives=("the run was shortened and its warmup was not", "the warmup was not counted in steps"),
                 try_="set the warmup to 5 % of the steps and repeat with the same seed: compare the final losses",
@@ -179,7 +199,9 @@ def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: d
         )
     after = curve.values[int(np.argmax(curve.values)) :]
     falls = bool((np.diff(after) <= FIXED_TOLERANCE * peak).all())
-    if falls and evidence["last"] <= DECAYED * peak and warmup != 0 and not too_long:
+    if falls and warmup is None:
+        found.append(_start_not_seen(facts, steps, evidence))
+    elif falls and evidence["last"] <= DECAYED * peak and warmup != 0 and not too_long:
         found.append(
             Finding(
                 kind="schedule_ok",
@@ -193,6 +215,18 @@ def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: d
             )
         )
     return found
+
+
+def _start_not_seen(facts: Facts, steps: tuple[int, int], evidence: dict) -> Finding:
+    return Finding(
+        kind="lr_start_not_seen",
+        scope=facts.scope,
+        severity="note",
+        steps=steps,
+        evidence=evidence,
+        sentence=f"In the record the learning rate only fell, from {number(evidence['first'])} at step {steps[0]:,} to "
+        f"{number(evidence['last'])}; whether it was warmed up before step {steps[0]:,} cannot be seen.",
+    )
 
 
 @recipe_rule

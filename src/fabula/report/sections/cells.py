@@ -13,7 +13,8 @@ from fabula.study.views import RunView
 RULE = (
     "Health says how the training went, not how good the model is. A run failed when its loss rose and did not come "
     "back or stopped being a number, its gradients exploded, it learned nothing, or it ended with an error. It has "
-    "warnings when something else was found that usually costs quality. It is healthy when neither was found."
+    "warnings when something else was found that usually costs quality. It is healthy when neither was found, and "
+    "not judged when its loss has too few points to look at."
 )
 MOST_NAMED = 3
 """Recipes that a sentence names; the findings name all."""
@@ -41,9 +42,11 @@ def health_cell(views: Iterable[RunView], name_phase: bool) -> Rich:
             continue
         if len(runs) == 1:
             diagnosis = runs[0].diagnosis
-            said = (
-                f"healthy, but {diagnosis.caveat}" if state == "healthy" and diagnosis and diagnosis.caveat else state
-            )
+            said = state
+            if diagnosis and state == "not judged":
+                said = f"not judged: {diagnosis.unjudged}"
+            elif diagnosis and diagnosis.caveat and state == "healthy":
+                said = f"healthy, but {diagnosis.caveat}"
         elif len(there) == len(runs):
             said = f"all {plural(len(runs), 'run')} {state}"
         else:

@@ -53,7 +53,8 @@ def log_lead(tiers: Sequence[TierView]) -> Rich:
     (view,) = views
     assert view.diagnosis is not None, "a log that cannot be read is told before there is a page"
     curve = _loss_curve(view)
-    parts: list[Part] = [code(view.phase), ": ", strong(view.diagnosis.verdict), "."]
+    parts: list[Part] = [code(view.phase), ": ", strong(view.diagnosis.verdict)]
+    parts.append(f": {view.diagnosis.unjudged}." if view.diagnosis.verdict == "not judged" else ".")
     if curve is not None and len(curve.finite):
         ended, best = curve.finite.values[-1], curve.finite.values.min()
         parts += [f" The {_called(curve)} ended at ", strong(loss_text(float(ended)))]
