@@ -39,7 +39,10 @@ def warmup_end(facts: Facts, curve: Curve) -> int | None:
         return schedule.warmup // (accumulation if schedule.unit == "micro_step" else 1)
     values = curve.values
     if values[0] >= LOW_START * values.max():
-        return 0 if sees_the_start(curve) else None
+        if sees_the_start(curve):
+            return 0
+        if values.max() <= values[0] * (1.0 + RISE_TOLERANCE):
+            return None
     return int(curve.steps[int(np.argmax(values >= values.max() * (1.0 - FIXED_TOLERANCE)))])
 
 
