@@ -17,7 +17,7 @@ to two layers, on the built-in stories, had fallen from 8.0 to 4.3 after 20 step
 def caveat(facts: Facts) -> str:
     """Why the model of a run is no good one yet, to be put behind "healthy, but": `trained for only 40 steps`. Empty
     where nothing is known against it."""
-    if facts.planned or facts.from_scratch is False:
+    if facts.planned or facts.from_scratch is False or facts.info.get("steps_are_lines"):  # those are no updates
         return ""
     steps, own = facts.num_steps or facts.last_step, None if facts.recipe is None else made_for(facts.recipe)
     if own is not None and 0 < steps < EARLY * own:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fabula.errors import InputError
+
 PARTIAL = ".partial"
 """How the name of what is not whole yet ends."""
 
@@ -79,3 +81,14 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def refuse_pointer(path: Path, content: bytes) -> None:
+    """Raise InputError where Git LFS put a pointer in the file's place."""
+    if content.lstrip()[: len(POINTER)] == POINTER:
+        raise InputError(
+            f"{path} is a pointer of Git LFS and not the file itself; run git lfs pull in its repository, and try again"
+        )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
-from fabula.record.files import PARTIAL
+from fabula.record.files import PARTIAL, refuse_pointer
 
 Columns = dict[str, np.ndarray]
 """Name -> float64 array, one value a line; NaN where a line lacks the field or holds null."""
@@ -135,6 +135,7 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
             raise InputError(f"{packed} cannot be unpacked ({error}); the record is damaged") from error
     else:
         content = path.read_bytes() if path.is_file() else b""
+        refuse_pointer(path, content)
     lines = content.split(b"\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -152,6 +153,7 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        refuse_pointer(path, content := path.read_bytes())
+        return content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}); the run folder is damaged") from error

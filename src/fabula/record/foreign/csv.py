@@ -2,79 +2,105 @@
 
 import csv
 import re
-from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from fabula.errors import InputError
+from fabula.record.foreign.lines.numbers import is_missing, is_number
+from fabula.record.foreign.lines.reading import runs_of
+from fabula.record.foreign.lines.table import Table
 from fabula.record.foreign.names import recognize
 from fabula.record.foreign.notes import Note, note
-from fabula.record.foreign.tables import LOSSES, choose, lost_lines, not_finite_as_infinity, to_run
-from fabula.record.reader import Columns, Run
+from fabula.record.reader import Run
 
 SEPARATORS = ",;\t|"
-DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
-"""How spreadsheets of many countries write a number, between semicolons."""
+BLANKS = " "
+"""What separates the cells of a table that was printed."""
 DOWNLOAD = ["wall time", "step", "value"]
 """The header of TensorBoard's download; the quantity stands in the file's name, behind `tag-`."""
 
 
-def read(path: Path, text: str) -> list[Run]:
-    """The one run of a CSV file.
+def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list[Run]:
+    """The runs of a CSV file: one, unless a column tells several apart.
 
     A last line without a line end that is short or ends within a number is left out. Raises InputError for any other
     line that does not fit its header, and where there are no steps.
     """
     header, rows, notes = read_table(path, text)
     if [name.strip().lower() for name in header] == DOWNLOAD:
-        return [_download(path, header, rows, notes)]
-    chosen = choose(path, header)
-    places = {name: header.index(original) for name, original in chosen.items()}
-    columns = {name: column(path, rows, place, header[place]) for name, place in places.items()}
-    losses = [name for name in LOSSES if name in columns and not np.isnan(columns[name]).all()]
-    lost = None
-    if losses and np.isnan(columns[losses[0]]).any():
-        present = {name: np.array([bool(row[place]) for row in rows]) for place, name in enumerate(header)}
-        lost = lost_lines(present, chosen[losses[0]], [chosen.get("grad_norm", "")])
-    return [to_run(path, "csv", columns, names=chosen, notes=notes, lost=lost)]
+        header, notes = _download(path, header, notes)
+    return runs_of(as_table(path, "csv", header, rows, notes), wanted)
 
 
-def looks_like(line: str) -> bool:
-    """Whether `line` can be the header of a table: names between separators, and not numbers alone."""
-    cells = _cells(line)
-    return len(cells) > 1 and not any(_is_number(cell) for cell in cells)
+def as_table(path: Path, form: str, header: list[str], rows: list[list[str]], notes: Iterable[Note]) -> Table:
+    """Of two columns with one name the first counts."""
+    columns = zip(header, zip(*rows, strict=True), strict=True)
+    cells: dict[str, Sequence[str]] = {}
+    for name, column in columns:
+        cells.setdefault(name, column)
+    return Table(path, form, cells, tuple(notes))
 
 
-def has_steps(line: str) -> bool:
-    return "step" in recognize(_cells(line))
+def header_of(text: str) -> str:
+    """The line that would name the columns."""
+    return next((line for _, line in _lines(text, most=50)), "")
+
+
+def has_steps(text: str, wanted: Mapping[str, str] | None = None) -> bool:
+    """Whether the first line names a column that counts, or one that was said; among blanks, if rows fit below it."""
+    line = header_of(text)
+    cells = _cells(line, separator(line))
+    if len(cells) < 2 or any(map(is_number, cells)):
+        return False
+    named = recognize(cells).keys() & {"step", "epoch"} or set((wanted or {}).values()) & set(cells)
+    return bool(named) and (separator(line) != BLANKS or is_table(text))
+
+
+def is_table(text: str) -> bool:
+    """Whether most of the first lines have as many cells as the header, which are names, and numbers below them."""
+    lines = [line for _, line in _lines(text, most=50)]
+    if len(lines) < 2:
+        return False
+    split_by = separator(lines[0])
+    header, rows = _cells(lines[0], split_by), [_cells(line, split_by) for line in lines[1:]]
+    if len(header) < 2 or any(is_number(cell) or len(cell) > 60 or cell.count(" ") > 4 for cell in header):
+        return False
+    fitting = [row for row in rows if len(row) == len(header)]
+    numeric = [row for row in fitting if any(map(is_number, row))]
+    return len(fitting) >= 0.8 * len(rows) and len(numeric) >= 0.5 * len(rows)
 
 
 def separator(line: str) -> str:
-    return max(SEPARATORS, key=line.count)
+    best = max(SEPARATORS, key=line.count)
+    return best if best in line else BLANKS
 
 
 def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[Note]]:
     """Header, rows of equally many cells, and notes. Headers that come again (an appended log) are skipped."""
-    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
-    if not lines or not looks_like(lines[0]):
+    lines = list(_lines(text))
+    header = _cells(lines[0][1], split_by := separator(lines[0][1])) if lines else []
+    if len(header) < 2 or any(map(is_number, header)):
         raise InputError(f"{path} has no header line that names its columns (step, loss, val_loss, ...)")
-    header = _cells(lines[0])
+    below = [line for _, line in lines[1:]]
     try:
-        rows = list(csv.reader(lines[1:], delimiter=separator(lines[0])))
+        rows = (
+            [_cells(line, BLANKS) for line in below]
+            if split_by == BLANKS
+            else list(csv.reader(below, delimiter=split_by))
+        )
     except csv.Error as error:
         raise InputError(f"{path} is not valid CSV ({error}); repair or remove that line") from error
+    if rows and all(len(row) == len(header) + 1 for row in rows):
+        header = ["", *header]  # the index of a printed data frame has no name
     notes = []
     if rows and not text.endswith("\n") and (len(rows[-1]) < len(header) or not _whole(rows[-1])):
         rows.pop()
         notes.append(note("cut_off"))
-    widths = Counter(map(len, rows))
-    if set(widths) - {len(header)}:
+    if any(len(row) != len(header) for row in rows):
         bad = next(number for number, row in enumerate(rows) if len(row) != len(header))
         cells = f"{len(rows[bad])} cell{'' if len(rows[bad]) == 1 else 's'}"
         raise InputError(
-            f"{path}, line {_line_number(text, lines[bad + 1])}: {cells}, but the header has {len(header)}; "
-            "repair or remove that line"
+            f"{path}, line {lines[bad + 1][0]}: {cells}, but the header has {len(header)}; repair or remove that line"
         )
     if any(row[0].strip() == header[0] for row in rows):
         rows = [row for row in rows if [cell.strip() for cell in row] != header]
@@ -83,71 +109,45 @@ def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[
     return header, rows, notes
 
 
-def column(path: Path, rows: list[list[str]], place: int, name: str) -> np.ndarray:
-    """One column as numbers: NaN where the cell is empty, infinity where it is not a finite number."""
-    nan = float("nan")
-    cells = [row[place] for row in rows]
-    try:
-        values = np.array([float(cell) if cell else nan for cell in cells])
-    except ValueError:
-        values = np.array([_number(path, cell, name) for cell in cells])
-    if np.isfinite(values).all():
-        return values
-    return not_finite_as_infinity(values, np.array([not _is_missing(cell) for cell in cells]))
+def _lines(text: str, most: int | None = None) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a table, without comments, and without the frame that Markdown draws around cells."""
+    given = [(number, line) for number, line in enumerate(text.split("\n", most or -1), start=1) if line.strip()]
+    given = given[:most]
+    plain = [(number, line) for number, line in given if not line.startswith("#")]
+    comments = [line for _, line in given[: len(given) - len(plain)] if line.startswith("#")]
+    if plain and comments and all(map(is_number, first := _cells(plain[0][1], separator(plain[0][1])))):
+        names = comments[-1].lstrip("# ")  # `# step loss` above the numbers
+        if len(_cells(names, separator(names))) == len(first):
+            yield 1, names
+    framed = bool(plain) and all(line.strip().startswith("|") and line.strip().endswith("|") for _, line in plain[:3])
+    for number, line in plain:
+        if not framed:
+            yield number, line
+        elif set(line) - set("|-:+ "):
+            yield number, line.strip().strip("|")
 
 
-def _download(path: Path, header: list[str], rows: list[list[str]], notes: list[Note]) -> Run:
+def _download(path: Path, header: list[str], notes: list[Note]) -> tuple[list[str], list[Note]]:
     tag = re.search(r"tag[-_](.+)$", path.stem)
     if tag is None:
         raise InputError(
             f"{path} is TensorBoard's download of one curve, and its name does not say which; "
             "rename it, for example to tag-loss.csv, or give the folder of the event files"
         )
-    names = {"step": header[1], tag.group(1): header[2]}
-    chosen = choose(path, names)
-    columns: Columns = {
-        name: column(path, rows, header.index(names[given]), names[given]) for name, given in chosen.items()
-    }
-    return to_run(path, "csv", columns, names=chosen, notes=[*notes, note("sampled_download")])
+    return [*header[:2], tag.group(1)], [*notes, note("sampled_download")]
 
 
-def _cells(line: str) -> list[str]:
+def _cells(line: str, split_by: str) -> list[str]:
+    if split_by == BLANKS:
+        wide = re.split(r"\s{2,}", line.strip())
+        return wide if len(wide) > 1 else line.split()
     try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator(line)), [])]
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=split_by), [])]
     except csv.Error:  # a carriage return within the line, as progress bars leave them: no table
         return []
-
-
-def _is_missing(cell: str) -> bool:
-    return cell.strip().lower() in ("", "null", "none", "na", "n/a", "-")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _whole(row: list[str]) -> bool:
     """Whether a last cell is not the beginning of a number, such as `1.2e-`."""
     cell = row[-1].strip()
-    return _is_missing(cell) or not re.match(r"[-+.\d]", cell) or _is_number(cell)
-
-
-def _number(path: Path, cell: str, name: str) -> float:
-    if _is_missing(cell):
-        return float("nan")
-    if DECIMAL_COMMA.fullmatch(cell.strip()):
-        return float(cell.replace(",", "."))
-    try:
-        return float(cell)
-    except ValueError as error:
-        raise InputError(
-            f'{path}: "{cell.strip()[:40]}" in column {name} is not a number; repair or remove it'
-        ) from error
-
-
-def _line_number(text: str, line: str) -> int:
-    return text.split("\n").index(line) + 1
+    return is_missing(cell) or not re.match(r"[-+.\d]", cell) or is_number(cell)

@@ -1,29 +1,31 @@
 """JSON lines: an object a line, or one list of objects; also the lines of fabula's own metrics.jsonl."""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fabula.errors import InputError
+from fabula.record.foreign.lines.reading import runs_of
+from fabula.record.foreign.lines.table import Table
 from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized
 from fabula.record.foreign.notes import Note, note
-from fabula.record.foreign.tables import LOSSES, choose, lost_lines, not_finite_as_infinity, to_run
 from fabula.record.reader import Columns, Run, to_columns
 
 OWN_KINDS = {"train", "eval", "event"}
 
 
-def read(path: Path, text: str) -> list[Run]:
-    """The one run of a file of JSON lines. A half-written last line is left out.
+def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list[Run]:
+    """The runs of a file of JSON lines, of which there is mostly one. A half-written last line is left out.
 
     Raises InputError for any other line that is not a JSON object, and where there are no steps.
     """
     lines, notes = objects(path, text)
     if lines[0].get("kind") in OWN_KINDS:
         return [_own(path, lines, notes)]
-    return [run_of(path, "jsonl", lines, notes)]
+    return runs_in(path, "jsonl", lines, notes, wanted)
 
 
 def objects(path: Path, text: str) -> tuple[list[dict[str, Any]], list[Note]]:
@@ -44,42 +46,34 @@ def objects(path: Path, text: str) -> tuple[list[dict[str, Any]], list[Note]]:
     return values, notes
 
 
-def run_of(path: Path, form: str, lines: list[dict[str, Any]], notes: list[Note], **info: Any) -> Run:
-    """A Run from objects of other programs."""
+def runs_in(
+    path: Path,
+    form: str,
+    lines: list[dict[str, Any]],
+    notes: Iterable[Note],
+    wanted: Mapping[str, str] | None = None,
+    **info: Any,
+) -> list[Run]:
+    """The runs of objects that other programs wrote."""
     if any(isinstance(value, dict) for line in lines[:100] for value in line.values()):
         lines = [_flat(line) for line in lines]
+    notes = list(notes)
     summaries = [line for line in lines if "train_runtime" in line or "train/train_runtime" in line]
     if any("train_loss" in line for line in summaries) or any(
         normalized(key) == WHOLE_RUN_AVERAGE for key in lines[-1]
     ):
-        notes = [*notes, note("train_loss_is_average")]
+        notes.append(note("train_loss_is_average"))
     if summaries:
         lines = [line for line in lines if line not in summaries]
-    names = list(dict.fromkeys(name for line in lines for name in line))
-    chosen = choose(path, names)
-    columns = {name: column(path, lines, original) for name, original in chosen.items()}
-    losses = [name for name in LOSSES if name in columns and not np.isnan(columns[name]).all()]
-    lost = None
-    if losses and np.isnan(columns[losses[0]]).any():
-        given = chosen[losses[0]]
-        null = np.array([given in line and line[given] is None for line in lines])
-        if null.any():
-            present = {name: np.array([line.get(name) is not None for line in lines]) for name in names}
-            lost = null & lost_lines(present, given, [chosen.get("grad_norm", "")])
-    return to_run(path, form, columns, names=chosen, notes=notes, lost=lost, **info)
+    names = dict.fromkeys(name for line in lines for name in line)
+    cells = {name: [_cell(line, name) for line in lines] for name in names}
+    return runs_of(Table(path, form, cells, tuple(notes), info), wanted)
 
 
-def column(path: Path, lines: list[dict[str, Any]], name: str) -> np.ndarray:
-    """One field as numbers: NaN where a line lacks it or holds null, infinity where it is not finite."""
-    given = [line.get(name) for line in lines]
-    try:
-        values = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        wrong = next((each for each in given if not _is_number(each)), None)
-        raise InputError(f'{path}: "{str(wrong)[:40]}" in field {name} is not a number; repair or remove it') from error
-    if np.isfinite(values).all():
-        return values
-    return not_finite_as_infinity(values, np.array([each is not None for each in given]))
+def _cell(line: dict[str, Any], name: str) -> Any:
+    """What a field holds; "" for null, None where the line does not have it."""
+    value = line.get(name)
+    return "" if value is None and name in line else value
 
 
 def _of_lines(path: Path, lines: list[str], ended: bool) -> tuple[list[Any], list[Note]]:
@@ -124,11 +118,3 @@ def _flat(line: dict[str, Any]) -> dict[str, Any]:
         else:
             flat[key] = value
     return flat
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        np.array([value], dtype=np.float64)
-    except (TypeError, ValueError):
-        return False
-    return True

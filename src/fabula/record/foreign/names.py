@@ -8,40 +8,67 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "step": (
         *("train_global_step", "trainer_global_step", "global_step", "optimizer_step", "step", "steps"),
         *("train_step", "training_step", "num_updates", "updates", "update", "iteration", "iterations", "iter"),
-        *("iter_num", "train_iter", "it", "_step"),
+        *("iter_num", "train_iter", "it", "current_steps", "current_step", "global_steps", "optimizer_steps"),
+        *("opt_step", "update_step", "train_steps", "training_steps", "step_num", "step_number", "step_idx"),
+        *("train_iteration", "training_iteration", "iters", "itr", "n_iter", "num_iters", "timestep"),
+        *("train_num_updates", "valid_num_updates", "batch_idx", "batch_num", "batch_id", "batch", "_step"),
     ),
+    "epoch": (
+        *("epoch", "train_epoch", "training_epoch", "current_epoch", "epoch_num", "epoch_number", "epoch_idx", "ep"),
+        *("num_epoch", "epochs"),
+    ),
+    "planned_steps": ("total_steps", "max_steps", "total_iters", "total_iterations", "max_iters", "planned_steps"),
     "loss": ("loss", "train_loss_step", "batch_loss", "step_loss", "train_batch_loss", "train_loss_batch"),
     # The loss of the step, or the training split by the validation's protocol: `tables.to_run` tells them apart.
     "train_loss": (
         *("train_loss", "training_loss", "loss_train", "loss_training", "train_lm_loss", "lm_loss", "losses_train"),
-        *("optim_loss", "train_ce_loss", "train_cross_entropy_loss"),
+        *("optim_loss", "train_ce_loss", "train_cross_entropy_loss", "train_crossentropyloss", "reduced_train_loss"),
+        *("loss_train_total", "metrics_train_languagecrossentropy", "avg_loss", "average_loss", "mean_loss"),
+        *("running_loss", "loss_avg", "loss_mean", "avg_train_loss", "average_train_loss", "mean_train_loss"),
+        *("cross_entropy", "cross_entropy_loss", "crossentropyloss", "ce_loss", "train_nll_loss", "nll_loss", "xent"),
+        *("train_losses", "trn_loss", "tr_loss", "trainloss", "training", "train"),
     ),
     "val_loss_subset": ("val_loss_subset",),
     "val_loss": (
         *("val_loss", "valid_loss", "validation_loss", "eval_loss", "loss_val", "loss_valid", "loss_validation"),
         *("loss_eval", "losses_val", "dev_loss", "heldout_loss", "held_out_loss", "val_lm_loss", "val_loss_epoch"),
-        *("val_ce_loss", "test_loss", "loss_test"),
+        *("val_ce_loss", "eval_ce_loss", "avg_val_loss", "mean_val_loss", "val_losses", "valloss", "eval_avg_loss"),
+        *("metrics_eval_languagecrossentropy", "valid_nll_loss", "evaluation_loss", "loss_dev", "vloss"),
+        *("test_loss", "loss_test", "validation", "valid", "val", "eval", "dev", "test"),
+    ),
+    "perplexity": ("perplexity", "ppl", "train_perplexity", "train_ppl", "training_perplexity", "lm_loss_ppl"),
+    "val_perplexity": (
+        *("val_perplexity", "val_ppl", "valid_perplexity", "valid_ppl", "validation_perplexity", "validation_ppl"),
+        *("eval_perplexity", "eval_ppl", "test_perplexity", "test_ppl", "dev_ppl"),
     ),
     "grad_norm": (
         *("grad_norm", "train_grad_norm", "gradient_norm", "train_gradient_norm", "global_grad_norm", "gnorm"),
         *("total_grad_norm", "optim_total_grad_norm", "grad_norm_total", "gradnorm", "norm", "total_norm"),
+        *("train_gnorm", "grad_l2", "l2_norm_grad_global"),
     ),
     "learning_rate": (
         *("learning_rate", "train_learning_rate", "lr", "train_lr", "optim_lr", "optim_learning_rate_group0"),
-        *("learning_rate_step", "lr_step", "learning_rate_group0", "lr_group0"),
+        *("learning_rate_step", "lr_step", "learning_rate_group0", "lr_group0", "current_lr", "optim_lr_group0"),
+        *("current_learning_rate", "learningrate", "optimizer_lr", "lr_0"),
     ),
     "tokens": (
         *("tokens", "num_tokens", "tokens_seen", "total_tokens", "train_tokens", "consumed_tokens"),
-        *("num_input_tokens_seen", "train_num_input_tokens_seen"),
+        *("num_input_tokens_seen", "train_num_input_tokens_seen", "throughput_total_tokens", "trained_tokens"),
     ),
 }
 """Canonical name (docs/run-folder.md) -> what it is called elsewhere, the best first, as `normalized` writes it."""
 
 PATTERNS = {
     "learning_rate": re.compile(r"lr_\w+|learning_rate_\w+"),  # Lightning's monitor: lr-AdamW
-    "val_loss": re.compile(r"(eval|val|valid|validation)_\w+_loss"),  # the Trainer with several evaluation sets
+    # the Trainer with several evaluation sets; OLMo's and Composer's evaluations
+    "val_loss": re.compile(r"(eval|val|valid|validation)_\w+_loss|eval_\w+_crossentropyloss"),
 }
 """Asked where no synonym fits."""
+
+UNSURE = {"train", "training", "val", "valid", "validation", "eval", "dev", "test", "batch", "it", "norm", "ep"}
+"""Names of other things as well: they count only where the column has numbers that differ."""
+COUNTS = ("step", "tokens", "planned_steps")
+"""Columns of whole numbers."""
 
 WHOLE_RUN_AVERAGE = "train_train_loss"
 """`train/train_loss`: what the Trainer's summary is called in TensorBoard and W&B, beside `train/loss`."""

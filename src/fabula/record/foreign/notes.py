@@ -25,6 +25,19 @@ NOTES = {
     "steps_are_lines": "The lines do not say their step, and there is no progress bar between them: line n of the "
     "training loss counts as step n. So the steps above are lines, and the loss before the first update is not "
     "known.",
+    "lines_are_steps": "Nothing counts the steps of this log one by one: line n of the training loss counts as step n. "
+    "So the steps above are lines.",
+    "epochs_are_steps": "Nothing but `epoch` counts in this log: epoch n is read as step n, so the steps above are "
+    "epochs.",
+    "steps_within_epochs": "`step` begins anew with each epoch: it is read as epoch x {length} + step.",
+    "variants": "The column {names} tells {runs} runs apart, whose lines stand in one file; each is read by itself.",
+    "first_rank": "{ranks} processes (`{name}`) wrote the same steps; the lines of {first} are read.",
+    "splits_on_lines": "`{name}` says which split a line is of: `{loss}` is the validation loss on the lines of the "
+    "validation split, and the training loss on the others.",
+    "bits_as_nats": "The losses are in bits (the perplexity beside them is 2 to their power); they are read as nats, "
+    "0.693 of what stands there.",
+    "loss_of_perplexity": "The log has a perplexity and no loss beside it: its logarithm is read as {name}.",
+    "named_columns": "{read} as you said with --columns.",
     "counted_from_zero": "nanoGPT counts its updates from 0: `iter n` is read as step n + 1, `step n` as the "
     "evaluation after n updates.",
     "last_micro_step": "The `loss` of an `iter` line is that of the last micro-step alone: with gradient "

@@ -3,21 +3,24 @@
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fabula.errors import InputError
-from fabula.record.foreign import csv, jsonl, printed, tensorboard, trainer, wandb
+from fabula.record.foreign import csv, jsonl, no_log, tensorboard, trainer, wandb
+from fabula.record.foreign.lines.reading import runs_of
+from fabula.record.foreign.printed import find, trainer_lines
 from fabula.record.reader import Run, is_run, read_run
 
 STDIN = Path("-")
 LOOSE = {".csv", ".tsv", ".jsonl", ".log"}
 """Files that count as logs in a folder that holds no run of a known form; others are read when they are named."""
 KNOWN = (
-    "CSV, JSON lines, TensorBoard event files, W&B exports, a Trainer's output folder or trainer_state.json, "
-    f"printed lines of {' or '.join(form.program for form in printed.FORMATS)}"
+    "CSV, JSON lines, TensorBoard event files, W&B exports, a Trainer's output folder or trainer_state.json, and "
+    "printed lines with a step and a loss (`step 5/500 | loss 3.2`)"
 )
+Wanted = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,9 @@ class LeftOut:
     damaged: bool
 
 
-def read_sources(path: Path) -> tuple[list[Run], list[LeftOut]]:
+def read_sources(path: Path, wanted: Wanted | None = None) -> tuple[list[Run], list[LeftOut]]:
     """The runs at `path` (a run, a folder of runs, a log; `-`: standard input), in the order of their names.
+    `wanted`: canonical name -> column, for columns whose names say too little.
 
     The second value says what in a folder could not be read, and why: damaged runs, and, where there is no run of a
     known form, files that are not logs. Raises InputError when there is no run at all, or `path` itself is damaged.
@@ -47,7 +51,7 @@ def read_sources(path: Path) -> tuple[list[Run], list[LeftOut]]:
     sources = find_sources(path)
     for source in sources:
         try:
-            runs += _read_source(source.path)
+            runs += _read_source(source.path, wanted)
         except InputError as error:
             if len(sources) == 1 and not source.loose:
                 raise
@@ -75,49 +79,49 @@ def find_sources(path: Path) -> list[Source]:
     return found
 
 
-def _read_source(path: Path) -> list[Run]:
+def _read_source(path: Path, wanted: Wanted | None) -> list[Run]:
     if path == STDIN:
-        return read_log(Path("standard input"), sys.stdin.buffer.read())
+        return read_log(Path("standard input"), sys.stdin.buffer.read(), wanted)
     if not path.is_dir():
-        return read_log(path, path.read_bytes())
+        return read_log(path, path.read_bytes(), wanted)
     if is_run(path):
         return [read_run(path)]
     if trainer.is_output(path):
-        return trainer.read_folder(path)
-    return tensorboard.read_folder(path)
+        return trainer.read_folder(path, wanted)
+    return tensorboard.read_folder(path, wanted)
 
 
-def read_log(path: Path, content: bytes) -> list[Run]:
+def read_log(path: Path, content: bytes, wanted: Wanted | None = None) -> list[Run]:
     """The runs of a log's content; `path` is its name in messages.
 
     Raises InputError when it is empty, binary, or of no known format.
     """
-    if not content.strip():
-        raise InputError(f"{path} is empty; nothing was logged")
-    if content[:2] in (b"\x1f\x8b", b"PK"):
-        raise InputError(f"{path} is compressed; unpack it and give what is in it")
+    no_log.refuse(path, content)
     if tensorboard.looks_like(content):
-        return tensorboard.read(path, content)
+        return tensorboard.read(path, content, wanted)
     text = _decoded(path, content)
-    return _reader_of(path, text)(path, text)
+    return _reader_of(path, text, wanted)(path, text, wanted)
 
 
-def _reader_of(path: Path, text: str) -> Callable[[Path, str], list[Run]]:
+def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, str, Wanted | None], list[Run]]:
     start = text.lstrip()
-    header = next((line for line in start.split("\n", 50)[:50] if line.strip() and not line.startswith("#")), "")
     if start.startswith("{") and '"log_history"' in text and _is_one_object(text):
         return trainer.read
     if re.match(r"\[?\s*\{\s*\"", start):
         return jsonl.read
-    if wandb.looks_like(header):
+    if wandb.looks_like(csv.header_of(text)):
         return wandb.read
-    if csv.looks_like(header) and csv.has_steps(header):
+    if csv.has_steps(text, wanted):
         return csv.read
-    if printed.looks_like(text):
-        return printed.read
-    if csv.looks_like(header):
+    if trainer_lines.looks_like(text):
+        return trainer_lines.read
+    if (table := find(path, text, wanted)) is not None:
+        return lambda path, text, wanted: runs_of(table, wanted)
+    if csv.is_table(text):
         return csv.read  # which says what is missing
-    raise InputError(f"{path} is not a log that fabula can read; fabula reads {KNOWN}")
+    raise InputError(
+        f"{path} is not a log that fabula can read: it has no line with a step and a loss; fabula reads {KNOWN}"
+    )
 
 
 def _run_folders(folder: Path) -> list[Path]:

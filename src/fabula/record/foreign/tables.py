@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
+from fabula.record.foreign.lines.units import BESIDE
 from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, recognize
 from fabula.record.foreign.notes import Note, note
 from fabula.record.reader import Columns, Run
 
 LOSSES = ("loss", "train_loss", "val_loss_subset", "val_loss")
 OF_A_STEP = ("loss", "grad_norm")
+BESIDE_THEM = ("tokens", "epoch")
 LOST_SHARE = 0.2
 """Empty cells among the losses are lost values where they are the exception (a fifth at most) or the end of the log;
 otherwise the log simply has a loss on some of its lines."""
@@ -24,26 +26,42 @@ UNSORTED_SHARE = 0.1
 """Resumes are few; where a tenth of all lines go back, the log is not in the order of its steps."""
 
 
-def choose(path: Path, names: Iterable[str]) -> dict[str, str]:
-    """`recognize`, with an error that helps: canonical name -> column of the log.
+def choose(path: Path, names: Iterable[str], wanted: Mapping[str, str] | None = None) -> dict[str, str]:
+    """`recognize`, with an error that helps: canonical name -> column of the log. `wanted` goes first.
 
-    Raises InputError where there are no steps or nothing that is measured.
+    Raises InputError where nothing counts the steps, where nothing is measured, and where a wanted column is not there.
     """
     names = [name for name in names if name.strip()]
-    chosen = recognize(name for name in names if normalized(name) != WHOLE_RUN_AVERAGE)
     listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    if "step" not in chosen:
+    said = _said(path, names, wanted or {}, listed)
+    free = [name for name in names if normalized(name) != WHOLE_RUN_AVERAGE and name not in said.values()]
+    chosen = {**{name: given for name, given in recognize(free).items() if name not in said}, **said}
+    if "loss" in said:
+        chosen.pop("train_loss", None) if "train_loss" not in said else None
+    if "step" not in chosen and "epoch" not in chosen:
         known = ", ".join(["step", "global_step", "iter"])
         raise InputError(
-            f"{path} has no column of steps ({known}, ...); its columns are: {listed or 'none'}; rename the one "
-            "that counts the updates to step, or add it"
+            f"{path} has no column of steps ({known}, ...); its columns are: {listed or 'none'}; say which one counts "
+            "the updates with --columns step=NAME, or add it"
         )
-    if not chosen.keys() & {*LOSSES, "grad_norm", "learning_rate"}:
+    if not chosen.keys() & {*LOSSES, *BESIDE, "grad_norm", "learning_rate"}:
         raise InputError(
             f"{path} has steps, but no loss, gradient norm or learning rate under a name that fabula knows; "
-            f"its columns are: {listed}; rename one, for example to loss or val_loss"
+            f"its columns are: {listed}; say which one it is, for example with --columns loss=NAME"
         )
     return chosen
+
+
+def _said(path: Path, names: Iterable[str], wanted: Mapping[str, str], listed: str) -> dict[str, str]:
+    """The wanted columns as the log writes their names."""
+    said = {}
+    for canonical, given in wanted.items():
+        found = next((name for name in names if name == given), None)
+        found = found or next((name for name in names if normalized(name) == normalized(given)), None)
+        if found is None:
+            raise InputError(f"{path} has no column {given} (--columns {canonical}={given}); its columns are: {listed}")
+        said[canonical] = found
+    return said
 
 
 def lost_lines(present: Mapping[str, np.ndarray], loss: str, may_lack: Iterable[str]) -> np.ndarray:
@@ -88,18 +106,18 @@ def to_run(
         first = int(np.nanmin(np.where(lost, columns["step"], np.nan)))
         told.append(note("empty_is_nan", lines=f"{lost.sum():,}", step=f"{first:,}"))
     columns, resumes = _in_order(columns, told)
-    evals = _lines(columns, ("train_loss", "val_loss_subset", "val_loss"), ("tokens",))
-    train = _lines(columns, OF_A_STEP, ("tokens",))
+    evals = _lines(columns, ("train_loss", "val_loss_subset", "val_loss"), BESIDE_THEM)
+    train = _lines(columns, OF_A_STEP, BESIDE_THEM)
     if "learning_rate" in columns:  # on lines of its own in some logs; where nothing else is a step's, beside the evals
         if len(train["step"]):
-            train = _lines(columns, (*OF_A_STEP, "learning_rate"), ("tokens",))
+            train = _lines(columns, (*OF_A_STEP, "learning_rate"), BESIDE_THEM)
         elif len(evals["step"]):
-            evals = _lines(columns, ("train_loss", "val_loss_subset", "val_loss", "learning_rate"), ("tokens",))
+            evals = _lines(columns, ("train_loss", "val_loss_subset", "val_loss", "learning_rate"), BESIDE_THEM)
         else:
-            train = _lines(columns, ("learning_rate",), ("tokens",))
+            train = _lines(columns, ("learning_rate",), BESIDE_THEM)
     if not len(train["step"]) and not len(evals["step"]):
         raise InputError(f"{path} has no line with both a step and a value; its columns are empty")
-    if form in ("csv", "jsonl", "tensorboard") and all(each["kind"] != "window_mean" for each in told):
+    if not form.startswith(("wandb", "trainer")) and all(each["kind"] != "window_mean" for each in told):
         _tell_spacing(train, told)
     given = dict(names or {})
     if "loss" in columns and "loss" not in given:

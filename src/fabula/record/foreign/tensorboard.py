@@ -11,15 +11,18 @@ constant. A content is an `Event` of event.proto in Protocol Buffers' wire forma
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fabula.errors import InputError
+from fabula.record.files import refuse_pointer
+from fabula.record.foreign.lines.steps import counted
+from fabula.record.foreign.lines.units import in_nats
 from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized
-from fabula.record.foreign.notes import note
+from fabula.record.foreign.notes import Note, note
 from fabula.record.foreign.tables import choose, merge_series, not_finite_as_infinity, to_run
 from fabula.record.foreign.trainer import traps
 from fabula.record.reader import Run
@@ -39,22 +42,24 @@ def event_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*tfevents*") if path.is_file())
 
 
-def read_folder(folder: Path) -> list[Run]:
+def read_folder(folder: Path, wanted: Mapping[str, str] | None = None) -> list[Run]:
     """The one run that the event files of a folder make up."""
     series: Series = {}
     for path in event_files(folder):
-        _add(series, path, path.read_bytes())
-    return [_run(folder, series)]
+        content = path.read_bytes()
+        refuse_pointer(path, content)
+        _add(series, path, content)
+    return [_run(folder, series, wanted)]
 
 
-def read(path: Path, content: bytes) -> list[Run]:
+def read(path: Path, content: bytes, wanted: Mapping[str, str] | None = None) -> list[Run]:
     """The run of one event file. A half-written last record is left out.
 
     Raises InputError for a wrong checksum and where no scalar has a name that fabula knows.
     """
     series: Series = {}
     _add(series, path, content)
-    return [_run(path, series)]
+    return [_run(path, series, wanted)]
 
 
 def looks_like(content: bytes) -> bool:
@@ -65,21 +70,22 @@ def looks_like(content: bytes) -> bool:
     return int(_checksums(head, np.array([0]), np.array([8]))[0]) == int.from_bytes(head[8:], "little")
 
 
-def _run(path: Path, series: Series) -> Run:
+def _run(path: Path, series: Series, wanted: Mapping[str, str] | None) -> Run:
     if not series:
         raise InputError(f"{path} has no scalars; give the folder of a run that logged a loss")
-    chosen = choose(path, ["step", *series])
+    chosen = choose(path, ["step", *series], wanted)
     curves = {}
     for name, tag in chosen.items():
         if name != "step":
             steps, values = (np.array(each, dtype=np.float64) for each in series[tag])
             curves[name] = (steps, not_finite_as_infinity(values))
-    notes = []
+    notes: list[Note] = []
     if any(normalized(tag) == WHOLE_RUN_AVERAGE for tag in series):  # only the Trainer writes this one
         steps = curves["train_loss"][0] if "train_loss" in curves else np.array([])
         apart = float(np.median(np.diff(steps))) if len(steps) > 1 else None
         notes = [note("train_loss_is_average"), *traps(apart)]
-    return to_run(path, "tensorboard", merge_series(curves), names=chosen, notes=notes)
+    columns, info = counted(in_nats(merge_series(curves), notes), notes)
+    return to_run(path, "tensorboard", columns, names=chosen, notes=notes, **info)
 
 
 def _add(series: Series, path: Path, content: bytes) -> None:

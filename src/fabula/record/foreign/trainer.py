@@ -6,10 +6,12 @@ training_args.bin beside it, which would tell more, is a pickle and is never ope
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fabula.errors import InputError
+from fabula.record.files import refuse_pointer
 from fabula.record.foreign import jsonl
 from fabula.record.foreign.notes import Note, note
 from fabula.record.reader import Run
@@ -21,16 +23,16 @@ def is_output(folder: Path) -> bool:
     return any(_states(folder))
 
 
-def read_folder(folder: Path) -> list[Run]:
+def read_folder(folder: Path, wanted: Mapping[str, str] | None = None) -> list[Run]:
     """The run of an output folder. Raises InputError when its state cannot be read or logged nothing."""
     states = [(int(state.get("global_step") or 0), path, state) for path in _states(folder) for state in [_load(path)]]
     _, path, state = max(states, key=lambda each: each[0])
-    return [_run(folder, path, state)]
+    return _runs(folder, path, state, wanted)
 
 
-def read(path: Path, text: str) -> list[Run]:
+def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list[Run]:
     """The run of a trainer_state.json that is given by itself."""
-    return [_run(path, path, _parsed(path, text))]
+    return _runs(path, path, _parsed(path, text), wanted)
 
 
 def traps(apart: float | None) -> list[Note]:
@@ -66,7 +68,9 @@ def _states(folder: Path) -> list[Path]:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        return _parsed(path, path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        refuse_pointer(path, content)
+        return _parsed(path, content.decode())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error})") from error
 
@@ -81,7 +85,7 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
     return state
 
 
-def _run(given: Path, path: Path, state: dict[str, Any]) -> Run:
+def _runs(given: Path, path: Path, state: dict[str, Any], wanted: Mapping[str, str] | None) -> list[Run]:
     lines = [dict(line) for line in state["log_history"] if isinstance(line, dict)]
     if not lines:
         raise InputError(f"{path}: its log_history is empty; the Trainer logs every logging_steps steps")
@@ -102,7 +106,7 @@ def _run(given: Path, path: Path, state: dict[str, Any]) -> Run:
             info["layout"] = {"epochs": float(state["epoch"]) * planned / step}
     if vocabulary := _vocabulary(path.parent):
         info["vocabulary"] = vocabulary
-    return jsonl.run_of(given, "trainer", lines, notes, **info)
+    return jsonl.runs_in(given, "trainer", lines, notes, wanted, **info)
 
 
 def _spacing(state: dict[str, Any]) -> float | None:

@@ -1,15 +1,19 @@
 """Exports of Weights & Biases: a chart's CSV (a column a run), and the CSV of run.history()."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from fabula.errors import InputError
 from fabula.record.foreign import csv
+from fabula.record.foreign.lines.numbers import numbers
+from fabula.record.foreign.lines.reading import runs_of
+from fabula.record.foreign.lines.units import in_nats
 from fabula.record.foreign.names import recognize
 from fabula.record.foreign.notes import note
-from fabula.record.foreign.tables import choose, to_run
+from fabula.record.foreign.tables import to_run
 from fabula.record.reader import Run
 
 _CURVE = re.compile(r"(?P<run>.+) - (?P<name>.+?)(?P<bound>__(MIN|MAX))?$")
@@ -22,30 +26,29 @@ def looks_like(line: str) -> bool:
     return charted or {"_step", "_runtime"} <= set(names)
 
 
-def read(path: Path, text: str) -> list[Run]:
+def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list[Run]:
     """The runs of an export: as many as a chart shows, one of a history. Raises InputError as for any CSV."""
     header, rows, notes = csv.read_table(path, text)
     if "_step" in header:
-        chosen = choose(path, header)
-        columns = {name: csv.column(path, rows, header.index(original), original) for name, original in chosen.items()}
-        return [to_run(path, "wandb", columns, names=chosen, notes=[*notes, note("sampled_history")])]
+        return runs_of(csv.as_table(path, "wandb", header, rows, [*notes, note("sampled_history")]), wanted)
     curves: dict[str, dict[str, int]] = {}
     for place, name in enumerate(header[1:], start=1):
         match = _CURVE.match(name)
         if match and not match["bound"]:
             curves.setdefault(match["run"], {})[match["name"]] = place
-    steps = csv.column(path, rows, 0, header[0])
+    steps = numbers(path, [row[0] for row in rows], header[0], whole=True)
     runs = []
     for run, places in curves.items():
-        chosen = recognize(places)
+        chosen = {**recognize(places), **{known: name for known, name in (wanted or {}).items() if name in places}}
         chosen.pop("step", None)  # a run may have its own `_step` column beside the chart's axis
         if not chosen:
             continue
-        values = {name: csv.column(path, rows, places[each], each) for name, each in chosen.items()}
+        values = {name: numbers(path, [row[places[each]] for row in rows], each) for name, each in chosen.items()}
         if np.isnan(np.array(list(values.values()))).all():
             continue
-        names = {"step": header[0], **chosen}
         told = [*notes, note("sampled_chart")]
+        values = in_nats(values, told)
+        names = {"step": header[0], **chosen}
         runs.append(to_run(path, "wandb", {"step": steps, **values}, names=names, notes=told, name=run))
     if not runs:
         raise InputError(

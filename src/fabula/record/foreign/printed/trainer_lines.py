@@ -1,6 +1,4 @@
-"""Printed lines: of the Hugging Face Trainer (`{'loss': ..., 'grad_norm': ...}`) and of nanoGPT (`iter 250: loss ...`).
-
-`FORMATS` at the end lists them: all that is known of a program's lines stands in this file.
+"""Printed lines of the Hugging Face Trainer: `{'loss': ..., 'grad_norm': ...}`.
 
 The Trainer prints no steps. Where its progress bar was caught with the lines, the bar that is drawn again below a
 line shows the step of that line.
@@ -8,8 +6,7 @@ line shows the step of that line.
 
 import re
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,6 @@ import numpy as np
 
 from fabula.record.foreign import jsonl
 from fabula.record.foreign.notes import Note, note
-from fabula.record.foreign.tables import not_finite_as_infinity, to_run
 from fabula.record.foreign.trainer import traps, zeros_as_nan
 from fabula.record.reader import Run
 
@@ -25,69 +21,25 @@ _NUMBER = r"[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|nan|inf)"
 _ENTRY = re.compile(rf"'(\w+)': '?({_NUMBER})'?(?=[,}}\s])", re.IGNORECASE)
 _BAR = r"(?:^|[\r\n]|\x1b\[A)\s*\d+%\|[^|\r\n]*\|\s*(?P<done>\d+)/(?P<total>\d+) \["
 _TRAINER = re.compile(rf"(?P<entries>\{{'[^{{}}]*\}})|{_BAR}")
-_NANOGPT_STEP = re.compile(rf"^step (\d+): train loss ({_NUMBER}), val loss ({_NUMBER})", re.MULTILINE | re.IGNORECASE)
-_NANOGPT_ITER = re.compile(rf"^iter (\d+): loss ({_NUMBER})(?:,|\s|$)", re.MULTILINE | re.IGNORECASE)
-_VOCABULARY = re.compile(r"(?:found vocab_size = |defaulting to vocab_size of GPT-2 to )(\d+)")
+_STEPS = {"step", "global_step", "iter", "iteration"}
 _MEASURED = {"loss", "eval_loss", "train_loss"}
 
 
-@dataclass(frozen=True)
-class Printed:
-    """The lines of a program: how it is called, whether a text has such lines, and the run that they tell of."""
-
-    program: str
-    is_in: Callable[[str], bool]
-    read: Callable[[Path, str], Run]
-
-
-def read(path: Path, text: str) -> list[Run]:
-    """The run whose lines stand in `text`, which `looks_like` one, among whatever else was printed."""
-    return [next(form.read(path, text) for form in FORMATS if form.is_in(text))]
+PROGRAM = "the Trainer"
 
 
 def looks_like(text: str) -> bool:
-    return any(form.is_in(text) for form in FORMATS)
+    """Whether dictionaries with losses stand in `text`, and do not say their step: the Trainer's do not."""
+    found = [entries for entries in map(_entries, _dictionaries(text)) if _MEASURED & entries.keys()]
+    return bool(found) and not all(entries.keys() & _STEPS for entries in found if "train_runtime" not in entries)
 
 
-def _is_nanogpt(text: str) -> bool:
-    return bool(_NANOGPT_ITER.search(text) or _NANOGPT_STEP.search(text))
-
-
-def _nanogpt(path: Path, text: str) -> Run:
-    """`iter n` is made before update n + 1 is counted, `step n` before it is made: steps n + 1 and n here."""
-    text = text.replace("\r", "\n")
-    evaluations = [(each.start(), int(each[1]), each[2], each[3]) for each in _NANOGPT_STEP.finditer(text)]
-    updates = [(each.start(), int(each[1]) + 1, each[2], None) for each in _NANOGPT_ITER.finditer(text)]
-    lines = sorted([*evaluations, *updates])  # by their place in the text
-    is_update = np.array([val is None for _, _, _, val in lines])
-    first = np.array([float(each) for _, _, each, _ in lines])
-    columns = {
-        "step": np.array([float(step) for _, step, _, _ in lines]),
-        "loss": np.where(is_update, not_finite_as_infinity(first), np.nan),
-        "train_loss": np.where(is_update, np.nan, not_finite_as_infinity(first)),
-        "val_loss": np.array([np.nan if val is None else _finite(val) for *_, val in lines]),
-    }
-    info: dict[str, Any] = {}
-    if sizes := _VOCABULARY.findall(text):
-        info["vocabulary"] = int(sizes[-1])
-    if "Initializing a new model from scratch" in text:
-        info["from_scratch"] = True
-    notes = [note("counted_from_zero"), note("last_micro_step")]
-    names = {"step": "iter, step", "loss": "iter: loss", "train_loss": "step: train loss", "val_loss": "step: val loss"}
-    used = {name: column for name, column in columns.items() if not np.isnan(column).all()}
-    return to_run(path, "printed nanoGPT", used, names=names, notes=notes, **info)
-
-
-def _is_trainer(text: str) -> bool:
-    return any(_MEASURED & entries.keys() for entries in map(_entries, _dictionaries(text)))
-
-
-def _trainer(path: Path, text: str) -> Run:
+def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list[Run]:
     lines, notes, info = _with_steps(text)
     logged = np.unique([line["step"] for line in lines if "loss" in line])
     apart = float(np.median(np.diff(logged))) if len(logged) > 1 and "steps_are_lines" not in info else None
     notes = [*notes, *traps(apart), *zeros_as_nan(lines)]
-    return jsonl.run_of(path, "printed Trainer", lines, notes, **info)
+    return jsonl.runs_in(path, "printed Trainer", lines, notes, wanted, **info)
 
 
 def _with_steps(text: str) -> tuple[list[dict[str, Any]], list[Note], dict[str, Any]]:
@@ -139,12 +91,6 @@ def _stepped_by_bars(
     return lines[::-1]
 
 
-def _finite(number: str) -> float:
-    """The number, or infinity for whatever is not finite."""
-    value = float(number)
-    return value if np.isfinite(value) else np.inf
-
-
 def _dictionaries(text: str) -> list[str]:
     return re.findall(r"\{'[^{}]*\}", text)
 
@@ -152,7 +98,3 @@ def _dictionaries(text: str) -> list[str]:
 def _entries(printed: str) -> dict[str, float]:
     """`{'loss': 2.1, 'grad_norm': '0.9'}` as numbers; newer versions print them as strings of four digits."""
     return {name: float(value) for name, value in _ENTRY.findall(printed)}
-
-
-FORMATS = (Printed("nanoGPT", _is_nanogpt, _nanogpt), Printed("the Trainer", _is_trainer, _trainer))
-"""The first that fits reads the text."""

@@ -1,0 +1,152 @@
+"""Cells as numbers, however they are written: `1,000`, `1.000`, `1 000`, `2,5`, `12.3K`, `tensor(2.5)`.
+
+A cell is a text or a number; "" was written and is empty, None is not there.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fabula.errors import InputError
+
+Cells = Sequence[Any]
+
+MISSING = ("", "null", "none", "na", "n/a", "-", "--", "no log", "<na>")
+"""`No log` is what the Trainer's tables have where no loss was logged yet."""
+_GROUPS = {sign: re.compile(rf"[-+]?[1-9]\d{{0,2}}(?:{re.escape(sign)}\d{{3}})+") for sign in ",."}
+_SPACED = re.compile(r"[-+]?\d{1,3}(?:[ '_\u2019\u00a0\u202f]\d{3})+(?:[.,]\d+)?")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
+_WRAPPED = re.compile(
+    r"(?:tensor|array|(?:np\.|numpy\.|torch\.)\w+)\(\s*\[?([^\s,()\[\]]+)\]?(?:,.*)?\)|\[([^\s,\[\]]+)\]"
+)
+_SHORT = re.compile(r"([-+]?\d+(?:\.\d+)?)\s?([kKMGBT])")
+_FACTORS = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
+
+
+def is_missing(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, str) and cell.strip().lower() in MISSING)
+
+
+def is_number(cell: Any) -> bool:
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def decimal_sign(columns: Iterable[Cells]) -> str | None:
+    """`.` or `,`, where some cell can be read in one way only: `10.25`, `0,998`, `1.234,5`. None: no cell shows it."""
+    for cells in columns:
+        for cell in cells:
+            if not isinstance(cell, str) or not (sign := max(cell.rfind("."), cell.rfind(",")) + 1):
+                continue
+            whole, last = cell[: sign - 1].strip(), cell[sign:].strip()
+            if re.fullmatch(r"[-+]?[\d.,]+", whole) and re.fullmatch(r"\d+(?:[eE][-+]?\d+)?", last):
+                other = "," if cell[sign - 1] == "." else "."
+                if len(last) != 3 or whole.lstrip("+-") == "0" or other in whole or len(whole.lstrip("+-")) > 3:
+                    return cell[sign - 1] if cell.count(cell[sign - 1]) == 1 else other
+    return None
+
+
+def numbers(path: Path, cells: Cells, name: str, *, whole: bool = False, decimal: str | None = None) -> np.ndarray:
+    """One column as float64: NaN where a cell is missing, infinity where it was written and is not finite.
+
+    `whole`: the column counts, so `1,000` is a thousand. Raises InputError for what is no number, and for what can be
+    read in two ways.
+    """
+    if whole and any(isinstance(cell, str) for cell in cells):
+        values = np.array(
+            [
+                _counted(path, cell, name, grouped)
+                for grouped in [_grouping(path, cells, name, decimal)]
+                for cell in cells
+            ]
+        )
+    else:
+        values = _measured(path, cells, name, decimal)
+    if np.isfinite(values).all():
+        return values
+    written = np.array([not is_missing(cell) for cell in cells])
+    return np.where(~np.isfinite(values) & written, np.inf, values)
+
+
+def _measured(path: Path, cells: Cells, name: str, decimal: str | None) -> np.ndarray:
+    nan = float("nan")
+    if decimal != ",":
+        try:
+            return np.array([nan if cell is None or cell == "" else float(cell) for cell in cells])
+        except (TypeError, ValueError):
+            pass  # below, cell by cell
+    return np.array([_number(path, cell, name, decimal) for cell in cells])
+
+
+def _number(path: Path, cell: Any, name: str, decimal: str | None) -> float:
+    if is_missing(cell):
+        return float("nan")
+    if not isinstance(cell, str):
+        if is_number(cell):
+            return float(cell)
+        raise _no_number(path, cell, name)
+    text = cell.strip()
+    if match := _WRAPPED.fullmatch(text):
+        text = match[1] or match[2]
+    if _SPACED.fullmatch(text):
+        text = re.sub(r"[ '_\u2019\u00a0\u202f]", "", text)
+    comma, point = text.count(","), text.count(".")
+    if comma and point:
+        decimal = max(",.", key=text.rfind)
+        text = text.replace("," if decimal == "." else ".", "")
+    elif (comma > 1 and _GROUPS[","].fullmatch(text)) or (
+        comma == 1 and decimal == "." and _GROUPS[","].fullmatch(text)
+    ):
+        text = text.replace(",", "")
+    elif decimal == "," and _GROUPS["."].fullmatch(text):
+        text = text.replace(".", "")
+    if decimal != "." and _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
+    if is_number(text):
+        return float(text)
+    raise _no_number(path, cell, name)
+
+
+def _grouping(path: Path, cells: Cells, name: str, decimal: str | None) -> str:
+    """The sign between thousands in a column that counts: `,`, `.`, or "" for none."""
+    texts = [cell.strip() for cell in cells if isinstance(cell, str) and not is_missing(cell)]
+    for sign in ",.":
+        grouped = [text for text in texts if _GROUPS[sign].fullmatch(text)]
+        if not grouped:
+            continue
+        rest = [text for text in texts if not _GROUPS[sign].fullmatch(text)]
+        if any(text.count(sign) > 1 for text in grouped):
+            return sign
+        if any(sign in text for text in rest):
+            continue  # 0.500 or 12.5: the sign is that of decimals
+        plain = [float(text) for text in rest if is_number(text)]
+        if plain and max(plain) < 1000:
+            return sign
+        if not plain and decimal and decimal != sign:
+            return sign
+        if not plain and decimal == sign and all(text.endswith(f"{sign}000") for text in grouped):
+            continue
+        raise InputError(
+            f'{path}: "{grouped[0]}" in column {name} can be {grouped[0].replace(sign, "")} or a decimal number; '
+            "write the steps without separators"
+        )
+    return ""
+
+
+def _counted(path: Path, cell: Any, name: str, grouping: str) -> float:
+    if not isinstance(cell, str) or is_missing(cell):
+        return _number(path, cell, name, None)
+    text = cell.strip().replace(grouping, "") if grouping else cell.strip()
+    if match := _SHORT.fullmatch(text):
+        return float(match[1]) * _FACTORS[match[2]]
+    return _number(path, text, name, None)
+
+
+def _no_number(path: Path, cell: Any, name: str) -> InputError:
+    return InputError(f'{path}: "{str(cell).strip()[:40]}" in column {name} is not a number; repair or remove it')

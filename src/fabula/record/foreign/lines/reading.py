@@ -1,0 +1,88 @@
+"""From a table to the runs that it tells of."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from fabula.errors import InputError
+from fabula.record.foreign.lines.numbers import decimal_sign, is_missing, is_number, numbers
+from fabula.record.foreign.lines.several import ranks_and_runs, refuse_listing
+from fabula.record.foreign.lines.steps import counted
+from fabula.record.foreign.lines.table import Table, split_apart, widened
+from fabula.record.foreign.lines.units import in_nats
+from fabula.record.foreign.names import COUNTS, UNSURE, normalized
+from fabula.record.foreign.notes import note
+from fabula.record.foreign.tables import LOSSES, choose, lost_lines, to_run
+from fabula.record.reader import Columns, Run
+
+
+def runs_of(table: Table, wanted: Mapping[str, str] | None = None) -> list[Run]:
+    """The runs of `table`: one, or one for each value of a column that tells them apart.
+
+    `wanted` says which column is what (canonical name -> its name in the log), before all that is known of names.
+    Raises InputError where the lines are no course of a run, and for a cell that should be a number and is not.
+    """
+    wanted = wanted or {}
+    table = widened(table)
+    table, chosen = _chosen(table, wanted)
+    runs = []
+    for name, part in ranks_and_runs(table, _columns(table, chosen), chosen):
+        run = _run(part, chosen, wanted, name)
+        if run is not None:
+            runs.append(run)
+    if not runs:
+        raise InputError(f"{table.path} has no line with both a step and a value; its columns are empty")
+    return runs
+
+
+def _chosen(table: Table, wanted: Mapping[str, str]) -> tuple[Table, dict[str, str]]:
+    """Which column is what; lines of a validation split have their loss in a column of its own."""
+    names = [name for name in table.cells if name in wanted.values() or _can_be_meant(table, name)]
+    refuse_listing(table, names, wanted)
+    chosen = choose(table.path, names, wanted)
+    apart = split_apart(table, {name: chosen[name] for name in ("loss", "train_loss", "val_loss") if name in chosen})
+    if apart is not table:
+        chosen = {**{name: given for name, given in chosen.items() if name != "val_loss"}, "val_loss": "val_loss"}
+        if not {"loss", "train_loss"} & chosen.keys():
+            chosen["loss"] = next(name for name in apart.cells if name in table.cells and name != "val_loss")
+    return apart, chosen
+
+
+def _can_be_meant(table: Table, name: str) -> bool:
+    """Whether a column can be what its name says: a name that means other things as well needs numbers that differ."""
+    if normalized(name) not in UNSURE:
+        return True
+    cells = [cell for cell in table.cells[name] if not is_missing(cell)]
+    if not cells or any(isinstance(cell, bool) or not is_number(cell) for cell in cells):
+        return False
+    return len(cells) == 1 or len(set(map(float, cells))) > 1
+
+
+def _columns(table: Table, chosen: Mapping[str, str]) -> Columns:
+    decimal = decimal_sign(table.cells[name] for each, name in chosen.items() if each not in COUNTS)
+    return {
+        name: numbers(table.path, table.cells[given], given, whole=name in COUNTS, decimal=decimal)
+        for name, given in chosen.items()
+    }
+
+
+def _run(table: Table, chosen: Mapping[str, str], wanted: Mapping[str, str], name: str | None) -> Run | None:
+    told = list(table.notes)
+    if wanted:
+        told.append(
+            note("named_columns", read=", ".join(f"`{given}` is read as {each}" for each, given in wanted.items()))
+        )
+    columns = _columns(table, chosen)
+    if all(np.isnan(values).all() for each, values in columns.items() if each not in ("epoch", *COUNTS)):
+        return None
+    losses = [each for each in LOSSES if each in columns and not np.isnan(columns[each]).all()]
+    lost = None
+    if losses and np.isnan(columns[losses[0]]).any():
+        empty = table.empty(chosen[losses[0]])
+        if empty.any():
+            present = {each: table.present(each) for each in table.cells}
+            lost = empty & lost_lines(present, chosen[losses[0]], [chosen.get("grad_norm", "")])
+    columns = in_nats(columns, told)
+    columns, info = counted(columns, told)
+    info = {**info, **table.info, **({"name": name} if name else {})}
+    return to_run(table.path, table.form, columns, names=chosen, notes=told, lost=lost, **info)

@@ -1,0 +1,92 @@
+"""A log as a table: columns by the names that it has itself, a cell a line, not yet understood."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fabula.record.foreign.lines.numbers import Cells, is_number
+from fabula.record.foreign.names import normalized
+from fabula.record.foreign.notes import Note, note
+
+TRAINING = {"train", "training", "trn", "tr"}
+VALIDATION = {"val", "valid", "validation", "eval", "evaluation", "dev", "heldout", "held_out", "test"}
+VALUES = ("value", "metric_value", "scalar")
+QUANTITIES = ("metric", "tag", "key", "name", "variable", "quantity", "measure", "metric_name", "series")
+
+
+@dataclass(frozen=True)
+class Table:
+    """`cells`: column -> a cell a line; "" was written and is empty, None is not there."""
+
+    path: Path
+    form: str
+    cells: Mapping[str, Cells]
+    notes: tuple[Note, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_lines(self) -> int:
+        return len(next(iter(self.cells.values()), ()))
+
+    def present(self, name: str) -> np.ndarray:
+        return np.array([cell is not None and cell != "" for cell in self.cells[name]], dtype=bool)
+
+    def empty(self, name: str) -> np.ndarray:
+        """Where the cell was written, with nothing in it."""
+        return np.array([isinstance(cell, str) and cell == "" for cell in self.cells[name]], dtype=bool)
+
+    def only(self, keep: np.ndarray) -> "Table":
+        places = np.flatnonzero(keep).tolist()
+        return replace(self, cells={name: [cells[place] for place in places] for name, cells in self.cells.items()})
+
+    def with_note(self, told: Note) -> "Table":
+        return replace(self, notes=(*self.notes, told))
+
+
+def widened(table: Table) -> Table:
+    """`step, metric, value` as a column a metric: one line for all that has the same step and the same other cells."""
+    short = {normalized(name): name for name in table.cells}
+    value = next((short[name] for name in VALUES if name in short), None)
+    quantity = next((short[name] for name in QUANTITIES if name in short), None)
+    if value is None or quantity is None or any(is_number(cell) for cell in table.cells[quantity][:20]):
+        return table
+    others = [name for name in table.cells if name not in (value, quantity) and not _differs(name)]
+    lines: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for place, (named, cell) in enumerate(zip(table.cells[quantity], table.cells[value], strict=True)):
+        key = tuple(table.cells[name][place] for name in others)
+        lines.setdefault(key, dict(zip(others, key, strict=True)))[str(named).strip()] = cell
+    names = [*others, *dict.fromkeys(str(each).strip() for each in table.cells[quantity])]
+    return replace(table, cells={name: [line.get(name) for line in lines.values()] for name in names})
+
+
+def split_apart(table: Table, losses: Mapping[str, str]) -> Table:
+    """Lines of several splits, which a column names (`train`, `val`): the loss of the others is a validation loss."""
+    for name, cells in table.cells.items():
+        words = [str(cell).strip().lower() for cell in cells]
+        said = set(words)
+        if not said & VALIDATION or not said <= TRAINING | VALIDATION | {""} or not losses:
+            continue
+        if len(said & VALIDATION) > 1:
+            said -= {"test"}
+        held_out = np.array([word in VALIDATION for word in words])
+        left = np.array([word in VALIDATION and word not in said for word in words])
+        column = next(iter(losses.values()))
+        values = list(table.cells[column])
+        moved = {
+            **{each: cells for each, cells in table.cells.items() if each != name},
+            column: [None if out else value for value, out in zip(values, held_out, strict=True)],
+            "val_loss": [
+                value if out and not no else None for value, out, no in zip(values, held_out, left, strict=True)
+            ],
+        }
+        told = note("splits_on_lines", name=name, loss=column)
+        return replace(table, cells=moved, notes=(*table.notes, told))
+    return table
+
+
+def _differs(name: str) -> bool:
+    """Whether a column has another value on each line, so that lines of one step would stay apart."""
+    return normalized(name) in ("wall_time", "walltime", "timestamp", "time", "created", "index", "")

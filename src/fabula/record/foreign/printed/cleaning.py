@@ -1,0 +1,24 @@
+"""Lines as a program printed them, without what terminals, launchers and loggers put around them."""
+
+import re
+from collections.abc import Iterator
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f]")
+_RANK = re.compile(
+    r"^[\[(<]?(?:[\w.-]+:)?(?:local_|global_)?(?:rank|default|gpu|worker|proc|process)[\s=:_]*(?P<rank>\d+)\s*[\])>]?:?\s*"
+    r"|^(?P<label>\d{1,4}):\s+(?=.*\b(?:step|iter|iteration|epoch)\b)",  # srun --label
+    re.IGNORECASE,
+)
+
+
+def lines_of(text: str) -> Iterator[tuple[int | None, str]]:
+    """Rank of the process (None: the line does not say it) and text of each line; a progress bar drawn anew is one."""
+    for line in re.split(r"[\r\n]+", text):
+        cleaned = _ANSI.sub("", line).strip()
+        if not cleaned:
+            continue
+        match = _RANK.match(cleaned)
+        if match is None:
+            yield None, cleaned
+        else:
+            yield int(match["rank"] or match["label"]), cleaned[match.end() :]
