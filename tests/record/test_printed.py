@@ -1,30 +1,139 @@
-"""Every program whose printed lines are read has an example here, and a line in the documentation."""
+# ruff: noqa: E501 - lines as they are printed
+"""Every program whose printed lines are known has an example here, and a line in the documentation."""
 
+import math
 from pathlib import Path
 
 import pytest
 
+from fabula.errors import InputError
 from fabula.record.foreign import read_log
 from fabula.record.foreign.printed import FORMATS
+from fabula.record.reader import Run
 
 EXAMPLES = {
     "nanoGPT": "parameters: 10.65M\niter 1: loss 4.25, time 34.27ms, mfu -100.00%\niter 2: loss 3.5, time 9ms\n",
+    "llm.c": "s:0 tel:4.5000\ns:0 trl:4.2500 lr:0.000001 norm:5.30\ns:1 trl:3.5000 lr:0.000002 norm:5.10\n",
+    "minimind": "Epoch:[1/2](100/400), loss: 4.25, lr: 0.0005, epoch_time: 1.0min\nEpoch:[2/2](100/400) loss:3.5 lr:0.0004\n",
+    "Megatron-LM and GPT-NeoX": " iteration       1/     100 | consumed samples:  256 | learning rate: 1.5E-05 | lm loss: 4.25E+00 | grad norm: 2.3 |\n"
+    " iteration       2/     100 | learning rate: 3.0E-05 | lm loss: 3.50E+00 | number of nan iterations:   0 |\n"
+    " validation loss at iteration 2 | lm loss value: 3.6E+00 | lm loss PPL: 3.66E+01 | \n",
+    "the examples of PyTorch": "Train Epoch: 1 [0/60000 (0%)]\tLoss: 4.250000\nTrain Epoch: 1 [640/60000 (1%)]\tLoss: 3.500000\n",
+    "Keras": "Epoch 1/2\n50/100 [====>....] - ETA: 1s - loss: 9.0\r100/100 [======] - 3s 10ms/step - loss: 4.25 - val_loss: 4.3\n"
+    "Epoch 2/2\n\x1b[1m100/100\x1b[0m ━━━━━━ \x1b[1m3s\x1b[0m 3ms/step - loss: 3.5000 - val_loss: 3.6\n",
     "the Trainer": "***** Running training *****\n{'loss': 4.25, 'grad_norm': 1.5}\n{'loss': 3.5, 'grad_norm': 0.9}\n",
-}
-"""Two lines with losses of 4.25 and 3.5, as the program prints them among others."""
+}  # fmt: skip
+"""Lines with losses of 4.25 and 3.5, as the program prints them among others."""
+
+PAIRS = {
+    "llm.c on screen": "val loss 4.4\nstep    1/18865 | loss 4.250000 (+nanz)| norm 2.5 (+nanz)| lr 8.6e-07 | 99.8 ms | 55.4% MFU\n"
+    "step    2/18865 | loss 3.500000 (+0.1z)| norm 2.4 (+0.2z)| lr 1.7e-06 | 99.8 ms | 55.4% MFU | 423,156 tok/s\n",
+    "build-nanogpt on screen": "validation loss: 4.4000\nHellaSwag accuracy: 2534/10042=0.2523\n"
+    "step     0 | loss: 4.250000 | lr 8.5e-07 | norm: 15.2 | dt: 1000.12ms | tok/sec: 5000.1\n"
+    "step     1 | loss: 3.500000 | lr 1.7e-06 | norm: 14.2 | dt: 338.36ms | tok/sec: 15494.2\n",
+    "build-nanogpt's log": "0 val 4.4000\n0 hella 0.2463\n0 train 4.250000\n1 train 3.500000\n",
+    "modded-nanogpt": "val_loss = 0.0\nprint(f'step:{step} val_loss:{val_loss:.4f}')\nstep:0/1750 val_loss:4.4 train_time:1ms\n"
+    "step:1/1750 train_loss:4.2500 train_time:98ms step_avg:98.7ms\nstep:2/1750 train_loss:3.5000 train_time:99ms\n",
+    "litgpt": "Epoch 1 | iter 4 step 1 | loss train: 4.250, val: n/a | iter time: 345.67 ms (step) remaining time: 0:01:54\n"
+    "Epoch 1 | iter 8 step 2 | loss train: 3.500, val: n/a | iter time: 345.67 ms\n",
+    "torchtitan": "[rank0]:[titan] 2025-03-12 11:10:21,511 - root - INFO - \x1b[31mstep:  1  \x1b[32mloss:  4.2500  memory:  1.41GiB(1.79%)\n"
+    "[rank0]:[titan] 2025-03-12 11:10:22,511 - root - INFO - \x1b[31mstep:  2  \x1b[32mloss:  3.5000  grad_norm: 1.2  tps: 1,83\n",
+    "fairseq": '2020-05-01 12:00:00 | INFO | train_inner | {"epoch": 1, "loss": "4.25", "num_updates": "100", "gnorm": "1.2"}\n'
+    '2020-05-01 12:01:00 | INFO | train_inner | {"epoch": 1, "loss": "3.5", "num_updates": "200", "gnorm": "1.1"}\n',
+    "Lightning's bar": "Epoch 0:  10%|█         | 1/10 [00:01<00:10,  9.50it/s, v_num=0, train_loss=4.250]\r"
+    "Validation DataLoader 0: 100%|██████████| 10/10 [00:00<00:00]\r"
+    "Epoch 1:  10%|█         | 1/10 [00:01<00:10,  9.50it/s, v_num=0, train_loss=3.500]\n",
+    "OLMo": "2024-08-06 09:59:26.181 host:0  olmo.train:908  INFO    [step=1/739328,epoch=0]\n    optim/total_grad_norm=23.7\n"
+    "    train/CrossEntropyLoss=4.25\n[step=2/739328,epoch=0]\n    train/CrossEntropyLoss=3.5\n",
+    "nanotron": "12/01/2024 10:00:00 [INFO|DP=0|PP=0]: iteration: 1 / 100 | consumed_tokens: 2.1M | lm_loss: 4.25 | lr: 0.0003\n"
+    "12/01/2024 10:00:01 [INFO|DP=0|PP=0]: iteration: 2 / 100 | consumed_tokens: 4.2M | lm_loss: 3.5 | lr: 0.0003\n",
+    "TensorFlow's estimator": "INFO:tensorflow:loss = 4.25, step = 0\nINFO:tensorflow:loss = 3.5, step = 100 (12.345 sec)\n",
+    "a hand-written loop": "[step 5] train loss 4.25\n[step 10] train loss 3.5\nsaved to out.pt\n",
+    "another": "[5/500] loss=4.25 lr=1e-3\n[6/500] loss=3.5 lr=1e-3\n",
+    "one with words between": "Loss after iteration 100: 4.25\nLoss after iteration 1200: 3.5\n",
+    "one with large steps": "Step 900 | loss 4.25 | tokens 14,745,600\nStep 1,000 | loss 3.5 | tokens 16,384,000\n",
+    "dictionaries": "{'step': 1, 'loss': 4.25, 'lr': 0.1}\n{'step': 2, 'loss': 3.5, 'lr': 0.1}\n",
+}  # fmt: skip
+"""The same of programs whose lines are names with numbers behind them; nothing else is known of these."""
+
+
+def read(text: str) -> Run:
+    (run,) = read_log(Path("train.log"), text.encode())
+    return run
 
 
 def test_each_program_has_an_example() -> None:
-    assert [form.program for form in FORMATS] == list(EXAMPLES)
+    assert [*(form.program for form in FORMATS[:-1]), "the Trainer"] == list(EXAMPLES)
 
 
 @pytest.mark.parametrize("program", EXAMPLES)
-def test_its_lines_are_read_by_its_reader_alone(program: str) -> None:
-    assert [form.program for form in FORMATS if form.is_in(EXAMPLES[program])] == [program]
-    (run,) = read_log(Path("train.log"), EXAMPLES[program].encode())
+def test_lines_of_a_known_program(program: str) -> None:
+    run = read(EXAMPLES[program])
     assert run.train["loss"].tolist() == [4.25, 3.5]
+    assert run.info["log_format"] == ("printed Trainer" if program == "the Trainer" else f"printed {program}")
+
+
+@pytest.mark.parametrize("program", PAIRS)
+def test_lines_of_names_with_numbers(program: str) -> None:
+    run = read(PAIRS[program])
+    assert run.train["loss"].tolist() == [4.25, 3.5]
+    assert (run.train["step"][1:] > run.train["step"][:-1]).all()
 
 
 def test_the_page_names_each_program(repo: Path) -> None:
     page = (repo / "docs" / "diagnose.md").read_text(encoding="utf-8")
-    assert [form.program for form in FORMATS if f"| printed lines of {form.program} |" not in page] == []
+    assert [name for name in EXAMPLES if f"| printed lines of {name} |" not in page] == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["2025-01-02 03:04:05 INFO ", "[rank0]: ", "0: ", "INFO:root:", "\x1b[32m", "[2025-01-02 03:04:05,678][train.py:12] ",
+     "2025-01-02T03:04:05.678Z | INFO | __main__:train:42 - ", "I0512 12:00:01.123456 139 loop.py:45] ", "(main pid=123) "],
+)  # fmt: skip
+@pytest.mark.parametrize("line", ["iter {}: loss {:.2f}, grad_norm 1.5, lr 1.0e-04, time 12.30ms", "step {}/9 | loss {:.2f} | norm 1.5 | lr 1.0e-04"])  # fmt: skip
+def test_whatever_stands_before_a_line(before: str, line: str) -> None:
+    run = read("".join(f"{before}{line.format(n, 4 - n / 8)}\x1b[0m\n" for n in range(1, 9)))
+    assert run.train["loss"].tolist() == [float(f"{4 - n / 8:.2f}") for n in range(1, 9)]
+    assert run.train["grad_norm"].tolist() == [1.5] * 8 and run.train["learning_rate"].tolist() == [1e-4] * 8
+
+
+def test_of_several_processes_the_first_is_read() -> None:
+    run = read("".join(f"[rank{rank}]: step {n} loss {4 - n / 8 + rank}\n" for n in range(1, 9) for rank in (1, 0)))
+    assert run.train["loss"].tolist() == [4 - n / 8 for n in range(1, 9)]
+    assert "first_rank" in [each["kind"] for each in run.info["notes"]]
+
+
+def test_what_a_line_of_an_evaluation_measures() -> None:
+    run = read("step 1 loss 4.0\n[eval] step 1 loss 4.5\nstep 2 loss 3.0\nValidation loss: 3.5\nbest val loss: 1.0\n")
+    assert run.train["loss"].tolist() == [4.0, 3.0]
+    assert run.evals["step"].tolist() == [1, 2] and run.evals["val_loss"].tolist() == [4.5, 3.5]
+
+
+def test_a_validation_loss_that_is_printed_until_the_next_one_counts_once() -> None:
+    run = read("".join(f"step {n} | loss train: {4 - n / 8}, val: {4.5 if n < 4 else 4.0}\n" for n in range(1, 8)))
+    assert run.evals["step"].tolist() == [1, 4]
+
+
+def test_losses_that_are_none() -> None:
+    run = read("step 1 | loss 4.0 | norm 1.0\nstep 2 | loss nan | norm inf\nstep 3 | loss NaN | norm nan\n")
+    assert run.train["loss"].tolist() == [4.0, math.inf, math.inf]
+    assert run.train["grad_norm"].tolist() == [1.0, math.inf, math.inf]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Loading data...\nmodel: a, b\nsteps: 1000\nlr: 0.001, wd: 0.1\nDone, saved\n",
+     "x.py:22: UserWarning: 'repr' in F(), no effect\n  warnings.warn(a, b)\n  0%| | 0/187 [00:00<?, ?it/s]\r  1%| | 1/187 [00:08<25:17]\n",
+     "steps = 1000\nfor step in range(steps):\n    loss = 0.0\n    print(f'step {step} loss {loss}')\n"],
+)  # fmt: skip
+def test_what_has_no_loss_is_no_log(text: str) -> None:
+    with pytest.raises(InputError, match="is no log that fabula knows"):
+        read_log(Path("console.log"), text.encode())
+
+
+def test_names_that_it_does_not_know_are_listed_and_can_be_said() -> None:
+    text = "".join(f"Schritt {n}: Verlust {4 - n / 8}\n" for n in range(1, 6))
+    with pytest.raises(InputError, match=r"schritt, verlust; say .* --columns"):
+        read_log(Path("train.log"), text.encode())
+    (run,) = read_log(Path("train.log"), text.encode(), {"step": "schritt", "loss": "Verlust"})
+    assert run.train["loss"].tolist() == [4 - n / 8 for n in range(1, 6)]

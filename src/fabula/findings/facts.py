@@ -5,6 +5,7 @@ log, only what it holds is there, and what it cannot say may come as flags.
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -27,6 +28,8 @@ class Flags:
     """Largest global gradient norm; 0: gradients are not clipped."""
     accumulation: int | None = None
     from_scratch: bool | None = None
+    columns: Mapping[str, str] | None = None
+    """Canonical name -> its column in the log, where the column's own name does not say it."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
 
 def _foreign(path: Path, flags: Flags | None, taken: Sequence[str]) -> TierView:
     """What other programs logged at `path`: each run a phase, by the name of its file or chart."""
-    runs, left_out = read_sources(path)
+    runs, left_out = read_sources(path, flags.columns if flags else None)
     name = path.resolve().name if path != STDIN else "standard input"
     if name in taken:
         name = str(path)

@@ -54,11 +54,18 @@ def diagnose(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="The log begins with an untrained model.")
     ] = False,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=COLUMN,...",
+            help="What the columns of the log are, where their names do not say it: step=schritt,loss=verlust.",
+        ),
+    ] = None,
 ) -> None:
     """Check whether a training went well: spikes, values that are not finite, learning rate, gradients, overfitting.
 
     Reads run folders, CSV, JSON lines, TensorBoard event files, W&B exports, the Hugging Face Trainer's output folder,
-    and printed lines of the Trainer and of nanoGPT. What a log does not say can be given as an option; checks that
+    and the printed lines of most training programs. What a log does not say can be given as an option; checks that
     need it are otherwise listed as not checked. Of a ladder it also states the effects of its changes.
     """
     import json
@@ -69,12 +76,19 @@ def diagnose(
     from fabula.findings import Flags
     from fabula.findings import diagnose as diagnose_run
     from fabula.record.foreign import read_sources
+    from fabula.record.foreign.names import columns_said
     from fabula.study.diagnosis import diagnose_ladder
     from fabula.study.ladder import read_ladder
 
-    flags = Flags(vocabulary=vocab, clip=clip, accumulation=accumulation, from_scratch=from_scratch or None)
+    flags = Flags(
+        vocabulary=vocab,
+        clip=clip,
+        accumulation=accumulation,
+        from_scratch=from_scratch or None,
+        columns=columns_said(columns) if columns else None,
+    )
     log = named_or_newest(log, ladders=True)
-    runs, left_out = read_sources(log)
+    runs, left_out = read_sources(log, flags.columns)
     told = [(run, diagnose_run(run, flags)) for run in runs]
     together = diagnose_ladder(read_ladder([log])) if (log / "ladder.json").is_file() else None
     worst = max((diagnosis.verdict for _, diagnosis in told), key=VERDICTS.index)
@@ -234,6 +248,8 @@ def _next(log: Path, told: "list[tuple[Run, Diagnosis]]", flags: "Flags") -> str
     known = {"--vocab": flags.vocabulary, "--clip": flags.clip, "--accumulation": flags.accumulation}
     given = shlex.quote(str(log)) + "".join(f" {name} {value:g}" for name, value in known.items() if value is not None)
     given += " --from-scratch" if flags.from_scratch else ""
+    if flags.columns:
+        given += " --columns " + shlex.quote(",".join(f"{name}={column}" for name, column in flags.columns.items()))
     options = dict.fromkeys(silent.option for _, diagnosis in told for silent in diagnosis.silent if silent.option)
     values = {"--vocab": " N", "--clip": " F", "--accumulation": " N"}
     if options:

@@ -24,6 +24,9 @@ def report(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help=f"{OF_LOGS} they begin with untrained models.")
     ] = False,
+    columns: Annotated[
+        str | None, typer.Option(metavar="NAME=COLUMN,...", help=f"{OF_LOGS} step=schritt,loss=verlust.")
+    ] = None,
 ) -> None:
     """Write what the runs show: tables, curves, completions, findings, effects with intervals.
 
@@ -35,9 +38,16 @@ def report(
 
     from fabula.cli.newest import named_or_newest
     from fabula.findings import Flags
+    from fabula.record.foreign.names import columns_said
     from fabula.report import write_report
 
-    flags = Flags(vocabulary=vocab, clip=clip, accumulation=accumulation, from_scratch=from_scratch or None)
+    flags = Flags(
+        vocabulary=vocab,
+        clip=clip,
+        accumulation=accumulation,
+        from_scratch=from_scratch or None,
+        columns=columns_said(columns) if columns else None,
+    )
     paths = paths or [named_or_newest(None, ladders=True)]
     said = write_report(paths, out, flags)
     if as_json:

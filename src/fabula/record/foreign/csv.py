@@ -65,7 +65,8 @@ def is_table(text: str) -> bool:
     header, rows = _cells(lines[0], split_by), [_cells(line, split_by) for line in lines[1:]]
     if len(header) < 2 or any(is_number(cell) or len(cell) > 60 or cell.count(" ") > 4 for cell in header):
         return False
-    fitting = [row for row in rows if len(row) == len(header)]
+    widths = {len(header), len(header) + 1} if split_by == BLANKS else {len(header)}
+    fitting = [row for row in rows if len(row) in widths]
     numeric = [row for row in fitting if any(map(is_number, row))]
     return len(fitting) >= 0.8 * len(rows) and len(numeric) >= 0.5 * len(rows)
 
@@ -90,7 +91,7 @@ def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[
         )
     except csv.Error as error:
         raise InputError(f"{path} is not valid CSV ({error}); repair or remove that line") from error
-    if rows and all(len(row) == len(header) + 1 for row in rows):
+    if split_by == BLANKS and rows and all(len(row) == len(header) + 1 for row in rows):
         header = ["", *header]  # the index of a printed data frame has no name
     notes = []
     if rows and not text.endswith("\n") and (len(rows[-1]) < len(header) or not _whole(rows[-1])):

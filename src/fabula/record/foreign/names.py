@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from fabula.errors import InputError
+
 SYNONYMS: dict[str, tuple[str, ...]] = {
     # Where a log has several counters, the one of optimizer updates comes first. W&B's `_step` counts log calls.
     "step": (
@@ -65,7 +67,7 @@ PATTERNS = {
 }
 """Asked where no synonym fits."""
 
-UNSURE = {"train", "training", "val", "valid", "validation", "eval", "dev", "test", "batch", "it", "norm", "ep"}
+UNSURE = {"train", "training", "val", "valid", "validation", "eval", "dev", "test", "batch", "it", "ep"}
 """Names of other things as well: they count only where the column has numbers that differ."""
 COUNTS = ("step", "tokens", "planned_steps")
 """Columns of whole numbers."""
@@ -78,6 +80,25 @@ def normalized(name: str) -> str:
     """`Train/Grad-Norm` and `train.grad_norm` become `train_grad_norm`; a leading underscore stays."""
     name = name.strip().lower()
     return ("_" if name.startswith("_") else "") + re.sub(r"[^a-z0-9]+", "_", name).strip("_")
+
+
+def columns_said(text: str) -> dict[str, str]:
+    """`step=schritt,loss=verlust`: canonical name -> column. Raises InputError for what is not written so.
+
+    >>> columns_said("step=schritt, lr=rate")
+    {'step': 'schritt', 'learning_rate': 'rate'}
+    """
+    columns = {}
+    for part in text.split(","):
+        given, sign, column = (each.strip() for each in part.partition("="))
+        canonical = next(iter(recognize([given])), None) if given else None
+        if not sign or not column or canonical is None:
+            raise InputError(
+                f'--columns cannot read "{part.strip()}"; write NAME=COLUMN with commas between, for example '
+                f"step=schritt,loss=verlust; the names are {', '.join(SYNONYMS)}"
+            )
+        columns[canonical] = column
+    return columns
 
 
 def recognize(names: Iterable[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from fabula.errors import InputError
 from fabula.record.foreign import csv, jsonl, no_log, tensorboard, trainer, wandb
 from fabula.record.foreign.lines.reading import runs_of
-from fabula.record.foreign.printed import find, trainer_lines
+from fabula.record.foreign.printed import find, names_in, trainer_lines
 from fabula.record.reader import Run, is_run, read_run
 
 STDIN = Path("-")
@@ -85,6 +85,8 @@ def _read_source(path: Path, wanted: Wanted | None) -> list[Run]:
     if not path.is_dir():
         return read_log(path, path.read_bytes(), wanted)
     if is_run(path):
+        if wanted:
+            raise InputError(f"{path} is a run folder of fabula, whose columns are known; leave --columns out")
         return [read_run(path)]
     if trainer.is_output(path):
         return trainer.read_folder(path, wanted)
@@ -119,9 +121,12 @@ def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, 
         return lambda path, text, wanted: runs_of(table, wanted)
     if csv.is_table(text):
         return csv.read  # which says what is missing
-    raise InputError(
-        f"{path} is not a log that fabula can read: it has no line with a step and a loss; fabula reads {KNOWN}"
-    )
+    if names := names_in(text):
+        raise InputError(
+            f"{path} is no log that fabula knows: no line has a step and a loss under a name that it knows; names with "
+            f"numbers in it are: {', '.join(names)}; say which is what with --columns step=NAME,loss=NAME"
+        )
+    raise InputError(f"{path} is no log that fabula knows: no line in it has a step and a loss; fabula reads {KNOWN}")
 
 
 def _run_folders(folder: Path) -> list[Path]:

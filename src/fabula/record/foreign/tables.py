@@ -32,8 +32,7 @@ def choose(path: Path, names: Iterable[str], wanted: Mapping[str, str] | None = 
     Raises InputError where nothing counts the steps, where nothing is measured, and where a wanted column is not there.
     """
     names = [name for name in names if name.strip()]
-    listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    said = _said(path, names, wanted or {}, listed)
+    said = wanted_columns(path, names, wanted)
     free = [name for name in names if normalized(name) != WHOLE_RUN_AVERAGE and name not in said.values()]
     chosen = {**{name: given for name, given in recognize(free).items() if name not in said}, **said}
     if "loss" in said:
@@ -41,27 +40,34 @@ def choose(path: Path, names: Iterable[str], wanted: Mapping[str, str] | None = 
     if "step" not in chosen and "epoch" not in chosen:
         known = ", ".join(["step", "global_step", "iter"])
         raise InputError(
-            f"{path} has no column of steps ({known}, ...); its columns are: {listed or 'none'}; say which one counts "
+            f"{path} has no column of steps ({known}, ...); its columns are: {_listed(names)}; say which one counts "
             "the updates with --columns step=NAME, or add it"
         )
     if not chosen.keys() & {*LOSSES, *BESIDE, "grad_norm", "learning_rate"}:
         raise InputError(
             f"{path} has steps, but no loss, gradient norm or learning rate under a name that fabula knows; "
-            f"its columns are: {listed}; say which one it is, for example with --columns loss=NAME"
+            f"its columns are: {_listed(names)}; say which one it is, for example with --columns loss=NAME"
         )
     return chosen
 
 
-def _said(path: Path, names: Iterable[str], wanted: Mapping[str, str], listed: str) -> dict[str, str]:
-    """The wanted columns as the log writes their names."""
+def wanted_columns(path: Path, names: Iterable[str], wanted: Mapping[str, str] | None) -> dict[str, str]:
+    """The wanted columns as the log writes their names. Raises InputError for one that it does not have."""
+    names = [name for name in names if name.strip()]
     said = {}
-    for canonical, given in wanted.items():
+    for canonical, given in (wanted or {}).items():
         found = next((name for name in names if name == given), None)
         found = found or next((name for name in names if normalized(name) == normalized(given)), None)
         if found is None:
-            raise InputError(f"{path} has no column {given} (--columns {canonical}={given}); its columns are: {listed}")
+            raise InputError(
+                f"{path} has no column {given} (--columns {canonical}={given}); its columns are: {_listed(names)}"
+            )
         said[canonical] = found
     return said
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") or "none"
 
 
 def lost_lines(present: Mapping[str, np.ndarray], loss: str, may_lack: Iterable[str]) -> np.ndarray:

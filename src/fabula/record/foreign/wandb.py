@@ -22,7 +22,8 @@ _CURVE = re.compile(r"(?P<run>.+) - (?P<name>.+?)(?P<bound>__(MIN|MAX))?$")
 def looks_like(line: str) -> bool:
     """Whether `line` is the header of an export."""
     names = re.split(r'"?[,;]"?', line.strip().strip('"'))
-    charted = len(names) > 1 and all(" - " in name for name in names[1:])
+    charted = len(names) > 1 and re.fullmatch(r"[A-Za-z_][\w /.-]*", names[0]) is not None
+    charted = charted and all(" - " in name for name in names[1:])
     return charted or {"_step", "_runtime"} <= set(names)
 
 

@@ -17,6 +17,7 @@ Cells = Sequence[Any]
 MISSING = ("", "null", "none", "na", "n/a", "-", "--", "no log", "<na>")
 """`No log` is what the Trainer's tables have where no loss was logged yet."""
 _GROUPS = {sign: re.compile(rf"[-+]?[1-9]\d{{0,2}}(?:{re.escape(sign)}\d{{3}})+") for sign in ",."}
+OTHER = {",": ".", ".": ","}
 _SPACED = re.compile(r"[-+]?\d{1,3}(?:[ '_\u2019\u00a0\u202f]\d{3})+(?:[.,]\d+)?")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 _WRAPPED = re.compile(
@@ -46,7 +47,7 @@ def decimal_sign(columns: Iterable[Cells]) -> str | None:
                 continue
             whole, last = cell[: sign - 1].strip(), cell[sign:].strip()
             if re.fullmatch(r"[-+]?[\d.,]+", whole) and re.fullmatch(r"\d+(?:[eE][-+]?\d+)?", last):
-                other = "," if cell[sign - 1] == "." else "."
+                other = OTHER[cell[sign - 1]]
                 if len(last) != 3 or whole.lstrip("+-") == "0" or other in whole or len(whole.lstrip("+-")) > 3:
                     return cell[sign - 1] if cell.count(cell[sign - 1]) == 1 else other
     return None
@@ -58,7 +59,7 @@ def numbers(path: Path, cells: Cells, name: str, *, whole: bool = False, decimal
     `whole`: the column counts, so `1,000` is a thousand. Raises InputError for what is no number, and for what can be
     read in two ways.
     """
-    if whole and any(isinstance(cell, str) for cell in cells):
+    if whole and any(isinstance(cell, str) and not cell.isdecimal() for cell in cells):
         values = np.array(
             [
                 _counted(path, cell, name, grouped)
@@ -126,15 +127,13 @@ def _grouping(path: Path, cells: Cells, name: str, decimal: str | None) -> str:
         if any(sign in text for text in rest):
             continue  # 0.500 or 12.5: the sign is that of decimals
         plain = [float(text) for text in rest if is_number(text)]
-        if plain and max(plain) < 1000:
+        if (plain and max(plain) < 1000) or any(OTHER[sign] in text for text in rest):
             return sign
         if not plain and decimal and decimal != sign:
             return sign
-        if not plain and decimal == sign and all(text.endswith(f"{sign}000") for text in grouped):
-            continue
         raise InputError(
             f'{path}: "{grouped[0]}" in column {name} can be {grouped[0].replace(sign, "")} or a decimal number; '
-            "write the steps without separators"
+            "write it without separators"
         )
     return ""
 

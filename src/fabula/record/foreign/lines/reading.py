@@ -12,7 +12,7 @@ from fabula.record.foreign.lines.table import Table, split_apart, widened
 from fabula.record.foreign.lines.units import in_nats
 from fabula.record.foreign.names import COUNTS, UNSURE, normalized
 from fabula.record.foreign.notes import note
-from fabula.record.foreign.tables import LOSSES, choose, lost_lines, to_run
+from fabula.record.foreign.tables import LOSSES, choose, lost_lines, to_run, wanted_columns
 from fabula.record.reader import Columns, Run
 
 
@@ -22,12 +22,13 @@ def runs_of(table: Table, wanted: Mapping[str, str] | None = None) -> list[Run]:
     `wanted` says which column is what (canonical name -> its name in the log), before all that is known of names.
     Raises InputError where the lines are no course of a run, and for a cell that should be a number and is not.
     """
-    wanted = wanted or {}
     table = widened(table)
+    wanted = wanted_columns(table.path, table.cells, wanted)
     table, chosen = _chosen(table, wanted)
     runs = []
-    for name, part in ranks_and_runs(table, _columns(table, chosen), chosen):
-        run = _run(part, chosen, wanted, name)
+    columns = _columns(table, chosen)
+    for name, part in ranks_and_runs(table, columns, chosen):
+        run = _run(part, columns if part is table else _columns(part, chosen), chosen, wanted, name)
         if run is not None:
             runs.append(run)
     if not runs:
@@ -66,13 +67,14 @@ def _columns(table: Table, chosen: Mapping[str, str]) -> Columns:
     }
 
 
-def _run(table: Table, chosen: Mapping[str, str], wanted: Mapping[str, str], name: str | None) -> Run | None:
+def _run(
+    table: Table, columns: Columns, chosen: Mapping[str, str], wanted: Mapping[str, str], name: str | None
+) -> Run | None:
     told = list(table.notes)
     if wanted:
         told.append(
             note("named_columns", read=", ".join(f"`{given}` is read as {each}" for each, given in wanted.items()))
         )
-    columns = _columns(table, chosen)
     if all(np.isnan(values).all() for each, values in columns.items() if each not in ("epoch", *COUNTS)):
         return None
     losses = [each for each in LOSSES if each in columns and not np.isnan(columns[each]).all()]

@@ -33,6 +33,11 @@ LISTINGS = {
     "a table of trials ": ({"session_group_name"}, {"status", "metrics", "session_name", "monitor_url"}),
 }
 """What it is -> columns that all are there, and columns of which one is."""
+ADVICE = {
+    "W&B": "export a chart's CSV, or run.history(), of the runs that you want to know about",
+    "MLflow": "give the metric history of one run, with a line a step",
+    "": "give the log of one run, with a line a step (W&B: a chart's CSV or run.history(); TensorBoard: event files)",
+}
 TIMES = re.compile(r".*(time|date|created|started|elapsed|seconds|runtime|duration|stamp|eta|wall|clock|updated).*")
 OF_ONE_RUN = set(
     "attempt restart restarts resume resumed launch pid host hostname node nodename job_id slurm_job_id".split()
@@ -45,6 +50,8 @@ OVERLAP = 0.5
 """Variants cover the same steps; of a run that was resumed, the parts overlap by less than half of the shorter."""
 COURSE = 0.8
 """Along a run the steps rise from line to line, but for resumes; in a table of runs they are in any order."""
+MOST_LISTED = 5000
+"""A longer log is no table of runs."""
 MOST_RUNS = 200
 
 
@@ -54,7 +61,7 @@ def refuse_listing(table: Table, names: Iterable[str], wanted: Mapping[str, str]
     for what, (every, one) in LISTINGS.items():
         if every <= short.keys() and one & short.keys():
             raise _is_listing(table, what.strip(), table.num_lines)
-    if table.num_lines < 2:
+    if not 1 < table.num_lines <= MOST_LISTED:
         return
     chosen = {**recognize(names), **wanted}
     steps = _steps(table, chosen)
@@ -62,12 +69,12 @@ def refuse_listing(table: Table, names: Iterable[str], wanted: Mapping[str, str]
         unusual = [name for name in table.cells if name not in chosen.values() and _names_each_line(table, name)]
         for name in unusual:
             if normalized(name) in IDENTITIES or (steps is not None and table.num_lines > 2 and _is_text(table, name)):
-                raise _is_listing(table, "a table of runs", table.num_lines, f"each line has another `{name}`")
+                raise _is_listing(table, "a table of runs", table.num_lines, f", each with another `{name}`")
     else:
         for name in table.cells:
             named = normalized(name) in IDENTITIES and _is_text(table, name) and _names_each_line(table, name)
             if named and not _tells_steps(table.cells[name], steps):
-                raise _is_listing(table, "a table of runs", table.num_lines, f"each line has another `{name}`")
+                raise _is_listing(table, "a table of runs", table.num_lines, f", each with another `{name}`")
     loss = next(
         (chosen[name] for name in MEASURED if name in chosen and name in ("loss", "train_loss", "val_loss")), None
     )
@@ -75,7 +82,7 @@ def refuse_listing(table: Table, names: Iterable[str], wanted: Mapping[str, str]
         steps = steps[there := table.present(loss)]
         differ = len({cell for cell, is_there in zip(table.cells[loss], there, strict=True) if is_there}) > 1
         if differ and (steps == steps[0]).all():
-            raise _is_listing(table, "a table of runs", len(steps), f"all are at step {steps[0]:,.0f}")
+            raise _is_listing(table, "a table of runs", len(steps), f", all at step {steps[0]:,.0f}")
 
 
 def _steps(table: Table, chosen: Mapping[str, str]) -> np.ndarray | None:
@@ -130,12 +137,9 @@ def ranks_and_runs(table: Table, columns: Columns, chosen: Mapping[str, str]) ->
 
 
 def _is_listing(table: Table, what: str, lines: int, why: str = "") -> InputError:
-    told = f"{what}: {lines} {'line' if lines == 1 else 'lines'}" if lines else what
-    return InputError(
-        f"{table.path} is {told}, a line each for the last values of a run{f' ({why})' if why else ''}, and not the "
-        "course of one; give the log of one run with a line a step (W&B: a chart's CSV or run.scan_history(); "
-        "MLflow: its metric history; TensorBoard: the event files)"
-    )
+    runs = "1 run" if lines == 1 else f"{lines} runs, one line each"
+    known = next((advice for program, advice in ADVICE.items() if program in what), ADVICE[""])
+    return InputError(f"{table.path} is {what} ({runs}{why}) and shows no run's course; {known}")
 
 
 def _tells_steps(cells: Cells, steps: np.ndarray) -> bool:

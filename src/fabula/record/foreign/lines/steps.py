@@ -50,7 +50,8 @@ def counted(columns: Columns, told: list[Note]) -> tuple[Columns, dict[str, Any]
             planned = None
         elif np.isnan(columns["step"]).any():
             columns["step"] = _as_before(columns, columns["step"], epoch)
-    if epoch is not None and (epochs := _number_of_epochs(columns["step"], epoch)):
+    places = main_lines(columns)
+    if epoch is not None and (epochs := _number_of_epochs(columns["step"][places], epoch[places])):
         info["layout"] = {"epochs": epochs}
     if planned is not None and np.isfinite(planned).any():
         plan = float(np.nanmax(planned[np.isfinite(planned)]))

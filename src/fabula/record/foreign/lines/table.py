@@ -65,9 +65,11 @@ def widened(table: Table) -> Table:
 def split_apart(table: Table, losses: Mapping[str, str]) -> Table:
     """Lines of several splits, which a column names (`train`, `val`): the loss of the others is a validation loss."""
     for name, cells in table.cells.items():
+        if not {str(cell).strip().lower() for cell in cells[:20]} <= TRAINING | VALIDATION:
+            continue
         words = [str(cell).strip().lower() for cell in cells]
         said = set(words)
-        if not said & VALIDATION or not said <= TRAINING | VALIDATION | {""} or not losses:
+        if not said & VALIDATION or not said <= TRAINING | VALIDATION or not losses:
             continue
         if len(said & VALIDATION) > 1:
             said -= {"test"}

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 from fabula.record.foreign.names import SYNONYMS, normalized
@@ -79,7 +79,7 @@ BY_CONTEXT = {
 """What a name means on a line of an evaluation."""
 
 
-def pairs_of(line: str, wanted: Collection[str] = ()) -> dict[str, Any]:
+def pairs_of(line: str, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Name -> number as it is written, of everything in `line` that looks so; `planned_steps` from `step 5/500`.
 
     Names are written as `normalized` does. On a line of an evaluation, `loss` is `val_loss`.
@@ -87,7 +87,7 @@ def pairs_of(line: str, wanted: Collection[str] = ()) -> dict[str, Any]:
     if '{"' in line and (found := _of_json(line)):
         return found
     fields: dict[str, Any] = {}
-    bar = _BAR.search(line)
+    bar = _BAR.search(line) if "%|" in line or line[0].isdigit() else None
     if bar is not None:
         before = line[: bar.start()]
         if _HELD_OUT.search(before) or re.match(r"\s*(?:sanity|predict)", before, re.IGNORECASE):
@@ -113,14 +113,15 @@ def pairs_of(line: str, wanted: Collection[str] = ()) -> dict[str, Any]:
     fields |= named
     if planned is not None:
         fields["planned_steps"] = planned
-    if not fields.keys() & (COUNTERS.keys() | set(wanted)) and (first := _FIRST.match(line)):
+    if not fields.keys() & (COUNTERS.keys() | wanted) and (first := _FIRST.match(line)):
         fields["step"] = first["done"] or first["bdone"]
         if total := first["total"] or first["btotal"]:
             fields["planned_steps"] = total
     return fields
 
 
-def _known(phrase: str, wanted: Collection[str]) -> str:
+@lru_cache(maxsize=4096)
+def _known(phrase: str, wanted: frozenset[str]) -> str:
     """The name in `phrase`, without the words before it that are not of it; of steps and epochs its last words."""
     words = phrase.lower().split()
     whole = normalized(phrase)

@@ -15,6 +15,11 @@ from fabula.record.foreign.printed.pairs import COUNTERS, EPOCHS, MEASURED, pair
 
 Fields = dict[str, Any]
 LOSSES = {"loss", "train_loss", "val_loss", "perplexity", "val_perplexity"}
+RANKED = {name: place for place, name in enumerate(MEASURED)}
+OWN = " own"
+"""Field of a row whose line says its step itself."""
+SHOWN = 5000
+"""After so many lines only the programs are looked for whose lines were among them: it saves half of the time."""
 NEAR = 20
 """Lines between an evaluation that stands before the first step and that step: what is further up is not of the run."""
 
@@ -24,43 +29,55 @@ def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
     said = {normalized(given): canonical for canonical, given in (wanted or {}).items()}
     lines: list[tuple[int, int | None, Fields]] = []
     programs: Counter[str] = Counter()
+    words = frozenset(said)
+    forms: tuple[Format, ...] = FORMATS
     for number, (rank, line) in enumerate(lines_of(text)):
+        if number == SHOWN:
+            forms = tuple(form for form in FORMATS if programs[form.program] or form is FORMATS[-1])
         if not any(map(str.isdigit, line)):
             continue
-        fields, program = _fields(line, said)
+        fields, program = _fields(line, forms, words)
         if fields:
             lines.append((number, rank, fields))
-            programs[program] += program != ""
-    form = next(
-        (
-            each
-            for each in FORMATS
-            if programs and each.program == programs.most_common(1)[0][0] and programs[each.program]
-        ),
-        None,
-    )
+            programs.update([program] if program else [])
+    form = max(FORMATS, key=lambda each: programs[each.program])
     lines, notes = _first_rank(lines)
     rows = _with_steps(lines, {**MEASURED, **said})
-    if not any(said.get(name, MEASURED.get(name)) in LOSSES for row in rows for name in row):
+    if not _is_course(rows):
         return None
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = dict.fromkeys(name for row in rows for name in row if name != OWN)
     cells = {name: [row.get(name) for row in rows] for name in names}
-    cells = {name: each for name, each in cells.items() if name in COUNTERS or name in said or all(map(_is_cell, each))}
-    told = [*(note(kind) for kind in (form.notes if form else ())), *notes]
-    named = f"printed {form.program}" if form and form.program != "other programs" else "printed lines"
-    return Table(path, named, cells, tuple(told), form.info(text) if form else {})
+    cells = {name: each for name, each in cells.items() if name in ("step", *RANKED) or all(map(_is_cell, each))}
+    for canonical, given in (wanted or {}).items():
+        if canonical in cells:
+            cells[given] = cells.pop(canonical)
+    if not programs[form.program] or form is FORMATS[-1]:
+        return Table(path, "printed lines", cells, tuple(notes))
+    return Table(path, f"printed {form.program}", cells, (*map(note, form.notes), *notes), form.info(text))
 
 
-def _fields(line: str, said: Mapping[str, str]) -> tuple[Fields, str]:
+def names_in(text: str) -> list[str]:
+    """The names with numbers behind them that come again and again, the most frequent first."""
+    counts = Counter(name for _, line in lines_of(text) for name in pairs_of(line))
+    return [name for name, count in counts.most_common(12) if count > 2]
+
+
+def _is_course(rows: list[Fields]) -> bool:
+    """Whether losses stand at steps: one is enough on a line that says its step, as source code does not."""
+    there = [row for row in rows if row.keys() & LOSSES]
+    return any(row.get(OWN) for row in there) or len({row.get("step", row.get("epoch")) for row in there}) > 1
+
+
+def _fields(line: str, forms: tuple[Format, ...], words: frozenset[str]) -> tuple[Fields, str]:
     """What stands in a line, and the program that prints such lines ("": any)."""
-    for form in FORMATS:
+    for form in forms:
         for pattern in form.patterns:
             if match := pattern.search(line):
                 if not pattern.groups:
                     return {}, form.program
                 rest = f"{line[: match.start()]} | {line[match.end() :]}"
-                return {**pairs_of(rest, said.keys()), **_groups(match.groupdict(), form)}, form.program
-    return pairs_of(line, said.keys()), ""
+                return {**pairs_of(rest, words), **_groups(match.groupdict(), form)}, form.program
+    return pairs_of(line, words), ""
 
 
 def _groups(groups: Mapping[str, str | None], form: Format) -> Fields:
@@ -86,40 +103,49 @@ def _first_rank(lines: list[tuple[int, int | None, Fields]]) -> tuple[list[tuple
 def _with_steps(lines: list[tuple[int, int | None, Fields]], meaning: Mapping[str, str]) -> list[Fields]:
     """The lines that measured something, each with `step` or `epoch`: its own, or that of the line before."""
     counter = _counter([fields for *_, fields in lines], meaning)
-    own = [{meaning[name] for name in fields if name in meaning} for *_, fields in lines if counter in fields]
-    trains = any(each & {"loss", "train_loss"} for each in own)
+    trains = any(
+        counter in fields and any(meaning.get(name) in ("loss", "train_loss") for name in fields)
+        for *_, fields in lines
+    )
     rows: list[Fields] = []
-    step = epoch = None
     waiting: list[tuple[int, Fields]] = []
+    step = epoch = None
     for number, _, fields in lines:
         epoch = next((fields[name] for name in fields if name in EPOCHS), epoch)
-        measured = {
-            name: value for name, value in fields.items() if name in meaning and meaning[name] not in ("step", "epoch")
-        }
-        if counter is not None and counter in fields:
-            if step is None and measured:
-                rows += [{**row, "step": "0"} for at, row in waiting if number - at <= NEAR]
-            step = fields[counter]
+        row, says = _measured(fields, meaning), counter in fields
+        if says:
+            if step is None and row:
+                rows += [{**early, "step": "0"} for at, early in waiting if number - at <= NEAR]
+            step = fields[counter or ""]
         elif trains:
-            measured = {name: value for name, value in measured.items() if meaning[name] not in ("loss", "train_loss")}
-        if not measured:
+            row = {name: value for name, value in row.items() if name not in ("loss", "train_loss")}
+        if not row:
             continue
-        row = {name: value for name, value in fields.items() if name not in COUNTERS and name not in EPOCHS}
-        row = {name: value for name, value in row.items() if name not in meaning or name in measured}
+        row |= {name: value for name, value in fields.items() if name not in meaning and name not in COUNTERS}
         if epoch is not None:
             row["epoch"] = epoch
+        if counter is None and epoch is None:
+            continue
         if counter is not None and step is None:
-            if any(meaning[name] in ("val_loss", "val_perplexity") for name in measured):
+            if row.keys() & {"val_loss", "val_perplexity"}:
                 waiting.append((number, row))
-        elif counter is not None or epoch is not None:
-            rows.append(row if counter is None else {**row, counter: step})
-    return _once(
-        [
-            {("step" if name == counter and name in COUNTERS else name): value for name, value in row.items()}
-            for row in rows
-        ],
-        meaning,
-    )
+            continue
+        if counter is not None:
+            row["step"] = step
+        rows.append({**row, OWN: True} if says or counter is None else row)
+    return _once(rows)
+
+
+def _measured(fields: Fields, meaning: Mapping[str, str]) -> Fields:
+    """What a line measured, by the names that a record has; of two names for one thing that which is known better."""
+    found: dict[str, str] = {}
+    for name in fields:
+        canonical = meaning.get(name, "step")
+        if canonical not in ("step", "epoch") and (
+            canonical not in found or RANKED.get(name, -1) < RANKED[found[canonical]]
+        ):
+            found[canonical] = name
+    return {canonical: fields[name] for canonical, name in found.items()}
 
 
 def _counter(lines: list[Fields], meaning: Mapping[str, str]) -> str | None:
@@ -139,40 +165,31 @@ def _counter(lines: list[Fields], meaning: Mapping[str, str]) -> str | None:
     return None
 
 
-def _once(rows: list[Fields], meaning: Mapping[str, str]) -> list[Fields]:
+def _once(rows: list[Fields]) -> list[Fields]:
     """Without lines that were printed twice (a progress bar drawn anew, other processes), and without the validation
     loss where it only stands beside the training loss until the next evaluation."""
     kept: list[Fields] = []
     last_val: Any = None
     for row in rows:
-        if kept and row == kept[-1]:
-            continue
-        if kept and _complete_each_other(row, kept[-1], meaning):
-            kept[-1] |= row
-            continue
-        same_place = kept and all(row.get(name) == kept[-1].get(name) for name in ("step", "epoch"))
-        if same_place and "planned_steps" in row and row.keys() >= kept[-1].keys():
-            kept[-1] = row  # the same place of a bar, drawn once more with the newer numbers
-            continue
-        kept.append(row)
-    result = []
-    for row in kept:
-        vals = [name for name in row if meaning.get(name) == "val_loss"]
-        if vals and any(meaning.get(name) in ("loss", "train_loss") for name in row):
-            if row[vals[0]] == last_val:
-                row = {name: value for name, value in row.items() if name not in vals}
+        if row.keys() & {"loss", "train_loss"} and "val_loss" in row:
+            if row["val_loss"] == last_val:
+                row = {name: value for name, value in row.items() if name != "val_loss"}
             else:
-                last_val = row[vals[0]]
-        result.append(row)
-    return result
+                last_val = row["val_loss"]
+        before = kept[-1] if kept else {}
+        if before.get("step") != row.get("step") or before.get("epoch") != row.get("epoch"):
+            kept.append(row)
+        elif _complete_each_other(row, before) or ("planned_steps" in row and row.keys() >= before.keys()):
+            before |= row  # the same place of a bar, drawn once more with newer numbers, counts once
+        elif not row.items() <= before.items() and (OWN in row or not row.keys() <= before.keys()):
+            kept.append(row)
+    return kept
 
 
-def _complete_each_other(row: Fields, other: Fields, meaning: Mapping[str, str]) -> bool:
+def _complete_each_other(row: Fields, other: Fields) -> bool:
     """Whether two lines tell of one step, one of them no loss: OLMo prints a line for each quantity."""
-    places = {"step", "epoch", "planned_steps"}
-    same = all(row.get(name) == other.get(name) for name in ("step", "epoch"))
-    alone = any(not any(meaning.get(name) in LOSSES for name in each) for each in (row, other))
-    return same and alone and not (row.keys() & other.keys()) - places
+    alone = not row.keys() & LOSSES or not other.keys() & LOSSES
+    return alone and not (row.keys() & other.keys()) - {"step", "epoch", "planned_steps", OWN}
 
 
 def _is_cell(cell: Any) -> bool:

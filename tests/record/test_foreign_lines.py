@@ -1,0 +1,290 @@
+# ruff: noqa: E501 - lines as they are logged
+"""What the lines of a table say: how many runs they are of, which step each has, and its numbers, however written."""
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from fabula.errors import InputError
+from fabula.record.foreign import read_log, read_sources
+from fabula.record.foreign.names import columns_said
+from fabula.record.reader import Run
+
+
+def fall(step: float) -> float:
+    return round(2 + 8 * math.exp(-step / 30), 4)
+
+
+def table(header: str, rows: Iterable[tuple[object, ...]]) -> str:
+    return header + "\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)
+
+
+def runs(text: str, name: str = "log.csv") -> list[Run]:
+    return read_log(Path(name), text.encode())
+
+
+def read(text: str, name: str = "log.csv") -> Run:
+    (run,) = runs(text, name)
+    return run
+
+
+def kinds(run: Run) -> list[str]:
+    return [each["kind"] for each in run.info["notes"]]
+
+
+# A table of runs
+
+
+LISTINGS = {
+    "W&B": table("Name,State,Created,Runtime,iter,train/loss", [(f"r{n}", "finished", "2025", 7, 900 + n, 2.5) for n in range(3)]),
+    "one run of W&B": table("Name,State,Created,iter,loss", [("r", "crashed", "2025", 5000, 2.5)]),
+    "MLflow": table("Start Time,Duration,Run ID,Name,Status,lr,loss", [("2025", "1h", f"a{n}", "x", "FINISHED", 0.1, 2.5) for n in range(3)]),
+    "search_runs": table("run_id,experiment_id,status,metrics.loss", [(f"a{n}", 1, "FINISHED", 2.5) for n in range(3)]),
+    "HParams": table("Trial ID,lr,loss/val", [(f"t{n}", 0.1 * n, 2.5) for n in range(3)]),
+    "by hand": table("name,lr,val_loss", [("base", 0.1, 2.5), ("muon", 0.1, 2.4)]),
+    "by hand, of several sizes": table("model,steps,val_loss", [("small", 5000, 3.2), ("medium", 9000, 2.9), ("large", 20000, 2.5)]),
+    "all of one length": table("lr,iter,val_loss", [(0.1, 5000, 3.1), (0.2, 5000, 3.2), (0.3, 5000, 3.3)]),
+    "seeds": table("seed,step,val_loss", [(0, 900, 3.1), (1, 900, 3.2)]),
+    "JSON": json.dumps([{"name": f"r{n}", "summary": {"loss": 2.5, "_step": 100 - n}} for n in range(3)]),
+    "Markdown": "| model | steps | val loss |\n|---|---:|---:|\n| base | 900 | 3.2 |\n| muon | 900 | 3.1 |\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LISTINGS)
+def test_a_table_of_runs_is_no_run(what: str) -> None:
+    with pytest.raises(InputError, match=r"table of runs \(\d runs?.*shows no run's course; (give|export)"):
+        runs(LISTINGS[what])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        table("checkpoint,step,val_loss", [(f"ckpt-{n}.pt", n, fall(n)) for n in range(100, 900, 100)]),
+        table("model,step,val_loss", [(f"model_{n}", n, fall(n)) for n in range(100, 900, 100)]),
+        table("id,step,loss", [(n, n * 10, fall(n)) for n in range(1, 9)]),
+        table("time,step,loss,name", [(f"10:0{n}", n, fall(n), "mine") for n in range(1, 9)]),
+        table("step,loss,eta", [(n, fall(n), f"0:{k}:00") for k, n in enumerate([*range(1, 60), *range(50, 80)])]),
+    ],
+)
+def test_a_course_whose_lines_have_names_is_a_run(text: str) -> None:
+    run = read(text)
+    assert len(run.train["step"]) + len(run.evals["step"]) == text.count("\n") - 1
+
+
+# Several runs in a file
+
+
+def test_a_column_that_changes_where_the_steps_go_back_tells_runs_apart() -> None:
+    rows = [(name, n, fall(n)) for name in "abc" for n in range(1, 21)]
+    rows += [(name, n, fall(n)) for name in "ba" for n in range(21, 41)]  # round two, in another order
+    told = runs(table("variant,step,loss", rows))
+    assert [run.info["name"] for run in told] == ["variant a", "variant b", "variant c"]
+    assert [len(run.train["step"]) for run in told] == [40, 40, 20]
+    assert all(kinds(run) == ["variants"] and run.events == [] for run in told)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "names"),
+    [
+        ("step,model,loss", [(n, name, fall(n)) for n in range(20) for name in ("base", "muon")], ["model base", "model muon"]),
+        ("seed,step,loss", [(seed, n, fall(n)) for seed in (0, 1) for n in range(20)], ["seed 0", "seed 1"]),
+        ("lr,step,loss", [(rate, n, fall(n)) for rate in (0.1, 0.3) for n in range(20)], ["lr 0.1", "lr 0.3"]),
+        ("model,epoch,step,loss", [(name, e, n, fall(n)) for name in "xy" for e in (0, 1) for n in range(20)], ["model x", "model y"]),
+        ("model,seed,step,loss", [(name, seed, n, fall(n)) for name in "xy" for seed in (0, 1) for n in range(20)],
+         ["model x, seed 0", "model x, seed 1", "model y, seed 0", "model y, seed 1"]),
+    ],
+)  # fmt: skip
+def test_columns_that_tell_runs_apart(header: str, rows: list[tuple[object, ...]], names: list[str]) -> None:
+    told = runs(table(header, rows))
+    assert sorted(str(run.info["name"]) for run in told) == names
+    assert {len(run.train["step"]) for run in told} == {len(rows) // len(names)}
+
+
+def test_a_resume_is_one_run_whatever_else_changes_there() -> None:
+    rows = [("one", n, fall(n)) for n in range(1, 61)] + [("two", n, fall(n)) for n in range(51, 100)]
+    for column in ("run_id", "attempt", "host"):
+        run = read(table(f"{column},step,loss", rows))
+        assert kinds(run) == ["resumed"] and "name" not in run.info
+
+
+def test_of_several_processes_the_first_is_read() -> None:
+    run = read(table("rank,step,loss", [(rank, n, fall(n) + rank) for n in range(20) for rank in (1, 0)]))
+    assert run.train["loss"].tolist() == [fall(n) for n in range(20)] and "first_rank" in kinds(run)
+
+
+def test_a_column_that_names_the_split_tells_losses_apart() -> None:
+    rows = [(n, split, fall(n) + (split == "val")) for n in range(1, 21) for split in ("train", "val")]
+    run = read(table("step,split,loss", rows))
+    assert run.train["loss"].tolist() == [fall(n) for n in range(1, 21)]
+    assert run.evals["val_loss"].tolist() == [fall(n) + 1 for n in range(1, 21)] and kinds(run) == ["splits_on_lines"]
+
+
+def test_a_line_for_each_metric() -> None:
+    rows = [(n, tag, value) for n in range(1, 9) for tag, value in (("train/loss", fall(n)), ("lr", 1e-3))]
+    run = read(table("step,tag,value", rows))
+    assert (
+        run.train["loss"].tolist() == [fall(n) for n in range(1, 9)]
+        and run.train["learning_rate"].tolist() == [1e-3] * 8
+    )
+
+
+# Epochs
+
+
+@pytest.mark.parametrize(
+    ("inside", "base", "steps"),
+    [
+        (range(100), 0, 100), (range(1, 101), 1, 100), (range(10, 101, 10), 1, 100), (range(0, 100, 5), 0, 100),
+        (range(1, 1000, 50), 1, 1000), ([*range(0, 1000, 50), 999], 0, 1000),
+    ],
+)  # fmt: skip
+def test_steps_within_epochs_are_put_one_after_the_other(inside: Iterable[int], base: int, steps: int) -> None:
+    run = read(table("epoch,step,loss", [(e, n, fall(n)) for e in range(base, base + 3) for n in inside]))
+    assert run.train["step"].tolist() == [e * steps + n for e in range(3) for n in inside]
+    assert "steps_within_epochs" in kinds(run) and run.info["layout"]["epochs"] == pytest.approx(3, abs=0.1)
+
+
+def test_evaluations_at_the_ends_of_epochs() -> None:
+    rows: list[tuple[object, ...]] = []
+    for epoch in range(1, 4):
+        rows += [*((epoch, n, fall(n), "") for n in range(10, 101, 10)), (epoch, "", "", fall(epoch))]
+    run = read(table("epoch,step,loss,val_loss", rows))
+    assert run.evals["step"].tolist() == [100, 200, 300] and run.train["step"].tolist() == list(range(10, 301, 10))
+
+
+def test_the_length_of_an_epoch_that_the_log_says() -> None:
+    lines = [{"epoch": e, "step": n, "total_steps": 97, "loss": fall(n)} for e in (0, 1) for n in range(0, 97, 10)]
+    run = read("\n".join(map(json.dumps, lines)), "log.jsonl")
+    assert run.train["step"].tolist() == [e * 97 + n for e in (0, 1) for n in range(0, 97, 10)]
+
+
+def test_epochs_beside_steps_that_go_on_say_how_many_there_were() -> None:
+    run = read(table("step,epoch,loss", [(n, (n - 1) // 20, fall(n)) for n in range(1, 101)]))
+    assert run.train["step"].tolist() == list(range(1, 101)) and run.train["epoch"].tolist()[::20] == [0, 1, 2, 3, 4]
+    assert run.info["layout"]["epochs"] == pytest.approx(5)
+
+
+def test_where_nothing_else_counts_epochs_do() -> None:
+    run = read(table("epoch,loss,val_loss", [(n, fall(n), fall(n)) for n in range(10)]))
+    assert run.train["step"].tolist() == list(range(10)) == run.evals["step"].tolist()
+    assert "epochs_are_steps" in kinds(run)
+    several = read(table("epoch,loss", [(n // 5, fall(n)) for n in range(20)]))
+    assert several.train["step"].tolist() == list(range(1, 21)) and "lines_are_steps" in kinds(several)
+    batches = read(table("epoch,batch,loss", [(n, 32, fall(n)) for n in range(10)]))
+    assert batches.train["step"].tolist() == list(range(10))
+
+
+def test_what_llama_factory_calls_its_steps() -> None:
+    lines = [
+        {"current_steps": n, "total_steps": 1000, "loss": fall(n), "lr": 1e-4, "epoch": n / 500}
+        for n in range(10, 60, 10)
+    ]
+    run = read("\n".join(map(json.dumps, lines)), "trainer_log.jsonl")
+    assert run.train["step"].tolist() == [10, 20, 30, 40, 50] and run.info["steps"] == 1000
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda n: f"{n:,}".replace(",", "."), lambda n: f"{n:,}".replace(",", " "), lambda n: f"{n:,}".replace(",", "\u202f"),
+        lambda n: f"{n:,}".replace(",", "'"), lambda n: f"{n:_}", lambda n: f'"{n:,}"', lambda n: f"{n}.0",
+    ],
+)  # fmt: skip
+def test_thousands_in_steps(written: Callable[[int], str]) -> None:
+    run = read(table("step,loss", [(written(n), fall(n)) for n in range(0, 3000, 50)]))
+    assert run.train["step"].tolist() == list(range(0, 3000, 50))
+
+
+def test_a_file_that_writes_decimals_with_commas() -> None:
+    rows = [f"{n:,}".replace(",", ".") + ";" + f"{fall(n):.3f}".replace(".", ",") for n in range(0, 3000, 50)]
+    run = read("step;loss\n" + "\n".join(rows) + "\n")
+    assert run.train["step"].tolist() == list(range(0, 3000, 50))
+    assert run.train["loss"].tolist() == [round(fall(n), 3) for n in range(0, 3000, 50)]
+
+
+def test_steps_that_can_be_read_in_two_ways_are_refused() -> None:
+    rows = [(f"{n:,}".replace(",", "."), 3) for n in range(1000, 9000, 1000)]
+    with pytest.raises(InputError, match=r'"1\.000" in column step can be 1000 or a decimal number'):
+        runs(table("step,loss", rows))
+
+
+def test_numbers_in_a_wrapping() -> None:
+    text = 'step,loss,tokens\n1,"tensor(2.5, device=\'cuda:0\')",16.4K\n2,np.float64(2.25),"32,768"\n3,[2.0],49K\n'
+    run = read(text)
+    assert run.train["loss"].tolist() == [2.5, 2.25, 2.0] and run.train["tokens"].tolist() == [16400, 32768, 49000]
+
+
+def test_losses_in_bits_and_perplexities() -> None:
+    bits = read(table("step,loss,ppl", [(n, fall(n) / math.log(2), math.exp(fall(n))) for n in range(9)]))
+    assert bits.train["loss"].tolist() == pytest.approx([fall(n) for n in range(9)]) and "bits_as_nats" in kinds(bits)
+    nats = read(table("step,loss,ppl", [(n, fall(n), math.exp(fall(n))) for n in range(9)]))
+    assert nats.train["loss"].tolist() == [fall(n) for n in range(9)] and kinds(nats) == []
+    alone = read(table("step,val_ppl", [(n, math.exp(fall(n))) for n in range(9)]))
+    assert alone.evals["val_loss"].tolist() == pytest.approx([fall(n) for n in range(9)])
+    assert "loss_of_perplexity" in kinds(alone)
+
+
+# Looks of tables
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| Training Loss | Step |\n|:---:|:---:|\n| No log | 1 |\n| 3.5 | 2 |\n| 3.0 | 3 |\n",
+        "epoch  train_loss  time\n2      3.5         00:10\n3      3.0         00:10\n",
+        "    step      loss\n0      2  3.500000\n1      3  3.000000\n",
+        "# step loss\n2 3.5\n3 3.0\n",
+        "Step\tTraining Loss\n2\t3.5\n3\t3.0\n",
+        "Step  Training Loss\n2  3.5\n3  3.0\n",
+    ],
+)
+def test_tables_as_people_paste_them(text: str) -> None:
+    run = read(text)
+    assert run.train["loss"].tolist() == [3.5, 3.0] and run.train["step"].tolist() == [2, 3]
+
+
+# Columns that are said
+
+
+def test_columns_are_said_where_their_names_say_too_little() -> None:
+    text = table("schritt,verlust,loss", [(n, fall(n), 0) for n in range(9)])
+    with pytest.raises(InputError, match="--columns step=NAME"):
+        runs(text)
+    (run,) = read_log(Path("log.csv"), text.encode(), columns_said("step=Schritt,loss=verlust"))
+    assert run.train["loss"].tolist() == [fall(n) for n in range(9)]
+    assert run.info["columns"] == {"step": "schritt", "loss": "verlust"}
+    with pytest.raises(InputError, match=r"has no column rate .* its columns are: schritt, verlust, loss"):
+        read_log(Path("log.csv"), text.encode(), {"step": "schritt", "learning_rate": "rate"})
+
+
+@pytest.mark.parametrize("text", ["schritt", "step=", "colour=red", "=x", ""])
+def test_columns_that_are_not_written_so(text: str) -> None:
+    with pytest.raises(InputError, match="--columns cannot read"):
+        columns_said(text)
+
+
+# What is no log
+
+
+@pytest.mark.parametrize(
+    "name", ["log.csv", "log.jsonl", "events.out.tfevents.1.host", "trainer_state.json", "train.log"]
+)
+def test_a_pointer_of_git_lfs(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:01\nsize 9\n", encoding="utf-8"
+    )
+    for given in (tmp_path, tmp_path / name):
+        with pytest.raises(InputError, match="run git lfs pull"):
+            read_sources(given)
+
+
+def test_a_web_page_in_place_of_a_log() -> None:
+    for page in ("<!DOCTYPE html>\n<html><body>step,loss</body></html>", "\n <html lang=en>\n<head></head></html>"):
+        with pytest.raises(InputError, match="is a web page"):
+            runs(page)
