@@ -16,6 +16,8 @@ from fabula.record.reader import Run
 SEPARATORS = ",;\t|"
 BLANKS = " "
 """What separates the cells of a table that was printed."""
+_RULE = re.compile(r"\s*[|+:\u2500-\u257f ]*[-=\u2500-\u257f]{2,}[-=|+:\u2500-\u257f ]*\s*")
+"""A line that is drawn between the head of a table and its body."""
 DOWNLOAD = ["wall time", "step", "value"]
 """The header of TensorBoard's download; the quantity stands in the file's name, behind `tag-`."""
 
@@ -114,6 +116,7 @@ def _lines(text: str, most: int | None = None) -> Iterator[tuple[int, str]]:
     """Numbered lines of a table, without comments, and without the frame that Markdown draws around cells."""
     given = [(number, line) for number, line in enumerate(text.split("\n", most or -1), start=1) if line.strip()]
     given = given[:most]
+    given = [(number, line) for number, line in given if not _RULE.fullmatch(line)]
     plain = [(number, line) for number, line in given if not line.startswith("#")]
     comments = [line for _, line in given[: len(given) - len(plain)] if line.startswith("#")]
     if plain and comments and all(map(is_number, first := _cells(plain[0][1], separator(plain[0][1])))):
@@ -124,7 +127,7 @@ def _lines(text: str, most: int | None = None) -> Iterator[tuple[int, str]]:
     for number, line in plain:
         if not framed:
             yield number, line
-        elif set(line) - set("|-:+ "):
+        else:
             yield number, line.strip().strip("|")
 
 

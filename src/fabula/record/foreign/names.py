@@ -38,7 +38,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("metrics_eval_languagecrossentropy", "valid_nll_loss", "evaluation_loss", "loss_dev", "vloss"),
         *("test_loss", "loss_test", "validation", "valid", "val", "eval", "dev", "test"),
     ),
-    "perplexity": ("perplexity", "ppl", "train_perplexity", "train_ppl", "training_perplexity", "lm_loss_ppl"),
+    "perplexity": ("perplexity", "ppl", "pplx", "train_perplexity", "train_ppl", "training_perplexity", "lm_loss_ppl"),
     "val_perplexity": (
         *("val_perplexity", "val_ppl", "valid_perplexity", "valid_ppl", "validation_perplexity", "validation_ppl"),
         *("eval_perplexity", "eval_ppl", "test_perplexity", "test_ppl", "dev_ppl"),
@@ -79,7 +79,7 @@ WHOLE_RUN_AVERAGE = "train_train_loss"
 def normalized(name: str) -> str:
     """`Train/Grad-Norm` and `train.grad_norm` become `train_grad_norm`; a leading underscore stays."""
     name = name.strip().lower()
-    return ("_" if name.startswith("_") else "") + re.sub(r"[^a-z0-9]+", "_", name).strip("_")
+    return ("_" if name.startswith("_") else "") + re.sub(r"[\W_]+", "_", name).strip("_")
 
 
 def columns_said(text: str) -> dict[str, str]:

@@ -11,6 +11,14 @@ _RANK = re.compile(
 )
 
 
+_TIME = r"\[?(?:\d{4}[-/]\d\d[-/]\d\d|\d\d/\d\d(?:/\d+)?)?[T ]?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?"
+_BEFORE = re.compile(
+    rf"^(?:[IWEF]\d{{4}} [\d:.]+ +\d+ \S+:\d+\]|{_TIME}|\[?(?:INFO|DEBUG|WARNING|WARN|NOTICE)\]?|[\w.<>]+:[\w.<>]+:\d+)"
+    r"\s*(?:[-|:]\s*)?(?=\S)",
+)
+"""What loggers put before a message, a piece at a time: a time, a level, a place in the code."""
+
+
 def lines_of(text: str) -> Iterator[tuple[int | None, str]]:
     """Rank of the process (None: the line does not say it) and text of each line; a progress bar drawn anew is one."""
     for line in re.split(r"[\r\n]+", text):
@@ -18,7 +26,8 @@ def lines_of(text: str) -> Iterator[tuple[int | None, str]]:
         if not cleaned:
             continue
         match = _RANK.match(cleaned)
-        if match is None:
-            yield None, cleaned
-        else:
-            yield int(match["rank"] or match["label"]), cleaned[match.end() :]
+        if match is not None:
+            cleaned = cleaned[match.end() :]
+        while before := _BEFORE.match(cleaned):
+            cleaned = cleaned[before.end() :]
+        yield None if match is None else int(match["rank"] or match["label"]), cleaned

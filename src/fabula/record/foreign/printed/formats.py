@@ -62,7 +62,7 @@ FORMATS = (
     Format(
         "Megatron-LM and GPT-NeoX",
         (
-            r"validation (?:loss|results) at iteration (?P<step>\d+).*?\| lm[ _]loss value: (?P<val_loss>NUMBER)",
+            r"validation (?:loss|results) at iteration (?P<step>\d+).*?\| lm[ _]loss(?: value)?: (?P<val_loss>NUMBER)",
             r"\biteration\s+(?P<step>\d+)/\s*(?P<planned_steps>\d+) \|(?=.*\blm[ _]loss:)",
         ),
     ),

@@ -21,6 +21,7 @@ _BAR = re.compile(
 _FIRST = re.compile(
     r"^[\[(#\s]*(?P<done>\d+)(?:\s*/\s*(?P<total>\d+))?[\])]?\s*[|:,\-]?\s+(?=[A-Za-z])|^[\[(](?P<bdone>\d+)\s*/\s*(?P<btotal>\d+)[\])]"
 )
+_FRACTION = re.compile(r"[,;|\]]\s*(?P<done>\d+)\s*/\s*(?P<total>\d+)\s*[,;|\]]")
 _HELD_OUT = re.compile(
     r"(?<![\w])(?:val|valid|validation|validating|eval|evaluation|evaluating|dev|test)(?![\w])", re.IGNORECASE
 )
@@ -113,10 +114,13 @@ def pairs_of(line: str, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
     fields |= named
     if planned is not None:
         fields["planned_steps"] = planned
-    if not fields.keys() & (COUNTERS.keys() | wanted) and (first := _FIRST.match(line)):
-        fields["step"] = first["done"] or first["bdone"]
-        if total := first["total"] or first["btotal"]:
-            fields["planned_steps"] = total
+    if not fields.keys() & (COUNTERS.keys() | wanted):
+        if first := _FIRST.match(line):
+            fields["step"] = first["done"] or first["bdone"]
+            if total := first["total"] or first["btotal"]:
+                fields["planned_steps"] = total
+        elif fraction := _FRACTION.search(line):
+            fields |= {"step": fraction["done"], "planned_steps": fraction["total"]}
     return fields
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ OWN = " own"
 """Field of a row whose line says its step itself."""
 SHOWN = 5000
 """After so many lines only the programs are looked for whose lines were among them: it saves half of the time."""
+SHAPE = {*LOSSES, "step", "grad_norm", "learning_rate", OWN}
 NEAR = 20
-"""Lines between an evaluation that stands before the first step and that step: what is further up is not of the run."""
+"""Lines between those of the run and others that still belong to it, such as an evaluation before the first step."""
 
 
 def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Table | None:
@@ -107,7 +109,7 @@ def _with_steps(lines: list[tuple[int, int | None, Fields]], meaning: Mapping[st
         counter in fields and any(meaning.get(name) in ("loss", "train_loss") for name in fields)
         for *_, fields in lines
     )
-    rows: list[Fields] = []
+    rows: list[tuple[int, Fields]] = []
     waiting: list[tuple[int, Fields]] = []
     step = epoch = None
     for number, _, fields in lines:
@@ -115,7 +117,7 @@ def _with_steps(lines: list[tuple[int, int | None, Fields]], meaning: Mapping[st
         row, says = _measured(fields, meaning), counter in fields
         if says:
             if step is None and row:
-                rows += [{**early, "step": "0"} for at, early in waiting if number - at <= NEAR]
+                rows += [(at, {**early, "step": "0"}) for at, early in waiting]
             step = fields[counter or ""]
         elif trains:
             row = {name: value for name, value in row.items() if name not in ("loss", "train_loss")}
@@ -132,8 +134,18 @@ def _with_steps(lines: list[tuple[int, int | None, Fields]], meaning: Mapping[st
             continue
         if counter is not None:
             row["step"] = step
-        rows.append({**row, OWN: True} if says or counter is None else row)
-    return _once(rows)
+        rows.append((number, {**row, OWN: True} if says or counter is None else row))
+    return _once(_of_the_run(rows))
+
+
+def _of_the_run(rows: list[tuple[int, Fields]]) -> list[Fields]:
+    """Without what stands far from the lines that come again and again: source code and settings, printed with them."""
+    shapes = Counter(tuple(sorted(row.keys() & SHAPE)) for _, row in rows if row.keys() & LOSSES)
+    least = min(3, max(shapes.values(), default=0))
+    places = [at for at, row in rows if row.keys() & LOSSES and shapes[tuple(sorted(row.keys() & SHAPE))] >= least]
+    if not places:
+        return []
+    return [row for at, row in rows if places[0] - NEAR <= at <= places[-1] + NEAR]
 
 
 def _measured(fields: Fields, meaning: Mapping[str, str]) -> Fields:
@@ -168,10 +180,12 @@ def _counter(lines: list[Fields], meaning: Mapping[str, str]) -> str | None:
 def _once(rows: list[Fields]) -> list[Fields]:
     """Without lines that were printed twice (a progress bar drawn anew, other processes), and without the validation
     loss where it only stands beside the training loss until the next evaluation."""
+    vals = [row["val_loss"] for row in rows if "val_loss" in row and row.keys() & {"loss", "train_loss"}]
+    repeated = sum(one == other for one, other in pairwise(vals)) > 0.5 * len(vals)
     kept: list[Fields] = []
     last_val: Any = None
     for row in rows:
-        if row.keys() & {"loss", "train_loss"} and "val_loss" in row:
+        if repeated and row.keys() & {"loss", "train_loss"} and "val_loss" in row:
             if row["val_loss"] == last_val:
                 row = {name: value for name, value in row.items() if name != "val_loss"}
             else:
