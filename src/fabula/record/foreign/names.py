@@ -28,7 +28,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("loss_train_total", "metrics_train_languagecrossentropy", "avg_loss", "average_loss", "mean_loss"),
         *("running_loss", "loss_avg", "loss_mean", "avg_train_loss", "average_train_loss", "mean_train_loss"),
         *("cross_entropy", "cross_entropy_loss", "crossentropyloss", "ce_loss", "train_nll_loss", "nll_loss", "xent"),
-        *("train_losses", "trn_loss", "tr_loss", "trainloss", "training", "train"),
+        *("train_losses", "total_loss", "train_total_loss", "trn_loss", "tr_loss", "trainloss", "training", "train"),
     ),
     "val_loss_subset": ("val_loss_subset",),
     "val_loss": (

@@ -86,6 +86,8 @@ FORMATS = (
         (
             r"\b(?:val|valid|validation|eval|evaluation|test) loss (?:at|after|@|for) (?:step|iter|iteration)s? "
             r"(?P<step>\d+)\s*[:=]\s*(?P<val_loss>NUMBER)",
+            r"\b(?:val|valid|validation) loss (?P<step>\d+):?\s+(?P<val_loss>NUMBER)",
+            r"\btrain(?:ing)? loss (?P<step>\d+):?\s+(?P<loss>NUMBER)",
             r"\bloss (?:at|after|@|for) (?:step|iter|iteration)s? (?P<step>\d+)\s*[:=]\s*(?P<loss>NUMBER)",
         ),
     ),

@@ -5,7 +5,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from fabula.record.foreign.names import SYNONYMS, normalized
+from fabula.record.foreign.names import SYNONYMS, UNSURE, normalized
 
 _NUMBER = r"(?>[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan\b|inf(?:inity)?\b))"
 _WORD = r"[A-Za-z_\u00c0-\u024f\u0370-\uffdc][^\s:=|,;()\[\]{}<>\"'\u2501]*"
@@ -45,11 +45,15 @@ _ASIDE = {
     "the",
 }
 """Words before a name that are not of it: levels of loggers, and units of the number before."""
+_FILLERS = {"is", "was", "of", "now", "->", "="}
+"""Words between a name and its number."""
 _SPLITS = set("train training validation valid validate val eval evaluation test dev results result".split())
 _OF_OTHER_STEPS = set(
     "total max maximum num number of warmup per every eval evaluation save saving logging log accumulation remaining "
     "planned skipped decay gradient accum skip rampup for first last each best".split()
 )
+LONGEST = 4000
+"""Characters of a line that are looked at: none that is longer was printed for people."""
 COUNTERS = {name: place for place, name in enumerate(name for name in SYNONYMS["step"])}
 """Names of steps -> their order: that of optimizer updates comes first."""
 EPOCHS = set(SYNONYMS["epoch"]) - {"epochs", "num_epoch"}
@@ -87,6 +91,7 @@ def pairs_of(line: str, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
     """
     if '{"' in line and (found := _of_json(line)):
         return found
+    line = line[:LONGEST]
     fields: dict[str, Any] = {}
     bar = _BAR.search(line) if "%|" in line or line[0].isdigit() else None
     if bar is not None:
@@ -104,8 +109,10 @@ def pairs_of(line: str, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
         end = match.end()
         name = _known(match["name"], wanted)
         value = match["value"] + (match["short"] or "")
-        if match["short"] and MEASURED.get(name) != "tokens":
-            continue
+        if (match["short"] and MEASURED.get(name) != "tokens") or (
+            name in UNSURE & MEASURED.keys() and match["value"].isdecimal()
+        ):
+            continue  # `train 1792 in 4 s` is no loss
         if name in BY_CONTEXT and _is_evaluation(" ".join([*outside, match["name"]])):
             name = BY_CONTEXT[name]
         if name in COUNTERS and match["total"]:
@@ -127,8 +134,10 @@ def pairs_of(line: str, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
 @lru_cache(maxsize=4096)
 def _known(phrase: str, wanted: frozenset[str]) -> str:
     """The name in `phrase`, without the words before it that are not of it; of steps and epochs its last words."""
-    words = phrase.lower().split()
-    whole = normalized(phrase)
+    words = re.split(r"[.!?]\s+", phrase)[-1].lower().split()
+    while len(words) > 1 and words[-1] in _FILLERS:
+        words.pop()
+    whole = normalized(" ".join(words))
     if whole in wanted or whole in MEASURED or whole in COUNTERS or whole in EPOCHS:
         return whole
     for start in range(1, len(words)):
