@@ -125,6 +125,19 @@ def test_options_wake_the_rules_that_need_them(tmp_path: Path) -> None:
     assert out.splitlines()[-1] == f"next: fabula diagnose {log} --vocab 50257 --clip 1 --accumulation N"
 
 
+def test_columns_can_be_said_and_the_next_command_says_them_too(tmp_path: Path) -> None:
+    log = tmp_path / "mine.csv"
+    log.write_text(losses(5.0).replace("step", "schritt").replace("loss", "verlust"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"schritt, verlust; say .* --columns"):
+        command(log)
+    _, out, _ = command(log, "--columns", "step=schritt,loss=verlust")
+    assert out.startswith("healthy") and "`verlust` is read as loss" in out
+    assert out.splitlines()[-1].startswith(f"next: fabula diagnose {log} --columns step=schritt,loss=verlust")
+    for said in ("step=schritt,loss=verlusst", "schritt", "colour=schritt"):
+        with pytest.raises(InputError, match="--columns"):
+            command(log, "--columns", said)
+
+
 def test_a_start_below_chance_needs_to_be_from_scratch(tmp_path: Path) -> None:
     log = tmp_path / "tuned.csv"
     log.write_text(losses(4.0), encoding="utf-8")

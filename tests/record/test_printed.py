@@ -48,6 +48,14 @@ PAIRS = {
     "nanotron": "12/01/2024 10:00:00 [INFO|DP=0|PP=0]: iteration: 1 / 100 | consumed_tokens: 2.1M | lm_loss: 4.25 | lr: 0.0003\n"
     "12/01/2024 10:00:01 [INFO|DP=0|PP=0]: iteration: 2 / 100 | consumed_tokens: 4.2M | lm_loss: 3.5 | lr: 0.0003\n",
     "TensorFlow's estimator": "INFO:tensorflow:loss = 4.25, step = 0\nINFO:tensorflow:loss = 3.5, step = 100 (12.345 sec)\n",
+    "XLNet": "I0704 22:15:42.730550 140514656708352 train_gpu.py:303] [500] | gnorm 0.25 lr 0.000223 | loss 4.25 | pplx 70.11\n"
+    "I0704 22:20:57.537832 140514656708352 train_gpu.py:303] [1000] | gnorm 0.28 lr 0.000223 | loss 3.5 | pplx 33.12\n",
+    "OpenNMT": "Epoch 1,    50/  725; acc:   0.00; loss:   4.25; 6121 src tok/s;      4 s elapsed\nTrain accuracy: 0\n"
+    "Epoch 2,    50/  725; acc:   0.00; loss:   3.50; 6121 src tok/s;      4 s elapsed\n",
+    "one of sentences": "2017-08-20 16:11:38 INFO Optimizer$:295 - [Iteration 7] Train 1792 in 4.4seconds. Loss is 4.25. Current learning rate is 0.1.\n"
+    "2017-08-20 16:11:42 INFO Optimizer$:295 - [Iteration 8] Train 1792 in 4.5seconds. Loss is 3.5. Current learning rate is 0.1.\n",
+    "loguru": "2025-09-20 22:31:25.227 | INFO     | tuning.trainer:train:469 - ✅ Step 1: loss=4.25\n"
+    "2025-09-20 22:31:35.248 | INFO     | tuning.trainer:train:469 - ✅ Step 2: loss=3.5\n",
     "a hand-written loop": "[step 5] train loss 4.25\n[step 10] train loss 3.5\nsaved to out.pt\n",
     "another": "[5/500] loss=4.25 lr=1e-3\n[6/500] loss=3.5 lr=1e-3\n",
     "one with words between": "Loss after iteration 100: 4.25\nLoss after iteration 1200: 3.5\n",
@@ -112,6 +120,16 @@ def test_what_a_line_of_an_evaluation_measures() -> None:
 def test_a_validation_loss_that_is_printed_until_the_next_one_counts_once() -> None:
     run = read("".join(f"step {n} | loss train: {4 - n / 8}, val: {4.5 if n < 4 else 4.0}\n" for n in range(1, 8)))
     assert run.evals["step"].tolist() == [1, 4]
+
+
+def test_source_code_in_a_log_is_none_of_its_lines() -> None:
+    code = (
+        "import torch\nlr = 0.0036\nstep = 0\nloss = 0\nf(step=0, lr=0.1, loss=7.0)\nval_loss = 0.0\n" + "pass\n" * 40
+    )
+    lines = [f"step:{n}/9 val_loss:{4 - n / 8} train_time:{n}ms" for n in range(9)]
+    run = read(code + "\n".join(lines) + "\n")
+    assert run.evals["val_loss"].tolist() == [4 - n / 8 for n in range(9)]
+    assert not len(run.train["step"]) and run.info["notes"] == [] and run.info["steps"] == 9
 
 
 def test_losses_that_are_none() -> None:
