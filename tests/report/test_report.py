@@ -210,7 +210,7 @@ def test_effects_across_rulers_have_no_verdict(tmp_path: Path) -> None:
 
 
 def test_runs_without_a_ladder(tmp_path: Path) -> None:
-    """Two folders of the same recipe and seed are told apart; one run alone makes a page too."""
+    """Two folders of one recipe and seed that came out otherwise are told apart; one run alone makes a page too."""
     recipe = load_ladder("classic").recipe("basic", "packed", 0.02)
     for name, end in (("first", 3.0), ("second", 2.8)):
         write_run(tmp_path / name, recipe, end=end)

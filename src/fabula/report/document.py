@@ -29,7 +29,13 @@ from fabula.report.sections.effects.section import across_blocks, effect_blocks,
 from fabula.report.sections.findings import finding_blocks, improved_blocks
 from fabula.report.sections.foreign_logs import alarms, files_table, log_blocks, log_lead, logs_table
 from fabula.report.sections.interpretation import unfinished
-from fabula.report.sections.provenance import facts_table, phase_differences, runs_table, tier_differences
+from fabula.report.sections.provenance import (
+    facts_table,
+    grouping_blocks,
+    phase_differences,
+    runs_table,
+    tier_differences,
+)
 from fabula.report.sections.stories import story_blocks
 from fabula.report.sections.tables import final_comparison, final_metrics, mechanism, timeline
 from fabula.study.health import FoundGroup, found_groups
@@ -46,7 +52,7 @@ def make_document(ladder: LadderView) -> Document:
         if alone
         else _side_by_side(ladder, groups, drawn)
     )
-    blocks += _provenance(ladder)
+    blocks += [*grouping_blocks(ladder), *_provenance(ladder)]
     (start, *marked), words = with_terms((first, *blocks))
     assert isinstance(start, Opening), "marking keeps the kind of a block"
     return Document(

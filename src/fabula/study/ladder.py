@@ -10,6 +10,8 @@ from fabula.errors import InputError
 from fabula.findings import Flags
 from fabula.record.foreign import STDIN, read_sources
 from fabula.record.reader import find_runs, is_run, read_run
+from fabula.study.grouping.content import content_of
+from fabula.study.grouping.groups import Group, Grouping, grouped
 from fabula.study.questions import ask
 from fabula.study.views import LadderView, PhaseView, RunView, TierView
 
@@ -32,6 +34,7 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
     a missing or damaged run is shown as such.
     """
     entries: list[_Entry] = []
+    loose: list[Path] = []
     logs: list[TierView] = []
     changes: dict[str, str] = {}
     includes: dict[str, tuple[str, ...]] = {}
@@ -44,14 +47,26 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
             includes.update({phase["name"]: tuple(phase.get("includes", ())) for phase in plan["phases"]})
             entries.extend(_planned(path, plan))
         elif path.is_dir() and (runs := find_runs(path)):
-            entries.extend(_entry_of(run) for run in runs)
+            loose.extend(runs)
         else:
             logs.append(_foreign(path, flags, [tier.name for tier in logs]))
-    entries = _apart(entries)
+    entries = list({entry.path.resolve(): entry for entry in entries}.values())
+    grouping = _loose(loose, entries)
+    of_ladders = {entry.tier for entry in entries}
+    here = {(group.tier, group.phase, run.seed) for group in grouping.groups for run in group.runs if run.path in loose}
+    entries = [entry for entry in entries if (entry.tier, entry.phase, entry.seed) not in here]
+    entries += [
+        _Entry(group.tier, group.phase, run.seed, run.path)
+        for group in grouping.groups
+        for run in group.runs
+        if run.path in loose
+    ]
     views = [_view(entry, strict=entry.path in named) for entry in entries]
     everything = [*views, *(view for tier in logs for view in tier.runs)]
     name = str(plan.get("name") or (everything[0].path.name if len(everything) == 1 else "runs"))
-    ladder = ask(LadderView(name, _sorted(views, changes, includes), plan))
+    differs = {(each.tier, each.phase): each.change for each in grouping.groups if each.differs}
+    tiers = _sorted(views, changes, includes, differs, of_ladders)
+    ladder = ask(LadderView(name, tiers, plan, grouping=grouping if loose else Grouping()))
     return replace(ladder, tiers=(*ladder.tiers, *logs))
 
 
@@ -93,30 +108,18 @@ def _planned(path: Path, plan: dict[str, Any]) -> list[_Entry]:
     ]
 
 
-def _entry_of(folder: Path) -> _Entry:
-    """Tier, phase and seed of a run that comes by itself, from its run.json."""
-    try:
-        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        info = {}  # what is wrong with it is said where the run is read
-    tier, _, phase = str(info.get("recipe", folder.name) if isinstance(info, dict) else folder.name).partition("/")
-    seed = info.get("seed", 0) if isinstance(info, dict) else 0
-    return _Entry(tier, phase or tier, int(seed) if isinstance(seed, (int, float)) else 0, folder)
-
-
-def _apart(entries: list[_Entry]) -> list[_Entry]:
-    """Two runs of one recipe and seed are told apart by the names of their folders."""
-    seen: dict[tuple[str, str, int], _Entry] = {}
-    result: list[_Entry] = []
-    for entry in entries:
-        if any(entry.path.resolve() == other.path.resolve() for other in result):
-            continue  # given twice
-        key = (entry.tier, entry.phase, entry.seed)
-        if key in seen:
-            entry = _Entry(entry.tier, f"{entry.phase} ({entry.path.name})", entry.seed, entry.path)
-        seen[key] = entry
-        result.append(entry)
-    return result
+def _loose(folders: Sequence[Path], planned: Sequence[_Entry]) -> Grouping:
+    """The runs that come by themselves, each once, beside those of a ladder."""
+    known = {entry.path.resolve() for entry in planned}
+    different = {folder.resolve(): folder for folder in folders if folder.resolve() not in known}
+    places: dict[tuple[str, str], list[Path]] = {}
+    for entry in planned if different else ():
+        places.setdefault((entry.tier, entry.phase), []).append(entry.path)
+    groups = [
+        Group(tier, phase, tuple(content_of(path) for path in there if is_run(path)))
+        for (tier, phase), there in places.items()
+    ]
+    return grouped([content_of(folder) for folder in different.values()], groups)
 
 
 def _view(entry: _Entry, strict: bool) -> RunView:
@@ -133,9 +136,14 @@ def _view(entry: _Entry, strict: bool) -> RunView:
 
 
 def _sorted(
-    views: list[RunView], changes: dict[str, str], includes: dict[str, tuple[str, ...]]
+    views: list[RunView],
+    changes: dict[str, str],
+    includes: dict[str, tuple[str, ...]],
+    differs: dict[tuple[str, str], str],
+    planned: set[str],
 ) -> tuple[TierView, ...]:
-    """Tiers and phases in the ladder's order, else in the order in which they come."""
+    """Tiers and phases in the ladder's order, else in the order in which they come. `differs`: in what a phase that
+    comes by itself differs; `planned`: the tiers of a ladder."""
     tiers = list(dict.fromkeys(view.tier for view in views))
     order = list(changes) or list(KNOWN_ORDER)
     result = []
@@ -145,7 +153,7 @@ def _sorted(
         phases = tuple(
             PhaseView(
                 name,
-                changes.get(name, ""),
+                changes.get(name, "") or differs.get((tier, name), ""),
                 tuple(
                     sorted(
                         (view for view in views if (view.tier, view.phase) == (tier, name)), key=lambda view: view.seed
@@ -155,5 +163,6 @@ def _sorted(
             )
             for name in names
         )
-        result.append(TierView(tier, phases))
+        in_order = tier in planned or all(name in KNOWN_ORDER for name in names)
+        result.append(TierView(tier, phases, in_order=in_order))
     return tuple(result)

@@ -28,6 +28,8 @@ class OutOfOrder:
 
 def out_of_order(tier: TierView) -> list[OutOfOrder]:
     """Every such pair."""
+    if not tier.in_order:
+        return []
     items = []
     for index, later in enumerate(tier.path):
         for earlier in tier.path[:index]:

@@ -23,7 +23,9 @@ ROUGHNESS = "roughness"
 def ask(ladder: LadderView) -> LadderView:
     """The same ladder with effects, interactions and noise: one Holm table for the losses, another for roughness."""
     asked = {
-        tier.name: contrasts(tier.name, [ComparedRecipe(phase.name, phase.includes) for phase in tier.phases])
+        tier.name: contrasts(
+            tier.name, [ComparedRecipe(phase.name, phase.includes) for phase in tier.phases], in_order=tier.in_order
+        )
         for tier in ladder.tiers
     }
     within = [each for questions in asked.values() for each in questions]

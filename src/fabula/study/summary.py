@@ -26,6 +26,8 @@ def summary(ladder: LadderView) -> dict[str, Any]:
     lost = [each for tier in ladder.tiers for each in out_of_order(tier)]
     return {
         "name": ladder.name,
+        "groups": ladder.grouping.as_json(),
+        "grouped_because": [each.replace("`", "") for each in ladder.grouping.told],
         "runs": runs,
         "noise": [{"tier": tier.name, **asdict(floor)} for tier in ladder.tiers for floor in tier.noise],
         "effects": [as_finding(each).as_json() for each in ladder.effects],

@@ -11,6 +11,7 @@ import numpy as np
 from fabula.findings import Diagnosis, Facts, Flags, diagnose
 from fabula.findings.facts import facts_of_run
 from fabula.record.reader import Run
+from fabula.study.grouping.groups import Grouping
 from fabula.study.inference.effects import Effect, num_claims
 from fabula.study.inference.noise import NoiseFloor, late_roughness
 
@@ -167,6 +168,9 @@ class TierView:
     """Effects on the scatter of the training loss at the end."""
     noise: tuple[NoiseFloor, ...] = ()
     """A protocol each."""
+    in_order: bool = True
+    """Whether each phase builds upon the one before it, as in a ladder. Runs that come by themselves have no order:
+    each recipe is compared with the first."""
     foreign: bool = False
     """Logs of another program, a phase each: shown together, compared with nothing."""
     unread: tuple[str, ...] = ()
@@ -214,6 +218,8 @@ class LadderView:
     """ladder.json, where there is one."""
     across: tuple[Effect, ...] = ()
     """How effects differ between tiers."""
+    grouping: Grouping = field(default_factory=Grouping)
+    """How runs that came by themselves were put together, and why."""
 
     @property
     def runs(self) -> list[RunView]:

@@ -42,6 +42,10 @@ def lead(ladder: LadderView) -> Rich:
         if len(done) == 1:
             loss = strong(loss_text(done[0].final["val_loss"]))
             return rich(code(done[0].name), " reached a validation loss of ", loss, unit, ".")
+        finished = [phase for tier in ladder.tiers for phase in tier.phases if phase.final_losses()]
+        if len(finished) == 1:
+            mean = f" nats per token, the mean of {plural(len(done), 'seed')} (lower is better)."
+            return rich(code(finished[0].name), " reached a validation loss of ", _strong_loss(finished[0]), mean)
         return rich(f"{plural(len(done), 'run')} finished; they were not measured alike, so none is ranked.")
     if len(ladder.tiers) == 1:
         ((tier, phase),) = winners
@@ -52,8 +56,9 @@ def lead(ladder: LadderView) -> Rich:
         return rich(*parts, ".")
     names = {phase.name for _, phase in winners}
     if len(names) == 1 and len(winners) > 1:
+        on_every = "on every size" if all(tier.in_order for tier in ladder.tiers) else "in every group"
         losses = [rich(_strong_loss(phase), f" on {tier.name}") for tier, phase in winners]
-        return rich(code(names.pop()), " has the lowest validation loss on every size: ", joined(losses), unit, ".")
+        return rich(code(names.pop()), f" has the lowest validation loss {on_every}: ", joined(losses), unit, ".")
     each = [rich(code(phase.name), f" on {tier.name} (", _strong_loss(phase), ")") for tier, phase in winners]
     return rich("The lowest validation loss, in nats per token (lower is better): ", joined(each), ".")
 
@@ -109,6 +114,13 @@ def _glance_cell(each: Effect | None) -> Rich:
 
 def seeds_sentence(ladder: LadderView) -> Rich:
     """How much the page may claim."""
+    if not ladder.effects:
+        return rich(strong("One recipe: nothing is compared. "), "What chance does, its seeds show.")
+    if ladder.num_paired_seeds == 0:
+        return rich(
+            strong("No common seed: this page gives no verdict. "),
+            "Another seed alone changes the loss; train the recipes with the same seeds to tell.",
+        )
     if ladder.num_paired_seeds < 2:
         words = "One seed only" if ladder.num_seeds < 2 else "One seed so far"
         return rich(

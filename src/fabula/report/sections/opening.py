@@ -51,7 +51,8 @@ def opening(ladder: LadderView) -> Opening:
     # Where each change is left out in turn, the whole against the baseline is a question of its own, and no change.
     effects = [each for each in effects if each.contrast.design != "pair"] or effects
     if effects:
-        against = AGAINST[effects[0].contrast.design]
+        in_order = all(tier.in_order for tier in ladder.tiers)
+        against = AGAINST[effects[0].contrast.design] if in_order else "the first recipe"
         verdicts = any(each.verdict != "no verdict" for each in effects)
         ranges = " (in brackets: the likely range)" if len(ladder.tiers) == 1 and verdicts else ""
         blocks.append(Paragraph(rich(f"Each change against {against}{ranges}:")))
@@ -71,6 +72,17 @@ def tried(ladder: LadderView) -> str:
 def luck(ladder: LadderView) -> Rich:
     """What chance alone does, or that nobody can know."""
     floors = [floor for tier in ladder.tiers for floor in tier.noise if floor.protocol == "stream"]
+    if not ladder.effects:
+        return rich(
+            f"There is one recipe{' in each group' if len(ladder.tiers) > 1 else ''}, so no change is compared. Train "
+            "another recipe with the same seeds to compare them."
+        )
+    if ladder.num_paired_seeds == 0:
+        return rich(
+            strong("More than luck? Nobody can tell"),
+            ": the recipes share no finished seed. Another seed alone changes the loss; train them with the same "
+            "seeds, two or more, to tell.",
+        )
     if ladder.num_paired_seeds < 2 or not floors:
         so_far = "only" if ladder.num_seeds < 2 else "so far"
         return rich(

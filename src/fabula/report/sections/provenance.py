@@ -6,9 +6,30 @@ from functools import partial
 from typing import Any
 
 from fabula.record.wording import NONE, count_text, duration_text
-from fabula.report.render.blocks import Column, Row, Table, code, rich, strong
+from fabula.report.render.blocks import (
+    Block,
+    Bullets,
+    Column,
+    Heading,
+    Paragraph,
+    Row,
+    Table,
+    code,
+    rich,
+    strong,
+    told,
+)
 from fabula.study.health import state_text
 from fabula.study.views import LadderView, RunView, TierView
+
+
+def grouping_blocks(ladder: LadderView) -> list[Block]:
+    """How runs that came by themselves were put together, and why."""
+    items = tuple(rich(told(each)) for each in ladder.grouping.told)
+    if not items:
+        return []
+    heading = Heading(2, rich("How the runs were grouped"), "grouping", "Groups")
+    return [heading, Paragraph(rich("By what their recipes say, not by what they are called.")), Bullets(items)]
 
 
 def recipe_fields(view: RunView) -> dict[str, Any]:

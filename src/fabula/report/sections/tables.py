@@ -243,6 +243,7 @@ def counted(ladder: LadderView) -> str:
     if toggles:
         what += f" ({plural(len(toggles), 'change')} with and without each other)"
     if len(ladder.tiers) > 1:
-        what += f" on {len(ladder.tiers)} model sizes"
+        alike = all(tier.in_order for tier in ladder.tiers)
+        what += f" on {len(ladder.tiers)} model sizes" if alike else f" in {len(ladder.tiers)} groups that stand apart"
     seeds = f"{'each ' if num_recipes > 1 else ''}with {plural(ladder.num_seeds, 'random seed')}"
     return f"{plural(len(ladder.runs), 'training run')}: {what}, {seeds}"

@@ -73,12 +73,15 @@ class Contrast:
         return "_at_128" if len(self.tiers) > 1 else ""
 
 
-def contrasts(tier: str, recipes: Sequence[ComparedRecipe]) -> list[Contrast]:
+def contrasts(tier: str, recipes: Sequence[ComparedRecipe], in_order: bool = True) -> list[Contrast]:
     """The questions that the recipes of one tier answer, effects first.
 
     All subsets of two changes or more are a factorial. One recipe with every change and others that lack one each:
-    the changes are left out in turn. Otherwise each recipe is compared with the earlier one that it builds upon.
+    the changes are left out in turn. Otherwise each recipe is compared with the earlier one that it builds upon; where
+    they are in no order, with the first.
     """
+    if not in_order:
+        return [_pair(tier, recipes[0], after) for after in recipes[1:]]
     largest_first = sorted(recipes, key=lambda recipe: -len(recipe.includes))
     phases = dict.fromkeys(phase for recipe in largest_first for phase in recipe.includes)
     toggles = [phase for phase in phases if any(phase not in recipe.has for recipe in recipes)]
