@@ -1,11 +1,14 @@
 """What the record shows where a loss jumps is named: a resume, another rate, other data."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tests.findings.families import record
 
 from fabula.findings import Diagnosis, diagnose
 from fabula.record.changes import changes_of, says_what_is_trained_on
+from fabula.record.foreign import read_sources
 from fabula.record.reader import Run
 
 STEPS = np.arange(1.0, 401.0)
@@ -67,3 +70,13 @@ def test_words_and_what_is_not_there() -> None:
                                             ("train_loss", False), ("Batch Size", True), ("batch", False)])  # fmt: skip
 def test_names_of_columns(name: str, says: bool) -> None:
     assert says_what_is_trained_on(name) is says
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_a_log_of_another_program_says_where_its_data_changes(tmp_path: Path, text: bool) -> None:
+    names = ("easy", "hard") if text else ("1", "2")
+    lines = [f"{step:.0f},{loss:.4f},{names[int(step > 200)]}" for step, loss in zip(STEPS, jumping(), strict=True)]
+    (tmp_path / "log.csv").write_text("\n".join(["step,loss,stage", *lines]) + "\n")
+    ((run,), _) = read_sources(tmp_path / "log.csv")
+    (finding,) = diagnose(run).of("data_changed")
+    assert f"`stage` changes from {names[0]} to {names[1]}" in finding.sentence

@@ -186,8 +186,8 @@ def _where_data_changes(moved: list[Shift], facts: Facts) -> list[Finding]:
                 "level_after": round(shift.after, 5),
             },
             sentence=f"The {facts.name_of(shift.curve)} {'rises' if shift.rises else 'drops'} from "
-            f"{number(shift.before)} to {number(shift.after)} at step {step:,}, where {shift.change.told}: a loss on "
-            "other data is another loss.",
+            f"{number(shift.before)} to {number(shift.after)} at step {step:,}, where {shift.change.told}. A loss "
+            "on other data, or of other batches, is another loss.",
         )
         for step, shift in sorted(by_step.items())
     ]

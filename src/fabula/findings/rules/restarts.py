@@ -41,7 +41,7 @@ def _evidence(found: list[Climb]) -> dict[str, object]:
 
 
 def _fold(times: float) -> str:
-    return f"{times:,.0f}-fold" if times >= 10 else f"{times:.1f}-fold"
+    return f"{times:,.0f}-fold" if times >= 10 else f"{times:.2g}-fold"
 
 
 def _raised(found: list[Climb]) -> Finding:
@@ -51,7 +51,7 @@ def _raised(found: list[Climb]) -> Finding:
     if first.at_once:
         sentence = f"The learning rate jumped{size} at step {first.end:,}, {told}."
     else:
-        sentence = f"The learning rate rose{size} between steps {first.start:,} and {first.end:,}, {told}."
+        sentence = f"The learning rate rose again between steps {first.start:,} and {first.end:,}, {told}."
     more = f" It was raised {plural(len(found) - 1, 'more time')} later." if len(found) > 1 else ""
     return Finding(
         kind="lr_raised",
@@ -81,5 +81,5 @@ def _restarts(found: list[Climb]) -> Finding:
         steps=(first.start, found[-1].end),
         evidence=_evidence(found),
         sentence=f"After it had fallen, the learning rate was raised again {how_often} {where} (from "
-        f"{number(first.low)} to {number(first.high)}), never above its earlier peak: a schedule with restarts.",
+        f"{number(first.low)} to {number(first.high)}), never above its earlier peak, as in a schedule with restarts.",
     )
