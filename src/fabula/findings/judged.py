@@ -19,4 +19,5 @@ def unjudged(facts: Facts, silent: Iterable[str]) -> str:
     most = max((len(curve.finite) for curve in facts.loss_curves), default=0)
     if not most:
         return "the record holds no loss; log one"
-    return f"{plural(most, 'point')} of loss, and a loss is judged from {MIN_POINTS} on; log it more often, or train longer"
+    told = f"{plural(most, 'point')} of loss, and a loss is judged from {MIN_POINTS} on"
+    return f"{told}; log it more often, or train longer"
