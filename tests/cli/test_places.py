@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,24 +13,50 @@ import pytest
 from fabula import cli
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.ENAMETOOLONG])
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (errno.ENOSPC, "free some space there, or choose another place"),
+        (errno.EMFILE, "raise the limit of open files (ulimit -n 4096), or give fewer runs at once"),
+        (errno.ENOENT, "choose another place"),
+        (errno.EROFS, "choose another place"),
+    ],
+)
 def test_what_the_system_refuses_is_one_line(
-    code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    code: int, remedy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code), "runs/first")
 
     monkeypatch.setattr(cli, "app", refuse)
     assert cli.run(["recipes"]) == 2
-    assert capsys.readouterr().err == f"fabula: runs/first: {os.strerror(code)}; choose another place\n"
+    assert capsys.readouterr().err == f"fabula: runs/first: {os.strerror(code)}; {remedy}\n"
+
+
+def test_whoever_reads_no_further_is_told_nothing() -> None:
+    """`fabula recipes --json | head`: no traceback, and no complaint at the end."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-m", "fabula", "recipes", "--json"], stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert ended.returncode == 1 and ended.stderr == b""  # as Typer has it
+
+
+def test_a_place_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("step,loss\n" + "".join(f"{step},{9 - step / 10}\n" for step in range(40)))
+    assert cli.run(["report", str(log), "--out", "/proc/report.html"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_an_error_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     monkeypatch.setattr(cli, "app", broken)
-    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
         cli.run(["recipes"])
 
 

@@ -208,7 +208,7 @@ def test_after_a_crash_the_record_is_cut_back_and_kept(run: Path, grammar_folder
     crashed = tmp_path / "crashed"
     observer = Killed(11, tmp_path / "whole", crashed)
     start_run(tiny_training(grammar_folder, observer=observer), tmp_path / "whole")
-    assert read_run(crashed).status == "running" and checkpoint_steps(crashed) == [4, 8]
+    assert read_run(crashed).status == "interrupted" and checkpoint_steps(crashed) == [4, 8]
     with open(crashed / "metrics.jsonl", "ab") as file:
         file.write(b'{"kind": "train", "step": 12, "lo')
     half = crashed / "checkpoints" / ".step-00000012.4711.partial"

@@ -19,6 +19,7 @@ from fabula.cli.commands.prepare import prepare
 from fabula.cli.commands.recipes import recipes
 from fabula.cli.commands.report import report
 from fabula.cli.commands.train import train
+from fabula.cli.screen.signals import end_by_interrupt, stopped_code
 from fabula.cli.screen.terminal import is_plain, make_streams_tolerant, tell
 from fabula.cli.screen.typed import as_called
 from fabula.cli.screen.usage import Commands, UsageError, usage
@@ -60,21 +61,31 @@ def _help(
     raise typer.Exit(run(["--help"] if name is None else [name, "--help"]))
 
 
-STOPPED = 130
-"""Exit code of a process that Ctrl-C ended: 128 and the number of SIGINT."""
-
 MAKING = {"torch", "tokenizers", "tiktoken", "pyarrow"}
 """What the extra `train` installs beside the base package."""
 
-UNFIT_PLACE = {
-    errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG,
-}  # fmt: skip
-"""What the system says of a folder that is not ours, is none, is full, or cannot be called so."""
+INTERRUPTED = 130
+"""What Typer makes of a KeyboardInterrupt, whichever signal raised it."""
+REMEDIES = {
+    errno.ENOSPC: "free some space there, or choose another place",
+    errno.EDQUOT: "free some space there, or choose another place",
+    errno.EFBIG: "files may not become so large here (ulimit -f); raise the limit, or choose another place",
+    errno.EIO: "the disk or the way to it is failing; copy what is there to another one, and go on from that",
+    errno.EMFILE: "raise the limit of open files (ulimit -n 4096), or give fewer runs at once",
+    errno.ENFILE: "the machine has too many files open; end some other programs",
+    errno.ENOMEM: "the machine has no memory left; end other programs, or set a smaller batch.rows",
+    **dict.fromkeys(
+        (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EROFS, errno.ENAMETOOLONG),
+        "choose another place",
+    ),
+}
+"""What the system says of a machine and of the places on it, and what to do. Anything else is an error of ours."""
 
 
 def main() -> None:
-    """Run the command line. Wrong input: one line, exit 2. A stop from the keyboard: exit 130."""
+    """Run the command line. Wrong input: one line, exit 2. A stop from the keyboard: its code by the signal."""
     make_streams_tolerant()
+    end_by_interrupt()
     raise SystemExit(run(sys.argv[1:]))
 
 
@@ -97,11 +108,15 @@ def run(arguments: list[str]) -> int:
             raise
         return _wrong(f"this command needs {error.name}; install it with: pip install 'fabula[train]'")
     except OSError as error:
-        if error.errno not in UNFIT_PLACE:
+        if error.errno not in REMEDIES:
             raise
-        return _wrong(f"{error.filename or 'writing failed'}: {error.strerror}; choose another place")
-    except typer.Abort:  # Ctrl-C, where Typer does not return the exit code of it
-        return STOPPED
+        return _wrong(f"{error.filename or 'writing failed'}: {error.strerror}; {REMEDIES[error.errno]}")
+    except MemoryError:
+        return _wrong(f"out of memory; {REMEDIES[errno.ENOMEM]}")
+    except typer.Abort:  # a signal, where Typer does not return the exit code of it
+        return stopped_code()
+    if code == INTERRUPTED:
+        return stopped_code()
     return code if isinstance(code, int) else 0
 
 

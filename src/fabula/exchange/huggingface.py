@@ -21,6 +21,7 @@ from fabula.model.load import load_model
 from fabula.recipe.schema import Recipe
 from fabula.record.checkpoint import read_checkpoint
 from fabula.record.files import whole_folder, write_json, write_text
+from fabula.record.lock import only_writer
 from fabula.record.reader import read_run
 
 
@@ -70,13 +71,13 @@ def read_source(run: Path, step: int | None, out: Path) -> ExportSource:
 def export_hf(run: Path, out: Path, step: int | None = None) -> Exported:
     """Write the Hugging Face folder of a run at `step` (default: its latest checkpoint); whole or not at all.
 
-    Raises InputError as `read_source` does.
+    Raises InputError as `read_source` does, and while another process writes `out`.
     """
     source = read_source(run, step, out)
     config, weights = as_hf(source)
     record = read_run(run)
     card = model_card(source.recipe, source.model.vocabulary, record, source.step, source.counterpart)
-    with whole_folder(out) as folder:
+    with only_writer(out), whole_folder(out) as folder:
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         write_json(folder / "config.json", config)
         eot = source.tokenizer.eot

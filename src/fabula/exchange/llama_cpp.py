@@ -22,6 +22,7 @@ from fabula.exchange.huggingface import Exported, ExportSource, as_hf, read_sour
 from fabula.exchange.weights import Tensors
 from fabula.recipe.schema import Model
 from fabula.record.files import whole_folder, write_text
+from fabula.record.lock import only_writer
 from fabula.record.reader import read_run
 
 ARCHITECTURES: dict[Family, str] = {"llama": "llama", "gemma3_text": "gemma3", "qwen3": "qwen3", "arcee": "arcee"}
@@ -61,7 +62,7 @@ def export_gguf(run: Path, out: Path, step: int | None = None) -> Exported:
     architecture = _architecture(source)
     _, weights = as_hf(source)
     record = read_run(run)
-    with whole_folder(out) as folder:
+    with only_writer(out), whole_folder(out) as folder:
         writer = gguf.GGUFWriter(folder / "model.gguf", architecture)
         writer.add_name(source.recipe.name)
         _add_shape(writer, source.recipe.model, source.model.vocabulary)

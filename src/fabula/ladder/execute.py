@@ -1,7 +1,7 @@
 """Carrying out the plan, in this process or shared out to several."""
 
 import multiprocessing
-import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from fabula.data.dataset import open_dataset
+from fabula.data.prepare.parallel import end_with_parent, leave_signals_to_parent
 from fabula.errors import InputError
 from fabula.recipe.ladder import PlannedRun
 from fabula.record.reader import is_run
@@ -65,20 +66,35 @@ def carry_out(
 
 
 class _WorkerObserver(Observer):
-    """What a worker's runs tell: nothing; they stop when the process that shares out the work says so."""
+    """What a worker's runs tell: nothing; they stop when the process that shares out the work says so, or is gone."""
 
     stop: Event
     """Set once a worker, when it begins."""
+    orphaned = False
 
     def stopping(self) -> bool:
-        return self.stop.is_set()
+        return self.orphaned or self.stop.is_set()
+
+
+_at_work = threading.Lock()
+"""Held while this worker makes a run."""
 
 
 def _begin_worker(num_threads: int, stop: Event) -> None:
-    # Ctrl-C reaches every process of the terminal; only the first one may act on it, so that all checkpoints are made.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_signals_to_parent()  # which has all checkpoints made
     torch.set_num_threads(num_threads)
     _WorkerObserver.stop = stop
+
+    def stop_with_checkpoint() -> None:
+        _WorkerObserver.orphaned = True
+        _at_work.acquire()
+
+    end_with_parent(stop_with_checkpoint)
+
+
+def _work(planned: PlannedRun, data: Path, out: Path) -> str:
+    with _at_work:
+        return carry_out_run(planned, data, out, _WorkerObserver())
 
 
 def _share_out(
@@ -98,7 +114,7 @@ def _share_out(
     with ProcessPoolExecutor(
         num_workers, mp_context=context, initializer=_begin_worker, initargs=(num_threads, stop)
     ) as pool:
-        futures = {pool.submit(carry_out_run, run, data, out, _WorkerObserver()): run for run in planned}
+        futures = {pool.submit(_work, run, data, out): run for run in planned}
         waiting = set(futures)
         try:
             while waiting:

@@ -10,6 +10,7 @@ from fabula.ladder.brackets import choose_rates, rates_of
 from fabula.ladder.execute import carry_out
 from fabula.ladder.folder import describe, how_it_ended, open_folder, with_earlier
 from fabula.recipe.ladder import Ladder, PlannedRun, plan_runs
+from fabula.record.lock import only_writer
 from fabula.record.reader import read_run
 from fabula.train.machine.fits import check_memory
 from fabula.train.observer import Observer
@@ -77,7 +78,15 @@ def check_order(order: Order, observer: Observer) -> None:
 
 
 def make_ladder(order: Order, observer: Observer, started: Started) -> Literal["finished", "failed", "interrupted"]:
-    """Make every run that is missing. "failed": some runs failed, now or earlier; all others are made."""
+    """Make every run that is missing. "failed": some runs failed, now or earlier; all others are made.
+
+    Raises InputError, naming the process, while another one makes this ladder.
+    """
+    with only_writer(order.out):
+        return _make(order, observer, started)
+
+
+def _make(order: Order, observer: Observer, started: Started) -> Literal["finished", "failed", "interrupted"]:
     description = order.description()
     open_folder(order.out, description)
     if order.num_tries:

@@ -7,6 +7,7 @@ business of the package that trains; this file knows only bytes and names.
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fabula.errors import InputError
-from fabula.record.files import sha256_of, whole_folder, write_json
+from fabula.record.files import PARTIAL, sha256_of, whole_folder, write_json
 
 _NAME = re.compile(r"step-(\d{8,})$")
 _REMEDY = "remove that checkpoint's folder, and the one before it is used"
@@ -44,7 +45,7 @@ def write_checkpoint(
     """Write one checkpoint; `tensors` maps a file name to the function that writes it to a path."""
     folder = run / "checkpoints" / f"step-{step:08d}"
     if folder.exists():
-        shutil.rmtree(folder)
+        remove_checkpoint(run, step)
     with whole_folder(folder) as partial:
         for name, write in tensors.items():
             write(partial / name)
@@ -100,4 +101,12 @@ def remove_old_checkpoints(run: Path, keep: int, also: set[int]) -> None:
     """Remove all but the latest `keep` checkpoints and those at the steps in `also`; keep = 0 keeps all."""
     for step in checkpoint_steps(run)[:-keep] if keep else []:
         if step not in also:
-            shutil.rmtree(run / "checkpoints" / f"step-{step:08d}")
+            remove_checkpoint(run, step)
+
+
+def remove_checkpoint(run: Path, step: int) -> None:
+    """Renamed first: a process that is killed on the way leaves litter, and no half of a checkpoint under its name."""
+    folder = run / "checkpoints" / f"step-{step:08d}"
+    doomed = folder.with_name(f".{folder.name}.{os.getpid()}{PARTIAL}")
+    folder.rename(doomed)
+    shutil.rmtree(doomed)

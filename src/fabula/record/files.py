@@ -3,11 +3,14 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from fabula.errors import InputError
 
@@ -69,8 +72,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
                     os.fsync(handle.fileno())
         os.rename(temporary, path)
         _sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, SafetensorError) and (number := re.search(r"os error (\d+)", str(error))):
+            # What the system says comes from safetensors in an exception of its own (0.8.0).
+            code = int(number[1])
+            raise OSError(code, os.strerror(code), str(path)) from error
         raise
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from fabula.errors import InputError
 from fabula.record.files import PARTIAL, refuse_pointer
+from fabula.record.lock import writer_of
 
 Columns = dict[str, np.ndarray]
 """Name -> float64 array, one value a line; NaN where a line lacks the field or holds null."""
@@ -104,6 +105,8 @@ def read_run(folder: Path) -> Run:
         raise InputError(f"{folder / 'run.json'} is not valid JSON ({error}); the run folder is damaged") from error
     if not isinstance(info, dict):
         raise InputError(f"{folder / 'run.json'} is not a JSON object; the run folder is damaged")
+    if info.get("status") == "running" and writer_of(folder) is None:
+        info["status"] = "interrupted"  # its process is gone and could not say so any more
     by_kind: dict[str, list[dict[str, Any]]] = {"train": [], "eval": [], "event": []}
     for line in _json_lines(folder / "metrics.jsonl"):
         by_kind.setdefault(str(line.get("kind")), []).append(line)

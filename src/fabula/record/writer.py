@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -98,8 +99,11 @@ class RunWriter:
     def stories(self, **fields: Any) -> None:
         self._append("evaluations", {"kind": "stories", **fields})
 
-    def offsets(self) -> dict[str, int]:
-        """Bytes written so far, a stream each: what a checkpoint stores."""
+    def synced_offsets(self) -> dict[str, int]:
+        """Bytes written so far, a stream each: what a checkpoint stores. They are on the disk when it is written: after
+        a power cut it would count on lines that are gone."""
+        for file in self._files.values():
+            os.fsync(file.fileno())
         return {stream: file.tell() for stream, file in self._files.items()}
 
     def set_info(self, **fields: Any) -> None:
@@ -110,6 +114,8 @@ class RunWriter:
         """End the run as "finished", "interrupted" or "failed"."""
         assert status in ("finished", "interrupted", "failed"), status
         for file in self._files.values():
+            if status == "finished":
+                os.fsync(file.fileno())  # run.json, which is synced, must not promise what is not there
             file.close()
         self.set_info(status=status, **fields)
 

@@ -1,5 +1,6 @@
 """The loop: update after update, with the evaluations, samples and checkpoints that the recipe asks for."""
 
+import errno
 import math
 import time
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ from fabula.train.life.estimate import positions_scored
 from fabula.train.observer import Observer
 
 FINAL_SAMPLE_TOKENS = 120
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says of a disk that is full, a quota that is used up, a file larger than it may be."""
 MOST_SKIPPED = 20
 """Steps skipped in a row after which a run has failed: with AdamW's memory of 1 / (1 - beta2) = 20 steps, what is
 not finite by then does not come back by waiting."""
@@ -108,11 +111,12 @@ class Training:
             if last:
                 self.check_end(writer)
             stopping = not last and self.observer.stopping()
-            if stopping or self.has_checkpoint(step):
+            saving = self.observer.checkpoint_asked() or stopping or self.has_checkpoint(step)
+            if saving:
                 self.check_weights(writer)
             if last or stopping:
                 writer.event(step, "finished" if last else "interrupted")
-            if stopping or self.has_checkpoint(step):
+            if saving:
                 self.save(writer)
             if stopping:
                 return "interrupted"
@@ -254,13 +258,22 @@ class Training:
 
     def save(self, writer: RunWriter) -> None:
         """Write a checkpoint that remembers where the record stood, then tidy up the older ones."""
-        engine = self.engine
+        engine, step = self.engine, self.progress.step
         stored = {
             "progress": asdict(self.progress),
-            "offsets": writer.offsets(),
+            "offsets": writer.synced_offsets(),
             "tokenizer_hash": self.data.tokenizer.hash,
         }
-        state.save(writer.folder, self.progress.step, engine.model, engine.optimizer, stored)
+        try:
+            state.save(writer.folder, step, engine.model, engine.optimizer, stored)
+        except OSError as error:
+            if error.errno not in NO_ROOM or step == self.recipe.steps:
+                raise
+            # The training costs more than the checkpoint: it goes on, and the older checkpoints stay.
+            reason = f"{error.strerror}; free some space"
+            writer.event(step, "checkpoint_failed", reason=reason)
+            self.observer.notice(f"step {step:,}: no checkpoint could be written ({reason}); the training goes on")
+            return
         remove_old_checkpoints(writer.folder, self.recipe.checkpoint.keep, also={self.progress.best_step})
 
 

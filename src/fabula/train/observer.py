@@ -37,3 +37,7 @@ class Observer:
     def stopping(self) -> bool:
         """Whether to stop after this step, with a checkpoint, as interrupted."""
         return False
+
+    def checkpoint_asked(self) -> bool:
+        """Whether to write a checkpoint after this step beside those that the recipe asks for, and go on."""
+        return False

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fabula.cli.screen.signals import stopped_code
 from fabula.cli.screen.terminal import tell
 from fabula.cli.screen.typed import as_called
 
@@ -40,7 +41,7 @@ def demo(
     status = make_and_report(order, page)
     if status == "interrupted":
         print(as_called(f"stopped; continue with: {command}"), file=sys.stderr)
-        raise typer.Exit(130)
+        raise typer.Exit(stopped_code())
     last = shlex.quote(str(ladder_folder / planned[-1].folder))
     print(page)
     told = f"next: open {shlex.quote(str(page))} in a browser; or: fabula generate {last} --prompt 'Once upon a time'"

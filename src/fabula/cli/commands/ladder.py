@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fabula.cli.screen.signals import stopped_code
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -83,7 +85,7 @@ def ladder(
     status = make_and_report(order, page)
     if status == "interrupted":
         print(as_called(f"stopped; continue with: {typed()}"), file=sys.stderr)
-        raise typer.Exit(130)
+        raise typer.Exit(stopped_code())
     print(page)
     last = shlex.quote(str(out / planned[-1].folder))
     print(as_called(f"next: open {shlex.quote(str(page))} in a browser; or: fabula generate {last}"))
@@ -95,11 +97,12 @@ def make_and_report(order: "Order", page: Path) -> Literal["finished", "failed",
     """Make what is missing, with a display, and write the report to `page`."""
     from fabula.cli.screen.display import Display
     from fabula.ladder.make import check_order, make_ladder
+    from fabula.record.lock import only_writer
     from fabula.record.wording import plural
     from fabula.report import write_report
 
     try:
-        with Display() as display:
+        with only_writer(order.out), Display() as display:
             check_order(order, display)
             _lint(order.planned, display)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fabula.cli.screen.signals import stopped_code
 from fabula.cli.screen.typed import as_called
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def prepare(
             )
     except KeyboardInterrupt:
         print("\nstopped; nothing was written", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise typer.Exit(stopped_code()) from None
     for line in _summary(made):
         tell(line, indent="  ")
     recipe = recipe_arguments(made.tokenization.name)

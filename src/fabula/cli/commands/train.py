@@ -3,11 +3,13 @@
 import math
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fabula.cli.screen.signals import stopped_code
 from fabula.cli.screen.typed import as_called
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ def train(
         new_run_folder,
     )  # fmt: skip
     from fabula.errors import InputError
+    from fabula.record.lock import only_writer
 
     need_torch()
     recipe = called_today(recipe) if recipe is not None else None
@@ -112,17 +115,19 @@ def train(
             raise InputError(f"{parent} is a file, so {folder} cannot be a folder; choose another --out")
     chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], steps, minutes)
     try:
-        if resume:
-            _resume(chosen, Path(stories.value), folder, seed, threads, dry_run, strict)
-        else:
-            assert chosen is not None, "only a run that goes on has its recipe elsewhere"
-            keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
-            _start(chosen, Path(stories.value), folder, seed or 0, minutes, threads, keep, init_from, dry_run, strict)
+        with nullcontext() if dry_run else only_writer(folder):
+            if resume:
+                _resume(chosen, Path(stories.value), folder, seed, threads, dry_run, strict)
+            else:
+                assert chosen is not None, "only a run that goes on has its recipe elsewhere"
+                keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
+                where = Path(stories.value), folder
+                _start(chosen, *where, seed or 0, minutes, threads, keep, init_from, dry_run, strict)
     except (
         KeyboardInterrupt
     ):  # while the model is built or compiled; once steps are made, `_carry_out` knows what to say
         print("\nstopped before the first step; nothing was written", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise typer.Exit(stopped_code()) from None
 
 
 def _start(
@@ -221,7 +226,7 @@ def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path],
     if status == "interrupted":
         again = shlex.join(["fabula", "train", "--data", str(training.data.folder), "--out", str(out), "--resume"])
         print(as_called(f"stopped; continue with: {again}"), file=sys.stderr)
-        raise typer.Exit(130)
+        raise typer.Exit(stopped_code())
     _print_outcome(out)
 
 

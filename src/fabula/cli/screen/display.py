@@ -156,6 +156,9 @@ class Display(Observer):
     def stopping(self) -> bool:
         return self._stop.requested
 
+    def checkpoint_asked(self) -> bool:
+        return self._stop.checkpoint_asked()
+
 
 def printable(text: str) -> str:
     """`text` in one line, without what would steer the terminal: an untrained model writes any byte."""

@@ -1,9 +1,40 @@
-"""Ctrl-C and SIGTERM as a wish: the step is finished and a checkpoint written first. A second Ctrl-C stops at once."""
+"""Ctrl-C and what ends a process as wishes. While a model trains, the step is finished and a checkpoint written first;
+a second signal stops at once. Everywhere else the first one does, and nothing half-written stays."""
 
 import os
 import signal
+from contextlib import suppress
 from types import FrameType
 from typing import Any
+
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""From a keyboard; from a system that shuts down or a cluster whose time is over; from a terminal that was closed."""
+CHECKPOINT = getattr(signal, "SIGUSR1", None)
+"""What clusters send before they stop a job: a checkpoint now, and go on."""
+
+_last = signal.SIGINT
+
+
+def stopped_code() -> int:
+    """The exit code of a process that a signal ended, as shells have it: 130 after Ctrl-C, 143 after SIGTERM."""
+    return 128 + _last
+
+
+def end_by_interrupt() -> None:
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does: by an exception, so that what is half-written is removed."""
+    for each in ENDING[1:]:
+        if signal.getsignal(each) is signal.SIG_DFL:
+            signal.signal(each, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _remember(number)
+    raise KeyboardInterrupt
+
+
+def _remember(number: int) -> None:
+    global _last
+    _last = signal.Signals(number)
 
 
 class StopRequest:
@@ -11,21 +42,35 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.requested = False
+        self._checkpoint = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def install(self) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
+        for each in ENDING:
             # What is ignored stays ignored: a shell starts its background jobs deaf to Ctrl-C.
             if each not in self._previous and signal.getsignal(each) is not signal.SIG_IGN:
                 self._previous[each] = signal.signal(each, self._request)
+        if CHECKPOINT is not None and CHECKPOINT not in self._previous:
+            self._previous[CHECKPOINT] = signal.signal(CHECKPOINT, self._ask_checkpoint)
 
     def restore(self) -> None:
         while self._previous:
             signal.signal(*self._previous.popitem())
 
+    def checkpoint_asked(self) -> bool:
+        """Whether a checkpoint was asked for since the last call."""
+        asked, self._checkpoint = self._checkpoint, False
+        return asked
+
+    def _ask_checkpoint(self, number: int, frame: FrameType | None) -> None:
+        self._checkpoint = True
+
     def _request(self, number: int, frame: FrameType | None) -> None:
+        _remember(number)
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        # Straight to stderr: print may be at work itself where the signal arrives, and must not be entered twice.
-        os.write(2, b"\nstopping after this step, with a checkpoint; Ctrl-C again stops at once\n")
+        # Straight to stderr: print may be at work itself where the signal arrives, and must not be entered twice. The
+        # terminal may be gone.
+        with suppress(OSError):
+            os.write(2, b"\nstopping after this step, with a checkpoint; Ctrl-C again stops at once\n")

@@ -2,11 +2,12 @@
 
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
@@ -28,8 +29,30 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def leave_signals_to_parent() -> None:
+    """What ends a command reaches all processes of a terminal or a job; the first one answers, for all."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+def end_with_parent(before: Callable[[], None] = lambda: None) -> None:
+    """Let this process end when the one that started it is gone, after `before()`: a pool's worker would wait for ever
+    for its next item, since its brothers hold the other end of the queue as well."""
+    parent = parent_process()
+    assert parent is not None, "only a process that multiprocessing has started has a parent"
+
+    def watch() -> None:
+        parent.join()
+        before()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers Ctrl-C, for all
+    leave_signals_to_parent()
+    end_with_parent()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one core a process
 
 

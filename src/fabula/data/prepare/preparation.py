@@ -33,6 +33,7 @@ from fabula.data.tokenizers.gpt2 import gpt2_tokenizer
 from fabula.data.tokenizers.tokenizer import COMPACT, Tokenizer, check_tokenizer_name, load_tokenizer, tokenizer_size
 from fabula.errors import InputError
 from fabula.record.files import whole_folder, write_json, write_text
+from fabula.record.lock import only_writer
 
 COMPRESSION = 4  # gzip and parquet hold about so many times their size in text
 RECORDED = "recorded"
@@ -82,7 +83,7 @@ def prepare(
     builtin = source in (BUILTIN, GRAMMAR)
     if builtin and asked != Asked():
         raise InputError(f"--split-on and --text-key are for stories in files, and {source} has none; leave them out")
-    with TemporaryDirectory(prefix="fabula-") as work:
+    with only_writer(out), TemporaryDirectory(prefix="fabula-") as work:
         files = None if builtin else find_source(source, Path(work), asked)
         held_out = _validation(validation, Path(work), asked, files)
         if files is not None:

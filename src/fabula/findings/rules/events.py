@@ -2,7 +2,10 @@
 
 from fabula.findings.facts import Facts
 from fabula.findings.rule import Outcome, Silent, rule
-from fabula.record.finding import Finding
+from fabula.record.finding import Finding, Severity
+
+SEVERITIES: dict[str, Severity] = {"failed": "failure", "running": "note"}
+"""Of a run that has not made all its steps; any other status is a warning."""
 
 
 @rule
@@ -15,7 +18,7 @@ def interrupted(facts: Facts) -> Outcome:
     last, planned = facts.last_step, facts.num_steps
     told = f"at step {last:,}" + (f" of {planned:,}" if planned else "")
     if status == "running":
-        sentence = f"The record ends {told}: the run is still going on, or its process was killed."
+        sentence = f"The record ends {told}: the run is still going on."
     elif status == "failed":
         sentence = f"The run failed {told}" + (f": {facts.info['error']}." if facts.info.get("error") else ".")
     else:
@@ -24,12 +27,16 @@ def interrupted(facts: Facts) -> Outcome:
         Finding(
             kind="interrupted",
             scope="run",
-            severity="failure" if status == "failed" else "warning",
+            severity=SEVERITIES.get(str(status), "warning"),
             steps=(last, last),
             evidence={"status": status, "last_step": last, "planned_steps": planned},
             sentence=sentence,
-            alternatives=("it was stopped by hand", "the process was killed", "it stopped at an error"),
-            try_="`fabula train ... --resume` goes on from the last checkpoint; an error would come again at the "
+            alternatives=()
+            if status == "running"
+            else ("it was stopped by hand", "the process was killed", "it stopped at an error"),
+            try_=""
+            if status == "running"
+            else "`fabula train ... --resume` goes on from the last checkpoint; an error would come again at the "
             "same step",
         )
     ]

@@ -20,6 +20,7 @@ from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml, to_toml
 from fabula.record.checkpoint import checkpoint_steps, read_checkpoint
+from fabula.record.lock import only_writer
 from fabula.record.reader import read_run
 from fabula.record.writer import STREAMS, RunWriter
 from fabula.score.rulers import make_rulers
@@ -119,10 +120,11 @@ def start_run(training: Training, out: Path) -> str:
 
     Raises InputError when `out` already holds something, TrainingFailed when the loss does not stay finite.
     """
-    writer = RunWriter.create(
-        out, to_toml(training.recipe.as_tree()), training.data.tokenizer.to_json(), run_information(training)
-    )
-    return _carry_out(training, writer)
+    with only_writer(out):
+        writer = RunWriter.create(
+            out, to_toml(training.recipe.as_tree()), training.data.tokenizer.to_json(), run_information(training)
+        )
+        return _carry_out(training, writer)
 
 
 def stored_recipe(run: Path) -> Recipe:
@@ -164,6 +166,12 @@ def resume_run(training: Training, out: Path) -> str:
     Raises InputError when the folder belongs to another seed, other stories or another tokenizer, when its latest
     checkpoint is damaged or was not written by a training, or when its first weights are nowhere to be found again.
     """
+    with only_writer(out):  # from before the checkpoint is read: another writer would go on behind it
+        return _carry_out(training, _writer_of_resumed(training, out))
+
+
+def _writer_of_resumed(training: Training, out: Path) -> RunWriter:
+    """Bring `training` to where the run in `out` stands."""
     info, new = read_run(out).info, run_information(training)
     check_origin(out, info, training.data, training.seed)
     offsets = dict.fromkeys(STREAMS, 0)
@@ -183,7 +191,7 @@ def resume_run(training: Training, out: Path) -> str:
     writer = RunWriter.resume(out, info, offsets)
     if training.progress.step:
         writer.event(training.progress.step, "resumed")
-    return _carry_out(training, writer)
+    return writer
 
 
 def _carry_out(training: Training, writer: RunWriter) -> str:
