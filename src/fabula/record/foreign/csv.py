@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fabula.errors import InputError
@@ -36,10 +36,9 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list
 
 def as_table(path: Path, form: str, header: list[str], rows: list[list[str]], notes: Iterable[Note]) -> Table:
     """Of two columns with one name the first counts."""
-    columns = zip(header, zip(*rows, strict=True), strict=True)
-    cells: dict[str, Sequence[str]] = {}
-    for name, column in columns:
-        cells.setdefault(name, column)
+    cells: dict[str, list[str]] = {}
+    for place, name in enumerate(header):
+        cells.setdefault(name, [row[place] for row in rows])
     return Table(path, form, cells, tuple(notes))
 
 
@@ -80,7 +79,7 @@ def separator(line: str) -> str:
 
 def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[Note]]:
     """Header, rows of equally many cells, and notes. Headers that come again (an appended log) are skipped."""
-    lines = list(_lines(text))
+    lines = _lines(text)
     header = _cells(lines[0][1], split_by := separator(lines[0][1])) if lines else []
     if len(header) < 2 or any(map(is_number, header)):
         raise InputError(f"{path} has no header line that names its columns (step, loss, val_loss, ...)")
@@ -112,23 +111,26 @@ def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[
     return header, rows, notes
 
 
-def _lines(text: str, most: int | None = None) -> Iterator[tuple[int, str]]:
+def _lines(text: str, most: int | None = None) -> list[tuple[int, str]]:
     """Numbered lines of a table, without comments, and without the frame that Markdown draws around cells."""
-    given = [(number, line) for number, line in enumerate(text.split("\n", most or -1), start=1) if line.strip()]
-    given = given[:most]
-    given = [(number, line) for number, line in given if not _RULE.fullmatch(line)]
-    plain = [(number, line) for number, line in given if not line.startswith("#")]
-    comments = [line for _, line in given[: len(given) - len(plain)] if line.startswith("#")]
-    if plain and comments and all(map(is_number, first := _cells(plain[0][1], separator(plain[0][1])))):
-        names = comments[-1].lstrip("# ")  # `# step loss` above the numbers
-        if len(_cells(names, separator(names))) == len(first):
-            yield 1, names
-    framed = bool(plain) and all(line.strip().startswith("|") and line.strip().endswith("|") for _, line in plain[:3])
-    for number, line in plain:
-        if not framed:
-            yield number, line
-        else:
-            yield number, line.strip().strip("|")
+    given = text.split("\n", most)[:most] if most else text.split("\n")
+    plain, comments = [], []
+    for number, line in enumerate(given, start=1):
+        if line[:1].isalnum():
+            plain.append((number, line))
+        elif line.startswith("#"):
+            comments.append((number, line.lstrip("# ")))
+        elif line.strip() and not _RULE.fullmatch(line):
+            plain.append((number, line))
+    if not plain:
+        return []
+    if comments and all(map(is_number, first := _cells(plain[0][1], separator(plain[0][1])))):
+        above = [(number, names) for number, names in comments if number < plain[0][0]]
+        if above and len(_cells(above[-1][1], separator(above[-1][1]))) == len(first):
+            return [above[-1], *plain]  # `# step loss` above the numbers
+    if all(line.strip().startswith("|") and line.strip().endswith("|") for _, line in plain[:3]):
+        return [(number, line.strip().strip("|")) for number, line in plain]
+    return plain
 
 
 def _download(path: Path, header: list[str], notes: list[Note]) -> tuple[list[str], list[Note]]:
