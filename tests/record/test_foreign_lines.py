@@ -131,6 +131,39 @@ def test_a_line_for_each_metric() -> None:
     )
 
 
+def test_lines_of_several_kinds_in_json() -> None:
+    lines = [{"type": "config", "note": "mine"}]
+    for n in range(1, 9):
+        lines += [{"type": "train", "step": n, "loss": fall(n)}, {"type": "eval", "step": n, "loss": fall(n) + 1}]
+    run = read("\n".join(map(json.dumps, lines)), "log.jsonl")
+    assert run.train["loss"].tolist() == [fall(n) for n in range(1, 9)]
+    assert run.evals["val_loss"].tolist() == [fall(n) + 1 for n in range(1, 9)]
+
+
+def test_lines_with_the_newest_first_and_an_id_each() -> None:
+    lines = [
+        {"id": f"event-{n * 7 % 61}x", "message": f"Step {n}", "data": {"step": n, "train_loss": fall(n)}}
+        for n in range(60, 0, -1)
+    ]
+    run = read("\n".join(map(json.dumps, lines)), "events.jsonl")
+    assert run.train["step"].tolist() == list(range(1, 61)) and run.train["loss"][0] == fall(1)
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        {"loss": [fall(n) for n in range(1, 9)], "params": {}},
+        {"args": {"lr": 0.1}, "history": [{"step": n, "loss": fall(n)} for n in range(1, 9)]},
+        {"run": {"steps": list(range(1, 9)), "loss": [fall(n) for n in range(1, 9)]}},
+    ],
+)
+def test_one_json_object_over_several_lines(whole: dict[str, object]) -> None:
+    run = read(json.dumps(whole, indent=1), "history.json")
+    assert run.train["loss"].tolist() == [fall(n) for n in range(1, 9)] and run.train["step"].tolist() == list(
+        range(1, 9)
+    )
+
+
 # Epochs
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from fabula.errors import InputError
 from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.lines.table import Table
-from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized
+from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, recognize
 from fabula.record.foreign.notes import Note, note
 from fabula.record.reader import Columns, Run, to_columns
 
@@ -29,13 +29,15 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list
 
 
 def objects(path: Path, text: str) -> tuple[list[dict[str, Any]], list[Note]]:
-    """The objects of JSON lines, or of one JSON list."""
+    """The objects of JSON lines, of one JSON list, or of one JSON object that has lists."""
     notes: list[Note] = []
     if text.lstrip().startswith("["):
         try:
             values = json.loads(text)
         except ValueError as error:
             raise InputError(f"{path} is not valid JSON ({error})") from error
+    elif (whole := _one_object(text)) is not None:
+        values, notes = _inside(whole)
     else:
         values, notes = _of_lines(path, [line for line in text.split("\n") if line.strip()], text.endswith("\n"))
     for number, value in enumerate(values, start=1):
@@ -44,6 +46,39 @@ def objects(path: Path, text: str) -> tuple[list[dict[str, Any]], list[Note]]:
     if not values:
         raise InputError(f"{path} has no complete line; nothing was logged")
     return values, notes
+
+
+def _one_object(text: str) -> dict[str, Any] | None:
+    """The object that `text` is as a whole, over one or several lines."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _inside(whole: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Note]]:
+    """The lines in one object: its longest list of objects, or a list for each quantity, as Keras's history has."""
+    lists = {name: value for name, value in whole.items() if isinstance(value, list) and value}
+    lines = max(
+        (each for each in lists.values() if all(isinstance(line, dict) for line in each)), key=len, default=None
+    )
+    if lines:
+        return lines, []
+    inner = next((value for value in whole.values() if isinstance(value, dict)), None)
+    if not lists and inner is not None and any(isinstance(value, list) and value for value in inner.values()):
+        return _inside(inner)
+    columns = {
+        name: value for name, value in lists.items() if not any(isinstance(each, (list, dict)) for each in value)
+    }
+    if not columns:
+        return [whole], []
+    longest = max(map(len, columns.values()))
+    columns = {name: value for name, value in columns.items() if len(value) == longest}
+    told = [] if recognize(columns).keys() & {"step", "epoch"} else [note("lines_are_steps")]
+    if told:
+        columns["step"] = list(range(1, longest + 1))
+    return [dict(zip(columns, line, strict=True)) for line in zip(*columns.values(), strict=True)], told
 
 
 def runs_in(

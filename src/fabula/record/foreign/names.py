@@ -72,6 +72,9 @@ UNSURE = {"train", "training", "val", "valid", "validation", "eval", "dev", "tes
 COUNTS = ("step", "tokens", "planned_steps")
 """Columns of whole numbers."""
 
+WRAPPING = re.compile(r"^(?:data|metrics?|logs?|stats|scalars|values|payload|history|results?)_(?=.)")
+"""What programs put before all of their names: `{"data": {"step": 1, "loss": 3.2}}`."""
+
 WHOLE_RUN_AVERAGE = "train_train_loss"
 """`train/train_loss`: what the Trainer's summary is called in TensorBoard and W&B, beside `train/loss`."""
 
@@ -110,6 +113,8 @@ def recognize(names: Iterable[str]) -> dict[str, str]:
     given: dict[str, str] = {}
     for name in names:
         given.setdefault(normalized(name), name)
+    for short, name in list(given.items()):
+        given.setdefault(WRAPPING.sub("", short), name)
     chosen = {}
     for canonical, synonyms in SYNONYMS.items():
         found = next((given[each] for each in synonyms if each in given), None)

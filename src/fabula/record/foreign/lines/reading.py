@@ -42,11 +42,9 @@ def _chosen(table: Table, wanted: Mapping[str, str]) -> tuple[Table, dict[str, s
     names = [name for name in table.cells if name in wanted.values() or _can_be_meant(table, name)]
     refuse_listing(table, names, wanted)
     chosen = choose(table.path, names, wanted)
-    apart = split_apart(table, {name: chosen[name] for name in ("loss", "train_loss", "val_loss") if name in chosen})
+    apart = split_apart(table, {name: chosen[name] for name in ("loss", "train_loss") if name in chosen})
     if apart is not table:
-        chosen = {**{name: given for name, given in chosen.items() if name != "val_loss"}, "val_loss": "val_loss"}
-        if not {"loss", "train_loss"} & chosen.keys():
-            chosen["loss"] = next(name for name in apart.cells if name in table.cells and name != "val_loss")
+        chosen["val_loss"] = "val_loss"
     return apart, chosen
 
 

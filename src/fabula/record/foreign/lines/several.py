@@ -72,7 +72,11 @@ def refuse_listing(table: Table, names: Iterable[str], wanted: Mapping[str, str]
                 raise _is_listing(table, "a table of runs", table.num_lines, f", each with another `{name}`")
     else:
         for name in table.cells:
-            named = normalized(name) in IDENTITIES and _is_text(table, name) and _names_each_line(table, name)
+            named = (
+                normalized(name) in IDENTITIES - {"id", "uuid"}
+                and _is_text(table, name)
+                and _names_each_line(table, name)
+            )
             if named and not _tells_steps(table.cells[name], steps):
                 raise _is_listing(table, "a table of runs", table.num_lines, f", each with another `{name}`")
     loss = next(
@@ -98,7 +102,9 @@ def _steps(table: Table, chosen: Mapping[str, str]) -> np.ndarray | None:
 
 
 def _rising(steps: np.ndarray) -> float:
-    return float((np.diff(steps) > 0).mean())
+    """Share of the lines that go on in one direction: some logs have their newest line first."""
+    ahead = np.sign(np.diff(steps))
+    return float(max((ahead > 0).mean(), (ahead < 0).mean()))
 
 
 def _names_each_line(table: Table, name: str) -> bool:
@@ -144,7 +150,12 @@ def _is_listing(table: Table, what: str, lines: int, why: str = "") -> InputErro
 
 def _tells_steps(cells: Cells, steps: np.ndarray) -> bool:
     """Whether the names are those of checkpoints: `model-500` at step 500."""
-    return all(f"{step:.0f}" in str(cell) for cell, step in zip(cells, steps, strict=True))
+    return all(
+        f"{step:.0f}" in str(cell)
+        or f"{step / 1000:g}k" in str(cell).lower()
+        or f"{step / 1e6:g}m" in str(cell).lower()
+        for cell, step in zip(cells, steps, strict=True)
+    )
 
 
 def _place(columns: Columns) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A log as a table: columns by the names that it has itself, a cell a line, not yet understood."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,8 +12,10 @@ from fabula.record.foreign.lines.numbers import Cells, is_number
 from fabula.record.foreign.names import normalized
 from fabula.record.foreign.notes import Note, note
 
-TRAINING = {"train", "training", "trn", "tr"}
-VALIDATION = {"val", "valid", "validation", "eval", "evaluation", "dev", "heldout", "held_out", "test"}
+_SPLIT = re.compile(
+    r"(?:(?:train|trn|tr)\w*|(?P<held>val|valid|validation|eval|evaluation|dev|heldout|held_out|test)(?:_\w*)?)",
+    re.IGNORECASE,
+)
 VALUES = ("value", "metric_value", "scalar")
 QUANTITIES = ("metric", "tag", "key", "name", "variable", "quantity", "measure", "metric_name", "series")
 
@@ -64,28 +67,23 @@ def widened(table: Table) -> Table:
 
 def split_apart(table: Table, losses: Mapping[str, str]) -> Table:
     """Lines of several splits, which a column names (`train`, `val`): the loss of the others is a validation loss."""
-    for name, cells in table.cells.items():
-        if not {str(cell).strip().lower() for cell in cells[:20]} <= TRAINING | VALIDATION:
-            continue
-        words = [str(cell).strip().lower() for cell in cells]
-        said = set(words)
-        if not said & VALIDATION or not said <= TRAINING | VALIDATION or not losses:
-            continue
-        if len(said & VALIDATION) > 1:
-            said -= {"test"}
-        held_out = np.array([word in VALIDATION for word in words])
-        left = np.array([word in VALIDATION and word not in said for word in words])
-        column = next(iter(losses.values()))
-        values = list(table.cells[column])
-        moved = {
-            **{each: cells for each, cells in table.cells.items() if each != name},
-            column: [None if out else value for value, out in zip(values, held_out, strict=True)],
-            "val_loss": [
-                value if out and not no else None for value, out, no in zip(values, held_out, left, strict=True)
-            ],
-        }
-        told = note("splits_on_lines", name=name, loss=column)
-        return replace(table, cells=moved, notes=(*table.notes, told))
+    for loss in losses.values():
+        there = np.flatnonzero(table.present(loss)).tolist()
+        for name, cells in table.cells.items():
+            if not all(_SPLIT.fullmatch(str(cells[place]).strip()) for place in there[:20]):
+                continue
+            splits = [_SPLIT.fullmatch(str(cells[place]).strip()) for place in there]
+            held = {
+                place: each["held"].lower() for place, each in zip(there, splits, strict=True) if each and each["held"]
+            }
+            if not held or None in splits:
+                continue
+            tested = {place for place, split in held.items() if split == "test" and set(held.values()) != {"test"}}
+            column = list(table.cells[loss])
+            apart = [column[place] if place in held and place not in tested else None for place in range(len(column))]
+            moved = {each: values for each, values in table.cells.items() if each != name}
+            moved |= {loss: [None if place in held else cell for place, cell in enumerate(column)], "val_loss": apart}
+            return replace(table, cells=moved, notes=(*table.notes, note("splits_on_lines", name=name, loss=loss)))
     return table
 
 
