@@ -321,3 +321,23 @@ def test_a_web_page_in_place_of_a_log() -> None:
     for page in ("<!DOCTYPE html>\n<html><body>step,loss</body></html>", "\n <html lang=en>\n<head></head></html>"):
         with pytest.raises(InputError, match="is a web page"):
             runs(page)
+
+
+# Notebooks
+
+
+def test_the_outputs_of_a_notebook() -> None:
+    shown = "<table><thead><tr><th>Step</th><th>Training Loss</th></tr></thead><tbody>" + "".join(
+        f"<tr><td>{n}</td><td>{fall(n)}</td></tr>" for n in range(1, 9)
+    )
+    outputs = [
+        [{"output_type": "stream", "text": [f"step {n} loss {fall(n)}\n" for n in range(1, 9)]}],
+        [{"output_type": "display_data", "data": {"text/html": [shown, "</tbody></table>"], "text/plain": ["<HTML>"]}}],
+        [{"output_type": "stream", "text": ["done\n"]}],
+    ]
+    book = {"cells": [{"cell_type": "code", "outputs": each} for each in outputs], "nbformat": 4}
+    told = runs(json.dumps(book, indent=1), "mine.ipynb")
+    assert [run.train["loss"].tolist() for run in told] == [[fall(n) for n in range(1, 9)]] * 2
+    assert [run.info["name"] for run in told] == ["output 1", "output 2"]
+    with pytest.raises(InputError, match="is a notebook, and no cell's output is a log"):
+        runs(json.dumps({"cells": [], "nbformat": 4}), "mine.ipynb")

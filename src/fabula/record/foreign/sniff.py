@@ -10,6 +10,7 @@ from pathlib import Path
 from fabula.errors import InputError
 from fabula.record.foreign import csv, jsonl, no_log, tensorboard, trainer, wandb
 from fabula.record.foreign.lines.reading import runs_of
+from fabula.record.foreign.notebook import printed_in
 from fabula.record.foreign.printed import find, names_in, trainer_lines
 from fabula.record.reader import Run, is_run, read_run
 
@@ -102,7 +103,25 @@ def read_log(path: Path, content: bytes, wanted: Wanted | None = None) -> list[R
     if tensorboard.looks_like(content):
         return tensorboard.read(path, content, wanted)
     text = _decoded(path, content)
+    if '"nbformat"' in text and (outputs := printed_in(text)) is not None:
+        return _read_notebook(path, outputs, wanted)
     return _reader_of(path, text, wanted)(path, text, wanted)
+
+
+def _read_notebook(path: Path, outputs: list[str], wanted: Wanted | None) -> list[Run]:
+    """The runs that the cells of a notebook printed, each named after the cell's place among those with a run."""
+    runs = []
+    for text in outputs:
+        try:
+            runs += _reader_of(path, text, wanted)(path, text, wanted)
+        except InputError:
+            continue  # most cells print something else
+    if not runs:
+        raise InputError(f"{path} is a notebook, and no cell's output is a log: no line has a step and a loss")
+    if len(runs) > 1:
+        for number, run in enumerate(runs, start=1):
+            run.info["name"] = f"output {number}" + (f", {run.info['name']}" if "name" in run.info else "")
+    return runs
 
 
 def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, str, Wanted | None], list[Run]]:

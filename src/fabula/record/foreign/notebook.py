@@ -1,0 +1,39 @@
+"""Jupyter notebooks: what their cells printed, and the table that the Trainer shows in one."""
+
+import html
+import json
+import re
+from typing import Any
+
+_ROW = re.compile(r"<tr[^>]*>(.*?)</tr>", re.DOTALL | re.IGNORECASE)
+_CELL = re.compile(r"<t[hd][^>]*>(.*?)</t[hd]>", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<[^>]+>")
+
+
+def printed_in(text: str) -> list[str] | None:
+    """The outputs of a notebook's cells, each a text: its tables as lines of tabs; None where `text` is no notebook."""
+    try:
+        notebook = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list) or "nbformat" not in notebook:
+        return None
+    found = []
+    for cell in notebook["cells"]:
+        outputs = cell.get("outputs", []) if isinstance(cell, dict) else []
+        printed = [_text(output.get("text")) for output in outputs if output.get("output_type") == "stream"]
+        found.append("".join(printed))
+        for output in outputs:
+            shown = output.get("data")
+            if isinstance(shown, dict):
+                found += [_table(_text(shown.get("text/html"))), _text(shown.get("text/plain"))]
+    return [each for each in found if each.strip()]
+
+
+def _text(given: Any) -> str:
+    return "".join(map(str, given)) if isinstance(given, list) else str(given or "")
+
+
+def _table(page: str) -> str:
+    rows = [[html.unescape(_TAG.sub("", cell)).strip() for cell in _CELL.findall(row)] for row in _ROW.findall(page)]
+    return "".join("\t".join(row) + "\n" for row in rows if row)
