@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import assume, given, settings
 from tests.model.shapes import ALL, GEMMA, GPT, VOCABULARY, build
-from tests.recipe.shapes import OTHER, PLAIN
+from tests.recipe.shapes import OTHER, PLAIN, SHAPES
 from torch import Tensor
 
 from fabula.errors import InputError
@@ -121,6 +122,15 @@ def test_each_field_of_the_shape_is_decoded_as_it_is_trained(name: str) -> None:
     if name not in ("vocabulary", "context"):  # which say how large, not what is computed
         _, plain_V = cached_and_whole(Model(**(beside if changed else PLAIN)), tokens)
         assert (whole_V - plain_V).abs().max() > 1e-3 * whole_V.abs().max(), f"{name} changes nothing here"
+
+
+@given(shape=SHAPES)
+@settings(max_examples=60)
+def test_any_shape_is_decoded_as_it_is_trained(shape: Model) -> None:
+    tokens = [3, 14, 15, 9, 26, 5, 35, 8][: shape.context]
+    assume(len(tokens) > 2)
+    cached_V, whole_V = cached_and_whole(shape, tokens)
+    assert (cached_V - whole_V).abs().max() <= 1e-4 * whole_V.abs().max()
 
 
 @pytest.mark.parametrize("part", ["attention.qkv", "feed_forward.up"])

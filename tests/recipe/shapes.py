@@ -1,6 +1,10 @@
-"""A plain shape, and for each of its fields another value."""
+"""A plain shape, for each of its fields another value, and shapes of any ingredients."""
 
 from typing import Any
+
+from hypothesis import strategies as st
+
+from fabula.recipe.schema import Model
 
 PLAIN: dict[str, Any] = {"layers": 2, "width": 16, "heads": 2, "context": 8}
 OTHER: dict[str, Any] = {
@@ -11,3 +15,17 @@ OTHER: dict[str, Any] = {
     "attention_bias": True, "attention_output_bias": False, "query_scale": 0.5, "feed_forward": "swiglu",
     "feed_forward_width": 5, "feed_forward_bias": False, "logit_cap": 15.0,
 }  # fmt: skip
+DRAWN_APART = {"layers", "heads", "kv_heads", "head_width", "width", "context", "vocabulary", "norm", "feed_forward"}
+SHAPES = st.builds(
+    Model,
+    layers=st.integers(1, 4), heads=st.sampled_from([1, 2, 4]), kv_heads=st.sampled_from([0, 1]),
+    head_width=st.sampled_from([0, 2, 6]), width=st.sampled_from([8, 16]), context=st.integers(1, 9),
+    **{
+        name: st.sampled_from([field.get_default(), OTHER[name]])
+        for name, field in Model.model_fields.items()
+        if name not in DRAWN_APART
+    },
+    norm=st.sampled_from(["layernorm", "rmsnorm", "rmsnorm_plus_one", "rmsnorm_bare"]),
+    feed_forward=st.sampled_from(["relu", "gelu", "gelu_tanh", "relu_squared", "swiglu", "geglu_tanh"]),
+)  # fmt: skip
+"""Every field, also one that is new."""

@@ -4,26 +4,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.recipe.shapes import SHAPES
 
 from fabula.model.decoder import Decoder, parameter_count
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Model
 
 
-@given(
-    layers=st.integers(1, 4), heads=st.sampled_from([1, 2, 4]), shared=st.sampled_from([0, 1]),
-    head_width=st.sampled_from([0, 2, 6]), width=st.sampled_from([8, 16]), context=st.integers(1, 9),
-    tied=st.booleans(), previous_token=st.booleans(), embedding_norm=st.booleans(), value_embeddings=st.booleans(),
-    head_bias=st.booleans(), positions=st.sampled_from(["learned", "rope"]),
-    norm=st.sampled_from(["layernorm", "rmsnorm", "rmsnorm_plus_one", "rmsnorm_bare"]), post_norm=st.booleans(),
-    qk_norm=st.booleans(), attention_bias=st.booleans(), attention_output_bias=st.booleans(),
-    feed_forward=st.sampled_from(["relu", "gelu", "gelu_tanh", "relu_squared", "swiglu", "geglu_tanh"]),
-    feed_forward_width=st.sampled_from([0, 5]), feed_forward_bias=st.booleans(), sliding_window=st.sampled_from([0, 3]),
-    vocabulary=st.integers(1, 40),
-)  # fmt: skip
+@given(shape=SHAPES, vocabulary=st.integers(1, 40))
 @settings(max_examples=60, deadline=None)
-def test_closed_form_and_built_model_agree(vocabulary: int, shared: int, **fields: object) -> None:
-    shape = Model(kv_heads=shared, **fields)  # type: ignore[arg-type]
+def test_closed_form_and_built_model_agree(shape: Model, vocabulary: int) -> None:
     with torch.device("meta"):
         model = Decoder(shape, vocabulary)
     counts = count_parameters(shape, vocabulary)

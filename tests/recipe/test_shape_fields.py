@@ -12,6 +12,9 @@ from fabula.recipe.shape_fields import SHAPE_FIELDS
 
 def test_each_field_is_classified() -> None:
     assert list(SHAPE_FIELDS) == list(Model.model_fields), "a field of the shape stands in shape_fields.py, in order"
+    assert set(OTHER) == set(SHAPE_FIELDS) - {"heads"}, (
+        "a field of the shape has another value in tests/recipe/shapes.py"
+    )
 
 
 @pytest.mark.parametrize("name", SHAPE_FIELDS)

@@ -3,7 +3,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from tests.train.tiny import (
 
 from fabula.errors import InputError
 from fabula.recipe.schedule import learning_rate
-from fabula.recipe.schema import Recipe
+from fabula.recipe.schema import Optimizer, Recipe
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import read_run
 from fabula.train.life.run import resume_run, set_up_training, start_run, stored_recipe
@@ -150,9 +150,10 @@ def interrupted_and_resumed(folder: Path, out: Path, recipe: Recipe, stops: list
     return out
 
 
-def test_muon_too_goes_on_where_it_was(grammar_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", get_args(Optimizer.model_fields["kind"].annotation))
+def test_each_optimizer_goes_on_where_it_was(kind: str, grammar_folder: Path, tmp_path: Path) -> None:
     recipe = tiny(
-        optimizer__kind="muon", optimizer__embedding_rate=10.0, schedule__kind="warmdown", model__value_embeddings=True,
+        optimizer__kind=kind, optimizer__embedding_rate=10.0, schedule__kind="warmdown", model__value_embeddings=True,
         model__previous_token=True, model__embedding_norm=True, model__tied=False, model__positions="rope",
         initialization__scheme="zero_writers",
     )  # fmt: skip

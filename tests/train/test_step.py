@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fabula.data.batches import Batch, BatchSource
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialize
+from fabula.model.layers import Linear
 from fabula.recipe.schema import Initialization, Model, Optimizer
 from fabula.record.reader import read_run
 from fabula.train.engine import build_engine
@@ -21,7 +22,7 @@ from fabula.train.life.run import start_run
 from fabula.train.loop import MOST_SKIPPED, Training, TrainingFailed
 from fabula.train.muon import Muon
 from fabula.train.observer import Observer
-from fabula.train.optimizer import make_optimizer, set_learning_rate
+from fabula.train.optimizer import MOMENTS, make_optimizer, set_learning_rate
 from fabula.train.step import train_step
 
 CPU = torch.device("cpu")
@@ -109,6 +110,26 @@ def small_decoder() -> Decoder:
     model = Decoder(Model(layers=1, width=6, heads=2, context=3, tied=False, value_embeddings=True), 5)
     initialize(model, Initialization(scheme="default"), seed=0)
     return model
+
+
+@pytest.mark.parametrize("kind", get_args(Optimizer.model_fields["kind"].annotation))
+def test_each_optimizer_keeps_what_the_estimate_of_memory_counts(kind: str) -> None:
+    """And steps every parameter, by a rate of which nothing is left at zero."""
+    model = small_decoder()
+    optimizer = make_optimizer(model, Optimizer(kind=kind), learning_rate=1.0)  # type: ignore[arg-type]
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    for rate, moves in ((0.0, False), (0.1, True)):
+        random_gradients(model, torch.Generator().manual_seed(0))
+        set_learning_rate(optimizer, rate)
+        optimizer.step()
+        now = list(model.parameters())
+        assert all(bool((old != new).any()) == moves for old, new in zip(before, now, strict=True))
+    sizes = [{name: value.numel() for name, value in optimizer.state[each].items()} for each in model.parameters()]
+    kept = sum(size for state in sizes for size in state.values() if size > 1)
+    matrices = sum(module.weight.numel() for module in model.layers.modules() if isinstance(module, Linear))
+    others = sum(parameter.numel() for parameter in model.parameters()) - matrices
+    of_matrices, of_others = MOMENTS[kind]
+    assert kept == of_matrices * matrices + of_others * others
 
 
 def random_gradients(model: nn.Module, generator: torch.Generator) -> None:

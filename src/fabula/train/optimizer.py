@@ -3,7 +3,7 @@
 AdamW: Loshchilov and Hutter 2019. Muon: muon.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,28 +17,32 @@ from fabula.train.muon import Muon
 Groups = list[dict[str, Any]]
 RATE = "rate_multiple"
 """What a parameter group multiplies the schedule's learning rate by."""
+MOMENTS = {"adamw": (2, 2), "muon": (1, 2)}
+"""Kind -> numbers kept of each weight in a matrix inside the layers, and of each other one."""
 
 
 def make_optimizer(model: Decoder, settings: Optimizer, learning_rate: float) -> torch.optim.Optimizer:
     """The optimizer that `settings` describe, for all parameters of `model`.
 
-    Embeddings and an untied head may have rates of their own. AdamW alone decays tensors of two or more dimensions, as
-    nanoGPT does; beside Muon nothing but Muon's matrices is decayed: rates of embeddings are then ten times as high,
-    and so would be their decay.
+    Rates go through `set_learning_rate`, so every group has its RATE where it is not 1: embeddings and an untied head
+    may have rates of their own. AdamW alone decays tensors of two or more dimensions, as nanoGPT does; beside Muon
+    nothing but Muon's matrices is decayed: rates of embeddings are then ten times as high, and so would be their decay.
     """
-    matrices = _layer_matrices(model) if settings.kind == "muon" else []
-    adamw = torch.optim.AdamW(
-        _adamw_groups(model, settings, matrices),
-        lr=learning_rate,
-        betas=(settings.beta1, settings.beta2),
-        eps=settings.epsilon,
-        fused=True,
-    )
-    if not matrices:
-        return adamw
-    groups = [{"params": matrices, RATE: 1.0}]
-    muon = Muon(groups, learning_rate, settings.momentum, settings.weight_decay, model.compute_dtype)
-    return Both(muon, adamw)
+    match settings.kind:
+        case "adamw":
+            return _adamw(_groups(model, settings, settings.weight_decay), settings, learning_rate)
+        case "muon":
+            matrices = _layer_matrices(model)
+            of_muon = [{"params": matrices, RATE: 1.0}]
+            muon = Muon(of_muon, learning_rate, settings.momentum, settings.weight_decay, model.compute_dtype)
+            rest = _groups(model, settings, decay=0.0, without=matrices)
+            return Both(muon, _adamw(rest, settings, learning_rate))
+    raise AssertionError(settings.kind)
+
+
+def _adamw(groups: Groups, settings: Optimizer, learning_rate: float) -> torch.optim.Optimizer:
+    betas = settings.beta1, settings.beta2
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, eps=settings.epsilon, fused=True)
 
 
 class Both(torch.optim.Optimizer):
@@ -66,9 +70,8 @@ def _layer_matrices(model: Decoder) -> list[Tensor]:
     return [module.weight for module in model.layers.modules() if isinstance(module, Linear)]
 
 
-def _adamw_groups(model: Decoder, settings: Optimizer, without: list[Tensor]) -> Groups:
-    """Everything but `without`, by learning rate and decay; empty groups are left out."""
-    decay = settings.weight_decay if settings.kind == "adamw" else 0.0
+def _groups(model: Decoder, settings: Optimizer, decay: float, without: Sequence[Tensor] = ()) -> Groups:
+    """Everything but `without`, by learning rate and decay (of tensors of two or more dimensions)."""
     embeddings = {module.weight for module in model.modules() if isinstance(module, nn.Embedding)}
     apart, groups = set(without), dict[tuple[float, float], list[Tensor]]()
     for parameter in model.parameters():

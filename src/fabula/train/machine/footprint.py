@@ -3,7 +3,7 @@
 With P parameters, N = rows x context positions of a micro-step, D width, F feed-forward, Q and K widths of all query
 and of all key heads, V words, w bytes of a weight and c bytes of a number in a product:
 
-    weights and moments    P w (1 + 2); Muon keeps one moment of each matrix inside the layers, not two
+    weights and moments    P w (1 + the moments that the optimizer keeps of a weight; MOMENTS in optimizer.py)
     activations            N (layers x a + e), kept from the forward pass for the backward one
     head                   V D x 4 for its gradient, which is made in the forward pass, and C V x 4 of a chunk of logits
     gradients              P w, while the activations go
@@ -22,6 +22,7 @@ from fabula.model.loss import CHUNK_ELEMENTS, COLUMN_MULTIPLE
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
 from fabula.score.held_out import POSITIONS_PER_BATCH
+from fabula.train.optimizer import MOMENTS
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def footprint(recipe: Recipe, product_bytes: int) -> Footprint:
     inner, inner_in = model.size_of_feed_forward, model.size_of_feed_forward * (2 if model.gated else 1)
 
     in_layers = layers * counts.layer
-    kept = counts.total * weight * 3 - (in_layers * weight if recipe.optimizer.kind == "muon" else 0)
+    of_layers, of_others = MOMENTS[recipe.optimizer.kind]
+    kept = (counts.total + of_layers * in_layers + of_others * (counts.total - in_layers)) * weight
     gradients = counts.total * weight
     words = -(-recipe.vocabulary // COLUMN_MULTIPLE) * COLUMN_MULTIPLE
     head = words * width * 4
