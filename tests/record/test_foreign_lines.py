@@ -242,6 +242,8 @@ def test_a_file_that_writes_decimals_with_commas() -> None:
 
 
 def test_steps_that_can_be_read_in_two_ways_are_refused() -> None:
+    whole = read(table("step,loss", [(f'"{n:,}"', fall(n)) for n in range(2500, 9000, 2500)]))
+    assert whole.train["step"].tolist() == [2500, 5000, 7500], "2.5 is no number of steps"
     rows = [(f"{n:,}".replace(",", "."), 3) for n in range(1000, 9000, 1000)]
     with pytest.raises(InputError, match=r'"1\.000" in column step can be 1000 or a decimal number'):
         runs(table("step,loss", rows))

@@ -96,11 +96,18 @@ def test_the_page_names_each_program(repo: Path) -> None:
 @pytest.mark.parametrize(
     "before",
     ["2025-01-02 03:04:05 INFO ", "[rank0]: ", "0: ", "INFO:root:", "\x1b[32m", "[2025-01-02 03:04:05,678][train.py:12] ",
-     "2025-01-02T03:04:05.678Z | INFO | __main__:train:42 - ", "I0512 12:00:01.123456 139 loop.py:45] ", "(main pid=123) "],
+     "2025-01-02T03:04:05.678Z | INFO | __main__:train:42 - ", "I0512 12:00:01.123456 139 loop.py:45] ", "(main pid=123) ", "Jan 02 03:04:05 host train[123]: ",
+     "01/02/2025 03:04:05 - INFO - train - ", "[INFO|trainer.py:123] 2025-01-02 03:04:05,678 >> ", "> "],
 )  # fmt: skip
-@pytest.mark.parametrize("line", ["iter {}: loss {:.2f}, grad_norm 1.5, lr 1.0e-04, time 12.30ms", "step {}/9 | loss {:.2f} | norm 1.5 | lr 1.0e-04"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    ["iter {}: loss {:.2f}, grad_norm 1.5, lr 1.0e-04, time 12.30ms", "step {}/9 | loss {:.2f} | norm 1.5 | lr 1.0e-04",
+     "{}/9 loss {:.2f} lr 1.0e-04 norm 1.5", "Iteration {} - Loss: {:.2f} - Learning rate: 1.0e-04 - Gradient norm: 1.5",
+     "{{'step': {}, 'loss': {:.2f}, 'lr': 1.0e-04, 'grad_norm': 1.5}}", '{{"step": {}, "loss": {:.2f}, "lr": 1e-4, "grad_norm": 1.5}}'],
+)  # fmt: skip
 def test_whatever_stands_before_a_line(before: str, line: str) -> None:
-    run = read("".join(f"{before}{line.format(n, 4 - n / 8)}\x1b[0m\n" for n in range(1, 9)))
+    other = "saving to out.pt after 3 hours"
+    run = read("".join(f"{before}{line.format(n, 4 - n / 8)}\x1b[0m\n{before}{other}\n" for n in range(1, 9)))
     assert run.train["loss"].tolist() == [float(f"{4 - n / 8:.2f}") for n in range(1, 9)]
     assert run.train["grad_norm"].tolist() == [1.5] * 8 and run.train["learning_rate"].tolist() == [1e-4] * 8
 

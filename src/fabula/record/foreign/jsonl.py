@@ -1,6 +1,7 @@
 """JSON lines: an object a line, or one list of objects; also the lines of fabula's own metrics.jsonl."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,15 @@ from fabula.record.foreign.notes import Note, note
 from fabula.record.reader import Columns, Run, to_columns
 
 OWN_KINDS = {"train", "eval", "event"}
+
+
+def looks_like(text: str) -> bool:
+    """Whether `text` is one value of JSON or lines of it, and no program printed anything else among them."""
+    if not re.match(r"\[?\s*\{\s*\"", text):
+        return False
+    lines = text.split("\n", 50)[:50]
+    printed = any(line.strip() and line.lstrip()[0] not in "{[" for line in lines)
+    return not printed or text.startswith("[") or not lines[0].rstrip().endswith("}")
 
 
 def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list[Run]:

@@ -1,7 +1,6 @@
 """Which reader fits what was given: a run folder, a folder of another program, a file, or standard input."""
 
 import json
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -128,7 +127,7 @@ def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, 
     start = text.lstrip()
     if start.startswith("{") and '"log_history"' in text and _is_one_object(text):
         return trainer.read
-    if re.match(r"\[?\s*\{\s*\"", start):
+    if jsonl.looks_like(start):
         return jsonl.read
     if wandb.looks_like(csv.header_of(text)):
         return wandb.read
@@ -138,6 +137,8 @@ def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, 
         return trainer_lines.read
     if (table := find(path, text, wanted)) is not None:
         return lambda path, text, wanted: runs_of(table, wanted)
+    if start.startswith('{"'):
+        return jsonl.read  # which says what is wrong
     if csv.is_table(text):
         return csv.read  # which says what is missing
     if names := names_in(text):

@@ -40,17 +40,18 @@ def is_number(cell: Any) -> bool:
 
 
 def decimal_sign(columns: Iterable[Cells]) -> str | None:
-    """`.` or `,`, where some cell can be read in one way only: `10.25`, `0,998`, `1.234,5`. None: no cell shows it."""
+    """`.` or `,`: the one that some cell shows (`10.25`, `0,998`, `1.234,5`), else the only one there is; else None."""
+    seen = set()
     for cells in columns:
         for cell in cells:
-            if not isinstance(cell, str) or not (sign := max(cell.rfind("."), cell.rfind(",")) + 1):
+            if not isinstance(cell, str) or not (place := max(cell.rfind("."), cell.rfind(",")) + 1):
                 continue
-            whole, last = cell[: sign - 1].strip(), cell[sign:].strip()
+            sign, whole, last = cell[place - 1], cell[: place - 1].strip(), cell[place:].strip()
             if re.fullmatch(r"[-+]?[\d.,]+", whole) and re.fullmatch(r"\d+(?:[eE][-+]?\d+)?", last):
-                other = OTHER[cell[sign - 1]]
-                if len(last) != 3 or whole.lstrip("+-") == "0" or other in whole or len(whole.lstrip("+-")) > 3:
-                    return cell[sign - 1] if cell.count(cell[sign - 1]) == 1 else other
-    return None
+                seen.add(sign)
+                if len(last) != 3 or whole.lstrip("+-") == "0" or OTHER[sign] in whole or len(whole.lstrip("+-")) > 3:
+                    return sign if cell.count(sign) == 1 else OTHER[sign]
+    return seen.pop() if len(seen) == 1 else None
 
 
 def numbers(path: Path, cells: Cells, name: str, *, whole: bool = False, decimal: str | None = None) -> np.ndarray:
@@ -127,10 +128,10 @@ def _grouping(path: Path, cells: Cells, name: str, decimal: str | None) -> str:
         if any(sign in text for text in rest):
             continue  # 0.500 or 12.5: the sign is that of decimals
         plain = [float(text) for text in rest if is_number(text)]
-        if (plain and max(plain) < 1000) or any(OTHER[sign] in text for text in rest):
+        if any(OTHER[sign] in text for text in rest) or (plain and max(plain) < 1000):
             return sign
-        if not plain and decimal and decimal != sign:
-            return sign
+        if not plain and (decimal == OTHER[sign] or any(int(text.split(sign)[1]) for text in grouped)):
+            return sign  # 2.500 is no whole number of steps, if its sign is that of decimals
         raise InputError(
             f'{path}: "{grouped[0]}" in column {name} can be {grouped[0].replace(sign, "")} or a decimal number; '
             "write it without separators"

@@ -109,6 +109,8 @@ def _length_of_an_epoch(columns: Columns, epoch: np.ndarray, planned: np.ndarray
     base = 0.0 if within.min() == 0 else 1.0
     if not len(inside):
         return highest + (1.0 if base == 0 else 0.0)
+    if highest > within.max():  # an evaluation at the epoch's end says how long it is
+        return highest
     spacing = float(np.median(inside))
     return max(highest, *(_span(within[of_epoch == of_epoch[end]], base, spacing) for end in [*turns, -1]))
 

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f]")
 _RANK = re.compile(
     r"^[\[(<]?(?:[\w.-]+:)?(?:local_|global_)?(?:rank|default|gpu|worker|proc|process)[\s=:_]*(?P<rank>\d+)\s*[\])>]?:?\s*"
-    r"|^(?P<label>\d{1,4}):\s+(?=.*\b(?:step|iter|iteration|epoch)\b)",  # srun --label
+    r"|^(?P<label>\d{1,4}):\s+(?=.*\b(?:step|iter|iteration|epoch)\b|\d+\s*/\s*\d+\s)",  # srun --label
     re.IGNORECASE,
 )
 
 
 _TIME = r"\[?(?:\d{4}[-/]\d\d[-/]\d\d|\d\d/\d\d(?:/\d+)?)?[T ]?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?"
 _BEFORE = re.compile(
-    rf"^(?:[IWEF]\d{{4}} [\d:.]+ +\d+ \S+:\d+\]|{_TIME}|\[?(?:INFO|DEBUG|WARNING|WARN|NOTICE)\]?|[\w.<>]+:[\w.<>]+:\d+)"
+    rf"^(?:[IWEF]\d{{4}} [\d:.]+ +\d+ \S+:\d+\]|{_TIME}|\[?(?:INFO|DEBUG|WARNING|WARN|NOTICE)(?::[\w.]+:)?\]?"
+    r"|[\w.<>]+:[\w.<>]+:\d+|[\w.]+ - (?=(?:INFO|DEBUG|WARNING)\b)|[>|] |\[\d+\] (?=\d+/\d+\s))"
     r"\s*(?:[-|:]\s*)?(?=\S)",
 )
 """What loggers put before a message, a piece at a time: a time, a level, a place in the code."""

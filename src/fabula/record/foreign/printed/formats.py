@@ -70,7 +70,7 @@ FORMATS = (
         "the examples of PyTorch",
         (
             r"Train Epoch: (?P<epoch>\d+) \[(?P<step>\d+)/(?P<planned_steps>\d+) \(\d+%\)\]",
-            r"\| epoch\s+(?P<epoch>\d+) \|\s*(?P<step>\d+)/\s*(?P<planned_steps>\d+) batches \|",
+            r"\bepoch\s+(?P<epoch>\d+) \|\s*(?P<step>\d+)/\s*(?P<planned_steps>\d+) batches \|",
             r"Test set: Average loss: (?P<val_loss>NUMBER)",
         ),
     ),

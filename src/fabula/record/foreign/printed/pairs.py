@@ -21,7 +21,7 @@ _BAR = re.compile(
 _FIRST = re.compile(
     r"^[\[(#\s]*(?P<done>\d+)(?:\s*/\s*(?P<total>\d+))?[\])]?\s*[|:,\-]?\s+(?=[A-Za-z])|^[\[(](?P<bdone>\d+)\s*/\s*(?P<btotal>\d+)[\])]"
 )
-_FRACTION = re.compile(r"[,;|\]]\s*(?P<done>\d+)\s*/\s*(?P<total>\d+)\s*[,;|\]]")
+_FRACTION = re.compile(r"(?<![\w/.])(?P<done>\d+)\s*/\s*(?P<total>\d+)(?![\w/.])")
 _HELD_OUT = re.compile(
     r"(?<![\w])(?:val|valid|validation|validating|eval|evaluation|evaluating|dev|test)(?![\w])", re.IGNORECASE
 )
@@ -126,7 +126,7 @@ def pairs_of(line: str, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
             fields["step"] = first["done"] or first["bdone"]
             if total := first["total"] or first["btotal"]:
                 fields["planned_steps"] = total
-        elif fraction := _FRACTION.search(line):
+        elif fraction := next(filter(None, map(_FRACTION.search, [*outside, line[end:]])), None):
             fields |= {"step": fraction["done"], "planned_steps": fraction["total"]}
     return fields
 
