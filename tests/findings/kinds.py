@@ -3,6 +3,7 @@
 The kinds of curves have theirs in heldout.py; together they are all kinds (tests/house/test_kinds.py).
 """
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from tests.findings.families import record
 
 from fabula.findings import Diagnosis, diagnose, lint
+from fabula.findings.normal import kept
 from fabula.recipe import Recipe, load_recipe
 from fabula.record.reader import Run, to_columns
 
@@ -32,6 +34,18 @@ def logged_by_the_trainer(rate: float, log_format: str = "trainer") -> Diagnosis
     """A log with the learning rate `rate`, decaying."""
     return diagnose(record(np.linspace(6.0, 3.0, 100), learning_rate=np.linspace(rate, 0.0, 100),
                            info={"log_format": log_format}))  # fmt: skip
+
+
+def ended(
+    loss: float = 3.0, parameters: int = 7_000_000, tokens: float = 6e5, ruler: str = "", **info: Any
+) -> Diagnosis:
+    """A finished run with an evaluation of all stories at its end, by the ruler that most of the kept runs share."""
+    ruler = ruler or Counter(row.ruler for row in kept()).most_common(1)[0][0]
+    lines = [{"step": step, "tokens": tokens * step / 100, "full": True, "val_loss": value, "val_loss_gpt2": value,
+              "val_bits_per_byte": value / 2.8} for step, value in ((0, 9.0), (100, loss))]  # fmt: skip
+    about = {"parameters": {"total": parameters}, "rulers": {"stream": ruler, "stream_at_128": ruler}}
+    run = record(np.linspace(9.0, loss, 100))
+    return diagnose(Run(run.path, {"status": "finished", **about, **info}, run.train, to_columns(lines)))
 
 
 STORY = (
@@ -65,6 +79,11 @@ EXAMPLES: dict[str, tuple[tuple[Made, ...], tuple[Made, ...]]] = {
     "updates_lost_to_rounding": (
         (lambda: planned("gemma3-nano-rising"), lambda: planned("basic/baseline", compute__weights="bfloat16")),
         (lambda: planned("basic"), lambda: planned("basic", compute__weights="bfloat16", schedule__peak=0.01)),
+    ),
+    "among_its_kind": (
+        (ended, lambda: ended(9.0), lambda: ended(2.0, parameters=4_000_000, tokens=4e5)),
+        (lambda: ended(ruler="other"), lambda: ended(parameters=10**9), lambda: ended(tokens=1e9),
+         lambda: ended(status="interrupted", rulers=None), lambda: ended(from_scratch=False)),
     ),
     "too_few_steps": (
         (lambda: planned("basic", steps=50), lambda: happened(status="finished", steps=100)),

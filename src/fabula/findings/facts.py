@@ -92,6 +92,8 @@ class Facts:
     """Whether `val_loss` is that of a fixed subset of the validation stories, as during a training with fabula."""
     final_val_loss: float | None = None
     """Of the full evaluation that ends such a run: what its report ranks. None where there is none."""
+    final: dict[str, float] = field(default_factory=dict)
+    """That evaluation: column -> finite value."""
     held_train_loss: Curve | None = None
     """Training stories by the validation's protocol, at the evaluations."""
     grad_norm: Curve | None = None
@@ -168,7 +170,8 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
         train_loss=train_loss,
         val_loss=val_loss,
         val_on_subset="val_loss_subset" in run.evals,
-        final_val_loss=_final_val_loss(run),
+        final_val_loss=_final(run).get("val_loss"),
+        final=_final(run),
         held_train_loss=_curve(run.evals, "train_loss", drop_missing=True),
         grad_norm=_curve(run.train, "grad_norm", drop_missing=foreign),
         learning_rate=learning_rate,
@@ -213,13 +216,14 @@ def held_out_curve(run: Run) -> Curve | None:
     return None if curve is None else Curve("val_loss", curve.steps, curve.values)
 
 
-def _final_val_loss(run: Run) -> float | None:
-    """Validation loss of a full evaluation after the last step; None where there is none, or it is not finite."""
+def _final(run: Run) -> dict[str, float]:
+    """What a full evaluation after the last step measured; empty where there is none, or its loss is not finite."""
     full = run.full_evals()
     if "val_loss" not in full or not len(full["step"]) or full["step"][-1] != run.evals["step"][-1]:
-        return None
-    value = float(full["val_loss"][-1])
-    return value if full["step"][-1] > 0 and np.isfinite(value) else None
+        return {}
+    if full["step"][-1] == 0 or not np.isfinite(full["val_loss"][-1]):
+        return {}
+    return {name: float(values[-1]) for name, values in full.items() if np.isfinite(values[-1])}
 
 
 def read_recipe(run: Run) -> Recipe | None:
