@@ -56,10 +56,16 @@ class Reached:
     bits: float
 
 
+def ruler_of(facts: Facts) -> str:
+    """The ruler that all sizes share, by its hash; empty where the record names none."""
+    rulers = facts.info.get("rulers")
+    return str(rulers.get("stream_at_128") or "") if isinstance(rulers, dict) else ""
+
+
 def reached(facts: Facts) -> Reached | None:
     """None without the evaluation that ends a training, or where the record does not say by which ruler it was."""
     rulers, size = facts.info.get("rulers"), facts.info.get("parameters")
-    if not isinstance(rulers, dict) or not isinstance(size, dict) or not rulers.get("stream_at_128"):
+    if not ruler_of(facts) or not isinstance(rulers, dict) or not isinstance(size, dict):
         return None
     final = facts.final
     whole, bits = final.get("val_loss_gpt2", 0.0), final.get("val_bits_per_byte", 0.0)
@@ -78,7 +84,7 @@ def reached(facts: Facts) -> Reached | None:
 
 
 def of_its_kind(run: Reached) -> list[Kept]:
-    """Kept recipes of about its size, after about as many tokens, by its ruler. A kept run is not held against itself."""
+    """Kept recipes of about its size, after about as many tokens, by its ruler; not the run itself, where it is kept."""
 
     def alike(one: int, other: int) -> bool:
         return max(one, other) <= FACTOR * min(one, other)
