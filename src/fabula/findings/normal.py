@@ -84,7 +84,7 @@ def reached(facts: Facts) -> Reached | None:
 
 
 def of_its_kind(run: Reached) -> list[Kept]:
-    """Kept recipes of about its size, after about as many tokens, by its ruler; not the run itself, where it is kept."""
+    """Kept recipes of about its size, after about as many tokens, by its ruler; not the run itself."""
 
     def alike(one: int, other: int) -> bool:
         return max(one, other) <= FACTOR * min(one, other)

@@ -3,7 +3,7 @@
 from statistics import median
 
 from fabula.findings.facts import Facts
-from fabula.findings.normal import kept, of_its_kind, reached
+from fabula.findings.normal import kept, of_its_kind, reached, ruler_of
 from fabula.findings.rule import Outcome, Silent, number, plural, rule
 from fabula.record.finding import Finding
 from fabula.record.wording import count_text
@@ -16,13 +16,12 @@ LEAST = 3
 def among_its_kind(facts: Facts) -> Outcome:
     if facts.from_scratch is False:
         return Silent("applies only to models that start from scratch")
+    ruler = ruler_of(facts)
+    if ruler and all(row.ruler != ruler for row in kept()):
+        return Silent("applies only to runs on the stories of the kept runs: losses on others say nothing here")
     run = reached(facts)
     if run is None:
         return Silent("needs the evaluation that ends a training with fabula: it says on which stories, by which ruler")
-    if all(row.ruler != run.ruler for row in kept()):
-        return Silent(
-            "applies only to runs measured on the stories of the kept runs: losses on others say nothing here"
-        )
     rows = of_its_kind(run)
     if len(rows) < LEAST:
         return Silent(f"needs {LEAST} kept recipes of about its size and its tokens")
