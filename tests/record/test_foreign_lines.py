@@ -204,6 +204,8 @@ def test_where_nothing_else_counts_epochs_do() -> None:
     run = read(table("epoch,loss,val_loss", [(n, fall(n), fall(n)) for n in range(10)]))
     assert run.train["step"].tolist() == list(range(10)) == run.evals["step"].tolist()
     assert "epochs_are_steps" in kinds(run)
+    again = read(table("epoch,loss", [(n, fall(n)) for n in (*range(1, 12), *range(11, 21))]))
+    assert again.train["step"].tolist() == [*range(1, 12), *range(11, 21)]
     several = read(table("epoch,loss", [(n // 5, fall(n)) for n in range(20)]))
     assert several.train["step"].tolist() == list(range(1, 21)) and "lines_are_steps" in kinds(several)
     batches = read(table("epoch,batch,loss", [(n, 32, fall(n)) for n in range(10)]))

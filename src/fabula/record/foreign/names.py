@@ -46,7 +46,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "grad_norm": (
         *("grad_norm", "train_grad_norm", "gradient_norm", "train_gradient_norm", "global_grad_norm", "gnorm"),
         *("total_grad_norm", "optim_total_grad_norm", "grad_norm_total", "gradnorm", "norm", "total_norm"),
-        *("train_gnorm", "grad_l2", "l2_norm_grad_global"),
+        *("train_gnorm", "grad", "gradient", "grads", "train_grad", "grad_l2", "l2_norm_grad_global"),
     ),
     "learning_rate": (
         *("learning_rate", "train_learning_rate", "lr", "train_lr", "optim_lr", "optim_learning_rate_group0"),

@@ -7,6 +7,9 @@ import numpy as np
 from fabula.record.foreign.notes import Note, note
 from fabula.record.reader import Columns
 
+MADE_TWICE = 0.1
+"""Where at most a tenth of the epochs come again at once, they were made twice, after a restart; else an epoch has
+several lines."""
 MEASURED = (
     "loss",
     "train_loss",
@@ -81,7 +84,8 @@ def _of_epochs(columns: Columns, epoch: np.ndarray, told: list[Note]) -> tuple[n
     places = main_lines(columns)
     of_lines = epoch[places]
     of_lines = of_lines[np.isfinite(of_lines)]
-    if (of_lines == np.floor(of_lines)).all() and not (np.diff(of_lines) == 0).any():
+    again = np.diff(of_lines) == 0
+    if (of_lines == np.floor(of_lines)).all() and again.sum() <= MADE_TWICE * len(of_lines):
         told.append(note("epochs_are_steps"))
         return np.where(np.isfinite(epoch), np.floor(epoch), np.nan), False
     told.append(note("lines_are_steps"))

@@ -19,6 +19,8 @@ LOSSES = {"loss", "train_loss", "val_loss", "perplexity", "val_perplexity"}
 RANKED = {name: place for place, name in enumerate(MEASURED)}
 OWN = " own"
 """Field of a row whose line says its step itself."""
+USUAL = 0.2
+"""Share of the lines with numbers that a name stands in which is one of a log: prose has numbers behind other words."""
 SHOWN = 5000
 """After so many lines only the programs are looked for whose lines were among them: it saves half of the time."""
 SHAPE = {*LOSSES, "step", "grad_norm", "learning_rate", OWN}
@@ -60,8 +62,10 @@ def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
 
 def names_in(text: str) -> list[str]:
     """The names with numbers behind them that come again and again, the most frequent first."""
-    counts = Counter(name for _, line in lines_of(text) for name in pairs_of(line))
-    return [name for name, count in counts.most_common(12) if count > 2]
+    found = [pairs_of(line) for _, line in lines_of(text) if any(map(str.isdigit, line))]
+    counts = Counter(name for fields in found for name in fields if name != "planned_steps")
+    usual = [name for name, count in counts.most_common(12) if count > 2 and count >= USUAL * len(found)]
+    return usual if len(usual) > 1 else []
 
 
 def _is_course(rows: list[Fields]) -> bool:
