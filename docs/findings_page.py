@@ -30,7 +30,7 @@ CURVES_A_SIDE = 200
 SEEDS = (31, 32)
 """Of the curves that show a kind, and of those that do not."""
 AIM = 0.95
-VERDICTS = ("healthy", "warning", "failed")
+VERDICTS = ("healthy", "not judged", "warning", "failed")
 Counts = dict[str, dict[str, int]]
 
 
@@ -109,9 +109,12 @@ def _below_aim(kinds: Counts) -> str:
 
 def _verdicts(verdicts: Counts) -> list[str]:
     """What became of the runs against what the rules call them."""
-    lines = ["| the run is | curves | called healthy | called warning | called failed |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| the run is | curves | called healthy | not judged | called warning | called failed |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
     for health in ("healthy", "broken", "failed"):
-        said = verdicts.get(health, dict.fromkeys(VERDICTS, 0))
+        said = {each: verdicts.get(health, {}).get(each, 0) for each in VERDICTS}
         lines.append(f"| {health} | {sum(said.values()):,} | {' | '.join(f'{said[each]:,}' for each in VERDICTS)} |")
     return lines
 

@@ -47,7 +47,7 @@ class Tally:
             counts["found" if shows else "said"] += kind in said
             if shows != (kind in said):
                 self.wrong.append(f"{kind} {'missed' if shows else 'said'}: {made}")
-        verdicts = self.verdicts.setdefault(health, {"healthy": 0, "warning": 0, "failed": 0})
+        verdicts = self.verdicts.setdefault(health, dict.fromkeys(("healthy", "not judged", "warning", "failed"), 0))
         verdicts[told.verdict] += 1
         if health == "failed" and told.verdict == "healthy":
             self.wrong.append(f"failed, called healthy: {made}")

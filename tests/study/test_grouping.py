@@ -101,7 +101,7 @@ def test_nothing_is_expected_of_runs_without_a_ladder(make: Any) -> None:
 def test_other_steps_are_in_no_mean_together(make: Any) -> None:
     ladder = read_ladder([make("a", 0), make("b", 1, steps=80)])
     assert phases(ladder) == {"basic": {"packed": [0], "packed, steps=80": [1]}}
-    assert any("different numbers of steps" in each for each in ladder.grouping.told)
+    assert any("other numbers of steps" in each for each in ladder.grouping.told)
 
 
 @pytest.mark.parametrize(("data", "why"), [({"text_hashes": {"train": "x"}, "path": "more"}, "other stories: more"),
@@ -134,3 +134,16 @@ def test_the_order_of_the_paths_changes_no_group(make: Any) -> None:
     sizes = {tuple(sorted(len(each.runs) for each in read_ladder(order).grouping.groups))
              for order in (paths, paths[::-1], [paths[2], paths[0], paths[3], paths[1]])}  # fmt: skip
     assert sizes == {(1, 1, 2)}
+
+
+def test_many_groups_that_stand_apart_for_one_reason_are_told_together(make: Any) -> None:
+    paths = [make("a"), *(make(f"b{place}", name=f"n{place}", model__layers=layers, data={"tokenizer_hash": "x"})
+                          for place, layers in enumerate((1, 12)))]  # fmt: skip
+    told = [each for each in read_ladder(paths).grouping.told if "apart" in each]
+    assert len(told) == 1 and "`n0` and `n1` stand apart from `basic`" in told[0]
+
+
+def test_a_warmup_that_follows_the_steps_is_not_in_the_name(make: Any) -> None:
+    ladder = read_ladder([make("a"), make("b", steps=80, schedule__warmup=7)])
+    assert ladder.tiers[0].phases[1].name == "packed, steps=80"
+    assert "schedule.warmup (7 instead of" in ladder.tiers[0].phases[1].change

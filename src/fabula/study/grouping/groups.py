@@ -7,6 +7,8 @@ from typing import Any
 from fabula.record.wording import plural, seeds_text
 from fabula.study.grouping.content import Content, differing
 
+MOST_LISTED = 4
+"""Runs that a sentence names."""
 MOST_NAMED = 3
 """Fields that a name holds; a recipe that differs in more is told by the first of them."""
 
@@ -64,7 +66,7 @@ def grouped(runs: Sequence[Content], planned: Sequence[Group] = ()) -> Grouping:
             continue
         _put(run, tier, left_out)
     groups = tuple(each for tier in tiers for each in tier)
-    return Grouping(groups, (*_sentences(tiers), *left_out))
+    return Grouping(groups, (*_sentences(tiers, planned), *left_out))
 
 
 def _may_stand_beside(run: Content, tier: Sequence[Group]) -> bool:
@@ -98,7 +100,8 @@ def _further(run: Content, tier: Sequence[Group]) -> Group:
     taken = [group.phase for group in tier]
     name = run.phase
     if name in taken:
-        what = _some([f"{field}={_value(here)}" for field, (_, here) in differs.items()])
+        follows = {"schedule.warmup"} if "steps" in differs else set()  # a warmup is scaled with the steps
+        what = _some([f"{field}={_value(here)}" for field, (_, here) in differs.items() if field not in follows])
         name = f"{run.phase}, {what}" if what else f"{run.phase} ({run.path.name})"
     if name in taken:
         name = f"{run.phase} ({run.path})"
@@ -133,32 +136,36 @@ def _put(run: Content, tier: list[Group], told: list[str]) -> None:
     )
 
 
-def _sentences(tiers: Sequence[Sequence[Group]]) -> list[str]:
+def _sentences(tiers: Sequence[Sequence[Group]], planned: Sequence[Group]) -> list[str]:
+    """Of what came by itself; a ladder says itself what belongs together in it."""
     told = []
-    for tier in tiers:
-        for group in tier:
-            if len(group.runs) > 1:
-                names = _listed([f"`{each.path}`" for each in group.runs])
-                called = sorted({each.recipe for each in group.runs})
-                other = f", whatever it is called ({_listed([f'`{name}`' for name in called])})" if called[1:] else ""
-                seeds = seeds_text([each.seed for each in group.runs])
-                told.append(f"`{group.phase}` is {names}: one recipe on the same stories{other}, {seeds}.")
-            if group.differs:
-                told.append(f"`{group.phase}` differs from `{group.against}` in {group.change}.")
-            if "steps" in group.differs:
-                told.append(
-                    f"`{group.phase}` and `{group.against}` were trained for different numbers of steps: they are "
-                    "shown beside each other and in no mean together."
-                )
-    there = [tier[0] for tier in tiers if tier[0].runs]
-    for earlier, group in ((there[0], each) for each in there[1:]):
-        unlike = group.runs[0].measured.unlike(earlier.runs[0].measured)
-        if unlike and group.runs[0].fields is not None:
-            told.append(
-                f"`{group.tier}` stands apart from `{earlier.tier}` ({unlike}): their losses are in no mean and no "
-                "verdict together."
+    for group in (each for tier in tiers for each in tier if each not in planned):
+        if len(group.runs) > 1:
+            called = sorted({each.recipe for each in group.runs})
+            other = f", whatever it is called ({_listed([f'`{name}`' for name in called])})" if called[1:] else ""
+            seeds = seeds_text([each.seed for each in group.runs])
+            paths = _listed([f"`{each.path}`" for each in group.runs], MOST_LISTED)
+            told.append(f"`{group.phase}` is {paths}: one recipe on the same stories{other}, {seeds}.")
+        if group.differs:
+            apart = (
+                "; with other numbers of steps they share no mean and no verdict" if "steps" in group.differs else ""
             )
-    return told
+            told.append(f"`{group.phase}` differs from `{group.against}` in {group.change}{apart}.")
+    return [*told, *_apart([tier[0] for tier in tiers if tier[0].runs])]
+
+
+def _apart(firsts: Sequence[Group]) -> list[str]:
+    """Why tiers are several: those that stand apart from the first for one reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for group in firsts[1:]:
+        if group.runs[0].fields is not None and firsts[0].runs[0].fields is not None:
+            unlike = group.runs[0].measured.unlike(firsts[0].runs[0].measured)
+            by_reason.setdefault(unlike or "another size", []).append(f"`{group.tier}`")
+    return [
+        f"{_listed(names)} {'stands' if len(names) == 1 else 'stand'} apart from `{firsts[0].tier}` ({reason}): no mean "
+        "and no verdict joins their losses."
+        for reason, names in by_reason.items()
+    ]
 
 
 def _some(told: Sequence[str]) -> str:
@@ -166,7 +173,9 @@ def _some(told: Sequence[str]) -> str:
     return ", ".join(told[:MOST_NAMED]) + (f" and {plural(more, 'more field')}" if more > 0 else "")
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str], most: int = 99) -> str:
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {plural(len(names) - most, 'more run')}"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
