@@ -31,6 +31,16 @@ def test_a_resume_where_the_loss_jumps_comes_first() -> None:
     assert "step 200" in finding.try_
 
 
+@pytest.mark.parametrize("num", [400, 900, 3000])
+def test_a_resume_is_found_at_its_jump_whatever_the_blocks(num: int) -> None:
+    steps = np.arange(1.0, num + 1)
+    for at in range(num // 2, num // 2 + 7):
+        noise = 0.02 * np.random.default_rng(at).standard_normal(num)
+        diagnosis = found(3.0 + 3.0 * np.exp(-steps / (num / 6)) + noise + 2.0 * (steps > at),
+                          ({"event": "resumed", "step": at},))  # fmt: skip
+        assert diagnosis.of("divergence")[0].alternatives[0].startswith("the run was resumed"), at
+
+
 def test_a_resume_elsewhere_is_no_cause() -> None:
     (finding,) = found(jumping(), ({"event": "resumed", "step": 120},)).of("divergence")
     assert not any("resumed" in cause for cause in finding.alternatives)

@@ -12,6 +12,8 @@ from fabula.findings.rule import number
 
 AROUND = 20
 """Values on each side of a change that show the level there."""
+NEAR = 2
+"""A rise begins within two values of where it is told from: a block that has both sides of it counts as quiet."""
 SURE = 4.0
 """Standard errors that the two levels are apart."""
 EXPERIMENT = (
@@ -87,7 +89,7 @@ def experiment_of(facts: Facts, first: int, spacing: float) -> str:
 
 def _resume_at(facts: Facts, first: int, spacing: float) -> int | None:
     steps = [int(event["step"]) for event in facts.events if event.get("event") == "resumed"]
-    return next((step for step in steps if first - spacing - 1 <= step <= first), None)
+    return next((step for step in steps if first - NEAR * spacing - 1 <= step <= first), None)
 
 
 def _happened(facts: Facts, first: int, spacing: float) -> list[str]:
@@ -100,7 +102,7 @@ def _happened(facts: Facts, first: int, spacing: float) -> list[str]:
         )
     rate = facts.learning_rate.finite if facts.learning_rate is not None else None
     if rate is not None and len(rate) > 1:
-        near = rate.part(first - 2.0 * max(spacing, rate.spacing), first)
+        near = rate.part(first - NEAR * max(spacing, rate.spacing), first)
         jumps = np.flatnonzero(near.values[1:] > CLIMB * near.values[:-1])
         if len(jumps) and near.values[jumps[0]] > 0:
             old, new = float(near.values[jumps[0]]), float(near.values[jumps[0] + 1])
@@ -111,6 +113,6 @@ def _happened(facts: Facts, first: int, spacing: float) -> list[str]:
     found += [
         f"{change.told} at step {change.step:,}"
         for change in facts.changes
-        if first - spacing - 1 <= change.step <= first
+        if first - NEAR * spacing - 1 <= change.step <= first
     ]
     return found

@@ -162,8 +162,8 @@ def _apart(firsts: Sequence[Group]) -> list[str]:
             unlike = group.runs[0].measured.unlike(firsts[0].runs[0].measured)
             by_reason.setdefault(unlike or "another size", []).append(f"`{group.tier}`")
     return [
-        f"{_listed(names)} {'stands' if len(names) == 1 else 'stand'} apart from `{firsts[0].tier}` ({reason}): no mean "
-        "and no verdict joins their losses."
+        f"{_listed(names)} {'stands' if len(names) == 1 else 'stand'} apart from `{firsts[0].tier}` ({reason}): no "
+        "mean and no verdict joins their losses."
         for reason, names in by_reason.items()
     ]
 
