@@ -98,7 +98,7 @@ def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[
     if rows and not text.endswith("\n") and (len(rows[-1]) < len(header) or not _whole(rows[-1])):
         rows.pop()
         notes.append(note("cut_off"))
-    if any(len(row) != len(header) for row in rows):
+    if set(map(len, rows)) - {len(header)}:
         bad = next(number for number, row in enumerate(rows) if len(row) != len(header))
         cells = f"{len(rows[bad])} cell{'' if len(rows[bad]) == 1 else 's'}"
         raise InputError(

@@ -60,7 +60,7 @@ def numbers(path: Path, cells: Cells, name: str, *, whole: bool = False, decimal
     `whole`: the column counts, so `1,000` is a thousand. Raises InputError for what is no number, and for what can be
     read in two ways.
     """
-    if whole and any(isinstance(cell, str) and not cell.isdecimal() for cell in cells):
+    if whole and not _plain(cells):
         values = np.array(
             [
                 _counted(path, cell, name, grouped)
@@ -74,6 +74,14 @@ def numbers(path: Path, cells: Cells, name: str, *, whole: bool = False, decimal
         return values
     written = np.array([not is_missing(cell) for cell in cells])
     return np.where(~np.isfinite(values) & written, np.inf, values)
+
+
+def _plain(cells: Cells) -> bool:
+    """Whether a count is written in digits alone, or is a number already."""
+    try:
+        return all(map(str.isdecimal, cells))
+    except TypeError:  # some are no texts
+        return not any(isinstance(cell, str) and not cell.isdecimal() for cell in cells)
 
 
 def _measured(path: Path, cells: Cells, name: str, decimal: str | None) -> np.ndarray:
