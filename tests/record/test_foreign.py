@@ -197,6 +197,16 @@ def test_own_lines_away_from_their_run_folder() -> None:
     assert run.evals["val_loss_subset"].tolist() == [9.1] and run.events[0]["event"] == "started"
 
 
+def test_lines_of_others_that_have_a_kind_too() -> None:
+    run = read(
+        '{"kind":"train","step":1,"loss":3.0,"lr":0.1}\n{"kind":"train","step":2,"loss":2.5,"lr":0.1}\n'
+        '{"kind":"eval","step":2,"loss":2.75}\n',
+        "log.jsonl",
+    )
+    assert run.train["loss"].tolist() == [3.0, 2.5] and run.train["learning_rate"].tolist() == [0.1, 0.1]
+    assert run.evals["val_loss"].tolist() == [2.75]
+
+
 # Weights & Biases
 
 

@@ -33,9 +33,15 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list
     Raises InputError for any other line that is not a JSON object, and where there are no steps.
     """
     lines, notes = objects(path, text)
-    if lines[0].get("kind") in OWN_KINDS:
+    if lines[0].get("kind") in OWN_KINDS and not wanted and _names_are_ours(lines):
         return [_own(path, lines, notes)]
     return runs_in(path, "jsonl", lines, notes, wanted)
+
+
+def _names_are_ours(lines: list[dict[str, Any]]) -> bool:
+    """Whether all quantities have the names of our own record: others write `kind` as well, beside `lr`."""
+    names = dict.fromkeys(name for line in lines[:1000] for name in line)
+    return all(name == given for name, given in recognize(names).items())
 
 
 def objects(path: Path, text: str) -> tuple[list[dict[str, Any]], list[Note]]:
