@@ -279,6 +279,10 @@ def test_losses_in_bits_and_perplexities() -> None:
         "# step loss\n2 3.5\n3 3.0\n",
         "Step\tTraining Loss\n2\t3.5\n3\t3.0\n",
         "Step  Training Loss\n2  3.5\n3  3.0\n",
+        "Seed set to 42\nstep,loss (nats)\n2,3.5\n3,3.0\nsaved, and done, too\n",
+        " [ 3/9 10:00 < 20:00, 0.8 it/s, Epoch 1/3]\nStep\tTraining Loss\n2\t3.5\n3\t3.0\n",
+        "step,loss\nstep 2,3.5\nstep 3,3.0\n",
+        "iter;loss\n2/9;3.5\n3/9;3.0\n",
     ],
 )
 def test_tables_as_people_paste_them(text: str) -> None:

@@ -9,8 +9,10 @@ from fabula.errors import InputError
 from fabula.record.foreign.lines.numbers import is_missing, is_number
 from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.lines.table import Table
+from fabula.record.foreign.lines.units import BESIDE
 from fabula.record.foreign.names import recognize
 from fabula.record.foreign.notes import Note, note
+from fabula.record.foreign.tables import LOSSES
 from fabula.record.reader import Run
 
 SEPARATORS = ",;\t|"
@@ -45,6 +47,27 @@ def as_table(path: Path, form: str, header: list[str], rows: list[list[str]], no
 def header_of(text: str) -> str:
     """The line that would name the columns."""
     return next((line for _, line in _lines(text, most=50)), "")
+
+
+def from_header(text: str) -> str:
+    """`text` without what a program printed above the header of its table, and then below the table."""
+    first = text.split("\n", 60)[:60]
+    for place, line in enumerate(first[:-1]):
+        cells = _cells(line, separator(line))
+        named = recognize(cells)
+        if len(cells) < 2 or not named.keys() & {"step", "epoch"} or not named.keys() & {*LOSSES, *BESIDE}:
+            continue
+        if any(map(is_number, cells)) or len(_cells(first[place + 1], separator(line))) < len(cells):
+            continue
+        if not place:
+            return text
+        below = text.split("\n")[place:]
+        widths = {len(cells), len(_cells(first[place + 1], separator(line)))}
+        end = next(
+            (at for at, each in enumerate(below) if len(_cells(each, separator(line))) not in widths), len(below)
+        )
+        return "\n" * place + "\n".join(below[:end]) + "\n"
+    return text
 
 
 def has_steps(text: str, wanted: Mapping[str, str] | None = None) -> bool:

@@ -75,6 +75,8 @@ COUNTS = ("step", "tokens", "planned_steps")
 WRAPPING = re.compile(r"^(?:data|metrics?|logs?|stats|scalars|values|payload|history|results?)_(?=.)")
 """What programs put before all of their names: `{"data": {"step": 1, "loss": 3.2}}`."""
 
+UNIT = re.compile(r"\s*[(\[](?!.*(?:bit|\d))[^()\[\]]*[)\]]\s*$", re.IGNORECASE)
+"""A unit or a remark behind a name: `loss (nats)`. Bits are no nats, and a factor such as x1e-3 is not known here."""
 WHOLE_RUN_AVERAGE = "train_train_loss"
 """`train/train_loss`: what the Trainer's summary is called in TensorBoard and W&B, beside `train/loss`."""
 
@@ -113,6 +115,8 @@ def recognize(names: Iterable[str]) -> dict[str, str]:
     given: dict[str, str] = {}
     for name in names:
         given.setdefault(normalized(name), name)
+    for name in list(given.values()):
+        given.setdefault(normalized(UNIT.sub("", name)), name)
     for short, name in list(given.items()):
         given.setdefault(WRAPPING.sub("", short), name)
     chosen = {}

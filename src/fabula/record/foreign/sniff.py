@@ -131,15 +131,16 @@ def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, 
         return jsonl.read
     if wandb.looks_like(csv.header_of(text)):
         return wandb.read
-    if csv.has_steps(text, wanted):
-        return csv.read
+    below = csv.from_header(text)
+    if csv.has_steps(below, wanted):
+        return lambda path, _, wanted: csv.read(path, below, wanted)
     if trainer_lines.looks_like(text):
         return trainer_lines.read
     if (table := find(path, text, wanted)) is not None:
         return lambda path, text, wanted: runs_of(table, wanted)
     if start.startswith('{"'):
         return jsonl.read  # which says what is wrong
-    if csv.is_table(text):
+    if csv.is_table(text) and csv.separator(csv.header_of(text)) != csv.BLANKS:
         return csv.read  # which says what is missing
     if names := names_in(text):
         raise InputError(

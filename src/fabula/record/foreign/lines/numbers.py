@@ -23,6 +23,10 @@ _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 _WRAPPED = re.compile(
     r"(?:tensor|array|(?:np\.|numpy\.|torch\.)\w+)\(\s*\[?([^\s,()\[\]]+)\]?(?:,.*)?\)|\[([^\s,\[\]]+)\]"
 )
+_LABELLED = re.compile(
+    r"(?:epoch|step|iter|iteration|batch)[\s:#-]*(\d[\d.]*)(?:\s*/\s*\d+)?|(\d+)\s*/\s*\d+", re.IGNORECASE
+)
+"""`Epoch 3`, `3/100`."""
 _SHORT = re.compile(r"([-+]?\d+(?:\.\d+)?)\s?([kKMGBT])")
 _FACTORS = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 
@@ -118,6 +122,8 @@ def _number(path: Path, cell: Any, name: str, decimal: str | None) -> float:
         text = text.replace(".", "")
     if decimal != "." and _DECIMAL_COMMA.fullmatch(text):
         text = text.replace(",", ".")
+    if match := _LABELLED.fullmatch(text):
+        text = match[1] or match[2]
     if is_number(text):
         return float(text)
     raise _no_number(path, cell, name)
