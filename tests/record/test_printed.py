@@ -119,6 +119,10 @@ def test_of_several_processes_the_first_is_read() -> None:
 
 
 def test_what_a_line_of_an_evaluation_measures() -> None:
+    assert read("[/home/dev/run.py] step 1 loss 4.0\n[/home/dev/run.py] step 2 loss 3.0\n").train["loss"].tolist() == [
+        4,
+        3,
+    ]
     run = read("step 1 loss 4.0\n[eval] step 1 loss 4.5\nstep 2 loss 3.0\nValidation loss: 3.5\nbest val loss: 1.0\n")
     assert run.train["loss"].tolist() == [4.0, 3.0]
     assert run.evals["step"].tolist() == [1, 2] and run.evals["val_loss"].tolist() == [4.5, 3.5]
@@ -162,3 +166,6 @@ def test_names_that_it_does_not_know_are_listed_and_can_be_said() -> None:
         read_log(Path("train.log"), text.encode())
     (run,) = read_log(Path("train.log"), text.encode(), {"step": "schritt", "loss": "Verlust"})
     assert run.train["loss"].tolist() == [4 - n / 8 for n in range(1, 6)]
+    text = "".join(f"Runde {n}: Verlust {4 - n / 8}, Rate 0.1\n" for n in range(1, 6))
+    (run,) = read_log(Path("t.log"), text.encode(), {"epoch": "runde", "loss": "verlust", "learning_rate": "rate"})
+    assert run.train["step"].tolist() == [1, 2, 3, 4, 5] and run.train["learning_rate"].tolist() == [0.1] * 5

@@ -23,27 +23,10 @@ _FIRST = re.compile(
 )
 _FRACTION = re.compile(r"(?<![\w/.])(?P<done>\d+)\s*/\s*(?P<total>\d+)(?![\w/.])")
 _HELD_OUT = re.compile(
-    r"(?<![\w])(?:val|valid|validation|validating|eval|evaluation|evaluating|dev|test)(?![\w])", re.IGNORECASE
-)
+    r"(?<![\w/.-])(?:val|valid|validation|validating|eval|evaluation|evaluating|dev|test)(?![\w/-])", re.IGNORECASE
+)  # a word by itself: not in /home/dev/run.py or test-3
 _TRAINS = re.compile(r"(?<![\w])(?:train|training)(?![\w])", re.IGNORECASE)
-_ASIDE = {
-    "info",
-    "debug",
-    "warning",
-    "error",
-    "root",
-    "main",
-    "and",
-    "with",
-    "in",
-    "at",
-    "ms",
-    "s",
-    "sec",
-    "it/s",
-    "tok/s",
-    "the",
-}
+_ASIDE = set("info debug warning error root main and with in at ms s sec it/s tok/s the".split())
 """Words before a name that are not of it: levels of loggers, and units of the number before."""
 _FILLERS = {"is", "was", "of", "now", "->", "="}
 """Words between a name and its number."""
@@ -54,32 +37,14 @@ _OF_OTHER_STEPS = set(
 )
 LONGEST = 4000
 """Characters of a line that are looked at: none that is longer was printed for people."""
-COUNTERS = {name: place for place, name in enumerate(name for name in SYNONYMS["step"])}
+COUNTERS = {name: place for place, name in enumerate(SYNONYMS["step"])}
 """Names of steps -> their order: that of optimizer updates comes first."""
 EPOCHS = set(SYNONYMS["epoch"]) - {"epochs", "num_epoch"}
-MEASURED = {
-    each: canonical
-    for canonical in (
-        "loss",
-        "train_loss",
-        "val_loss",
-        "perplexity",
-        "val_perplexity",
-        "grad_norm",
-        "learning_rate",
-        "tokens",
-    )
-    for each in SYNONYMS[canonical]
-}
+_QUANTITIES = "loss train_loss val_loss perplexity val_perplexity grad_norm learning_rate tokens".split()
+MEASURED = {each: canonical for canonical in _QUANTITIES for each in SYNONYMS[canonical]}
 BY_CONTEXT = {
-    "loss": "val_loss",
-    "ppl": "val_ppl",
-    "perplexity": "val_perplexity",
-    "avg_loss": "val_loss",
-    "nll_loss": "val_loss",
-    "average_loss": "val_loss",
-    "mean_loss": "val_loss",
-    "train_loss": "train_loss",
+    **dict.fromkeys(("loss", "avg_loss", "average_loss", "mean_loss", "nll_loss"), "val_loss"),
+    **dict.fromkeys(("ppl", "perplexity"), "val_perplexity"),
 }
 """What a name means on a line of an evaluation."""
 

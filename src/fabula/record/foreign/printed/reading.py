@@ -88,8 +88,6 @@ def _fields(line: str, forms: tuple[Format, ...], words: frozenset[str]) -> tupl
 
 def _groups(groups: Mapping[str, str | None], form: Format) -> Fields:
     fields: Fields = {name: value for name, value in groups.items() if value is not None}
-    if "value" in fields:
-        fields["loss"] = fields.pop("value")
     for name, later in form.later.items():
         if name in fields:
             fields["step"] = str(int(fields.pop(name)) + later)
@@ -117,7 +115,7 @@ def _with_steps(lines: list[tuple[int, int | None, Fields]], meaning: Mapping[st
     waiting: list[tuple[int, Fields]] = []
     step = epoch = None
     for number, _, fields in lines:
-        epoch = next((fields[name] for name in fields if name in EPOCHS), epoch)
+        epoch = next((fields[name] for name in fields if name in EPOCHS or meaning.get(name) == "epoch"), epoch)
         row, says = _measured(fields, meaning), counter in fields
         if says:
             if step is None and row:
@@ -127,7 +125,7 @@ def _with_steps(lines: list[tuple[int, int | None, Fields]], meaning: Mapping[st
             row = {name: value for name, value in row.items() if name not in ("loss", "train_loss")}
         if not row:
             continue
-        row |= {name: value for name, value in fields.items() if name not in meaning and name not in COUNTERS}
+        row |= {name: fields[name] for name in fields if name not in meaning and name not in COUNTERS}
         if epoch is not None:
             row["epoch"] = epoch
         if counter is None and epoch is None:
@@ -154,14 +152,9 @@ def _of_the_run(rows: list[tuple[int, Fields]]) -> list[Fields]:
 
 def _measured(fields: Fields, meaning: Mapping[str, str]) -> Fields:
     """What a line measured, by the names that a record has; of two names for one thing that which is known better."""
-    found: dict[str, str] = {}
-    for name in fields:
-        canonical = meaning.get(name, "step")
-        if canonical not in ("step", "epoch") and (
-            canonical not in found or RANKED.get(name, -1) < RANKED[found[canonical]]
-        ):
-            found[canonical] = name
-    return {canonical: fields[name] for canonical, name in found.items()}
+    named = [name for name in fields if meaning.get(name) not in (None, "step", "epoch")]
+    named.sort(key=lambda name: -RANKED.get(name, -1))  # the best last: what was said, then as the table has them
+    return {meaning[name]: fields[name] for name in named}
 
 
 def _counter(lines: list[Fields], meaning: Mapping[str, str]) -> str | None:
