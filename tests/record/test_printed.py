@@ -119,7 +119,7 @@ def test_of_several_processes_the_first_is_read() -> None:
 
 
 def test_what_a_line_of_an_evaluation_measures() -> None:
-    assert read("[/home/dev/run.py] step 1 loss 4.0\n[/home/dev/run.py] step 2 loss 3.0\n").train["loss"].tolist() == [
+    assert read("[lib/dev/run.py] step 1 loss 4.0\n[lib/dev/run.py] step 2 loss 3.0\n").train["loss"].tolist() == [
         4,
         3,
     ]

@@ -24,7 +24,7 @@ _FIRST = re.compile(
 _FRACTION = re.compile(r"(?<![\w/.])(?P<done>\d+)\s*/\s*(?P<total>\d+)(?![\w/.])")
 _HELD_OUT = re.compile(
     r"(?<![\w/.-])(?:val|valid|validation|validating|eval|evaluation|evaluating|dev|test)(?![\w/-])", re.IGNORECASE
-)  # a word by itself: not in /home/dev/run.py or test-3
+)  # a word by itself: not in lib/dev/run.py or test-3
 _TRAINS = re.compile(r"(?<![\w])(?:train|training)(?![\w])", re.IGNORECASE)
 _ASIDE = set("info debug warning error root main and with in at ms s sec it/s tok/s the".split())
 """Words before a name that are not of it: levels of loggers, and units of the number before."""
