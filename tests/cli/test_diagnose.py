@@ -125,6 +125,14 @@ def test_options_wake_the_rules_that_need_them(tmp_path: Path) -> None:
     assert out.splitlines()[-1] == f"next: fabula diagnose {log} --vocab 50257 --clip 1 --accumulation N"
 
 
+def test_epochs_that_count_as_steps_are_not_called_few_updates(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{2 + 3 / (1 + n)},{2.1 + 3 / (1 + n)}\n" for n in range(1, 31))
+    for name, but in (("epoch", False), ("step", True)):
+        log = tmp_path / f"{name}.csv"
+        log.write_text(f"{name},loss,val_loss\n{rows}", encoding="utf-8")
+        assert ("trained for only" in " ".join(command(log)[1].split())) is but
+
+
 def test_columns_can_be_said_and_the_next_command_says_them_too(tmp_path: Path) -> None:
     log = tmp_path / "mine.csv"
     log.write_text(losses(5.0).replace("step", "schritt").replace("loss", "verlust"), encoding="utf-8")
