@@ -285,7 +285,11 @@ def test_any_bytes_are_a_log_or_a_clear_error(content: bytes) -> None:
         assert all(len(run.train["step"]) + len(run.evals["step"]) for run in runs)
 
 
-PIECES = ["step", "loss", "1", "nan", "", "2.5", ",", ";", "\n", "\r", "{", "}", '"', ":", "'", "[", " "]
+PIECES = [
+    *("step", "loss", "epoch", "train", "val", "1", "1,000", "nan", "inf", "", "2.5", ",", ";", "\t", "\n", "\r", " "),
+    *("{", "}", '"', ":", "'", "[", "]", "|", "/", "10/100 [=] - loss: 3", "100%|█| ", '{"step":1,"loss":2}'),
+    *("{'loss': 2.0}", "iter 5: loss 3.2, ", "step 0: train loss 3, val loss 3", "s:1 trl:2", "[rank0]: ", "Epoch 1/2"),
+]
 
 
 @settings(deadline=None)

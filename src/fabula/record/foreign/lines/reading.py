@@ -42,7 +42,8 @@ def _chosen(table: Table, wanted: Mapping[str, str]) -> tuple[Table, dict[str, s
     names = [name for name in table.cells if name in wanted.values() or _can_be_meant(table, name)]
     refuse_listing(table, names, wanted)
     chosen = choose(table.path, names, wanted)
-    apart = split_apart(table, {name: chosen[name] for name in ("loss", "train_loss") if name in chosen})
+    losses = [chosen[name] for name in ("loss", "train_loss") if name in chosen]
+    apart = split_apart(table, losses, chosen.values())
     if apart is not table:
         chosen["val_loss"] = "val_loss"
     return apart, chosen

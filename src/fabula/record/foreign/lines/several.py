@@ -98,7 +98,7 @@ def _steps(table: Table, chosen: Mapping[str, str]) -> np.ndarray | None:
         steps = numbers(table.path, table.cells[name], name, whole="step" in chosen)
     except InputError:
         return None
-    return None if np.isnan(steps).any() else steps
+    return steps if np.isfinite(steps).all() else None
 
 
 def _rising(steps: np.ndarray) -> float:
@@ -162,12 +162,16 @@ def _place(columns: Columns) -> np.ndarray:
     """What rises along a run: the step, or epoch and step."""
     step = columns.get("step")
     if "epoch" not in columns:
-        return np.nan_to_num(step, nan=-1.0) if step is not None else np.arange(0.0)
-    epoch = np.nan_to_num(columns["epoch"], nan=-1.0)
+        return _known(step) if step is not None else np.arange(0.0)
+    epoch = _known(columns["epoch"])
     if step is None:
         return epoch
-    step = np.nan_to_num(step, nan=-1.0)
+    step = _known(step)
     return np.floor(epoch) * (step.max() + 1.0) + step if _restarts(step, epoch) else step
+
+
+def _known(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, -1.0)
 
 
 def _restarts(step: np.ndarray, epoch: np.ndarray) -> bool:

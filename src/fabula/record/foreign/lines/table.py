@@ -1,7 +1,7 @@
 """A log as a table: columns by the names that it has itself, a cell a line, not yet understood."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -65,12 +65,13 @@ def widened(table: Table) -> Table:
     return replace(table, cells={name: [line.get(name) for line in lines.values()] for name in names})
 
 
-def split_apart(table: Table, losses: Mapping[str, str]) -> Table:
-    """Lines of several splits, which a column names (`train`, `val`): the loss of the others is a validation loss."""
-    for loss in losses.values():
+def split_apart(table: Table, losses: Collection[str], taken: Collection[str]) -> Table:
+    """Lines of several splits, which a column names (`train`, `val`; none of `taken`): the loss of the others is a
+    validation loss."""
+    for loss in losses:
         there = np.flatnonzero(table.present(loss)).tolist()
         for name, cells in table.cells.items():
-            if not all(_SPLIT.fullmatch(str(cells[place]).strip()) for place in there[:20]):
+            if name in taken or not all(_SPLIT.fullmatch(str(cells[place]).strip()) for place in there[:20]):
                 continue
             splits = [_SPLIT.fullmatch(str(cells[place]).strip()) for place in there]
             held = {

@@ -36,7 +36,7 @@ def looks_like(text: str) -> bool:
 
 def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list[Run]:
     lines, notes, info = _with_steps(text)
-    logged = np.unique([line["step"] for line in lines if "loss" in line])
+    logged = np.unique([line["step"] for line in lines if "loss" in line and "step" in line])
     apart = float(np.median(np.diff(logged))) if len(logged) > 1 and "steps_are_lines" not in info else None
     notes = [*notes, *traps(apart), *zeros_as_nan(lines)]
     return jsonl.runs_in(path, "printed Trainer", lines, notes, wanted, **info)
