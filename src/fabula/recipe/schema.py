@@ -217,6 +217,11 @@ class Checkpoints(Section):
     """How many of the latest to keep (the best one is kept too); 0: all."""
 
 
+class Recording(Section):
+    internals: CountOrNone = 0
+    """Steps between looks inside: gradients, updates, activations and attention, layer by layer; 0: none."""
+
+
 class Recipe(Section):
     name: str
     tokenizer: str = "gpt2"
@@ -231,6 +236,7 @@ class Recipe(Section):
     compute: Compute = Compute()
     evaluation: Evaluation = Evaluation()
     checkpoint: Checkpoints = Checkpoints()
+    record: Recording = Recording()
 
     @model_validator(mode="after")
     def _names_a_size(self) -> Self:

@@ -68,6 +68,11 @@ class Run:
                 raise InputError(f"{path}: a line of stories is damaged ({error!r}); remove that line") from error
         return found
 
+    @cached_property
+    def internals(self) -> list[dict[str, Any]]:
+        """The looks inside, where the recipe asked for them. Raises InputError when internals.jsonl is damaged."""
+        return list(_json_lines(self.path / "internals.jsonl"))
+
     def full_evals(self) -> Columns:
         """The evaluations over the whole validation split (step 0 and the end)."""
         if "full" not in self.evals:

@@ -10,7 +10,8 @@ from typing import IO, Any, Self
 from fabula.errors import InputError
 from fabula.record.files import whole_folder, write_json, write_text
 
-STREAMS = ("metrics", "samples", "evaluations")
+ALWAYS = ("metrics", "samples", "evaluations")
+STREAMS = (*ALWAYS, "internals")
 """The appended files whose offsets a checkpoint remembers, so that a resumed run can cut them back."""
 
 
@@ -56,7 +57,8 @@ class RunWriter:
             path = folder / f"{stream}.jsonl"
             if append_from is not None:
                 _cut_back(path, append_from.get(stream, 0))  # a checkpoint of before a stream was kept
-            self._files[stream] = open(path, "ab")  # noqa: SIM115 - closed by close()
+            if stream in ALWAYS or path.exists():
+                self._open(stream)
         self.set_info(status="running")
 
     @classmethod
@@ -99,6 +101,12 @@ class RunWriter:
     def stories(self, **fields: Any) -> None:
         self._append("evaluations", {"kind": "stories", **fields})
 
+    def internals(self, **fields: Any) -> None:
+        """The file is there from its first line on: most runs do not look inside."""
+        if "internals" not in self._files:
+            self._open("internals")
+        self._append("internals", fields)
+
     def synced_offsets(self) -> dict[str, int]:
         """Bytes written so far, a stream each: what a checkpoint stores. They are on the disk when it is written: after
         a power cut it would count on lines that are gone."""
@@ -128,6 +136,9 @@ class RunWriter:
         if self.info["status"] == "running":
             interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
             self.close("interrupted" if interrupted else "failed", error=repr(error))
+
+    def _open(self, stream: str) -> None:
+        self._files[stream] = open(self.folder / f"{stream}.jsonl", "ab")  # noqa: SIM115 - closed by close()
 
     def _append(self, stream: str, fields: dict[str, Any]) -> None:
         # Flushed line by line: a crash loses at most the line being written, and `tail -f` works.

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 from torch import Tensor
 
 from fabula.data.batches import BatchSource
@@ -25,6 +26,7 @@ from fabula.score.known_stories import KnownStories, know_stories
 from fabula.score.rulers import Rulers
 from fabula.train import state
 from fabula.train.engine import Engine
+from fabula.train.internals import Inside
 from fabula.train.life.budget import Clock
 from fabula.train.life.estimate import positions_scored
 from fabula.train.observer import Observer
@@ -130,8 +132,9 @@ class Training:
     def update(self, writer: RunWriter) -> None:
         """One optimizer update and its line."""
         progress = self.progress
-        started = time.perf_counter()
         step = progress.step + 1
+        inside = self.look_inside(step)
+        started = time.perf_counter()
         result = self.engine.step(self.source, step)
         seconds = time.perf_counter() - started
         progress.step = step
@@ -149,6 +152,8 @@ class Training:
             "tokens_per_second": result.num_tokens / seconds,
         }
         writer.train(**line)
+        if inside is not None:
+            writer.internals(step=step, **inside.after(result, self.recipe.optimizer.clip))
         self.observer.stepped(line)
         if result.applied:
             progress.skipped_in_a_row = 0
@@ -158,6 +163,14 @@ class Training:
         self.observer.notice(f"step {step}: loss or gradient is not finite; no weight was changed")
         if progress.skipped_in_a_row >= MOST_SKIPPED:
             self.fail(writer, f"{MOST_SKIPPED} steps in a row were not finite")
+
+    def look_inside(self, step: int) -> Inside | None:
+        """What stands before update `step`, if the recipe asks for a look at it."""
+        every = self.recipe.record.internals
+        if not every or step % every:
+            return None
+        rows = torch.from_numpy(self.source.batch(step, 0).inputs_BT[:1]).to(self.engine.device)
+        return Inside.before(self.engine.model, rows, some_hidden=self.recipe.batch.hidden_tokens > 0)
 
     def keep_time(self, clock: Clock, writer: RunWriter) -> None:
         """Change the number of steps where the machine turned out faster or slower than planned."""

@@ -20,9 +20,14 @@ def free_memory(proc: Path = PROC, cgroup: Path = CGROUP) -> int | None:
     meminfo = _text(proc / "meminfo")
     if not (found := re.search(r"^MemAvailable:\s+(\d+) kB", meminfo, re.MULTILINE)):
         return _all_memory()
-    own = re.search(r"^VmRSS:\s+(\d+) kB", _text(proc / "self" / "status"), re.MULTILINE)
     free = min([int(found[1]) * 1024, *_left_in_groups(_text(proc / "self" / "cgroup"), cgroup)])
-    return free + (int(own[1]) * 1024 if own else 0)
+    return free + (resident_bytes(proc) or 0)
+
+
+def resident_bytes(proc: Path = PROC) -> int | None:
+    """Bytes of memory that this process has now; None where the system does not say."""
+    own = re.search(r"^VmRSS:\s+(\d+) kB", _text(proc / "self" / "status"), re.MULTILINE)
+    return int(own[1]) * 1024 if own else None
 
 
 def free_gpu_memory() -> int:
