@@ -108,7 +108,8 @@ def test_the_twin_has_the_weights_and_leaves_the_model_alone(grammar_folder: Pat
     model = tiny_training(grammar_folder, looking()).engine.model
     twin = twin_of(model)
     assert all(a.data_ptr() == b.data_ptr() for a, b in zip(model.parameters(), twin.parameters(), strict=True))
-    activations(model, torch.zeros(1, 8, dtype=torch.int64), some_hidden=False)
+    with torch.no_grad():
+        activations(model, torch.zeros(1, 8, dtype=torch.int64), some_hidden=False)
     assert not any(each._forward_hooks or each._forward_pre_hooks for each in model.modules())
 
 
