@@ -12,6 +12,8 @@ import numpy as np
 from tests.findings.families import record
 
 from fabula.findings import Diagnosis, diagnose, lint
+from fabula.findings.diagnosis import diagnose_facts
+from fabula.findings.facts import Facts
 from fabula.findings.normal import kept
 from fabula.recipe import Recipe, load_recipe
 from fabula.record.reader import Run, to_columns
@@ -46,6 +48,14 @@ def ended(
     about = {"parameters": {"total": parameters}, "rulers": {"stream": ruler, "stream_at_128": ruler}}
     run = record(np.linspace(9.0, loss, 100))
     return diagnose(Run(run.path, {"status": "finished", **about, **info}, run.train, to_columns(lines)))
+
+
+def looked(times: int = 3, **seen: Any) -> Diagnosis:
+    """What is found where `times` looks of six see this, in both layers or layer by layer, and the others see what is
+    usual."""
+    usual = {"grad_norm": [0.4, 0.3], "unchanged": [0.0, 0.1], "dead_units": [0.1, 0.6], "attention_logit": [3.0, 9.0]}
+    lines = [{"step": 10 * (look + 1), **usual, **(seen if 2 <= look < 2 + times else {})} for look in range(6)]
+    return diagnose_facts(Facts(internals=lines))
 
 
 STORY = (
@@ -106,6 +116,24 @@ EXAMPLES: dict[str, tuple[tuple[Made, ...], tuple[Made, ...]]] = {
     "rolled_back": (
         (lambda: happened({"event": "rolled_back", "step": 40, "to_step": 20}),),
         (lambda: happened({"event": "resumed", "step": 40}), lambda: happened()),
+    ),
+    "weights_unchanged": (
+        (lambda: looked(unchanged=[0.2, 0.95]), lambda: looked(4, unchanged=[1.0, 1.0])),
+        (looked, lambda: looked(2, unchanged=[1.0, 1.0]), lambda: looked(unchanged=[1.0, 1.0], grad_norm=[0.0, 0.0]),
+         lambda: looked(unchanged=[0.5, 0.6]), lambda: happened()),
+    ),
+    "dead_units": (
+        (lambda: looked(dead_units=[0.0, 1.0]), lambda: looked(4, dead_units=[0.95, 0.2])),
+        (looked, lambda: looked(2, dead_units=[1.0, 1.0]), lambda: looked(dead_units=[0.7, 0.8])),
+    ),
+    "vanishing_gradient": (
+        (lambda: looked(grad_norm=[1e-5, 0.4]), lambda: looked(grad_norm=[2.0, 0.0])),
+        (looked, lambda: looked(2, grad_norm=[1e-5, 0.4]), lambda: looked(grad_norm=[0.01, 0.4]),
+         lambda: looked(grad_norm=[None, 0.4])),
+    ),
+    "attention_logits_growing": (
+        (lambda: looked(attention_logit=[4.0, 140.0]), lambda: looked(4, attention_logit=[900.0, 140.0])),
+        (looked, lambda: looked(2, attention_logit=[4.0, 140.0]), lambda: looked(attention_logit=[4.0, 90.0])),
     ),
     "prompt_drift": (
         (lambda: told(STORY.replace("boat", "ball")), lambda: told(STORY + " He sang. He sat. He slept.")),

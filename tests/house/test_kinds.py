@@ -19,10 +19,21 @@ from fabula.findings.rule import Rule
 from fabula.recipe import load_recipe
 from fabula.study.inference.contrasts import Contrast
 
-OURS = {"lr_too_high", "lr_raised", "lr_restarts", "lr_start_not_seen", "data_changed", "among_its_kind"}
+OURS = {
+    "lr_too_high",
+    "lr_raised",
+    "lr_restarts",
+    "lr_start_not_seen",
+    "data_changed",
+    "among_its_kind",
+    "weights_unchanged",
+    "dead_units",
+    "vanishing_gradient",
+    "attention_logits_growing",
+}
 """Beyond the design: trainings at thirty times the rate ended badly without a sign in their loss; logs of others hold
 several schedules, begin late, and change their data on the way; and what
-is normal, kept runs say."""
+is normal, kept runs say; what looks inside see, layer by layer."""
 
 
 def named_in_the_design(shared: Path) -> set[str]:

@@ -113,6 +113,8 @@ class Facts:
     events: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
     """Lines of samples.jsonl."""
+    internals: list[dict[str, Any]] = field(default_factory=list)
+    """Lines of internals.jsonl."""
     changes: tuple[Change, ...] = ()
     """Where the data or the phase of a curriculum changes, by a column of the log."""
 
@@ -185,6 +187,7 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
         info=run.info,
         events=run.events,
         samples=run.samples,
+        internals=run.internals,
         changes=_changes(run),
     )
 

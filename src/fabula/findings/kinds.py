@@ -14,6 +14,7 @@ from fabula.findings.rules import (
     events,
     gradient,
     instability,
+    internals,
     loss,
     normal,
     restarts,
@@ -42,6 +43,7 @@ STOPPING_POINT = Topic("Stopping point", ("val", "train"), "val", always_told=Tr
 GRADIENT_NORM = Topic("Gradient norm", ("norm",), "norm", always_told=True)
 SCHEDULE = Topic("Learning-rate schedule", ("rate",), "rate", always_told=True)
 SET_UP = Topic("Set-up", ("val", "train"))
+INSIDE = Topic("Inside the model", ("val", "train"))
 COMPLETIONS = Topic("Completions")
 LADDER = Topic("Ladder")
 """Told in sections of their own: the stories, and the effects."""
@@ -179,6 +181,18 @@ _TABLE = (
          "the validation loss varies by more than 2 % from one evaluation to the next"),
     Kind("eot_missing", SET_UP, setup.end_of_text,
          "stories are not separated by an end-of-text token"),
+    Kind("weights_unchanged", INSIDE, internals.looks,
+         "in three looks in a row, updates leave more than 90 % of a layer's weights exactly as they were",
+         marked_on=("val", "train")),
+    Kind("dead_units", INSIDE, internals.looks,
+         "in three looks in a row, more than 90 % of a layer's feed-forward units are silent",
+         marked_on=("val", "train")),
+    Kind("vanishing_gradient", INSIDE, internals.looks,
+         "in three looks in a row, a layer's gradient is less than a thousandth of another's",
+         marked_on=("val", "train")),
+    Kind("attention_logits_growing", INSIDE, internals.looks,
+         "in three looks in a row, an attention logit is above 100 and above four times the first look's",
+         marked_on=("val", "train")),
     Kind("prompt_drift", COMPLETIONS, completions.prompt_drift,
          "the completion leaves the topic of the prompt, or says he where the prompt said she",
          kept=("keeps to what its prompt named", "keep to what their prompts named")),
