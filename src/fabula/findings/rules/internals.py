@@ -12,9 +12,9 @@ IN_A_ROW = 3
 DEAD_SHARE = 0.9
 """Trained ReLU layers are sparse, and a short row wakes only some units: only where nearly all sleep is it told."""
 UNCHANGED_SHARE = 0.9
-"""In float32 a step of AdamW moves about every weight; in bfloat16 half of them may wait for the next step."""
+"""Six healthy float32 runs: 0.1 % at most, but for a last step at a rate of 0 (one look). bfloat16 at 1e-5: 98.6 %."""
 VANISHED = 1e-3
-"""The layers of models that learn had gradient norms within a factor of about 30 of each other."""
+"""In six healthy runs (of `demo`, `modern`, `basic`) the layers' norms were within a factor of 14 of each other."""
 SATURATED_LOGIT = 100.0
 """Where the training of Kimi K2 clips attention logits (QK-Clip, Moonshot AI 2025)."""
 LOGIT_GROWTH = 4.0
