@@ -338,7 +338,7 @@ def test_a_folder_is_opened_with_what_it_has(tmp_path: Path) -> None:
     document = json.loads(tokenizer.read_text("utf-8"))
     document["added_tokens"][0]["id"] = document["model"]["vocab"]["<|endoftext|>"] = 400
     tokenizer.write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(InputError, match="not the tokenizer that made"):
+    with pytest.raises(InputError, match=r"tokenizer\.json is damaged"):
         open_dataset(tmp_path / "out")
     manifest = data.folder / "manifest.json"
     manifest.write_text(json.dumps({"version": 99}), encoding="utf-8")

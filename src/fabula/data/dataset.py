@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from fabula.data.checksums import REMEDY, check_document, check_files
 from fabula.data.tokenizers.tokenizer import Tokenizer, load_tokenizer
 from fabula.errors import InputError, nearest
 
@@ -77,6 +78,10 @@ class Manifest(_Frozen):
     text_key: str | None = None
     validation: str | None = None
     """These three as they were given, so that the stories can be read in the same way again."""
+    sha256: dict[str, str] = {}
+    """File in texts/ -> checksum. Empty in older folders."""
+    checksum: str | None = None
+    """Of all the rest; see checksums.py. None in older folders, as in a tokenization."""
 
 
 class Tokenization(_Frozen):
@@ -89,6 +94,9 @@ class Tokenization(_Frozen):
     dtype: Literal["<u2", "<u4"]
     num_tokens: dict[SplitName, int]
     """Story tokens of each split, without end-of-text."""
+    sha256: dict[str, str] = {}
+    """File beside this one -> checksum."""
+    checksum: str | None = None
 
 
 def token_dtype(vocabulary: int) -> Literal["<u2", "<u4"]:
@@ -217,7 +225,7 @@ class Dataset:
         num = facts.num_stories
         tokens = tokenization_folder(self.folder, self.tokenization.name)
         texts = self.folder / "texts"
-        return Split(
+        split = Split(
             name=name,
             tokens=_map(
                 tokens / f"{name}.tokens.bin", np.dtype(self.tokenization.dtype), self.tokenization.num_tokens[name]
@@ -228,6 +236,20 @@ class Dataset:
             gpt2_lengths=self._gpt2_lengths(name),
             text_hash=facts.text_hash,
         )
+        check_files(self._sums(name))
+        if not self.tokenization.sha256:
+            _check_bounds(split, tokens, self.tokenization)
+        return split
+
+    def _sums(self, name: SplitName) -> dict[Path, str]:
+        """The files that a split is read from, with their checksums, where these were written."""
+        texts = {self.folder / "texts" / file: sha256 for file, sha256 in self.manifest.sha256.items()}
+        of_tokens = [self.tokenization]
+        if self.tokenization.name != "gpt2":
+            of_tokens += [each for each in read_tokenizations(self.folder) if each.name == "gpt2"]  # counts for bytes
+        places = [(tokenization_folder(self.folder, each.name), each.sha256) for each in of_tokens]
+        tokens = {folder / file: sha256 for folder, sums in places for file, sha256 in sums.items()}
+        return {path: sha256 for path, sha256 in (texts | tokens).items() if path.name.startswith(f"{name}.")}
 
     def _gpt2_lengths(self, name: SplitName) -> npt.NDArray[np.int32] | None:
         num = self.manifest.splits[name].num_stories
@@ -252,6 +274,14 @@ def _map(path: Path, dtype: np.dtype[Any], num: int) -> npt.NDArray[Any]:
     return np.memmap(path, dtype=dtype, mode="r", shape=(num,)).view(np.ndarray)
 
 
+def _check_bounds(split: Split, folder: Path, tokenization: Tokenization) -> None:
+    """What a folder without checksums can be asked: raises InputError where it would end in numbers of nothing."""
+    offsets, num_tokens = split.offsets, tokenization.num_tokens[split.name]
+    whole = offsets[0] == 0 and offsets[-1] == num_tokens and bool((np.diff(offsets) >= 0).all())
+    if not whole or (num_tokens and int(split.tokens.max()) >= tokenization.vocabulary):
+        raise InputError(f"{folder}: the tokens of {split.name} are damaged; {REMEDY}")
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Raises InputError when `folder` is not a prepared folder, or one of another version of fabula."""
     path = Path(folder) / "manifest.json"
@@ -265,8 +295,9 @@ def read_manifest(folder: Path) -> Manifest:
             raise InputError(
                 f"{path} is of version {version}, this fabula reads {MANIFEST_VERSION}; prepare the data again"
             )
+        check_document(path, document)
         return Manifest.model_validate(document)
-    except (ValidationError, json.JSONDecodeError, UnicodeDecodeError, AttributeError):
+    except (ValidationError, json.JSONDecodeError, UnicodeDecodeError, AttributeError, RecursionError):
         raise InputError(f"{path} is damaged; prepare the data again") from None
 
 
@@ -277,8 +308,10 @@ def read_tokenizations(folder: Path) -> list[Tokenization]:
         if path.parent.name.startswith("."):
             continue  # being written, or left by a process that was killed
         try:
-            tokenizations.append(Tokenization.model_validate_json(path.read_text(encoding="utf-8")))
-        except (ValidationError, UnicodeDecodeError):
+            document = json.loads(path.read_text(encoding="utf-8"))
+            tokenizations.append(Tokenization.model_validate(document))
+            check_document(path, document)
+        except (ValidationError, UnicodeDecodeError, json.JSONDecodeError, RecursionError):
             raise InputError(f"{path} is damaged; prepare the data again") from None
     return sorted(tokenizations, key=lambda tokenization: tokenization.number)
 
@@ -313,6 +346,8 @@ def open_dataset(folder: Path, tokenizer: str | None = None) -> Dataset:
         )
     tokenization = tokenizations[tokenizer]
     path = tokenization_folder(folder, tokenization.name) / "tokenizer.json"
+    if (sha256 := tokenization.sha256.get(path.name)) is not None:
+        check_files({path: sha256})
     loaded = load_tokenizer(path, tokenization.name)
     if loaded.hash != tokenization.hash:
         raise InputError(f"{path} is not the tokenizer that made the tokens; prepare the data again")

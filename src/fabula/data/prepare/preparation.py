@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from fabula.data.checksums import checksum
 from fabula.data.dataset import (
     SPLITS,
     Manifest,
@@ -32,7 +33,7 @@ from fabula.data.stories.sources import BUILTIN, GRAMMAR, FileSource
 from fabula.data.tokenizers.gpt2 import gpt2_tokenizer
 from fabula.data.tokenizers.tokenizer import COMPACT, Tokenizer, check_tokenizer_name, load_tokenizer, tokenizer_size
 from fabula.errors import InputError
-from fabula.record.files import whole_folder, write_json, write_text
+from fabula.record.files import sha256_of, whole_folder, write_json, write_text
 from fabula.record.lock import only_writer
 
 COMPRESSION = 4  # gzip and parquet hold about so many times their size in text
@@ -201,8 +202,9 @@ def _create(
             removed=encoding.removed,
             splits=encoding.facts,
             gpt2_lengths=gpt2_lengths,
+            sha256=encoding.sha256,
         )
-        write_json(folder / "manifest.json", manifest.model_dump())
+        _write_checked(folder / "manifest.json", manifest)
     return manifest, tokenization
 
 
@@ -218,6 +220,12 @@ def _add(out: Path, before: Manifest, plan: Plan, tokenizer: Tokenizer, passes: 
                     f"here {encoding.facts[name].num_stories}); give another --out"
                 )
     return tokenization
+
+
+def _write_checked(path: Path, document: Manifest | Tokenization) -> None:
+    """With its own checksum."""
+    fields = document.model_dump()
+    write_json(path, {**fields, "checksum": checksum(fields)})
 
 
 def _gpt2_lengths() -> str:
@@ -238,12 +246,15 @@ class _Encoding:
         self.passes = passes
         self.with_gpt2_lengths = with_gpt2_lengths
         self.facts: dict[SplitName, SplitFacts] = {}
+        self.sha256: dict[str, str] = {}
+        """Of the stories' own arrays."""
         self.removed = Removed()
 
     def write(self, tokens: Path, texts: Path | None, number: int) -> Tokenization:
         """Write the arrays of all splits, the tokenizer and its facts."""
         dtype = token_dtype(self.tokenizer.vocabulary)
         num_tokens: dict[SplitName, int] = {}
+        sha256: dict[str, str] = {}
         removed: dict[SplitName, list[int]] = {}
         num_empty = 0
         for name in SPLITS:
@@ -254,6 +265,8 @@ class _Encoding:
                 for piece in self.passes.over(f"tokenizing {name}", task, part.source):
                     writer.add(piece)
             self.facts[name] = writer.facts()
+            self.sha256 |= writer.sha256(texts=True)
+            sha256 |= writer.sha256(texts=False)
             num_tokens[name] = writer.num_tokens
             removed[name] = writer.removed
             num_empty += writer.num_empty
@@ -264,6 +277,8 @@ class _Encoding:
             train_like_tune=like_tune,
             tune_like_validation=sum(removed["tune"]),
         )
+        write_text(tokens / "tokenizer.json", self.tokenizer.to_json())
+        sha256["tokenizer.json"] = sha256_of(tokens / "tokenizer.json")
         tokenization = Tokenization(
             name=self.tokenizer.name,
             number=number,
@@ -272,9 +287,9 @@ class _Encoding:
             hash=self.tokenizer.hash,
             dtype=dtype,
             num_tokens=num_tokens,
+            sha256=sha256,
         )
-        write_text(tokens / "tokenizer.json", self.tokenizer.to_json())
-        write_json(tokens / "tokenization.json", tokenization.model_dump())
+        _write_checked(tokens / "tokenization.json", tokenization)
         return tokenization
 
     def _file(self) -> TokenizerFile:

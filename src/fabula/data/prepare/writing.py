@@ -24,6 +24,8 @@ class SplitWriter:
             names |= {"num_bytes": texts / f"{name}.num_bytes.bin", "hashes": texts / f"{name}.story_hashes.bin"}
             if with_gpt2_lengths:
                 names["gpt2_lengths"] = texts / f"{name}.gpt2_lengths.bin"
+        self._names = {key: path.name for key, path in names.items()}
+        self._sums = {key: hashlib.sha256() for key in names}
         self._files = {key: open(path, "wb") for key, path in names.items()}  # noqa: SIM115 - closed in __exit__
         self._hash = hashlib.sha256()
         self.num_stories = self.num_tokens = self.num_bytes = self.num_empty = 0
@@ -42,10 +44,12 @@ class SplitWriter:
 
     def _write(self, key: str, values: npt.NDArray[Any], dtype: np.dtype[Any]) -> None:
         if key in self._files:
-            self._files[key].write(np.ascontiguousarray(values, dtype=dtype).tobytes())
+            content = np.ascontiguousarray(values, dtype=dtype).tobytes()
+            self._files[key].write(content)
+            self._sums[key].update(content)
 
     def add(self, piece: Encoded) -> None:
-        self._files["tokens"].write(np.ascontiguousarray(piece.tokens).tobytes())
+        self._write("tokens", piece.tokens, piece.tokens.dtype)
         self._write("offsets", self.num_tokens + np.cumsum(piece.lengths), OFFSET)
         self._write("num_bytes", piece.num_bytes, NUM_BYTES)
         self._write("hashes", piece.story_hashes, STORY_HASH)
@@ -59,6 +63,11 @@ class SplitWriter:
         self.removed = [a + b for a, b in zip(self.removed or [0] * len(piece.removed), piece.removed, strict=True)]
         if piece.nats is not None:
             self.nats = (self.nats or 0.0) + float(piece.nats.sum())
+
+    def sha256(self, *, texts: bool) -> dict[str, str]:
+        """File -> checksum, of the stories' own arrays or of the tokens."""
+        chosen = (key for key in self._names if (key not in ("tokens", "offsets")) == texts)
+        return {self._names[key]: self._sums[key].hexdigest() for key in chosen}
 
     def facts(self) -> SplitFacts:
         return SplitFacts(

@@ -141,7 +141,10 @@ class FileTokenizer:
         document = json.loads(text)
         self.name = name
         self._json = text
-        self._engine = Engine.from_str(text)
+        try:
+            self._engine = Engine.from_str(text)
+        except Exception as error:  # tokenizers (0.22) raises nothing more precise
+            raise InputError(f"{name}: `tokenizers` cannot read this tokenizer.json ({error})") from error
         self._engine.encode_special_tokens = True
         self._engine.no_truncation()
         self._engine.no_padding()
