@@ -6,7 +6,7 @@ of the rise is gone. Short episodes within one block are looked for on the singl
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +32,10 @@ SINGLE_FACTOR = 2.0
 """A spike of a single logged value needs twice the noise factor: heavy-tailed noise reaches six deviations."""
 OVER_SHARE = 0.25
 """A spike or divergence is over when three quarters of its rise are gone."""
+QUIET_SHARE = 0.25
+"""The noise is read from the quieter quarter of the curve: instabilities may fill the rest."""
+END_SHARE = 0.1
+"""The level that a run ends at is the median of its last tenth."""
 BLOCKS_ABOVE = 2
 """Two block medians in a row must be above; shorter spikes are looked for in the single steps."""
 SINGLE_STEPS = 3
@@ -97,8 +101,9 @@ def _deviation(values: np.ndarray) -> float:
 
 
 def local_noise(values: np.ndarray, width: int = 41) -> np.ndarray:
-    """`noise_of` around each point, since the noise of a falling curve shrinks with it; never less than the whole
-    curve's, since few points may look calm by chance.
+    """`noise_of` before each point, since the noise of a falling curve shrinks with it, and since a run that becomes
+    unstable must not hide in its own noise; never less than that of the quietest quarter of the curve, since few points
+    may look calm by chance.
 
     How much memory the noise has is read from the whole curve: in the steep first fall, the distance to the median of
     nine is that of the fall, and of any spike in it.
@@ -107,9 +112,10 @@ def local_noise(values: np.ndarray, width: int = 41) -> np.ndarray:
     if len(values) <= width:
         return np.full(len(values), whole)
     memory = whole / apart if apart > 0 else 1.0
-    centres = np.arange(0, len(values), width // 2)
-    estimates = [memory * _between_neighbours(values[max(0, c - width // 2) : c + width // 2 + 1]) for c in centres]
-    return np.maximum(whole, np.interp(np.arange(len(values)), centres, estimates))
+    ends = np.arange(width, len(values) + 1, width // 4)
+    estimates = [memory * _between_neighbours(values[end - width : end]) for end in ends]
+    quiet = min(whole, float(np.quantile(estimates, QUIET_SHARE)))
+    return np.maximum(quiet, np.interp(np.arange(len(values)), ends - 1, estimates))
 
 
 def episodes(curve: Curve) -> list[Episode]:
@@ -137,7 +143,7 @@ def _episodes_of(points: Curve, needs_points: int) -> list[Episode]:
             floor, floor_at = float(levels[index]), index
         elif rise > _threshold(floor, noise[index]) and _lasts(values, index, floor, noise[index], needs_points):
             first = _onset(values, floor_at, index, floor, noise[index])
-            over, peak_at = _course(values, first, floor)
+            over, peak_at = _course(values, first, floor, _threshold(floor, noise[first]))
             back = _first(values[over:] <= floor + max(noise[index], 0.0), over) if over is not None else None
             found.append(_episode(points, first, over, peak_at, back, floor, float(noise[index])))
             if over is None:
@@ -177,14 +183,28 @@ def _onset(values: np.ndarray, floor_at: int, index: int, floor: float, noise: f
     return first
 
 
-def _course(values: np.ndarray, first: int, floor: float) -> tuple[int | None, int]:
-    """Where the episode that begins at `first` is over (None: never), and its peak."""
+def _course(values: np.ndarray, first: int, floor: float, threshold: float) -> tuple[int | None, int]:
+    """Where the episode that begins at `first` is over (None: never), and its peak.
+
+    A run whose worst values are gone, but that climbs on from there and ends above its old level, has not come back.
+    """
     excess = values[first:] - floor
     running_peak = np.maximum.accumulate(excess)
     done = np.flatnonzero(excess <= OVER_SHARE * running_peak)
     over = int(done[0]) + first if len(done) else None
+    if over is not None and _climbs_on(values[over:], floor + threshold):
+        over = None
     stop = over if over is not None else len(values)
     return over, first + int(np.argmax(values[first:stop]))
+
+
+def _climbs_on(after: np.ndarray, limit: float) -> bool:
+    """Whether what follows a rise ends above the limit, and no lower than it began."""
+    width = max(5, round(END_SHARE * len(after)))
+    if len(after) < 2 * width:
+        return False
+    begin, end = float(np.median(after[:width])), float(np.median(after[-width:]))
+    return end > limit and end >= begin and bool(np.median(after) >= begin)
 
 
 def _first(condition: np.ndarray, offset: int) -> int | None:
@@ -224,26 +244,33 @@ def _with_short_ones(curve: Curve, points: Curve, found: list[Episode]) -> list[
     above = np.concatenate([[0], (curve.values - level > limit).astype(np.int8), [0]])
     starts, stops = np.flatnonzero(np.diff(above) == 1), np.flatnonzero(np.diff(above) == -1)
     wanted = max(1, round(SINGLE_STEPS / max(1.0, curve.spacing)))
-    extra = []
+    extra: list[Episode] = []
+    width = float(points.spacing)  # a block's label is its last step: its first values lie before the label
     for start, stop in zip(starts, stops, strict=True):
         first, last = int(curve.steps[start]), int(curve.steps[stop - 1])
-        if (
-            stop - start < wanted
-            or last <= points.steps[1]
-            or any(each.first <= last and first <= each.last for each in found)
-        ):
+        touched = [each for each in found if each.first - width <= last and first <= (each.over_at or each.last)]
+        if touched:
+            found = [_led_back(each, curve, start, stop) if each is touched[0] else each for each in found]
+            continue
+        if stop - start < wanted or last <= points.steps[1]:
+            continue
+        if extra and first <= (extra[-1].over_at or math.inf):
             continue
         if stop - start == 1 and curve.values[start] - level[start] <= SINGLE_FACTOR * limit[start]:
             continue
         peak_at = start + int(np.argmax(curve.values[start:stop]))
-        back = int(curve.steps[stop]) if stop < len(curve) else None
+        old = min(
+            float(level[start]),
+            float(np.median(curve.values[max(0, start - NEIGHBOURS) : start] if start else level[:1])),
+        )
+        back = _back_at(curve, stop, max(least[start], 0.1 * (curve.values[peak_at] - old)) + old)
         extra.append(
             Episode(
                 curve.name,
                 first,
                 last,
                 int(curve.steps[peak_at]),
-                float(level[start]),
+                old,
                 float(curve.values[peak_at]),
                 float(curve.values[-1]),
                 back,
@@ -252,6 +279,28 @@ def _with_short_ones(curve: Curve, points: Curve, found: list[Episode]) -> list[
             )
         )
     return sorted([*found, *extra], key=lambda each: each.first)
+
+
+def _led_back(episode: Episode, curve: Curve, start: int, stop: int) -> Episode:
+    """An episode of blocks, with the single values that belong to its first block: they tell its start and peak."""
+    at = start + int(np.argmax(curve.values[start:stop]))
+    higher = bool(curve.values[at] > episode.peak)
+    return replace(
+        episode,
+        first=min(episode.first, int(curve.steps[start])),
+        peak=float(curve.values[at]) if higher else episode.peak,
+        peak_step=int(curve.steps[at]) if higher else episode.peak_step,
+    )
+
+
+def _back_at(curve: Curve, after: int, limit: float) -> int | None:
+    """The first step from `after` on where the median of five values is at most the limit."""
+    rest = curve.values[after:]
+    if not len(rest):
+        return None
+    ahead = np.lib.stride_tricks.sliding_window_view(np.pad(rest, (0, 4), mode="edge"), 5)
+    at = _first(np.median(ahead, axis=1) <= limit, after)
+    return None if at is None else int(curve.steps[at])
 
 
 def _spread(residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

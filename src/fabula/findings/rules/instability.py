@@ -113,8 +113,11 @@ def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[F
     causes = causes_of(facts, episode.first, spacing)
     experiment = experiment_of(facts, episode.first, spacing)
     if episode.over_at is not None and length <= longest_spike:
-        sentence = f"The {facts.name_of(episode.curve)} jumped {where}, and was back by step {episode.over_at:,}."
-        evidence["back_at"] = episode.over_at
+        if episode.recovered_at == episode.over_at:
+            told, evidence["back_at"] = f"was back by step {episode.over_at:,}", episode.over_at
+        else:
+            told = f"by step {episode.over_at:,} most of the rise was gone"
+        sentence = f"The {facts.name_of(episode.curve)} jumped {where}, and {told}."
         return [
             Finding(
                 kind="spike",
