@@ -246,7 +246,7 @@ def _with_short_ones(curve: Curve, points: Curve, found: list[Episode]) -> list[
     wanted = max(1, round(SINGLE_STEPS / max(1.0, curve.spacing)))
     extra: list[Episode] = []
     width = float(points.spacing)  # a block's label is its last step: its first values lie before the label
-    for start, stop in zip(starts, stops, strict=True):
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
         first, last = int(curve.steps[start]), int(curve.steps[stop - 1])
         touched = [each for each in found if each.first - width <= last and first <= (each.over_at or each.last)]
         if touched:

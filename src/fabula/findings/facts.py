@@ -167,6 +167,7 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
     )
     vocabulary = recipe.vocabulary if recipe else run.info.get("vocabulary")
     from_scratch = True if recipe and not run.info.get("init_from") else run.info.get("from_scratch")
+    train_loss = _unfiltered(train_loss, run, foreign)
     first_loss = _first_loss(_curve(run.evals, "val_loss", drop_missing=foreign), train_loss)
     return Facts(
         train_loss=train_loss,
@@ -217,6 +218,15 @@ def held_out_curve(run: Run) -> Curve | None:
         return _curve(run.evals, "val_loss", drop_missing=foreign)
     curve = _curve(run.evals, "val_loss_subset", drop_missing=foreign)
     return None if curve is None else Curve("val_loss", curve.steps, curve.values)
+
+
+def _unfiltered(loss: Curve | None, run: Run, foreign: bool) -> Curve | None:
+    """A loss of exactly 0 beside a gradient norm that is not finite is what a filter of NaN leaves of it."""
+    norm = _curve(run.train, "grad_norm", drop_missing=True)  # what was written and is not finite remains
+    if not foreign or loss is None or norm is None:
+        return loss
+    lost = (loss.values == 0.0) & np.isin(loss.steps, norm.steps[~np.isfinite(norm.values)])
+    return Curve(loss.name, loss.steps, np.where(lost, np.nan, loss.values)) if lost.any() else loss
 
 
 def _final(run: Run) -> dict[str, float]:

@@ -17,6 +17,7 @@ from fabula.findings.episodes import (
     block_medians,
     episodes,
 )
+from fabula.findings.epochs import without_stairs
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.rule import Outcome, Silent, number, rule, share
 from fabula.findings.short_curves import rise_of_few
@@ -45,14 +46,16 @@ def instabilities(facts: Facts) -> Outcome:
     spacing = max((curve.spacing for curve in curves if curve.name != "loss"), default=0.0)
     longest_spike = max(SPIKE_EVALUATIONS * spacing, SPIKE_SHARE_OF_RUN * whole, SPIKE_STEPS)
     moved = [shift for curve in curves for shift in shifts(facts, curve)]
-    parts = [(curve, part) for curve in curves for part in between(curve, _rising(moved, curve))]
+    parts = [(curve, part) for curve in curves for part in between(without_stairs(facts, curve), _rising(moved, curve))]
     merged = _merge(
         [each for curve, part in parts for each in episodes(part) if not _is_overfitting(each, curve, facts)]
     )
     findings = [finding for each in merged for finding in _findings_of(each, longest_spike, facts)]
     findings += _where_data_changes(moved, facts)
     lost = any(not np.isfinite(curve.values).all() for curve in facts.loss_curves)
-    if not findings and not lost:
+    # A loss that never moves, or that no cross-entropy can have, is not praised for its calm.
+    odd = any(curve.finite.values.min() < 0.0 or np.ptp(curve.finite.values) == 0.0 for curve in curves)
+    if not findings and not lost and not odd:
         findings.append(_stable(curves))
     return findings
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fabula.findings.episodes import block_medians, episodes, noise_of
+from fabula.findings.epochs import epoch_length, without_stairs
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.rule import Outcome, Silent, number, rule, share
 from fabula.findings.rules.accumulation import is_scaled_by
@@ -25,6 +26,10 @@ UNTRAINED_SHARE = 0.05
 failed."""
 IMPROVING_SHARE = 0.01
 """The last fifth is still improving where it lowers the loss by 1 % or more, and by three standard errors."""
+PRINTED_DIGITS = 3.0
+"""... and by three units of the last digit that the log prints."""
+RATE_GONE = 0.02
+"""A rate below 2 % of its peak has reached zero: the loss falls while the rate does, and no further."""
 GAP_SHARE = 0.05
 """Training and validation loss within 5 % of each other: what was learned also works on new stories."""
 OVERFIT_SHARE = 0.01
@@ -97,6 +102,8 @@ def fast_start(facts: Facts) -> Outcome:
     if isinstance(curve, Silent):
         return curve
     start, best = float(curve.values[0]), float(curve.values.min())
+    if best < 0.0 or start <= 0.0:
+        return []  # no cross-entropy: nothing is known of its fall
     # A record that begins in the middle of a run has no start to speak of.
     if curve.steps[0] > 0.02 * curve.steps[-1] or start - best < 0.1 * start:
         return []
@@ -128,7 +135,7 @@ def stopping_point(facts: Facts) -> Outcome:
         return curve
     last, steps = float(curve.steps[-1]), curve.steps
     lost = any(not np.isfinite(each.values[-1]) for each in facts.loss_curves)
-    if lost or any(each.over_at is None for each in episodes(curve)):
+    if lost or any(each.over_at is None for each in episodes(without_stairs(facts, curve))):
         return []  # a run that ends in a divergence has no stopping point to judge
     fifth, third = curve.part(0.8 * last, last), curve.part(last * 2 / 3, last)
     if len(third) < 4:
@@ -140,9 +147,13 @@ def stopping_point(facts: Facts) -> Outcome:
     start = 0.0 if curve.name == "val_loss" else float(curve.values[0])  # a training loss may be logged as a sum
     known = math.log(facts.vocabulary) if facts.vocabulary is not None else math.inf
     untrained = level > (1.0 - UNTRAINED_SHARE) * max(known, start)
-    improves = fall_fifth > max(IMPROVING_SHARE * level, 3.0 * error)
+    epochs = (facts.info.get("layout") or {}).get("epochs")
+    least = FLAT_SHARE * level - (fall_third - fall_fifth) if epochs and epochs < 1.0 else IMPROVING_SHARE * level
+    improves = fall_fifth > max(least, 3.0 * error, PRINTED_DIGITS * _resolution(curve.values))
     if untrained and not improves:
         return [_learned_nothing(facts, third, level, evidence)]
+    if improves and not _more_steps_help(facts, curve, noise):
+        return []
     if improves:
         return [
             Finding(
@@ -155,7 +166,7 @@ def stopping_point(facts: Facts) -> Outcome:
                 "last fifth of the run. More steps would probably lower it further.",
             )
         ]
-    if fall_third < FLAT_SHARE * level and steps[0] < 0.5 * last:
+    if abs(fall_third) < FLAT_SHARE * abs(level) and steps[0] < 0.5 * last:
         return [
             Finding(
                 kind="plateau",
@@ -163,11 +174,32 @@ def stopping_point(facts: Facts) -> Outcome:
                 severity="note",
                 steps=(int(third.steps[0]), int(last)),
                 evidence=evidence,
-                sentence=f"The {facts.name_of(curve)} had levelled off: over the last third of the run it changed by "
-                f"{number(abs(fall_third))} ({share(abs(fall_third) / level)}).",
+                sentence=f"The {facts.name_of(curve)} had levelled off: over the last third of the run it "
+                f"{'fell' if fall_third > 0 else 'rose'} by {number(abs(fall_third))} "
+                f"({share(abs(fall_third) / level)}).",
             )
         ]
     return []
+
+
+def _resolution(values: np.ndarray) -> float:
+    """The last digit that a loss was printed with: the smallest distance between two of its values."""
+    steps = np.diff(np.unique(np.round(values, 12)))
+    return float(steps.min()) if len(steps) else 0.0
+
+
+def _more_steps_help(facts: Facts, curve: Curve, noise: float) -> bool:
+    """Whether a falling end speaks for more steps: not where the fall is that of a rate going to zero, where the run
+    only learns by heart, or where it only recovers to what it had reached before."""
+    rate = facts.learning_rate.finite if facts.learning_rate is not None else None
+    if rate is not None and len(rate) and rate.values[-1] <= RATE_GONE * rate.values.max():
+        return False
+    found = generalisation.look(facts)
+    if not isinstance(found, Silent) and any(each.kind == "overfitting" for each in found):
+        return False
+    fifth = int(np.searchsorted(curve.steps, 0.8 * curve.steps[-1]))
+    before, end = curve.values[:fifth], float(np.median(curve.values[-3:]))
+    return not len(before) or end <= float(before.min()) + 3.0 * noise
 
 
 def _learned_nothing(facts: Facts, third: Curve, level: float, evidence: dict[str, Any]) -> Finding:
@@ -277,19 +309,18 @@ def _then_and_end(train: Curve, step: float) -> tuple[float, float, float]:
 
 @rule
 def staircase(facts: Facts) -> Outcome:
-    layout = facts.info.get("layout") or {}
-    epochs = layout.get("epochs")
-    if not epochs or not facts.num_steps:
+    length = epoch_length(facts)
+    if length is None:
         return Silent("needs the number of epochs")
     if facts.train_loss is None:
         return Silent("needs the training loss of each step")
-    if epochs < 1.1:
+    total = facts.num_steps or facts.last_step
+    if total < 1.1 * length:
         return []
     curve = facts.train_loss.finite
-    length = facts.num_steps / epochs
     window = 0.1 * length
     drops, variances, levels = [], [], []
-    for boundary in np.arange(length, facts.num_steps - 0.5 * window, length):
+    for boundary in np.arange(length, total - 0.5 * window, length):
         before, after = curve.part(boundary - window, boundary - 1), curve.part(boundary + 1, boundary + window)
         if min(len(before), len(after)) < 5:
             continue

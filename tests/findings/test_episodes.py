@@ -1,0 +1,47 @@
+"""Episodes: a run that becomes unstable does not hide in its own noise, and one jump is one episode."""
+
+import numpy as np
+import pytest
+from tests.findings.families import record
+
+from fabula.findings import diagnose
+
+
+def _fall(rng: np.random.Generator, steps: int, noise: float) -> np.ndarray:
+    return 5.0 + 10.0 * np.exp(-np.arange(steps) / (0.05 * steps)) + noise * rng.standard_normal(steps)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_unstable_half_is_a_divergence_and_no_plateau(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    loss = _fall(rng, 180, 0.04)
+    place = np.arange(90) / 90
+    loss[90:] += 0.4 + 1.6 * place + 0.5 * rng.standard_normal(90) + 3.5 * (rng.random(90) < 0.12)
+    loss[90] += 4.0
+    found = diagnose(record(loss))
+    assert found.verdict == "failed"
+    assert len(found.of("divergence")) == 1
+    assert not found.of("plateau") and not found.of("still_improving")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_jump_of_a_long_log_is_told_once(seed: int) -> None:
+    rng = np.random.default_rng([7, seed])
+    steps, at = 1300 + 200 * seed, 600 + 31 * seed
+    loss = _fall(rng, steps, 0.03)
+    loss[at:] += 3.0 * np.exp(-np.arange(steps - at) / 12.0)
+    found = diagnose(record(loss))
+    told = [*found.of("spike"), *found.of("divergence")]
+    assert len(told) == 1
+    assert abs(told[0].steps[0] - at) <= 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_of_even_noise_is_calm(seed: int) -> None:
+    assert diagnose(record(_fall(np.random.default_rng([9, seed]), 700, 0.05))).verdict == "healthy"
+
+
+@pytest.mark.parametrize("loss", [np.full(60, 2.5), np.linspace(-1.0, -9.0, 60)], ids=["constant", "negative"])
+def test_what_no_training_loss_does_is_not_praised(loss: np.ndarray) -> None:
+    found = diagnose(record(loss))
+    assert not found.of("stable") and not found.of("fast_start")
