@@ -177,8 +177,8 @@ def _lasts(values: np.ndarray, index: int, floor: float, noise: float, needs_poi
 
 def _onset(values: np.ndarray, floor_at: int, index: int, floor: float, noise: float) -> int:
     """The first point of the rise that led to `index`: walk back while the curve is above level and noise."""
-    first = index
-    while first - 1 > floor_at and values[first - 1] - floor > max(3.0 * noise, 0.1 * MIN_RISE_NATS):
+    first, least = index, max(3.0 * noise, 0.1 * MIN_RISE_NATS, 0.1 * (values[index] - floor))
+    while first - 1 > floor_at and values[first - 1] - floor > least:
         first -= 1
     return first
 
@@ -284,6 +284,8 @@ def _with_short_ones(curve: Curve, points: Curve, found: list[Episode]) -> list[
 def _led_back(episode: Episode, curve: Curve, start: int, stop: int) -> Episode:
     """An episode of blocks, with the single values that belong to its first block: they tell its start and peak."""
     at = start + int(np.argmax(curve.values[start:stop]))
+    if curve.values[at] - episode.level <= OVER_SHARE * episode.rise:
+        return episode  # a noisy value near it
     higher = bool(curve.values[at] > episode.peak)
     return replace(
         episode,
