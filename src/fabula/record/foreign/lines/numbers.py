@@ -5,6 +5,7 @@ A cell is a text or a number; "" was written and is empty, None is not there.
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,8 @@ def _plain(cells: Cells) -> bool:
 def _measured(path: Path, cells: Cells, name: str, decimal: str | None) -> np.ndarray:
     nan = float("nan")
     if decimal != ",":
+        with suppress(TypeError, ValueError):  # some are missing
+            return np.array(list(map(float, cells)))
         try:
             return np.array([nan if cell is None or cell == "" else float(cell) for cell in cells])
         except (TypeError, ValueError):
