@@ -71,8 +71,8 @@ class LlamaCpp:
 
 def random_run(name: str, folder: Path) -> Path:
     """A run folder of the recipe `name` (GPT-2's vocabulary) with the weights that training would begin with."""
-    recipe = load_recipe(name)
     tokenizer = gpt2_tokenizer()
+    recipe = load_recipe(name).with_values(**{"model.vocabulary": tokenizer.vocabulary})
     model = Decoder(recipe.model, recipe.vocabulary)
     initialize(model, recipe.initialization, seed=0)
     folder.mkdir()
