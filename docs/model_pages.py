@@ -130,7 +130,8 @@ def speed() -> str:
     others = [name for name in names if name != "fabula"]
     header = ["recipe", "rows", *(f"{name}, tokens/s" for name in names), *(f"fabula : {name}" for name in others)]
     lines = [
-        f"The same weights (random ones, GPT-2's vocabulary) in float32, greedy, {record['threads']} threads, {_versions(record)}; medians, and "
+        f"The same weights (random ones, GPT-2's vocabulary) in float32, greedy, {record['threads']} threads, "
+        f"{_versions(record)}; medians, and "
         f"quartiles of the ratios, of {record['results'][0]['turns']} turns of {record['results'][0]['tokens']} tokens "
         "(`benchmarks/decoding.py`):",
         "",
