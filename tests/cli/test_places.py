@@ -33,13 +33,15 @@ def test_what_the_system_refuses_is_one_line(
     assert capsys.readouterr().err == f"fabula: runs/first: {os.strerror(code)}; {remedy}\n"
 
 
-def test_whoever_reads_no_further_is_told_nothing() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_whoever_reads_no_further_is_told_nothing(unbuffered: str) -> None:
     """`fabula recipes --json | head`: no traceback, and no complaint at the end."""
     reader, writer = os.pipe()
     os.close(reader)
     ended = subprocess.run(
-        [sys.executable, "-m", "fabula", "recipes", "--json"], stdout=writer, stderr=subprocess.PIPE, check=False
-    )
+        [sys.executable, "-m", "fabula", "recipes", "--json"],
+        stdout=writer, stderr=subprocess.PIPE, check=False, env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
     os.close(writer)
     assert ended.returncode == 1 and ended.stderr == b""  # as Typer has it
 

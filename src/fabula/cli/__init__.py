@@ -4,6 +4,7 @@ Commands import what they need inside their bodies, so that `fabula --help` load
 """
 
 import errno
+import os
 import sys
 from typing import Annotated
 
@@ -86,7 +87,13 @@ def main() -> None:
     """Run the command line. Wrong input: one line, exit 2. A stop from the keyboard: its code by the signal."""
     make_streams_tolerant()
     end_by_interrupt()
-    raise SystemExit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has enough; Python would try once more at its end, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = code or 1
+    raise SystemExit(code)
 
 
 def run(arguments: list[str]) -> int:
