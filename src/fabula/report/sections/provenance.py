@@ -1,7 +1,7 @@
 """Where the numbers come from: recipes side by side, versions, machines, hashes, timings."""
 
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from fabula.report.render.blocks import (
     strong,
     told,
 )
+from fabula.study.grouping.content import dotted
 from fabula.study.health import state_text
 from fabula.study.views import LadderView, RunView, TierView
 
@@ -36,15 +37,7 @@ def recipe_fields(view: RunView) -> dict[str, Any]:
     """Dotted field -> value of the run's recipe; empty without one."""
     if view.run is None or not (view.run.path / "recipe.toml").is_file():
         return {}
-    return dict(_flat(tomllib.loads(view.run.recipe_toml)))
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
+    return dict(dotted(tomllib.loads(view.run.recipe_toml)))
 
 
 def phase_differences(tier: TierView) -> Table | None:

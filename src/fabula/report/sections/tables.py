@@ -238,12 +238,13 @@ def counted(ladder: LadderView) -> str:
     toggles = {
         phase for each in ladder.effects if each.contrast.design == "factorial" for phase in each.contrast.phases
     }
-    num_recipes = max((len(tier.phases) for tier in ladder.tiers), default=0)
+    alike = all(tier.in_order for tier in ladder.tiers)
+    num_phases = [len(tier.phases) for tier in ladder.tiers]
+    num_recipes = max(num_phases, default=0) if alike else sum(num_phases)
     what = plural(num_recipes, "recipe")
     if toggles:
         what += f" ({plural(len(toggles), 'change')} with and without each other)"
     if len(ladder.tiers) > 1:
-        alike = all(tier.in_order for tier in ladder.tiers)
         what += f" on {len(ladder.tiers)} model sizes" if alike else f" in {len(ladder.tiers)} groups that stand apart"
     seeds = f"{'each ' if num_recipes > 1 else ''}with {plural(ladder.num_seeds, 'random seed')}"
     return f"{plural(len(ladder.runs), 'training run')}: {what}, {seeds}"

@@ -121,14 +121,15 @@ def _fields(folder: Path, info: dict[str, Any]) -> dict[str, Any] | None:
         return None
     with suppress(InputError):
         tree = Recipe.from_tree(tree).as_tree()  # fields that an older recipe does not name have their defaults
-    fields = {name: value for name, value in _flat(tree) if not name.startswith(CHANGE_NOTHING)}
+    fields = {name: value for name, value in dotted(tree) if not name.startswith(CHANGE_NOTHING)}
     return {**fields, "init_from": info["init_from"]} if info.get("init_from") else fields
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+def dotted(tree: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """The fields of a recipe's tree, each with its tables before it: `optimizer.kind`."""
     for key, value in tree.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from dotted(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
 
