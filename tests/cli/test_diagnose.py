@@ -21,6 +21,7 @@ from fabula.study import read_ladder, summary
 LOGS = Path(__file__).parent.parent / "record" / "logs"
 FINDING = ["kind", "scope", "severity", "sentence", "steps", "evidence", "alternatives", "try"]
 MAX_CPU_SECONDS = 2.0
+MOST_OVER_JSON = 4.0  # 2.3 to 3.0 were measured, alone and beside others
 
 
 def command(*arguments: object, stdin: str | bytes = "") -> tuple[int, str, str]:
@@ -233,6 +234,22 @@ finally:
     print(time.process_time(), file=sys.stderr)
 """
 
+JSON_ALONE = """
+import json, sys, time
+import numpy
+lines = [json.loads(line) for line in open(sys.argv[1])]
+print(time.process_time(), file=sys.stderr)
+"""
+
+
+def cpu_seconds(script: str, log: Path) -> tuple[float, str]:
+    """The processor time of a whole process on one thread, and what it printed."""
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(log)],
+        capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return float(result.stderr.splitlines()[-1]), result.stdout
+
 
 def long_log(form: str) -> Iterator[str]:
     if form == "csv":
@@ -249,18 +266,18 @@ def long_log(form: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_150_000_lines_take_less_than_two_seconds(form: str, tmp_path: Path) -> None:
-    log = tmp_path / f"long.{form}"
+    """Of processor time; on a slower machine, or beside others, a few times what the standard library's JSON takes."""
+    log, lines = tmp_path / f"long.{form}", tmp_path / "lines.jsonl"
     log.write_text("".join(long_log(form)), encoding="utf-8")
-    for _ in range(3):  # beside other programs, which share the caches, one try may take longer
-        result = subprocess.run(
-            [sys.executable, "-c", LONG, str(log)],
-            capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        told = json.loads(result.stdout)
+    lines.write_text("".join(long_log("jsonl")), encoding="utf-8")
+    for _ in range(3):  # in turns: neighbours can only add
+        alone, _printed = cpu_seconds(JSON_ALONE, lines)
+        seconds, printed = cpu_seconds(LONG, log)
+        told = json.loads(printed)
         assert told["verdict"] == "healthy" and of_kind(told, "stable")[0]["evidence"]["points"] == {"loss": 150_000}
-        if (seconds := float(result.stderr.splitlines()[-1])) < MAX_CPU_SECONDS:
+        if seconds < max(MAX_CPU_SECONDS, MOST_OVER_JSON * alone):
             return
-    raise AssertionError(f"{seconds} s")
+    raise AssertionError(f"{seconds:.2f} s, JSON alone {alone:.2f} s")
 
 
 def test_a_ladder_states_its_effects_as_the_report_does(tmp_path: Path) -> None:

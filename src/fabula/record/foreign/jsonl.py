@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +117,17 @@ def runs_in(
         notes.append(note("train_loss_is_average"))
     if summaries:
         lines = [line for line in lines if line not in summaries]
-    names = dict.fromkeys(name for line in lines for name in line)
-    cells = {name: [_cell(line, name) for line in lines] for name in names}
+    names = dict.fromkeys(chain.from_iterable(lines))
+    cells = {name: _cells(lines, name) for name in names}
     return runs_of(Table(path, form, cells, tuple(notes), info), wanted)
 
 
-def _cell(line: dict[str, Any], name: str) -> Any:
-    """What a field holds; "" for null, None where the line does not have it."""
-    value = line.get(name)
-    return "" if value is None and name in line else value
+def _cells(lines: list[dict[str, Any]], name: str) -> list[Any]:
+    """What a field holds, line by line; "" for null, None where a line does not have it."""
+    values = [line.get(name) for line in lines]
+    if None in values:
+        return ["" if value is None and name in line else value for line, value in zip(lines, values, strict=True)]
+    return values
 
 
 def _of_lines(path: Path, lines: list[str], ended: bool) -> tuple[list[Any], list[Note]]:

@@ -48,7 +48,7 @@ def decimal_sign(columns: Iterable[Cells]) -> str | None:
     """`.` or `,`: the one that some cell shows (`10.25`, `0,998`, `1.234,5`), else the only one there is; else None."""
     seen = set()
     for cells in columns:
-        for cell in cells:
+        for cell in cells if str in set(map(type, cells)) else ():
             if not isinstance(cell, str) or not (place := max(cell.rfind("."), cell.rfind(",")) + 1):
                 continue
             sign, whole, last = cell[place - 1], cell[: place - 1].strip(), cell[place:].strip()
@@ -86,7 +86,7 @@ def _plain(cells: Cells) -> bool:
     try:
         return all(map(str.isdecimal, cells))
     except TypeError:  # some are no texts
-        return not any(isinstance(cell, str) and not cell.isdecimal() for cell in cells)
+        return str not in set(map(type, cells)) or all(cell.isdecimal() for cell in cells if isinstance(cell, str))
 
 
 def _measured(path: Path, cells: Cells, name: str, decimal: str | None) -> np.ndarray:
