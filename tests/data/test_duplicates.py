@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,12 @@ def test_normalising_keeps_letters_and_digits() -> None:
     assert normalise("It's 3 o'clock, Tom!\n") == b"its3oclocktom"
     assert normalise("“Zoë” – ﬁne, 日本") == "zoëfine日本".encode()
     assert normalise("?!… —") == b""
+
+
+@given(st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from("“”’–…é\u0301\u037a™½ aZ1<")), max_size=12))
+def test_normalising_follows_its_definition(text: str) -> None:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    assert normalise(text) == "".join(filter(str.isalnum, folded)).encode()
 
 
 def test_case_spacing_and_punctuation_do_not_make_another_story() -> None:
