@@ -43,6 +43,8 @@ class Run:
     evals: Columns
     events: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
+    looks: list[dict[str, Any]] = field(default_factory=list)
+    """Looks inside that a foreign log's columns make; a run folder has them in internals.jsonl."""
 
     @property
     def status(self) -> str:
@@ -71,7 +73,7 @@ class Run:
     @cached_property
     def internals(self) -> list[dict[str, Any]]:
         """The looks inside, where the recipe asked for them. Raises InputError when internals.jsonl is damaged."""
-        return list(_json_lines(self.path / "internals.jsonl"))
+        return self.looks or list(_json_lines(self.path / "internals.jsonl"))
 
     def full_evals(self) -> Columns:
         """The evaluations over the whole validation split (step 0 and the end)."""

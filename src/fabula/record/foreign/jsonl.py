@@ -167,8 +167,23 @@ def _flat(line: dict[str, Any]) -> dict[str, Any]:
     """`{"train": {"loss": 2.1}}` as `{"train/loss": 2.1}`."""
     flat: dict[str, Any] = {}
     for key, value in line.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value.get("_type") == "histogram":
+            flat[key] = _norm_of(value)
+        elif isinstance(value, dict):
             flat |= {f"{key}/{inner}": each for inner, each in value.items()}
         else:
             flat[key] = value
     return flat
+
+
+def _norm_of(histogram: dict[str, Any]) -> float | None:
+    """About the length of the vector whose values W&B counted in bins, as wandb.watch does with gradients."""
+    counts, edges, packed = histogram.get("values"), histogram.get("bins"), histogram.get("packedBins")
+    try:
+        if isinstance(packed, dict):
+            edges = float(packed["min"]) + float(packed["size"]) * np.arange(len(counts or ()) + 1)
+        edges_N, counts_N = np.asarray(edges, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+        middles_N = (edges_N[1:] + edges_N[:-1]) / 2.0
+        return float(np.sqrt((counts_N * middles_N**2).sum()))
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -48,6 +48,7 @@ NOTES = {
     "last one is read.",
     "resumed": "The steps go back at {places}, which is read as a resume: of a step that was made twice, the later "
     "value counts.",
+    "looks_inside": "{what} {of} are read as looks inside the model; layers have the log's own numbers.",
     "several_evaluations": "There are {sets} evaluation sets; `{name}` is read as the validation loss.",
     "cut_off": "The last line is incomplete; it is not used.",
 }

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
+from fabula.record.foreign.lines.inside import looks_of
 from fabula.record.foreign.lines.units import BESIDE
 from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, recognize
 from fabula.record.foreign.notes import Note, note
@@ -131,7 +132,7 @@ def to_run(
     kept = {name: original for name, original in given.items() if name in columns and not np.isnan(columns[name]).all()}
     content = {"log_format": form, "columns": kept, "notes": told, **info}
     happened = [*events, *({"event": "resumed", "step": step} for step in resumes)]
-    return Run(path, content, train, evals, happened)
+    return Run(path, content, train, evals, happened, looks=looks_of(columns))
 
 
 def merge_series(series: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Columns:

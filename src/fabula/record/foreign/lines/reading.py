@@ -6,6 +6,7 @@ import numpy as np
 
 from fabula.errors import InputError
 from fabula.record.changes import changes_of
+from fabula.record.foreign.lines.inside import inside_of, seen_in
 from fabula.record.foreign.lines.numbers import decimal_sign, is_missing, is_number, numbers
 from fabula.record.foreign.lines.several import ranks_and_runs, refuse_listing
 from fabula.record.foreign.lines.steps import counted
@@ -86,7 +87,9 @@ def _run(
             lost = empty & lost_lines(present, chosen[losses[0]], [chosen.get("grad_norm", "")])
     columns = in_nats(columns, told)
     columns, info = counted(columns, told)
-    if changes := changes_of(table.cells, columns["step"].tolist()):
+    columns |= inside_of(table.cells, chosen.values(), told)
+    others = {each: cells for each, cells in table.cells.items() if seen_in(each) is None}  # `dead_units/block.0`
+    if changes := changes_of(others, columns["step"].tolist()):
         info["changes"] = changes
     info = {**info, **table.info, **({"name": name} if name else {})}
     return to_run(table.path, table.form, columns, names=chosen, notes=told, lost=lost, **info)
