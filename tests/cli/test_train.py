@@ -165,6 +165,30 @@ def test_a_run_from_its_plan_to_its_end_and_again(fabula: Fabula) -> None:
         assert message in refused(fabula, *TRAIN, "--resume")
 
 
+def test_a_run_goes_on_from_the_checkpoint_that_is_named(fabula: Fabula) -> None:
+    assert fabula(*TRAIN, "--set", "evaluation.every=4")[0] == 0
+    assert "--step says where --resume goes on; give --resume too" in refused(fabula, *TRAIN, "--step", "4")
+    both = refused(fabula, *TRAIN, "--resume", "--step", "4", "--best")
+    assert "give --step or --best, not both" in both
+    assert "run has no checkpoint at step 5; choose one of: 4, 8, 12" in refused(
+        fabula, *TRAIN, "--resume", "--step", "5"
+    )
+    code, _, err = fabula(*TRAIN, "--resume", "--step", "8")
+    assert code == 0 and "goes on after step 8" in err
+    assert "set aside: the checkpoint of step 12, now in run/checkpoints.discarded" in err
+    assert fabula(*TRAIN, "--resume", "--best")[0] == 0
+
+    record = Path("run") / "metrics.jsonl"
+    record.write_bytes(b"")
+    for command in (("diagnose", "run"), ("report", "run", "--out", "page.html"), (*TRAIN, "--resume")):
+        assert "metrics.jsonl ends at step 0, but run.json says that the run finished 12 steps" in refused(
+            fabula, *command
+        )
+    recipe = Path("run") / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("steps = 12", "steps = 13"))
+    assert "recipe.toml: it is not the recipe that the run was made with" in refused(fabula, *TRAIN, "--resume")
+
+
 def signals_at(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
     """Ctrl-C after each of these updates."""
     plain = Display.stepped

@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         writer.sample(step=2, prompt="Once", completion=" upon\na “time”")
         writer.close("finished", steps_done=2)
     run = read_run(tmp_path / "run")
-    assert run.status == "finished" and run.info == {**INFO, "status": "finished", "steps_done": 2}
+    assert run.status == "finished" and run.info.pop("recipe_hash")
+    assert run.info == {**INFO, "status": "finished", "steps_done": 2}
     assert run.recipe_toml == "steps = 3\n"
     assert run.train["step"].tolist() == [1, 2] and run.train["tokens"].tolist() == [16, 32]
     assert run.train["loss"][0] == 6.125 and np.isnan(run.train["loss"][1]) and np.isnan(run.train["grad_norm"][1])
@@ -115,10 +117,65 @@ def test_resuming_cuts_the_record_back_and_keeps_what_it_cut(tmp_path: Path) -> 
     assert not (folder / "samples.discarded.jsonl").exists()
 
 
-def test_a_record_shorter_than_its_checkpoint_is_refused(tmp_path: Path) -> None:
+def half(text: bytes) -> bytes:
+    return text[: len(text) // 2]
+
+
+@pytest.mark.parametrize(
+    ("damage", "steps", "told"),
+    [
+        (lambda text: b"", [], "bytes shorter than at step 4: what it said of steps 1 to 4 is lost"),
+        (lambda text: text[:-150], [1, 2], "is 150 bytes shorter than at step 4: what it said of steps 3 to 4 is"),
+        (lambda text: text.replace(b'"step": 2', b'"step": {', 1), [1, 3, 4], "has 1 line up to step 4 that cannot"),
+        (lambda text: half(text) + bytes(len(half(text))), [1, 2], "is not what it was at step 4: what it said of"),
+        (lambda text: text.replace(b"\n", b""), [], "is 4 bytes shorter than at step 4: what it said of steps 1"),
+        (lambda text: text + text, [1, 2, 3, 4], ""),
+        (lambda text: half(text) + half(text).replace(b'"step": ', b'"step": 7'), [1, 2], "is not what it was at"),
+        (lambda text: half(text) + text.replace(b'"step": ', b'"step": 7'), [1, 2], "is not what it was at"),
+    ],
+    ids=["empty", "cut", "a bit", "zeros", "one line", "longer", "other steps", "longer by others"],
+)
+def test_what_a_record_has_lost_is_named_and_the_rest_kept(
+    damage: Callable[[bytes], bytes], steps: list[int], told: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    writer = write(folder)
+    for step in (1, 2, 3, 4):
+        writer.train(step=step, loss=9.0, text="x" * 60)
+    offsets = writer.synced_offsets()
+    writer.close("interrupted")
+    before = (folder / "metrics.jsonl").read_bytes()
+    (folder / "metrics.jsonl").write_bytes(damage(before))
+    with RunWriter.resume(folder, dict(INFO), offsets, 4) as resumed:
+        assert [loss.stream for loss in resumed.losses] == (["metrics"] if told else [])
+        assert all(told in loss.told for loss in resumed.losses), resumed.losses[0].told
+        resumed.train(step=5, loss=1.0)
+        resumed.close("interrupted")
+    assert read_run(folder).train["step"].tolist() == [*steps, 5]
+
+
+def test_a_finished_run_without_its_record_is_damage(tmp_path: Path) -> None:
+    with write(tmp_path / "run") as writer:
+        for step in (1, 2):
+            writer.train(step=step, loss=9.0)
+        writer.close("finished", steps_done=2)
+    whole = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    for cut, end in ((0, 0), (len(whole) // 2, 1), (len(whole) - 9, 1)):
+        (tmp_path / "run" / "metrics.jsonl").write_bytes(whole[:cut])
+        with pytest.raises(InputError, match=rf"ends at step {end}, but run.json says that the run finished 2 steps"):
+            read_run(tmp_path / "run")
+
+
+def test_another_recipe_than_the_runs_own_is_damage(tmp_path: Path) -> None:
     write(tmp_path / "run").close("interrupted")
-    with pytest.raises(InputError, match=r"metrics\.jsonl is shorter than its checkpoint says \(0 of 10 bytes\)"):
-        RunWriter.resume(tmp_path / "run", dict(INFO), {"metrics": 10, "samples": 0})
+    recipe = tmp_path / "run" / "recipe.toml"
+    recipe.write_text("# a remark changes nothing\n" + recipe.read_text())
+    assert "steps" in read_run(tmp_path / "run").recipe_toml
+    for text, message in (("steps = 4", "not the recipe that the run was made with"), ("steps =", "not valid TOML")):
+        recipe.write_text(text)
+        with pytest.raises(InputError, match=message) as error:
+            read_run(tmp_path / "run").recipe_toml  # noqa: B018
+        assert "\n" not in str(error.value)
 
 
 def test_a_half_written_last_line_is_dropped_a_damaged_one_elsewhere_is_told(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from fabula.model.decoder import Decoder
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml
 from fabula.record.checkpoint import checkpoint_steps, read_checkpoint
-from fabula.record.reader import read_run
+from fabula.record.reader import is_run, read_info, read_recipe_toml, read_run
 
 _OF_TWO_MODELS = "they belong to different models"
 
@@ -36,6 +36,8 @@ def load_model(
     if not (run / "checkpoints").exists() and ((run / "config.json").is_file() or (run / "model.gguf").is_file()):
         raise InputError(f"{run} is an exported model; give the folder of the run that it came from")
     checkpoint = read_checkpoint(run, step, only="model.safetensors")  # whoever does not train on needs no optimizer
+    if is_run(run):
+        read_recipe_toml(run, read_info(run))
     tree = read_toml(run / "recipe.toml")
     try:
         recipe = Recipe.from_tree(tree)
@@ -63,17 +65,20 @@ def best_step(run: Path) -> int:
 
     Raises InputError when the run has no such evaluation.
     """
+    return best_steps(run)[0]
+
+
+def best_steps(run: Path) -> list[int]:
+    """The steps that have a checkpoint and an evaluation, the lowest loss first. Raises InputError where none has."""
     evals = read_run(run).evals
     steps = checkpoint_steps(run)
     losses = evals.get("val_loss_subset", np.array([]))
-    scored = [
-        (loss, int(step))
-        for loss, step in zip(losses, evals["step"], strict=False)
-        if np.isfinite(loss) and int(step) in steps
-    ]
+    # Of a step that was made twice, after a rollback, the later evaluation is that of the checkpoint.
+    at = {int(step): float(loss) for loss, step in zip(losses, evals["step"], strict=False) if int(step) in steps}
+    scored = sorted((loss, step) for step, loss in at.items() if np.isfinite(loss))
     if not scored:
         raise InputError(f"{run} has no checkpoint with an evaluation, so there is no best one; leave out --best")
-    return min(scored)[1]
+    return [step for _, step in scored]
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -104,6 +104,20 @@ def remove_old_checkpoints(run: Path, keep: int, also: set[int]) -> None:
             remove_checkpoint(run, step)
 
 
+def set_aside_after(run: Path, step: int) -> list[int]:
+    """Move the checkpoints behind `step` to checkpoints.discarded/, the latest first, and return their steps: the run
+    goes on from `step`, and a checkpoint of other steps than it makes must not be taken for its own."""
+    later = [each for each in checkpoint_steps(run) if each > step]
+    for each in reversed(later):
+        folder = run / "checkpoints" / f"step-{each:08d}"
+        place = run / "checkpoints.discarded" / folder.name
+        place.parent.mkdir(exist_ok=True)
+        if place.exists():
+            shutil.rmtree(place)
+        folder.rename(place)
+    return later
+
+
 def remove_checkpoint(run: Path, step: int) -> None:
     """Renamed first: a process that is killed on the way leaves litter, and no half of a checkpoint under its name."""
     folder = run / "checkpoints" / f"step-{step:08d}"

@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
-from fabula.record.files import PARTIAL, refuse_pointer
+from fabula.record.files import PARTIAL, refuse_pointer, toml_hash
 from fabula.record.lock import writer_of
 
 Columns = dict[str, np.ndarray]
@@ -52,7 +52,8 @@ class Run:
 
     @cached_property
     def recipe_toml(self) -> str:
-        return _read_text(self.path / "recipe.toml")
+        """Raises InputError where it is not the one that the run was made with."""
+        return read_recipe_toml(self.path, self.info)
 
     @cached_property
     def stories(self) -> dict[str, StoryLosses]:
@@ -102,6 +103,21 @@ def read_run(folder: Path) -> Run:
     Raises InputError when it is missing, is not a run, or is damaged. A half-written last line (a crash while
     writing) is dropped; a damaged line anywhere else is an error.
     """
+    info = read_info(folder)
+    by_kind: dict[str, list[dict[str, Any]]] = {"train": [], "eval": [], "event": []}
+    for line in _json_lines(folder / "metrics.jsonl"):
+        by_kind.setdefault(str(line.get("kind")), []).append(line)
+    samples = list(_json_lines(folder / "samples.jsonl"))
+    run = Run(folder, info, to_columns(by_kind["train"]), to_columns(by_kind["eval"]), by_kind["event"], samples)
+    _check_end(run)
+    return run
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """run.json of a run folder, whatever its record is worth; a run whose process is gone is `interrupted`.
+
+    Raises InputError when it is missing, is not a run, or run.json is damaged.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist or is not a folder; give the folder of a run")
     if not is_run(folder):
@@ -114,11 +130,35 @@ def read_run(folder: Path) -> Run:
         raise InputError(f"{folder / 'run.json'} is not a JSON object; the run folder is damaged")
     if info.get("status") == "running" and writer_of(folder) is None:
         info["status"] = "interrupted"  # its process is gone and could not say so any more
-    by_kind: dict[str, list[dict[str, Any]]] = {"train": [], "eval": [], "event": []}
-    for line in _json_lines(folder / "metrics.jsonl"):
-        by_kind.setdefault(str(line.get("kind")), []).append(line)
-    samples = list(_json_lines(folder / "samples.jsonl"))
-    return Run(folder, info, to_columns(by_kind["train"]), to_columns(by_kind["eval"]), by_kind["event"], samples)
+    return info
+
+
+def read_recipe_toml(folder: Path, info: Mapping[str, Any]) -> str:
+    """The text of recipe.toml. Raises InputError where `info`, the run's run.json, knows another one."""
+    text = _read_text(folder / "recipe.toml")
+    known = [info[name] for name in ("recipe_hash", "recipe_hash_before") if info.get(name)]
+    try:
+        if known and toml_hash(text) not in known:
+            raise InputError("it is not the recipe that the run was made with (run.json has its hash)")
+    except InputError as error:
+        path = folder / "recipe.toml"
+        raise InputError(
+            f"{path}: {error}; put the first one back, or train the changed one into a new --out"
+        ) from None
+    return text
+
+
+def _check_end(run: Run) -> None:
+    """Raise InputError where run.json says that all steps were made, and the record does not have them."""
+    steps = run.info.get("steps_done")
+    if run.status != "finished" or not isinstance(steps, int):
+        return
+    last = max((columns["step"][-1] for columns in (run.train, run.evals) if len(columns["step"])), default=0)
+    if last < steps:
+        raise InputError(
+            f"{run.path / 'metrics.jsonl'} ends at step {int(last):,}, but run.json says that the run finished "
+            f"{steps:,} steps; the record is damaged: put the file back from a copy (the model is in checkpoints/)"
+        )
 
 
 def to_columns(lines: list[dict[str, Any]]) -> Columns:

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from fabula.errors import InputError
-from fabula.record.files import whole_folder, write_json, write_text
+from fabula.record.cutting import Loss, cut_back
+from fabula.record.files import toml_hash, whole_folder, write_json, write_text
 
 ALWAYS = ("metrics", "samples", "evaluations")
 STREAMS = (*ALWAYS, "internals")
@@ -49,14 +50,19 @@ class RunWriter:
     how it ended.
     """
 
-    def __init__(self, folder: Path, info: dict[str, Any], append_from: dict[str, int] | None = None) -> None:
+    def __init__(
+        self, folder: Path, info: dict[str, Any], append_from: dict[str, int] | None = None, step: int | None = None
+    ) -> None:
         self.folder = folder
         self.info = info
+        self.losses: list[Loss] = []
+        """What the record had lost of what the checkpoint counts on, where it was resumed."""
         self._files: dict[str, IO[bytes]] = {}
         for stream in STREAMS:
             path = folder / f"{stream}.jsonl"
             if append_from is not None:
-                _cut_back(path, append_from.get(stream, 0))  # a checkpoint of before a stream was kept
+                loss = cut_back(path, append_from.get(stream, 0), step)  # 0: a checkpoint of before it was kept
+                self.losses += [loss] if loss is not None else []
             if stream in ALWAYS or path.exists():
                 self._open(stream)
         self.set_info(status="running")
@@ -74,6 +80,7 @@ class RunWriter:
         if folder.exists():
             folder = folder.resolve()  # an empty folder gives way to the whole one, also behind a link
             folder.rmdir()
+        info = {**info, "recipe_hash": toml_hash(recipe_toml)}
         with whole_folder(folder) as partial:
             write_text(partial / "tokenizer.json", tokenizer_json)
             write_text(partial / "recipe.toml", recipe_toml)
@@ -81,10 +88,17 @@ class RunWriter:
         return cls(folder, info)
 
     @classmethod
-    def resume(cls, folder: Path, info: dict[str, Any], offsets: dict[str, int]) -> Self:
+    def resume(cls, folder: Path, info: dict[str, Any], offsets: dict[str, int], step: int | None = None) -> Self:
         """Continue a run folder from the byte offsets of a checkpoint; what came after moves to
-        NAME.discarded.jsonl and is not lost."""
-        return cls(folder, info, append_from=offsets)
+        NAME.discarded.jsonl and is not lost. With the checkpoint's `step`, what it counts on and is not there is named
+        in `losses`."""
+        return cls(folder, info, append_from=offsets, step=step)
+
+    def change_recipe(self, recipe_toml: str, **fields: Any) -> None:
+        """Replace recipe.toml, and set `fields` in run.json. A process that is killed between the two leaves a hash for
+        either."""
+        self.set_info(recipe_hash_before=self.info.get("recipe_hash"), recipe_hash=toml_hash(recipe_toml), **fields)
+        write_text(self.folder / "recipe.toml", recipe_toml)
 
     def train(self, **fields: Any) -> None:
         self._append("metrics", {"kind": "train", **fields})
@@ -145,17 +159,3 @@ class RunWriter:
         file = self._files[stream]
         file.write(json_line(fields).encode())
         file.flush()
-
-
-def _cut_back(path: Path, offset: int) -> None:
-    """Keep the first `offset` bytes of `path`; append the rest to NAME.discarded.jsonl."""
-    content = path.read_bytes() if path.exists() else b""
-    if len(content) < offset:
-        raise InputError(
-            f"{path} is shorter than its checkpoint says ({len(content)} of {offset} bytes); use an earlier checkpoint"
-        )
-    if tail := content[offset:]:
-        with open(path.with_name(f"{path.stem}.discarded.jsonl"), "ab") as discarded:
-            discarded.write(tail if tail.endswith(b"\n") else tail + b"\n")  # the last line may be cut off
-        with open(path, "rb+") as file:
-            file.truncate(offset)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from fabula.errors import InputError
+from fabula.model.load import read_weights
 from fabula.record.checkpoint import Checkpoint, write_checkpoint
 
 
@@ -30,12 +31,17 @@ def save(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimize
 def load(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Put a checkpoint's weights and moments into `model` and `optimizer`.
 
-    Raises InputError when names or shapes differ: then it is a checkpoint of another recipe.
+    Raises InputError when names or shapes differ (then it is a checkpoint of another recipe), and when a number is not
+    finite (then no step after it would be).
     """
     load_weights(checkpoint.model, model)
     parameters = dict(model.named_parameters())
     # A parameter without tensors has none: of some an optimizer remembers nothing, and before its first step of all.
-    for full_name, tensor in load_file(checkpoint.optimizer).items():
+    moments = read_weights(checkpoint.optimizer)
+    for file, tensors in ((checkpoint.model, model.state_dict()), (checkpoint.optimizer, moments)):
+        if wrong := next((name for name, each in tensors.items() if not bool(each.isfinite().all())), None):
+            raise InputError(f"{file}: {wrong} is not finite; go on from an earlier checkpoint")
+    for full_name, tensor in moments.items():
         name, _, key = full_name.rpartition("/")
         if name not in parameters:
             raise InputError(f"{checkpoint.optimizer} holds {full_name}, unknown here; it belongs to another recipe")
@@ -49,7 +55,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
 
     Raises InputError when a name is missing or left over, or a shape differs.
     """
-    stored = load_file(path)
+    stored = read_weights(path)
     expected = model.state_dict()
     different = [name for name in expected if name not in stored or stored[name].shape != expected[name].shape]
     if different or len(stored) != len(expected):

@@ -71,9 +71,9 @@ def generate(
 def _unfinished(run: Path, step: int | None, num_steps: int) -> str:
     """Which step of `num_steps` the model is of, where the training has not come to its end."""
     from fabula.record.checkpoint import checkpoint_steps
-    from fabula.record.reader import read_run
+    from fabula.record.reader import read_info
 
-    if read_run(run).status == "finished":
+    if read_info(run).get("status") == "finished":
         return ""
     taken = step if step is not None else checkpoint_steps(run)[-1]
     return f"[not a finished training: the model is of step {taken:,} of {num_steps:,}]"

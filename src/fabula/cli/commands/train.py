@@ -4,6 +4,7 @@ import math
 import shlex
 import sys
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from fabula.cli.screen.display import Display
     from fabula.data.dataset import Dataset
     from fabula.recipe.schema import Recipe
+    from fabula.train.life.resumption import From
     from fabula.train.loop import StartingPoint, Training
 
 
@@ -52,7 +54,11 @@ def train(
         typer.Option(min=0, help="Random numbers for first weights, order of stories, sample stories; 0 if not given."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out from its latest checkpoint.")
+        bool, typer.Option("--resume", help="Go on with the run in --out from its latest sound checkpoint.")
+    ] = False,
+    step: Annotated[int | None, typer.Option(min=1, help="With --resume: from the checkpoint of this step.")] = None,
+    best: Annotated[
+        bool, typer.Option("--best", help="With --resume: from the checkpoint with the lowest validation loss.")
     ] = False,
     threads: Annotated[int | None, typer.Option(help="Compute on N threads. Without it: one for each core.")] = None,
     dry_run: Annotated[
@@ -85,6 +91,10 @@ def train(
     from fabula.record.lock import only_writer
 
     need_torch()
+    if (step is not None or best) and not resume:
+        raise InputError(f"{'--best' if best else '--step'} says where --resume goes on; give --resume too")
+    if step is not None and best:
+        raise InputError("give --step or --best, not both")
     recipe = called_today(recipe) if recipe is not None else None
     if resume:
         if steps is not None or minutes is not None or set_ or init_from is not None:
@@ -117,7 +127,9 @@ def train(
     try:
         with nullcontext() if dry_run else only_writer(folder):
             if resume:
-                _resume(chosen, Path(stories.value), folder, seed, threads, dry_run, strict)
+                from fabula.train.life.resumption import From
+
+                _resume(chosen, Path(stories.value), folder, From(step, best), seed, threads, dry_run, strict)
             else:
                 assert chosen is not None, "only a run that goes on has its recipe elsewhere"
                 keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
@@ -173,6 +185,7 @@ def _resume(
     recipe: "Recipe | None",
     data: Path,
     out: Path,
+    wanted: "From",
     seed: int | None,
     threads: int | None,
     dry_run: bool,
@@ -182,10 +195,11 @@ def _resume(
     from fabula.data.dataset import open_dataset
     from fabula.errors import InputError
     from fabula.recipe.tiers import current_name
-    from fabula.record.reader import read_run
+    from fabula.record.reader import read_info, read_run
 
-    info = read_run(out).info
+    info = read_info(out)
     from fabula.cli.screen.display import Display
+    from fabula.train.life.resumption import candidates
     from fabula.train.life.run import check_origin, resume_run, set_up_training, stored_recipe
     from fabula.train.machine.threads import use_threads
 
@@ -194,7 +208,10 @@ def _resume(
         raise InputError(f"{out} was made with the recipe {stored.name}, not {recipe.name}; give that name")
     prepared = open_dataset(data, stored.tokenizer)
     check_origin(out, info, prepared, seed)
-    if info.get("status") == "finished":
+    if wanted.chosen:
+        candidates(out, wanted)  # what is not there is told before anything is built
+    elif info.get("status") == "finished":
+        read_run(out)
         print(f"{out} is finished already", file=sys.stderr)
         _print_outcome(out)
         return
@@ -206,7 +223,7 @@ def _resume(
         if dry_run:
             _print_plan(training)
             return
-        _carry_out(training, out, resume_run, display)
+        _carry_out(training, out, partial(resume_run, wanted=wanted), display)
 
 
 def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path], str]", display: "Display") -> None:

@@ -19,15 +19,15 @@ from fabula.model.decoder import parameter_count
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml, to_toml
-from fabula.record.checkpoint import checkpoint_steps, read_checkpoint
+from fabula.record.checkpoint import set_aside_after
 from fabula.record.lock import only_writer
-from fabula.record.reader import read_run
+from fabula.record.reader import read_info, read_recipe_toml
 from fabula.record.writer import STREAMS, RunWriter
 from fabula.score.rulers import make_rulers
-from fabula.train import state
 from fabula.train.engine import build_engine, warm_up
 from fabula.train.life.estimate import check_fit, estimate, recipe_for_minutes
-from fabula.train.loop import Progress, StartingPoint, Training, layout_information
+from fabula.train.life.resumption import LATEST, From, candidates, load_first_sound, tell_resumption
+from fabula.train.loop import StartingPoint, Training, layout_information
 from fabula.train.machine.fits import check_memory, check_size
 from fabula.train.machine.waiting import waited_seconds
 from fabula.train.observer import Observer
@@ -128,8 +128,8 @@ def start_run(training: Training, out: Path) -> str:
 
 
 def stored_recipe(run: Path) -> Recipe:
-    """The recipe that a run folder was started with. Raises InputError when `run` is none."""
-    read_run(run)
+    """The recipe that a run folder was started with. Raises InputError when `run` is none, or has another one now."""
+    read_recipe_toml(run, read_info(run))
     return Recipe.from_tree(read_toml(run / "recipe.toml"))
 
 
@@ -160,37 +160,34 @@ def _data_hashes(data: Dataset) -> tuple[dict[str, str], str]:
     return {name: facts.text_hash for name, facts in data.manifest.splits.items()}, data.tokenizer.hash
 
 
-def resume_run(training: Training, out: Path) -> str:
-    """Continue `out` from its latest checkpoint, or from the start where it has none yet.
+def resume_run(training: Training, out: Path, wanted: From = LATEST) -> str:
+    """Continue `out` from its newest sound checkpoint, or the `wanted` one, or from the start where it has none yet.
 
-    Raises InputError when the folder belongs to another seed, other stories or another tokenizer, when its latest
-    checkpoint is damaged or was not written by a training, or when its first weights are nowhere to be found again.
+    What is passed over or lost on the way is told, and is an event of the record. Raises InputError when the folder
+    belongs to another seed, other stories or another tokenizer, when no checkpoint is sound, or when its first weights
+    are nowhere to be found again.
     """
     with only_writer(out):  # from before the checkpoint is read: another writer would go on behind it
-        return _carry_out(training, _writer_of_resumed(training, out))
+        return _carry_out(training, _writer_of_resumed(training, out, wanted))
 
 
-def _writer_of_resumed(training: Training, out: Path) -> RunWriter:
+def _writer_of_resumed(training: Training, out: Path, wanted: From) -> RunWriter:
     """Bring `training` to where the run in `out` stands."""
-    info, new = read_run(out).info, run_information(training)
+    info, new = read_info(out), run_information(training)
     check_origin(out, info, training.data, training.seed)
-    offsets = dict.fromkeys(STREAMS, 0)
-    if checkpoint_steps(out):
-        checkpoint = read_checkpoint(out)
-        if not {"progress", "offsets"} <= checkpoint.state.keys():
-            raise InputError(f"{checkpoint.folder} was not written by a training, so no training can go on from it")
-        state.load(checkpoint, training.engine.model, training.engine.optimizer)
-        training.progress = Progress(**checkpoint.state["progress"])
-        offsets = checkpoint.state["offsets"]
-    elif info.get("init_from"):
+    found = load_first_sound(training, out, candidates(out, wanted))
+    if found is None and info.get("init_from"):
         raise InputError(
             f"{out} started from {info['init_from']} and has no checkpoint yet; start it again with --init-from"
         )
+    step = training.progress.step
+    aside = set_aside_after(out, step)  # before the record is cut: it never ends before the latest checkpoint
+    offsets = found.checkpoint.state["offsets"] if found else dict.fromkeys(STREAMS, 0)
     info |= {name: new[name] for name in ("choices", "versions", "device", "threads")}
     info.pop("error", None)
-    writer = RunWriter.resume(out, info, offsets)
-    if training.progress.step:
-        writer.event(training.progress.step, "resumed")
+    writer = RunWriter.resume(out, info, offsets, step)
+    if step:
+        tell_resumption(writer, training.observer, step, found.damaged if found else (), aside)
     return writer
 
 
