@@ -216,6 +216,11 @@ def norms(random: Generator, kind: str) -> Made:
     elif kind == "explosion":
         at = int(random.uniform(0.3, 0.9) * length)
         norm[at : at + max(4, int(random.uniform(0.01, 0.6) * length))] *= random.uniform(120, 1e5)
+    elif kind == "hump":
+        foot, rise, high, end = random.uniform((0.02, 0.15, 1.0, -1.5), (0.3, 0.35, 1.8, 0.0))
+        norm = norm * np.exp(np.interp(part, [0, foot, foot + rise, foot + 2 * rise, 1], [0, 0, high, end, end]))
+    elif kind == "warmup_hump":
+        norm = norm * (1 + random.uniform(1, 4) * np.exp(-(((part - 0.05) / 0.04) ** 2)))
     elif kind == "clipped":
         return record(grad_norm=norm), Flags(clip=base / random.uniform(3, 10))
     elif kind == "not_clipped":
@@ -340,6 +345,7 @@ CASES: dict[str, Case] = {
     "gradient_spike_at_start": Case(a(norms, "spike_at_start"), a(norms, "usual")),
     "gradient_growth": Case(a(norms, "growth"), a(norms, "usual")),
     "gradient_explosion": Case(a(norms, "explosion"), a(norms, "usual")),
+    "gradient_hump": Case(a(norms, "hump"), a(norms, "warmup_hump")),
     "gradient_settled": Case(a(norms, "usual"), a(norms, "growth")),
     "clipping_dominates": Case(a(norms, "clipped"), a(norms, "not_clipped")),
     "schedule_ok": Case(a(rates, "ok"), a(rates, "rising")),

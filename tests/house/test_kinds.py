@@ -30,10 +30,11 @@ OURS = {
     "dead_units",
     "vanishing_gradient",
     "attention_logits_growing",
+    "gradient_hump",
 }
 """Beyond the design: trainings at thirty times the rate ended badly without a sign in their loss; logs of others hold
-several schedules, begin late, and change their data on the way; and what
-is normal, kept runs say; what looks inside see, layer by layer."""
+several schedules, begin late, and change their data on the way; and what is normal, kept runs say; what looks inside
+see, layer by layer; and a norm that rises in the midst of a run and falls again says something happened there."""
 
 
 def named_in_the_design(shared: Path) -> set[str]:

@@ -33,7 +33,7 @@ def _ends(curve: Curve) -> tuple[int, int]:
     return int(curve.steps[0]), int(curve.steps[-1])
 
 
-def _norms(facts: Facts) -> Curve | Silent:
+def norms_of(facts: Facts) -> Curve | Silent:
     curve = facts.grad_norm
     if curve is None or len(curve.finite) < MIN_POINTS:
         return Silent(f"needs the gradient norm of {MIN_POINTS} steps or more")
@@ -42,7 +42,7 @@ def _norms(facts: Facts) -> Curve | Silent:
 
 @rule
 def norms(facts: Facts) -> Outcome:
-    curve = _norms(facts)
+    curve = norms_of(facts)
     if isinstance(curve, Silent):
         return curve
     first, last = float(curve.steps[0]), float(curve.steps[-1])
@@ -72,6 +72,8 @@ def norms(facts: Facts) -> Outcome:
     if len(exploded) >= EXPLOSION_STEPS:
         return [*found, _explosion(later, exploded, usual)]
     middle, end = float(second[:2].mean()), float(second[-2:].mean())
+    if median == 0.0:
+        return found  # a column of zeros is no gradient: it neither grows nor settles
     if end >= GROWTH_FACTOR * middle:
         found.append(_growth(half, middle, end))
     elif second.max() - second.min() <= SETTLED_SPREAD * np.median(second):
@@ -134,7 +136,7 @@ def _growth(half: Curve, middle: float, end: float) -> Finding:
 
 @rule
 def clipping(facts: Facts) -> Outcome:
-    curve = _norms(facts)
+    curve = norms_of(facts)
     if isinstance(curve, Silent):
         return curve  # a threshold would not help
     if facts.clip is None:
