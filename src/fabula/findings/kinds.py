@@ -182,7 +182,7 @@ _TABLE = (
          "weights are stored in bfloat16, and steps are too small to change them",
          remembered=True),
     Kind("evaluation_too_noisy", SET_UP, setup.evaluation_noise,
-         "the validation loss varies by more than 2 % from one evaluation to the next"),
+         "the validation loss goes up and down by more than 2 % from one evaluation to the next"),
     Kind("eot_missing", SET_UP, setup.end_of_text,
          "stories are not separated by an end-of-text token"),
     Kind("weights_unchanged", INSIDE, internals.looks,
