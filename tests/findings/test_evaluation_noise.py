@@ -1,4 +1,4 @@
-"""When evaluations are called too noisy: where they go up and down, not where a loss falls in steps of different size."""
+"""Evaluations are called too noisy where they go up and down, not where a loss falls in steps of different size."""
 
 import numpy as np
 from tests.findings.families import record

@@ -32,7 +32,7 @@ def test_a_raised_rate_is_named_first() -> None:
 def test_nothing_is_said_of_usual_norms() -> None:
     usual = [CASES[kind].shows for kind in ("gradient_settled", "gradient_spike_at_start", "gradient_growth")]
     usual.append(CASES["gradient_hump"].shows_not)
-    runs = [maker(np.random.default_rng([17, index]))[0] for index in range(40) for maker in usual]
+    runs = [maker(np.random.default_rng([17, index]))[0] for index in range(15) for maker in usual]
     assert not [run for run in runs if diagnose(run).of("gradient_hump")]
 
 
