@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from tests.findings.families import NAN, Generator, record
+from tests.findings.heldout_columns import below, memories, speeds
 
 from fabula.findings import Flags
 from fabula.record.reader import Run
@@ -345,6 +346,9 @@ CASES: dict[str, Case] = {
     "gradient_spike_at_start": Case(a(norms, "spike_at_start"), a(norms, "usual")),
     "gradient_growth": Case(a(norms, "growth"), a(norms, "usual")),
     "gradient_explosion": Case(a(norms, "explosion"), a(norms, "usual")),
+    "validation_below_training": Case(a(below, True), a(below, False)),
+    "throughput_dropped": Case(a(speeds, True), a(speeds, False)),
+    "memory_growing": Case(a(memories, True), a(memories, False)),
     "gradient_hump": Case(a(norms, "hump"), a(norms, "warmup_hump")),
     "gradient_settled": Case(a(norms, "usual"), a(norms, "growth")),
     "clipping_dominates": Case(a(norms, "clipped"), a(norms, "not_clipped")),

@@ -53,7 +53,13 @@ def ended(
 def looked(times: int = 3, **seen: Any) -> Diagnosis:
     """What is found where `times` looks of six see this, in both layers or layer by layer, and the others see what is
     usual."""
-    usual = {"grad_norm": [0.4, 0.3], "unchanged": [0.0, 0.1], "dead_units": [0.1, 0.6], "attention_logit": [3.0, 9.0]}
+    usual = {
+        "update_ratio": [2e-3, 4e-3],
+        "grad_norm": [0.4, 0.3],
+        "unchanged": [0.0, 0.1],
+        "dead_units": [0.1, 0.6],
+        "attention_logit": [3.0, 9.0],
+    }
     lines = [{"step": 10 * (look + 1), **usual, **(seen if 2 <= look < 2 + times else {})} for look in range(6)]
     return diagnose_facts(Facts(internals=lines))
 
@@ -132,8 +138,18 @@ EXAMPLES: dict[str, tuple[tuple[Made, ...], tuple[Made, ...]]] = {
          lambda: looked(grad_norm=[None, 0.4])),
     ),
     "attention_logits_growing": (
-        (lambda: looked(attention_logit=[4.0, 140.0]), lambda: looked(4, attention_logit=[900.0, 140.0])),
+        (lambda: looked(attention_logit=[4.0, 140.0]), lambda: looked(4, attention_logit=[900.0, 140.0]),
+         lambda: looked(4, attention_logit=[1100.0, 2.0])),
         (looked, lambda: looked(2, attention_logit=[4.0, 140.0]), lambda: looked(attention_logit=[4.0, 90.0])),
+    ),
+    "updates_too_small": (
+        (lambda: looked(4, update_ratio=[2e-6, 4e-6]), lambda: looked(4, update_ratio=[1e-3, 1e-9])),
+        (looked, lambda: looked(2, update_ratio=[2e-6, 4e-6]), lambda: looked(4, update_ratio=[3e-5, 1e-4]),
+         lambda: looked(4, update_ratio=[0.0, 0.0])),
+    ),
+    "updates_too_large": (
+        (lambda: looked(update_ratio=[0.5, 0.01]), lambda: looked(4, update_ratio=[0.2, 2.0])),
+        (looked, lambda: looked(2, update_ratio=[0.5, 0.5]), lambda: looked(update_ratio=[0.08, 0.09])),
     ),
     "prompt_drift": (
         (lambda: told(STORY.replace("boat", "ball")), lambda: told(STORY + " He sang. He sat. He slept.")),

@@ -31,10 +31,16 @@ OURS = {
     "vanishing_gradient",
     "attention_logits_growing",
     "gradient_hump",
+    "updates_too_small",
+    "updates_too_large",
+    "throughput_dropped",
+    "memory_growing",
+    "validation_below_training",
 }
 """Beyond the design: trainings at thirty times the rate ended badly without a sign in their loss; logs of others hold
 several schedules, begin late, and change their data on the way; and what is normal, kept runs say; what looks inside
-see, layer by layer; and a norm that rises in the midst of a run and falls again says something happened there."""
+see, layer by layer; a norm that rises in the midst of a run says that something happened there; and logs tell of the
+machine, and of training losses that are measured in another way than the validation's."""
 
 
 def named_in_the_design(shared: Path) -> set[str]:

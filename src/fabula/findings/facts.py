@@ -98,6 +98,10 @@ class Facts:
     """Training stories by the validation's protocol, at the evaluations."""
     grad_norm: Curve | None = None
     learning_rate: Curve | None = None
+    speed: Curve | None = None
+    """Named `tokens_per_second` (higher is faster; of a foreign log, any such rate) or `seconds_per_step`."""
+    memory: Curve | None = None
+    """In bytes; of a foreign log, in the unit of its column."""
     first_loss: float | None = None
     """Loss before the first update; None where the record begins later."""
     vocabulary: int | None = None
@@ -178,6 +182,8 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
         held_train_loss=_curve(run.evals, "train_loss", drop_missing=True),
         grad_norm=_curve(run.train, "grad_norm", drop_missing=foreign),
         learning_rate=learning_rate,
+        speed=_beside(run, "tokens_per_second") or _beside(run, "seconds_per_step"),
+        memory=_beside(run, "memory") or _looked_at(run, "memory_bytes"),
         first_loss=None if run.info.get("steps_are_lines") else first_loss,
         vocabulary=flags.vocabulary or vocabulary or None,
         clip=flags.clip if flags.clip is not None else (recipe.optimizer.clip if recipe else None),
@@ -191,6 +197,18 @@ def facts_of_run(run: Run, flags: Flags | None = None) -> Facts:
         internals=run.internals,
         changes=_changes(run),
     )
+
+
+def _beside(run: Run, name: str) -> Curve | None:
+    """A column that stands beside the losses of the steps, or of the evaluations where no step has it."""
+    return _curve(run.train, name, drop_missing=True) or _curve(run.evals, name, drop_missing=True)
+
+
+def _looked_at(run: Run, name: str) -> Curve | None:
+    """A number of each look inside. After a rollback the record holds the steps between twice: the later counts."""
+    seen = {int(look["step"]): look.get(name) for look in run.internals}
+    lines = sorted((step, value) for step, value in seen.items() if isinstance(value, (int, float)))
+    return Curve(name, *np.array(lines, float).T) if lines else None
 
 
 def _changes(run: Run) -> tuple[Change, ...]:

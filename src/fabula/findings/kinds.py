@@ -17,6 +17,7 @@ from fabula.findings.rules import (
     instability,
     internals,
     loss,
+    machine,
     normal,
     restarts,
     schedule,
@@ -45,6 +46,7 @@ GRADIENT_NORM = Topic("Gradient norm", ("norm",), "norm", always_told=True)
 SCHEDULE = Topic("Learning-rate schedule", ("rate",), "rate", always_told=True)
 SET_UP = Topic("Set-up", ("val", "train"))
 INSIDE = Topic("Inside the model", ("val", "train"))
+MACHINE = Topic("The machine")
 COMPLETIONS = Topic("Completions")
 LADDER = Topic("Ladder")
 """Told in sections of their own: the stories, and the effects."""
@@ -89,6 +91,8 @@ _TABLE = (
          marked_on=("train",)),
     Kind("generalizes", GENERALISATION, loss.generalisation,
          "at the end, validation and training loss are within 5 % of each other"),
+    Kind("validation_below_training", GENERALISATION, accumulation.validation_below,
+         "over the later half, validation loss lies more than 5 % below training loss"),
     Kind("overfitting", GENERALISATION, loss.generalisation,
          "validation loss ends 1 % or more above its lowest while training loss kept falling",
          marked_on=("val",), remembered=True, note="overfits"),
@@ -195,8 +199,16 @@ _TABLE = (
          "in three looks in a row, a layer's gradient is less than a thousandth of another's",
          marked_on=("val", "train")),
     Kind("attention_logits_growing", INSIDE, internals.looks,
-         "in three looks in a row, an attention logit is above 100 and above four times the first look's",
+         "in three looks in a row, an attention logit is above 100 and four times the first look's, or above 1,000",
          marked_on=("val", "train")),
+    Kind("updates_too_small", INSIDE, internals.looks,
+         "near its highest learning rate, updates are less than 1/100,000 of the length of the weights that they move"),
+    Kind("updates_too_large", INSIDE, internals.looks,
+         "after the first tenth of the run, in three looks in a row, updates are above a tenth of the weights' length"),
+    Kind("throughput_dropped", MACHINE, machine.throughput,
+         "from some step on the training is slower by a quarter or more, to the end of the record"),
+    Kind("memory_growing", MACHINE, machine.memory,
+         "the memory in use grows all the time, by a tenth or more, and is still growing at the end"),
     Kind("prompt_drift", COMPLETIONS, completions.prompt_drift,
          "the completion leaves the topic of the prompt, or says he where the prompt said she",
          kept=("keeps to what its prompt named", "keep to what their prompts named")),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fabula.model.decoder import Decoder
 from fabula.model.layers import Attention
-from fabula.train.machine.free import resident_bytes
+from fabula.train.machine.free import own_bytes
 from fabula.train.machine.waiting import all_waited_seconds
 from fabula.train.step import StepResult
 
@@ -56,7 +56,7 @@ class Inside:
         line: dict[str, Any] = {name: [each[name] for each in layers] for name in first}
         line |= {f"embedding_{name}": value for name, value in first.items()}
         line |= {f"head_{name}": value for name, value in last.items()}
-        memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else resident_bytes()
+        memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else own_bytes()
         line |= self.seen | {"memory_bytes": memory, "waited_seconds": all_waited_seconds()}
         return line | {"looking_seconds": self.seconds + time.perf_counter() - started}
 
@@ -79,16 +79,18 @@ def parts_of(model: Decoder) -> list[Named]:
 
 
 def _movement(part: Named, before: dict[str, Tensor], scale: float) -> dict[str, float | None]:
-    """Gradient norm, length of the update per length of the weights, and the share of weights that are as before."""
+    """Gradient norm, length of the update per length of the weights, and the share of weights that are as before. The
+    ratio is that of the matrices: norms and biases start at one or at zero, which says nothing of a step's size."""
     if not part:
         return {"grad_norm": None, "update_ratio": None, "unchanged": None}
     gradients = [each.grad for _, each in part if each.grad is not None]
     changes = [each.float() - before[name].float() for name, each in part]
-    size = _norm([before[name] for name, _ in part])
+    matrices = [(before[name], change) for (name, _), change in zip(part, changes, strict=True) if change.ndim > 1]
+    size = _norm([weights for weights, _ in matrices])
     same = sum(int((each == 0).sum()) for each in changes)
     return {
         "grad_norm": _norm(gradients) * scale,
-        "update_ratio": _norm(changes) / size if size else None,
+        "update_ratio": _norm([change for _, change in matrices]) / size if size else None,
         "unchanged": same / sum(each.numel() for each in changes),
     }
 

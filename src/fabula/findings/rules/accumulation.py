@@ -1,4 +1,4 @@
-"""The rule on a logged loss that was multiplied or divided by the gradient accumulation."""
+"""Rules on losses that are not what they seem: scaled by the gradient accumulation, or measured in another way."""
 
 import math
 
@@ -11,6 +11,8 @@ from fabula.record.finding import Finding
 
 SCALE_TOLERANCE = 0.08
 """A first loss within 8 % of ln V times (or over) the accumulation is such a product, not an unusual initialisation."""
+BELOW_SHARE = 0.05
+"""Of the validation loss: less is a matter of which stories were drawn."""
 BESIDE_TOLERANCE = 0.25
 """Training and validation loss of the same model differ by less than a quarter, so that a ratio of 2 or of 1/2 at nine
 in ten evaluations comes from a factor."""
@@ -90,3 +92,59 @@ def _scaled(facts: Facts, what: str, of: str, ratios: Curve) -> list[Finding]:
             try_="repeat one step with accumulation 1 and the same stories: loss and gradient norm should not change",
         )
     ]
+
+
+@rule
+def validation_below(facts: Facts) -> Outcome:
+    """Validation loss clearly below training loss over the later half: what the two do not have in common."""
+    if facts.val_loss is None or len(facts.val_loss.finite) < 4:
+        return Silent("needs a validation loss at 4 evaluations or more")
+    given = facts.held_train_loss or facts.train_loss
+    if given is None or len(given.finite) < 4:
+        return Silent("needs a training loss beside the validation loss")
+    val, train = facts.val_loss.finite, block_medians(given)
+    late = val.part(0.5 * (val.steps[0] + val.steps[-1]), np.inf)
+    late = late.part(train.steps[0], train.steps[-1])
+    if len(late) < 3 or (late.values <= 0).any():
+        return []
+    beside = np.interp(late.steps, train.steps, _smooth(train.values))
+    shares = (beside - late.values) / late.values
+    if np.median(shares) <= BELOW_SHARE or np.quantile(shares, 0.1) <= 0.0:
+        return []
+    ratio = float(np.median(beside / late.values))
+    factor = facts.accumulation or round(ratio)
+    if factor > 1 and is_scaled_by(facts, ratio):
+        return []  # told by a rule of its own
+    own = facts.held_train_loss is not None and not facts.info.get("log_format")
+    before = train.part(-np.inf, late.steps[-1] - 0.5 * late.spacing).values
+    falls = len(before) > 3 and float(before[-1]) - float(train.values[-1]) > 0.5 * (beside[-1] - late.values[-1])
+    averaged = "the training loss is an average since the last report or over the epoch, while it was falling"
+    causes = [
+        "the validation stories are easier, or other ones than those that are trained on",
+        "the two losses are not of the same ruler: other tokens count, label smoothing or another term is added",
+    ]
+    if not own:
+        dropout = "dropout is on while training, and off while validating"
+        causes = [averaged, dropout, *causes] if falls else [dropout, averaged, *causes]
+        if factor > 1 and abs(ratio / factor - 1.0) < SCALE_TOLERANCE:
+            causes.insert(0, f"the training loss is a sum over {factor} batches: it is {number(ratio)} times as high")
+    return [
+        Finding(
+            kind="validation_below_training",
+            scope="run",
+            severity="note",
+            steps=(int(late.steps[0]), int(late.steps[-1])),
+            evidence={"validation": float(late.values[-1]), "training": float(beside[-1]), "ratio": round(ratio, 4)},
+            sentence=f"The validation loss ({number(float(late.values[-1]))}) lies below the {facts.name_of(train)} "
+            f"({number(float(beside[-1]))}), over the whole later half of the run. New stories are rarely easier than "
+            "those trained on: the two may be measured in different ways, and their gap says little of overfitting.",
+            alternatives=tuple(causes),
+            try_="evaluate the last checkpoint on training stories in just the same way as on validation stories: if "
+            "the losses agree, the way of measuring was the cause",
+        )
+    ]
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    width = max(1, round(0.03 * len(values)))
+    return np.array([np.median(values[max(0, at - width) : at + width + 1]) for at in range(len(values))])

@@ -1,7 +1,9 @@
 """Rules on what looks inside saw (`record.internals`): early signs, layer by layer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from fabula.findings.facts import Facts
 from fabula.findings.rule import Outcome, Silent, number, rule, share
@@ -19,7 +21,22 @@ VANISHED = 1e-3
 SATURATED_LOGIT = 100.0
 """Where the training of Kimi K2 clips attention logits (QK-Clip, Moonshot AI 2025)."""
 LOGIT_GROWTH = 4.0
-"""Of the first look: large logits that were there from the start are the recipe's."""
+"""Of the first look: large logits that were there from the start are the recipe's ..."""
+ENORMOUS_LOGIT = 1000.0
+"""... up to here: in float32 the softmax is one token, and at a rate of 0.3 the first look was no safe one."""
+USUAL_UPDATE = 1e-3
+"""Updates are about a thousandth of the weights they move (Stanford's CS231n; Karpathy's lectures) ..."""
+TOO_LARGE = 0.1
+"""... and a hundred times that is too large: ten such updates could replace the weights."""
+TOO_SMALL = 1e-5
+"""... a hundredth of it too small, where three looks in a row show it, and half of all."""
+TOO_SMALL_AT_FIRST = 5e-5
+"""Of a model that is trained from scratch a twentieth: fine-tuning is meant to move little. Sound runs of `demo`, AdamW,
+and `modern-portable`, Muon, had 6e-3 or more near their peak; a ten-thousandth of the rate 3e-5 or less."""
+AT_PEAK = 0.5
+"""Small updates are looked for where the rate is half of its peak or more: in a warmup and a decay they are meant."""
+SETTLED = 0.1
+"""Large ones after the first tenth of the run: new weights are small, and move by a greater part of themselves."""
 Look = Mapping[str, Any]
 
 
@@ -27,7 +44,7 @@ Look = Mapping[str, Any]
 def looks(facts: Facts) -> Outcome:
     if not facts.internals:
         return Silent("needs looks inside (train with `--set record.internals=20`)")
-    found = (_unchanged(facts), _dead(facts), _vanishing(facts), _logits(facts))
+    found = (_unchanged(facts), _dead(facts), _vanishing(facts), _logits(facts), _too_small(facts), _too_large(facts))
     return [each for each in found if each is not None]
 
 
@@ -81,9 +98,58 @@ def _vanishing(facts: Facts) -> Finding | None:
     )  # fmt: skip
 
 
+def _too_small(facts: Facts) -> Finding | None:
+    looks = [look for look in facts.internals if _rate_share(facts, int(look["step"])) >= AT_PEAK]
+    least = TOO_SMALL_AT_FIRST if facts.from_scratch else TOO_SMALL
+    where = _first(facts, "update_ratio", lambda value, _: 0 < value < least, looks)
+    if where is None or sum(_least_update(look) < least for look in looks) < 0.5 * len(looks):
+        return None
+    steps, layer, value = where
+    return Finding(
+        kind="updates_too_small", scope="run", severity="warning", steps=steps,
+        evidence={"layer": layer, "update_ratio": value, "usual": USUAL_UPDATE},
+        sentence=f"From step {steps[0]:,} on, an update moves {_called(layer)} by only {number(value)} of the length "
+        "of its weights; about a thousandth is usual. At this pace it learns next to nothing.",
+        alternatives=("the learning rate is too low, for example by a factor of 100 or 1,000",
+                      "the optimizer has another rate for these weights"),
+        try_="ten times the peak of the learning rate, with the same seed: compare the losses after a tenth of the "
+        "steps",
+    )  # fmt: skip
+
+
+def _least_update(look: Look) -> float:
+    return min((value for value in look.get("update_ratio") or [] if value), default=1.0)
+
+
+def _too_large(facts: Facts) -> Finding | None:
+    last = max(facts.last_step, int(facts.internals[-1]["step"]))
+    looks = [look for look in facts.internals if look["step"] > SETTLED * last]
+    where = _first(facts, "update_ratio", lambda value, _: value > TOO_LARGE, looks)
+    if where is None:
+        return None
+    steps, layer, value = where
+    return Finding(
+        kind="updates_too_large", scope="run", severity="warning", steps=steps,
+        evidence={"layer": layer, "update_ratio": value, "usual": USUAL_UPDATE},
+        sentence=f"From step {steps[0]:,} on, each update moves {_called(layer)} by {share(value)} of the length of "
+        "its weights; about a thousandth is usual. A few such updates replace what was learned.",
+        alternatives=("the learning rate is too high", "the weights are very small, and stay so"),
+        try_="a tenth of the peak of the learning rate with the same seed: compare the losses after a tenth of the "
+        "steps",
+    )  # fmt: skip
+
+
+def _rate_share(facts: Facts, step: int) -> float:
+    """The learning rate at a step, as a share of the highest; 1 where the record has none."""
+    rate = facts.learning_rate.finite if facts.learning_rate is not None else None
+    if rate is None or not len(rate) or rate.values.max() <= 0:
+        return 1.0
+    return float(np.interp(step, rate.steps, rate.values) / rate.values.max())
+
+
 def _logits(facts: Facts) -> Finding | None:
     first = [value for value in facts.internals[0].get("attention_logit") or [] if value is not None]
-    least = max(SATURATED_LOGIT, LOGIT_GROWTH * max(first, default=0.0))
+    least = min(max(SATURATED_LOGIT, LOGIT_GROWTH * max(first, default=0.0)), ENORMOUS_LOGIT)
     where = _first(facts, "attention_logit", lambda value, _: value > least)
     if where is None:
         return None
@@ -116,12 +182,12 @@ def _layer(look: Look, name: str, place: int) -> Layer:
 
 
 def _first(
-    facts: Facts, name: str, shows: Callable[[float, Look], bool]
+    facts: Facts, name: str, shows: Callable[[float, Look], bool], among: Sequence[Look] | None = None
 ) -> tuple[tuple[int, int], Layer, float] | None:
     """Where `IN_A_ROW` looks in a row show it in the same layer for the first time: their steps, the layer and the
     value of the first of them. A look that lacks a number ends the row; a foreign log may lack a whole quantity."""
     rows: dict[int, list[tuple[int, float]]] = {}
-    for look in facts.internals:
+    for look in facts.internals if among is None else among:
         values = look.get(name) or []
         complete = all(value is not None for value in [*values, *(look.get("grad_norm") or [0.0])])
         for layer, value in enumerate(values, start=1):

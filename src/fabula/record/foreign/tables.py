@@ -19,7 +19,7 @@ from fabula.record.reader import Columns, Run
 
 LOSSES = ("loss", "train_loss", "val_loss_subset", "val_loss")
 OF_A_STEP = ("loss", "grad_norm")
-BESIDE_THEM = ("tokens", "epoch")
+BESIDE_THEM = ("tokens", "epoch", "tokens_per_second", "seconds_per_step", "memory")
 LOST_SHARE = 0.2
 """Empty cells among the losses are lost values where they are the exception (a fifth at most) or the end of the log;
 otherwise the log simply has a loss on some of its lines."""

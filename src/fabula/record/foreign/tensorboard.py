@@ -20,6 +20,7 @@ import numpy as np
 from fabula.errors import InputError
 from fabula.record.files import refuse_pointer
 from fabula.record.foreign.lines.inside import inside_of, seen_in
+from fabula.record.foreign.lines.machine import is_of_the_machine, machine_of
 from fabula.record.foreign.lines.steps import counted
 from fabula.record.foreign.lines.units import in_nats
 from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized
@@ -85,7 +86,8 @@ def _run(path: Path, series: Series, wanted: Mapping[str, str] | None) -> Run:
         steps = curves["train_loss"][0] if "train_loss" in curves else np.array([])
         apart = float(np.median(np.diff(steps))) if len(steps) > 1 else None
         notes = [note("train_loss_is_average"), *traps(apart)]
-    within = {tag: each for tag, each in series.items() if tag not in chosen.values() and seen_in(tag) is not None}
+    free = {tag: each for tag, each in series.items() if tag not in chosen.values()}
+    within = {tag: each for tag, each in free.items() if seen_in(tag) is not None or is_of_the_machine(tag) is not None}
     for tag, each in within.items():
         steps, values = (np.array(part, dtype=np.float64) for part in each)
         curves[tag] = (steps, not_finite_as_infinity(values))
@@ -93,7 +95,8 @@ def _run(path: Path, series: Series, wanted: Mapping[str, str] | None) -> Run:
     cells = {tag: [None if value != value else value for value in merged.pop(tag).tolist()] for tag in within}
     columns, info = counted(in_nats(merged, notes), notes)
     columns |= inside_of(cells, (), notes)
-    return to_run(path, "tensorboard", columns, names=chosen, notes=notes, **info)
+    machine, called = machine_of(cells, ())
+    return to_run(path, "tensorboard", columns | machine, names={**chosen, **called}, notes=notes, **info)
 
 
 def _add(series: Series, path: Path, content: bytes) -> None:

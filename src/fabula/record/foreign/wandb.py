@@ -9,6 +9,7 @@ import numpy as np
 from fabula.errors import InputError
 from fabula.record.foreign import csv
 from fabula.record.foreign.lines.inside import inside_of
+from fabula.record.foreign.lines.machine import machine_of
 from fabula.record.foreign.lines.numbers import numbers
 from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.lines.units import in_nats
@@ -50,10 +51,11 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list
             continue
         told = [*notes, note("sampled_chart")]
         values = in_nats(values, told)
-        values |= inside_of(
-            {name: [row[place] for row in rows] for name, place in places.items()}, chosen.values(), told
-        )
-        names = {"step": header[0], **chosen}
+        cells = {name: [row[place] for row in rows] for name, place in places.items()}
+        values |= inside_of(cells, chosen.values(), told)
+        machine, called = machine_of(cells, chosen.values())
+        values |= machine
+        names = {"step": header[0], **chosen, **called}
         runs.append(to_run(path, "wandb", {"step": steps, **values}, names=names, notes=told, name=run))
     if not runs:
         raise InputError(

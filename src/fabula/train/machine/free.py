@@ -30,6 +30,13 @@ def resident_bytes(proc: Path = PROC) -> int | None:
     return int(own[1]) * 1024 if own else None
 
 
+def own_bytes(proc: Path = PROC) -> int | None:
+    """The same without the pages of files: tokens that are read from the disk are no growth, the system takes them back
+    when it needs the room. None where the system does not say."""
+    own = re.search(r"^RssAnon:\s+(\d+) kB", _text(proc / "self" / "status"), re.MULTILINE)
+    return int(own[1]) * 1024 if own else resident_bytes(proc)
+
+
 def free_gpu_memory() -> int:
     """Bytes of the current CUDA device that are free, or held by torch without use."""
     free, _ = torch.cuda.mem_get_info()

@@ -7,6 +7,7 @@ import numpy as np
 from fabula.errors import InputError
 from fabula.record.changes import changes_of
 from fabula.record.foreign.lines.inside import inside_of, seen_in
+from fabula.record.foreign.lines.machine import machine_of
 from fabula.record.foreign.lines.numbers import decimal_sign, is_missing, is_number, numbers
 from fabula.record.foreign.lines.several import ranks_and_runs, refuse_listing
 from fabula.record.foreign.lines.steps import counted
@@ -88,8 +89,10 @@ def _run(
     columns = in_nats(columns, told)
     columns, info = counted(columns, told)
     columns |= inside_of(table.cells, chosen.values(), told)
+    machine, called = machine_of(table.cells, chosen.values())
+    columns |= machine
     others = {each: cells for each, cells in table.cells.items() if seen_in(each) is None}  # `dead_units/block.0`
     if changes := changes_of(others, columns["step"].tolist()):
         info["changes"] = changes
     info = {**info, **table.info, **({"name": name} if name else {})}
-    return to_run(table.path, table.form, columns, names=chosen, notes=told, lost=lost, **info)
+    return to_run(table.path, table.form, columns, names={**chosen, **called}, notes=told, lost=lost, **info)

@@ -12,6 +12,7 @@ from fabula.record.foreign.names import normalized
 from fabula.record.foreign.notes import Note, note
 from fabula.record.foreign.printed.cleaning import lines_of
 from fabula.record.foreign.printed.formats import FORMATS, Format
+from fabula.record.foreign.printed.machine import machine_pairs
 from fabula.record.foreign.printed.pairs import COUNTERS, EPOCHS, MEASURED, pairs_of
 
 Fields = dict[str, Any]
@@ -82,8 +83,10 @@ def _fields(line: str, forms: tuple[Format, ...], words: frozenset[str]) -> tupl
                 if not pattern.groups:
                     return {}, form.program
                 rest = f"{line[: match.start()]} | {line[match.end() :]}"
-                return {**pairs_of(rest, words), **_groups(match.groupdict(), form)}, form.program
-    return pairs_of(line, words), ""
+                beside = {**machine_pairs(rest), **pairs_of(rest, words)}
+                return {**beside, **_groups(match.groupdict(), form)}, form.program
+    fields = pairs_of(line, words)
+    return ({**machine_pairs(line), **fields} if fields else fields), ""
 
 
 def _groups(groups: Mapping[str, str | None], form: Format) -> Fields:
