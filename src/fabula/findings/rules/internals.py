@@ -31,7 +31,7 @@ TOO_LARGE = 0.1
 TOO_SMALL = 1e-5
 """... a hundredth of it too small, where three looks in a row show it, and half of all."""
 TOO_SMALL_AT_FIRST = 5e-5
-"""Of a model that is trained from scratch a twentieth: fine-tuning is meant to move little. Sound runs of `demo` (AdamW)
+"""Of a model trained from scratch a twentieth: fine-tuning is meant to move little. Sound runs of `demo` (AdamW)
 and `modern-portable` (Muon) had 6e-3 or more near their peak; a ten-thousandth of the rate 3e-5 or less."""
 AT_PEAK = 0.5
 """Small updates are looked for where the rate is half of its peak or more: in a warmup and a decay they are meant."""
