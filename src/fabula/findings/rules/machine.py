@@ -131,7 +131,7 @@ def _around(values: np.ndarray, place: float) -> np.ndarray:
 
 def _correlation(values: np.ndarray) -> float:
     """With their order, of the values or of their ranks, whichever is less."""
-    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    _, ranks = np.unique(values, return_inverse=True)
     return float(min(np.corrcoef(np.arange(len(values)), each)[0, 1] for each in (values, ranks)))
 
 
