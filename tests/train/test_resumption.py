@@ -64,12 +64,12 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-def poison(run: Path, step: int, name: str = "model.safetensors", value: float = float("nan")) -> None:
+def poison(run: Path, step: int, name: str = "model.safetensors") -> None:
     """A checkpoint that is whole, and of no use."""
     folder = checkpoint(run, step)
     state = json.loads((folder / "state.json").read_text())
     files = {each: load_file(folder / each) for each in state["sha256"]}
-    next(iter(files[name].values())).view(-1)[0] = value
+    next(iter(files[name].values())).view(-1)[0] = float("nan")
     state = {key: value for key, value in state.items() if key not in ("step", "sha256", "checksum")}
     writers = {each: (lambda path, each=each: save_file(files[each], path)) for each in files}
     write_checkpoint(run, step, writers, state)
@@ -82,7 +82,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "a bit of the state": lambda run: flip(checkpoint(run, 12) / "state.json"),
     "no state": lambda run: (checkpoint(run, 12) / "state.json").unlink(),
     "weights that are no numbers": lambda run: poison(run, 12),
-    "moments without end": lambda run: poison(run, 12, "optimizer.safetensors", float("inf")),
+    "moments that are no numbers": lambda run: poison(run, 12, "optimizer.safetensors"),
 }
 
 

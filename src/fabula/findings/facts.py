@@ -127,6 +127,19 @@ class Facts:
         return "recipe" if self.planned else "run"
 
     @cached_property
+    def planned_rate(self) -> Curve | None:
+        """The learning rates without what a guard cut them by after a rollback."""
+        curve = self.learning_rate
+        cuts = [each for each in self.events if each.get("event") == "rolled_back" and each.get("rate_factor")]
+        if curve is None or not cuts:
+            return curve
+        values = curve.values.copy()
+        for cut in cuts:
+            held = (curve.steps > cut.get("to_step", 0)) & (curve.steps <= cut.get("until_step", 0))
+            values[held] /= float(cut["rate_factor"])
+        return Curve(curve.name, curve.steps, values)
+
+    @cached_property
     def loss_curves(self) -> list[Curve]:
         """Every curve in which an instability would show, the validation loss first."""
         curves = [self.val_loss, self.held_train_loss, self.train_loss]

@@ -118,7 +118,7 @@ _TABLE = (
          marked_on=("val", "train")),
     Kind("rolled_back", STABILITY, events.guards,
          "a guard took the run back to an earlier checkpoint",
-         marked_on=("val", "train")),
+         marked_on=("val", "train", "norm", "rate")),
     Kind("still_improving", STOPPING_POINT, loss.stopping_point,
          "the last fifth of the run lowers the loss by 1 % or more, and by more than its noise",
          remembered=True, note="still falling at the end",

@@ -12,7 +12,7 @@ from fabula.recipe.schema import Recipe
 from fabula.recipe.tiers import PRESETS
 
 TABLE = PRESETS / "reached.toml"
-BESIDE_THE_RECIPE = ("name", "tokenizer", "compute", "evaluation", "checkpoint", "record")
+BESIDE_THE_RECIPE = ("name", "tokenizer", "compute", "evaluation", "checkpoint", "record", "guard")
 """What does not make another recipe of it: how it is called, run and looked at. Losses under different vocabularies
 are compared per GPT-2 token."""
 

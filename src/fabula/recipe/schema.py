@@ -217,6 +217,24 @@ class Checkpoints(Section):
     """How many of the latest to keep (the best one is kept too); 0: all."""
 
 
+class Guarding(Section):
+    """What is done when a training goes wrong: a loss or gradient is not finite, the loss rises and stays up."""
+
+    policy: Literal["skip", "stop", "rollback"] = "skip"
+    """`skip`: a step that is not finite changes no weight, and after twenty in a row the run has failed; a rise is left
+    alone. `stop`: the first step that is not finite, and a rise, end the run as failed. `rollback`: for a rise, or
+    three steps in a row that are not finite, the run goes back to its last good checkpoint and on with other batches
+    and, for a while, a lower learning rate."""
+    spike: Positive = 6.0
+    """A rise: the level of the loss stands so many times its scatter above the lowest level so far."""
+    rollbacks: Count = 5
+    """After so many, trouble ends the run as failed."""
+    cut: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """What the learning rate is multiplied by after a rollback; after several, once for each that still holds."""
+    cut_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """For how long, from the trouble on, as a share of the run; twice as long after each further rollback."""
+
+
 class Recording(Section):
     internals: CountOrNone = 0
     """Steps between looks inside: gradients, updates, activations and attention, layer by layer; 0: none."""
@@ -237,6 +255,7 @@ class Recipe(Section):
     evaluation: Evaluation = Evaluation()
     checkpoint: Checkpoints = Checkpoints()
     record: Recording = Recording()
+    guard: Guarding = Guarding()
 
     @model_validator(mode="after")
     def _names_a_size(self) -> Self:

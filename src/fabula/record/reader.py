@@ -107,10 +107,26 @@ def read_run(folder: Path) -> Run:
     by_kind: dict[str, list[dict[str, Any]]] = {"train": [], "eval": [], "event": []}
     for line in _json_lines(folder / "metrics.jsonl"):
         by_kind.setdefault(str(line.get("kind")), []).append(line)
-    samples = list(_json_lines(folder / "samples.jsonl"))
+        if line.get("event") == "rolled_back":
+            for kind in ("train", "eval"):
+                by_kind[kind] = _not_given_up(by_kind[kind], [line])
+    samples = _not_given_up(list(_json_lines(folder / "samples.jsonl")), by_kind["event"])
     run = Run(folder, info, to_columns(by_kind["train"]), to_columns(by_kind["eval"]), by_kind["event"], samples)
     _check_end(run)
     return run
+
+
+def _not_given_up(lines: list[dict[str, Any]], events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines but for those of steps that were made again in a later attempt, after a rollback."""
+    back = [each for each in events if each.get("event") == "rolled_back" and isinstance(each.get("to_step"), int)]
+    if not back:
+        return lines
+
+    def given_up(line: dict[str, Any]) -> bool:
+        attempt, step = line.get("attempt", 1), line.get("step", 0)
+        return any(step > each["to_step"] and attempt <= each.get("attempt", 1) for each in back)
+
+    return [line for line in lines if not given_up(line)]
 
 
 def read_info(folder: Path) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class RunWriter:
     ) -> None:
         self.folder = folder
         self.info = info
+        self.attempt = 1
+        """After a rollback, lines carry the number of the attempt."""
         self.losses: list[Loss] = []
         """What the record had lost of what the checkpoint counts on, where it was resumed."""
         self._files: dict[str, IO[bytes]] = {}
@@ -157,5 +159,6 @@ class RunWriter:
     def _append(self, stream: str, fields: dict[str, Any]) -> None:
         # Flushed line by line: a crash loses at most the line being written, and `tail -f` works.
         file = self._files[stream]
+        fields = fields if self.attempt == 1 else {**fields, "attempt": self.attempt}
         file.write(json_line(fields).encode())
         file.flush()

@@ -56,11 +56,13 @@ class Engine:
     step_seconds: float = field(default=float("nan"))
     """Seconds of one step, the median of those that the probe measured."""
 
-    def step(self, source: BatchSource, step: int) -> StepResult:
-        """Make update `step`, counted from 1."""
-        batches = [source.batch(step, micro_step) for micro_step in range(self.recipe.batch.accumulation)]
+    def step(self, source: BatchSource, step: int, batch: int | None = None, factor: float = 1.0) -> StepResult:
+        """Make update `step`, counted from 1, with the batch of number `batch` (its own by default) and `factor` times
+        its rate."""
+        number = step if batch is None else batch
+        batches = [source.batch(number, micro_step) for micro_step in range(self.recipe.batch.accumulation)]
         clip = self.recipe.optimizer.clip
-        rate = self.learning_rate(step)
+        rate = factor * self.learning_rate(step)
         return train_step(self.model, self.loss_sum, self.optimizer, batches, rate, clip, self.device)
 
     def learning_rate(self, step: int) -> float:

@@ -17,7 +17,6 @@ from fabula.data.dataset import Dataset
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import checkpoint_steps, remove_old_checkpoints
-from fabula.record.files import write_text
 from fabula.record.wording import plural
 from fabula.record.writer import RunWriter
 from fabula.score.completions import complete_prompts
@@ -29,6 +28,9 @@ from fabula.train.engine import Engine
 from fabula.train.internals import Inside
 from fabula.train.life.budget import Clock
 from fabula.train.life.estimate import positions_scored
+from fabula.train.life.guard import Guard
+from fabula.train.life.progress import Progress
+from fabula.train.life.rollback import Trouble, roll_back
 from fabula.train.observer import Observer
 
 FINAL_SAMPLE_TOKENS = 120
@@ -40,20 +42,6 @@ not finite by then does not come back by waiting."""
 MOST_SKIPPED_AT_THE_END = 3
 """Steps skipped in a row, up to the last one, after which a run has failed: one batch may be bad, three different ones
 are not."""
-
-
-@dataclass
-class Progress:
-    """How far a run is: the numbers that a checkpoint keeps beside the tensors."""
-
-    step: int = 0
-    tokens: int = 0
-    positions: int = 0
-    training_seconds: float = 0.0
-    evaluation_seconds: float = 0.0
-    skipped_in_a_row: int = 0
-    best_step: int = 0
-    best_loss: float | None = None
 
 
 class TrainingFailed(RuntimeError):
@@ -83,6 +71,7 @@ class Training:
     rulers: Rulers
     observer: Observer
     progress: Progress = field(default_factory=Progress)
+    guard: Guard = field(default_factory=Guard)
     start: StartingPoint | None = None
     seconds: float | None = None
     """What the run may take, where that was said in place of a number of steps."""
@@ -102,32 +91,43 @@ class Training:
         if self.seconds is not None:
             part, full = positions_scored(self.rulers)
             clock = Clock(self.seconds, self.progress.evaluation_seconds, part / full)
-        while self.progress.step < self.recipe.steps:
-            self.update(writer)
-            if clock is not None:
-                self.keep_time(clock, writer)
-            step = self.progress.step
-            last = step == self.recipe.steps
-            if last or step % self.recipe.evaluation.every == 0:
-                self.evaluate(writer, full=last)
-            if last:
-                self.check_end(writer)
-            stopping = not last and self.observer.stopping()
-            saving = self.observer.checkpoint_asked() or stopping or self.has_checkpoint(step)
-            if saving:
-                self.check_weights(writer)
-            if last or stopping:
-                writer.event(step, "finished" if last else "interrupted")
-            if saving:
-                self.save(writer)
-            if stopping:
-                return "interrupted"
-        return "finished"
+        stopped = False
+        while self.progress.step < self.recipe.steps and not stopped:
+            try:
+                stopped = self.advance(writer, clock)
+            except Trouble as trouble:
+                roll_back(self, writer, str(trouble))
+                if clock is not None:
+                    clock.go_back(self.progress.step, self.progress.training_seconds)
+        return "interrupted" if stopped else "finished"
+
+    def advance(self, writer: RunWriter, clock: Clock | None) -> bool:
+        """One update, and all that comes after it. Returns whether the run is to stop here."""
+        self.update(writer)
+        if clock is not None:
+            self.keep_time(clock, writer)
+        step = self.progress.step
+        last = step == self.recipe.steps
+        if last or step % self.recipe.evaluation.every == 0:
+            self.evaluate(writer, full=last)
+        if last:
+            self.check_end(writer)
+        stopping = not last and self.observer.stopping()
+        saving = self.observer.checkpoint_asked() or stopping or self.has_checkpoint(step)
+        if saving:
+            self.check_weights(writer)
+        if last or stopping:
+            writer.event(step, "finished" if last else "interrupted")
+        if saving:
+            self.save(writer)
+        return stopping
 
     def has_checkpoint(self, step: int) -> bool:
-        """Whether the recipe asks for a checkpoint after update `step`."""
+        """Whether a checkpoint is due after update `step`: where the recipe asks for it, and no step is being
+        skipped."""
         every = self.recipe.checkpoint.every
-        return step == self.recipe.steps or (every > 0 and step > 0 and step % every == 0)
+        asked = every > 0 and step > 0 and step % every == 0 and not self.progress.skipped_in_a_row
+        return step == self.recipe.steps or asked
 
     def update(self, writer: RunWriter) -> None:
         """One optimizer update and its line."""
@@ -135,7 +135,8 @@ class Training:
         step = progress.step + 1
         inside = self.look_inside(step)
         started = time.perf_counter()
-        result = self.engine.step(self.source, step)
+        factor = self.guard.factor(step)
+        result = self.engine.step(self.source, step, step + self.guard.shift, factor)
         seconds = time.perf_counter() - started
         progress.step = step
         progress.tokens += result.num_tokens
@@ -147,7 +148,7 @@ class Training:
             "positions": progress.positions,
             "loss": result.loss,
             "grad_norm": result.grad_norm,
-            "learning_rate": self.engine.learning_rate(step),
+            "learning_rate": factor * self.engine.learning_rate(step),
             "seconds": progress.training_seconds,
             "tokens_per_second": result.num_tokens / seconds,
         }
@@ -155,21 +156,26 @@ class Training:
         if inside is not None:
             writer.internals(step=step, **inside.after(result, self.recipe.optimizer.clip))
         self.observer.stepped(line)
+        policy = self.recipe.guard.policy
         if result.applied:
             progress.skipped_in_a_row = 0
+            if policy != "skip" and (rise := self.guard.rise(result.loss, self.recipe.guard.spike)):
+                self.fail(writer, rise)
             return
         progress.skipped_in_a_row += 1
         writer.event(step, "batch_skipped", reason="loss or gradient is not finite", in_a_row=progress.skipped_in_a_row)
         self.observer.notice(f"step {step}: loss or gradient is not finite; no weight was changed")
-        if progress.skipped_in_a_row >= MOST_SKIPPED:
-            self.fail(writer, f"{MOST_SKIPPED} steps in a row were not finite")
+        most = {"skip": MOST_SKIPPED, "stop": 1, "rollback": MOST_SKIPPED_AT_THE_END}[policy]
+        if progress.skipped_in_a_row >= most:
+            steps = f"{most} steps in a row were" if most > 1 else f"step {step:,} was"
+            self.fail(writer, f"{steps} not finite")
 
     def look_inside(self, step: int) -> Inside | None:
         """What stands before update `step`, if the recipe asks for a look at it."""
         every = self.recipe.record.internals
         if not every or step % every:
             return None
-        rows = torch.from_numpy(self.source.batch(step, 0).inputs_BT[:1]).to(self.engine.device)
+        rows = torch.from_numpy(self.source.batch(step + self.guard.shift, 0).inputs_BT[:1]).to(self.engine.device)
         return Inside.before(self.engine.model, rows, some_hidden=self.recipe.batch.hidden_tokens > 0)
 
     def keep_time(self, clock: Clock, writer: RunWriter) -> None:
@@ -179,8 +185,8 @@ class Training:
         if steps is None:
             return
         self.recipe = self.engine.recipe = self.recipe.with_values(steps=steps)
-        write_text(writer.folder / "recipe.toml", to_toml(self.recipe.as_tree()))
-        writer.set_info(steps=steps, layout=layout_information(self.source, steps))
+        layout = layout_information(self.source, steps)
+        writer.change_recipe(to_toml(self.recipe.as_tree()), steps=steps, layout=layout)
         writer.event(progress.step, "planned_anew", steps=steps, steps_before=before)
         self.observer.planned_anew(steps)
 
@@ -200,8 +206,12 @@ class Training:
             self.fail(writer, f"the weights after step {self.progress.step:,} are not finite")
 
     def fail(self, writer: RunWriter, reason: str) -> NoReturn:
-        """End the run as failed, and say what to change."""
-        progress = self.progress
+        """End the run as failed, and say what to change. Raises Trouble instead where the recipe has it go back."""
+        progress, guard = self.progress, self.recipe.guard
+        if guard.policy == "rollback":
+            if self.guard.num_rollbacks < guard.rollbacks:
+                raise Trouble(reason)
+            reason += f", after {plural(guard.rollbacks, 'rollback')}"
         writer.event(progress.step, "failed", reason=reason)
         never = progress.skipped_in_a_row == progress.step
         advice = "lower initialization.std" if never else "lower schedule.peak or lengthen schedule.warmup"
@@ -272,11 +282,13 @@ class Training:
     def save(self, writer: RunWriter) -> None:
         """Write a checkpoint that remembers where the record stood, then tidy up the older ones."""
         engine, step = self.engine, self.progress.step
-        stored = {
+        stored: dict[str, Any] = {
             "progress": asdict(self.progress),
             "offsets": writer.synced_offsets(),
             "tokenizer_hash": self.data.tokenizer.hash,
         }
+        if self.recipe.guard.policy != "skip":
+            stored["guard"] = asdict(self.guard)
         try:
             state.save(writer.folder, step, engine.model, engine.optimizer, stored)
         except OSError as error:

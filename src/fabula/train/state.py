@@ -31,16 +31,17 @@ def save(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimize
 def load(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Put a checkpoint's weights and moments into `model` and `optimizer`.
 
-    Raises InputError when names or shapes differ (then it is a checkpoint of another recipe), and when a number is not
-    finite (then no step after it would be).
+    Raises InputError when names or shapes differ (then it is a checkpoint of another recipe), and when a weight is not
+    finite or a moment no number (then no step after it would be).
     """
     load_weights(checkpoint.model, model)
     parameters = dict(model.named_parameters())
     # A parameter without tensors has none: of some an optimizer remembers nothing, and before its first step of all.
     moments = read_weights(checkpoint.optimizer)
-    for file, tensors in ((checkpoint.model, model.state_dict()), (checkpoint.optimizer, moments)):
-        if wrong := next((name for name, each in tensors.items() if not bool(each.isfinite().all())), None):
-            raise InputError(f"{file}: {wrong} is not finite; go on from an earlier checkpoint")
+    bad = [name for name, each in model.state_dict().items() if not bool(each.isfinite().all())]
+    bad += [name for name, each in moments.items() if bool(each.isnan().any())]  # an infinite second moment is harmless
+    if bad:
+        raise InputError(f"{checkpoint.folder}: {bad[0]} is not finite; go on from an earlier checkpoint")
     for full_name, tensor in moments.items():
         name, _, key = full_name.rpartition("/")
         if name not in parameters:

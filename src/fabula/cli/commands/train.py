@@ -319,6 +319,8 @@ def _print_plan(training: "Training") -> None:
     cost = estimate(recipe, training.rulers, training.engine.step_seconds)
     print(f"{recipe.name}: {count_parameters(recipe.model, recipe.vocabulary).total:,} parameters")
     print(f"{plural(recipe.steps, 'step')}, {recipe.steps * recipe.positions_per_step:,} positions")
+    if recipe.guard.policy != "skip":
+        print(f"guard: {recipe.guard.policy} where a step is not finite or the loss rises and stays up")
     print(f"learning rate {sparkline(rates[1:], low=0.0)} peak {max(rates):g}, last {rates[-1]:g}")
     print(
         f"about {duration_text(cost.total)}: training {duration_text(cost.training)}, "

@@ -1,7 +1,9 @@
 """Rules on what happened to a run from outside, and on what its guards did."""
 
+from typing import Any
+
 from fabula.findings.facts import Facts
-from fabula.findings.rule import Outcome, Silent, rule
+from fabula.findings.rule import Outcome, Silent, number, rule
 from fabula.record.finding import Finding, Severity
 
 SEVERITIES: dict[str, Severity] = {"failed": "failure", "running": "note"}
@@ -63,19 +65,25 @@ def guards(facts: Facts) -> Outcome:
                 )
             )
         elif event.get("event") == "rolled_back":
-            to = event.get("to_step")
-            found.append(
-                Finding(
-                    kind="rolled_back",
-                    scope="run",
-                    severity="warning",
-                    steps=(step if to is None else int(to), step),
-                    evidence=evidence,
-                    sentence=f"At step {step:,} the run went back to "
-                    + (f"the checkpoint of step {int(to):,}" if to is not None else "an earlier checkpoint")
-                    + f"{reason}.",
-                    alternatives=("the learning rate is too high for this stage", "unusual data at these steps"),
-                    try_="see whether the same steps went well the second time: if so, the data was not the cause",
-                )
-            )
+            found.append(_rolled_back(event, step, reason, evidence))
     return found
+
+
+def _rolled_back(event: dict[str, Any], step: int, reason: str, evidence: dict[str, Any]) -> Finding:
+    to, factor, until = event.get("to_step"), event.get("rate_factor"), event.get("until_step")
+    place = "an earlier checkpoint" if to is None else f"the checkpoint of step {int(to):,}" if to else "its beginning"
+    on = ""
+    if factor is not None and until is not None:
+        on = f", and on with other batches and {number(factor)} of its learning rate until step {int(until):,}"
+    return Finding(
+        kind="rolled_back",
+        scope="run",
+        severity="warning",
+        steps=(step if to is None else int(to), step),
+        evidence=evidence,
+        sentence=f"At step {step:,} the run went back to {place}{reason}{on}.",
+        alternatives=("the learning rate is too high for this stage", "unusual data at these steps"),
+        try_="train once more with half of schedule.peak: without trouble then, the rate was too high"
+        if on
+        else "see whether the same steps went well the second time: if so, the data was not the cause",
+    )

@@ -91,7 +91,7 @@ def rises_after_warmup(facts: Facts, curve: Curve) -> bool:
 
 
 def _rates(facts: Facts) -> Curve | Silent:
-    curve = facts.learning_rate
+    curve = facts.planned_rate
     if curve is None or len(curve.finite) < MIN_POINTS or curve.finite.values.max() <= 0:
         return Silent(f"needs the learning rate at {MIN_POINTS} steps or more")
     return curve.finite

@@ -67,6 +67,10 @@ class Clock:
         self._step, self._training = 0, 0.0
         """Where the last look was."""
 
+    def go_back(self, step: int, training: float) -> None:
+        """The run stands after update `step` again, when `training` seconds have gone."""
+        self._step, self._training = step, training
+
     def planned_end(self, recipe: Recipe, step: int, training: float, evaluation: float) -> int | None:
         """The number of steps to make in all where that changes: after update `step`, when `training` and `evaluation`
         seconds have gone."""

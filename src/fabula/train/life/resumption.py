@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fabula.errors import InputError
 from fabula.model.load import best_steps
 from fabula.record.checkpoint import Checkpoint, checkpoint_steps, read_checkpoint
 from fabula.record.writer import RunWriter
 from fabula.train import state
-from fabula.train.loop import Progress, Training
+from fabula.train.life.guard import Guard
+from fabula.train.life.progress import Progress
 from fabula.train.observer import Observer
+
+if TYPE_CHECKING:
+    from fabula.train.loop import Training
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def candidates(run: Path, wanted: From) -> list[int]:
     return checkpoint_steps(run)[::-1]
 
 
-def load_first_sound(training: Training, run: Path, steps: Sequence[int]) -> Found | None:
+def load_first_sound(training: "Training", run: Path, steps: Sequence[int]) -> Found | None:
     """Put the first of the checkpoints at `steps` that is whole, finite and of this recipe into `training`; None where
     there is none at all.
 
@@ -69,18 +74,19 @@ def load_first_sound(training: Training, run: Path, steps: Sequence[int]) -> Fou
     raise InputError(f"{problem}{more}; {'train again into another --out' if others else remedy}")
 
 
-def _load(training: Training, checkpoint: Checkpoint) -> None:
+def _load(training: "Training", checkpoint: Checkpoint) -> None:
     if not {"progress", "offsets"} <= checkpoint.state.keys():
         raise InputError(
             f"{checkpoint.folder} was not written by a training, so no training can go on from it; train anew"
         )
     try:
         progress = Progress(**checkpoint.state["progress"])
+        guard = Guard(**checkpoint.state.get("guard", {}))
     except TypeError as error:
         raise InputError(f"{checkpoint.folder / 'state.json'} is of another version ({error}); train anew") from error
     training.engine.reset()  # an optimizer without what a damaged checkpoint put into it
     state.load(checkpoint, training.engine.model, training.engine.optimizer)
-    training.progress = progress
+    training.progress, training.guard = progress, guard
 
 
 def tell_resumption(

@@ -186,6 +186,7 @@ def _writer_of_resumed(training: Training, out: Path, wanted: From) -> RunWriter
     info |= {name: new[name] for name in ("choices", "versions", "device", "threads")}
     info.pop("error", None)
     writer = RunWriter.resume(out, info, offsets, step)
+    writer.attempt = training.guard.attempt
     if step:
         tell_resumption(writer, training.observer, step, found.damaged if found else (), aside)
     return writer
