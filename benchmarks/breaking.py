@@ -26,9 +26,21 @@ from fabula.train.observer import Observer
 
 # A tenth of the usual ruler: an evaluation must not take longer than the steps between two of them.
 rulers.SUBSET_BYTES, rulers.TRAIN_SAMPLE_BYTES = 5_000, 5_000
-CONTEXT, ROWS, ACCUMULATION = 64, 8, 4
+CONTEXT, ROWS, ACCUMULATION = 64, 4, 4
 SMALL_STEPS = 60
 """Of a run that is too short."""
+LOOKS_EVERY = 10
+"""Steps between looks inside, of the runs of fabula that look."""
+RATES = {"rate_x30": 30.0, "rate_x30_unclipped": 30.0, "rate_x100": 100.0, "rate_over_1000": 1e-3}
+RAISED = {"rate_x100_from_middle": (0.5, 1.0), "rate_x100_for_a_while": (0.3, 0.55), "rate_x100_at_end": (0.8, 1.0)}
+"""Between which shares of the run the rate is a hundred times what it should be."""
+GONE_FROM = 0.03
+"""Share of the run after which `rate_gone_early` has no rate any more."""
+DECAY = 0.3
+"""Of its length, what `decay_huge` takes from every weight at a step with the peak's rate."""
+WIDE_INSIDE = 0.4
+"""Standard deviation of all initial weights, twenty times the usual one."""
+WARMUPS = {"no_warmup": 0.0, "warmup_too_long": 0.45, "warmup_unreached": 1.6}
 ODD_STEPS = 8
 NUM_EVALUATIONS = 20
 SHAPES: dict[str, dict[str, Any]] = {
@@ -80,10 +92,9 @@ def make_stories(folder: Path, shared: Path | None) -> dict[str, Path]:
 def multiplier(setting: Setting, broken: str) -> Callable[[int], float]:
     """Learning rate of update `step`, from 1, as a share of the peak: the schedule of the setting, or a broken one."""
     last = SMALL_STEPS if broken == "too_short" else setting.steps
-    share = {"no_warmup": 0.0, "warmup_too_long": 0.45, "warmup_unreached": 1.6}.get(broken, setting.warmup)
-    warmup = share * last
+    warmup = WARMUPS.get(broken, setting.warmup) * last
     kind = setting.schedule
-    if kind == "constant" and broken in ("no_warmup", "warmup_too_long", "warmup_unreached"):
+    if kind == "constant" and broken in WARMUPS:
         kind = "cosine"
 
     def shape(step: float) -> float:
@@ -104,15 +115,12 @@ def multiplier(setting: Setting, broken: str) -> Callable[[int], float]:
 
     def broken_shape(step: int) -> float:
         value = shape(min(float(last), step * ACCUMULATION) if broken == "micro_steps" else step)
-        if broken in ("rate_x30", "rate_x30_unclipped"):
-            return 30.0 * value
-        if broken == "rate_over_1000":
-            return value / 1000.0
-        if broken == "rate_x100_from_middle" and step > 0.5 * last:
+        if broken == "rate_gone_early" and step > GONE_FROM * last:
+            return 0.0
+        first, end = RAISED.get(broken, (2.0, 2.0))
+        if first * last < step <= end * last:
             return 100.0 * value
-        if broken == "rate_x100_for_a_while" and 0.3 * last < step <= 0.55 * last:
-            return 100.0 * value
-        return value
+        return RATES.get(broken, 1.0) * value
 
     return broken_shape
 
@@ -126,14 +134,24 @@ def nan_steps(broken: str, steps: int) -> range:
     return {"nan_batch": range(first, first + 1), "nan_to_the_end": range(first, steps + 1)}.get(broken, range(0))
 
 
-class _OddBatches:
-    """A source of batches in which some, or the targets of all, are random tokens."""
+def random_steps(broken: str, steps: int) -> range | None:
+    """Updates whose batches are random tokens; None where only the targets of all are."""
+    if broken == "bad_data_to_the_end":
+        return range(steps // 2 + 1, steps + 1)
+    return odd_steps(steps) if broken == "odd_batches" else None
 
-    def __init__(self, source: BatchSource, vocabulary: int, steps: range | None) -> None:
-        self.source, self.vocabulary, self.steps = source, vocabulary, steps
+
+class _OddBatches:
+    """A source of batches in which some, or the targets of all, are random tokens, or in which each token is its own
+    target."""
+
+    def __init__(self, source: BatchSource, vocabulary: int, steps: range | None, own: bool = False) -> None:
+        self.source, self.vocabulary, self.steps, self.own = source, vocabulary, steps, own
 
     def batch(self, step: int, micro_step: int = 0) -> Batch:
         batch = self.source.batch(step, micro_step)
+        if self.own:
+            return Batch(batch.inputs_BT, batch.inputs_BT)
         if self.steps is not None and step not in self.steps:
             return batch
         random = np.random.default_rng([step, micro_step])
@@ -155,13 +173,18 @@ class _StopAt(Observer):
         return self.step is not None and self.seen >= self.step
 
 
+def looks_inside(setting: Setting) -> bool:
+    """Every other run of fabula looks inside."""
+    return setting.tool == "fabula" and setting.seed % 2 == 0
+
+
 def recipe_of(setting: Setting, broken: str, vocabulary_name: str) -> Recipe:
     steps = SMALL_STEPS if broken == "too_short" else setting.steps
-    warmup = {"no_warmup": 0.0, "warmup_too_long": 0.45, "warmup_unreached": 1.6}.get(broken, setting.warmup)
-    peak = setting.rate * {"rate_x30": 30.0, "rate_x30_unclipped": 30.0, "rate_over_1000": 1e-3}.get(broken, 1.0)
+    warmup = WARMUPS.get(broken, setting.warmup)
+    peak = setting.rate * RATES.get(broken, 1.0)
     micro = broken in ("micro_steps", "sum_not_mean")
     constant = setting.schedule == "constant" and broken not in (
-        "no_warmup", "warmup_too_long", "warmup_unreached", "rising", "micro_steps",
+        *WARMUPS, "rising", "micro_steps",
     )  # fmt: skip
     return Recipe.from_tree(
         {
@@ -169,7 +192,8 @@ def recipe_of(setting: Setting, broken: str, vocabulary_name: str) -> Recipe:
             "tokenizer": vocabulary_name,
             "steps": steps,
             "model": {"layers": 2, "width": setting.width, "heads": 4, "context": CONTEXT, **SHAPES[setting.shape]},
-            "initialization": {"scheme": "normal_embedding" if broken in ("wide_start", "bf16_weights") else "scaled"},
+            "initialization": {"scheme": "normal_embedding" if broken in ("wide_start", "bf16_weights") else "scaled",
+                               "std": WIDE_INSIDE if broken == "wide_inside" else 0.02},
             "schedule": {
                 "kind": "constant" if constant else "cosine",
                 "peak": 1e-4 if broken == "bf16_weights" else peak,
@@ -177,13 +201,15 @@ def recipe_of(setting: Setting, broken: str, vocabulary_name: str) -> Recipe:
                 "warmup": round(warmup * steps),
                 "unit": "micro_step" if broken == "micro_steps" else "step",
             },
-            "optimizer": {"clip": {"rate_x30_unclipped": 0.0, "clip_tiny": 0.01}.get(broken, 1.0)},
+            "optimizer": {"clip": {"rate_x30_unclipped": 0.0, "clip_tiny": 0.01}.get(broken, 1.0),
+                          "weight_decay": DECAY / peak if broken == "decay_huge" else 0.1},
             "batch": {"rows": ROWS // ACCUMULATION if micro else ROWS, "accumulation": ACCUMULATION if micro else 1,
                       "end_of_text": broken != "no_end_of_text"},
             "compute": {"precision": "float32", "compile": "off",
                         "weights": "bfloat16" if broken == "bf16_weights" else "float32"},
             "evaluation": {"every": max(1, steps // NUM_EVALUATIONS), "sample_tokens": 0},
             "checkpoint": {"every": 0},
+            "record": {"internals": LOOKS_EVERY if looks_inside(setting) else 0},
         }
     )  # fmt: skip
 
@@ -195,18 +221,18 @@ def train_fabula(setting: Setting, broken: str, stories: dict[str, Path], out: P
     training = set_up_training(recipe, data, setting.seed, _StopAt(_stop(broken, setting)))
     engine, vocabulary = training.engine, data.tokenizer.vocabulary
     lost = nan_steps(broken, recipe.steps)
-    if broken in ("odd_batches", "random_targets"):
-        steps = odd_steps(recipe.steps) if broken == "odd_batches" else None
-        training.source = _OddBatches(training.source, vocabulary, steps)  # type: ignore[assignment]
-    if broken.startswith("rate_x100"):
+    if broken in ("odd_batches", "random_targets", "shifted_targets", "bad_data_to_the_end"):
+        steps, own = random_steps(broken, recipe.steps), broken == "shifted_targets"
+        training.source = _OddBatches(training.source, vocabulary, steps, own)  # type: ignore[assignment]
+    if broken in RAISED or broken == "rate_gone_early":
         share = multiplier(setting, broken)
         engine.learning_rate = lambda step: setting.rate * share(step)  # type: ignore[method-assign]
-    if lost or broken == "sum_not_mean":
+    if lost or broken in FACTORS:
         plain, micro_steps = engine.loss_sum, iter(range(10**9))
 
         def tampered(inputs_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
             step = next(micro_steps) // recipe.batch.accumulation + 1
-            factor = math.nan if step in lost else ACCUMULATION if broken == "sum_not_mean" else 1.0
+            factor = math.nan if step in lost else FACTORS.get(broken, 1.0)
             return plain(inputs_BT, targets_BT) * factor
 
         engine.loss_sum = tampered
@@ -214,6 +240,10 @@ def train_fabula(setting: Setting, broken: str, stories: dict[str, Path], out: P
         start_run(training, out)
     except TrainingFailed as error:
         print(f"as was meant: {error}", file=sys.stderr)
+
+
+FACTORS = {"sum_not_mean": float(ACCUMULATION), "ascent": -1.0}
+"""What a micro-step's loss is multiplied by."""
 
 
 def _stop(broken: str, setting: Setting) -> int | None:
@@ -247,7 +277,8 @@ def train_trainer(setting: Setting, broken: str, stories: dict[str, Path], out: 
     transformers.set_seed(setting.seed)
     config = transformers.GPT2Config(
         vocab_size=vocabulary, n_positions=CONTEXT, n_embd=setting.width, n_layer=2, n_head=4, resid_pdrop=0.0,
-        embd_pdrop=0.0, attn_pdrop=0.0, initializer_range=1.0 if broken == "wide_start" else 0.02,
+        embd_pdrop=0.0, attn_pdrop=0.0,
+        initializer_range={"wide_start": 1.0, "wide_inside": WIDE_INSIDE}.get(broken, 0.02),
         bos_token_id=data.tokenizer.eot, eos_token_id=data.tokenizer.eot,
     )  # fmt: skip
     model = transformers.GPT2LMHeadModel(config)
@@ -255,9 +286,10 @@ def train_trainer(setting: Setting, broken: str, stories: dict[str, Path], out: 
         model = model.to(torch.bfloat16)
     rate = 1e-4 if broken == "bf16_weights" else setting.rate
     share = multiplier(setting, broken)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.1)
+    decay = DECAY / rate if broken == "decay_huge" else 0.1
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda made: share(made + 1))
-    lost, odd = nan_steps(broken, steps), odd_steps(steps)
+    lost, odd = nan_steps(broken, steps), random_steps(broken, steps)
 
     class Broken(transformers.Trainer):
         """The loss is tampered with while training, and with `noisy_evaluations` the held-out rows are drawn anew."""
@@ -267,13 +299,15 @@ def train_trainer(setting: Setting, broken: str, stories: dict[str, Path], out: 
                 return super().compute_loss(model, inputs, *arguments, **named)
             step = self.state.global_step + 1
             rows = inputs["input_ids"]
-            if broken == "odd_batches" and step in odd:
+            if odd is not None and step in odd:
                 rows = torch.randint(0, vocabulary, rows.shape)
                 inputs = {"input_ids": rows, "labels": rows}
             if broken == "random_targets":
                 inputs = {**inputs, "labels": torch.randint(0, vocabulary, rows.shape)}
+            if broken == "shifted_targets":  # the model shifts them back by one
+                inputs = {**inputs, "labels": rows.roll(1, 1)}
             loss = super().compute_loss(model, inputs, *arguments, **named)
-            return loss * (math.nan if step in lost else accumulation if broken == "sum_not_mean" else 1.0)
+            return loss * (math.nan if step in lost else FACTORS.get(broken, 1.0))
 
         def get_eval_dataloader(self, *arguments: Any, **named: Any) -> Any:
             if broken == "noisy_evaluations":

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from breaking import ODD_STEPS, TOOLS, Setting, make_stories, odd_steps
+from breaking import ODD_STEPS, RAISED, TOOLS, Setting, make_stories, odd_steps
 
 FAULTS = {
     "rate_x30": "learning rate times 30",
@@ -48,12 +48,27 @@ FAULTS = {
     "too_short": "60 steps",
     "interrupted": "stopped after 60 % of the steps",
     "noisy_evaluations": "evaluations on 32 tokens drawn anew",
+    "rate_x100": "learning rate times 100",
+    "rate_x100_at_end": "learning rate times 100 in the last fifth",
+    "rate_gone_early": "no learning rate after 3 % of the run",
+    "shifted_targets": "every token is its own target",
+    "ascent": "the sign of the loss is wrong",
+    "bad_data_to_the_end": "random tokens from the middle on",
+    "decay_huge": "weight decay that takes 30 % of the weights a step",
+    "wide_inside": "N(0, 0.4) weights at the start",
 }
+RUINOUS = (
+    "rate_x30", "rate_x30_unclipped", "rate_x100", "rate_over_1000", "rate_x100_from_middle", "rate_x100_for_a_while",
+    "rate_x100_at_end", "rate_gone_early", "nan_to_the_end", "random_targets", "shifted_targets", "ascent",
+    "bad_data_to_the_end", "decay_huge", "wide_start", "wide_inside", "bf16_weights",
+)  # fmt: skip
+"""Most of these ruin a run; whether one did, `health` says of each."""
 ONLY_FABULA = {"no_end_of_text", "interrupted"}
 """What a Trainer's log cannot show, or does not save."""
 ONLY_TRAINER = {"noisy_evaluations"}
-TIMES_EACH = 1
-NUM_SETTINGS = {"fabula": 12, "trainer": 10}
+TIMES_RUINED = {"fabula": 3, "trainer": 1}
+"""How often each of them falls to the settings of a tool; every other fault does once."""
+NUM_SETTINGS = {"fabula": 44, "trainer": 18}
 SHAPE_KINDS = ("lr_fixed", "lr_rising", "lr_peak_not_reached", "warmup_missing", "warmup_too_long", "schedule_ok")
 JUDGED = (
     *SHAPE_KINDS, "lr_floor_above_peak", "schedule_in_micro_steps", "non_finite", "batch_skipped", "initial_loss_off",
@@ -108,11 +123,12 @@ def plan(draw: int) -> list[tuple[Setting, str]]:
     for tool in NUM_SETTINGS:
         of_tool = [each for each in every if each.tool == tool]
         left_out = ONLY_TRAINER if tool == "fabula" else ONLY_FABULA
-        faults = [fault for fault in FAULTS if fault not in left_out] * TIMES_EACH
+        faults = [fault for fault in FAULTS if fault not in left_out]
+        faults += [fault for fault in RUINOUS for _ in range(1, TIMES_RUINED[tool])]
         order = np.random.default_rng([draw, len(tool)]).permutation(len(faults))
         for index, setting in enumerate(of_tool):
             planned.append((setting, ""))
-            planned += [(setting, faults[place]) for place in order[index :: len(of_tool)]]
+            planned += [(setting, fault) for fault in dict.fromkeys(faults[at] for at in order[index :: len(of_tool)])]
     return planned
 
 
@@ -164,8 +180,11 @@ def labels_of(setting: Setting, fault: str, curves: Curves) -> dict[str, bool]:
             labels.pop("schedule_in_micro_steps")  # nothing to see: neither has an end
         for kind in SHAPE_KINDS:
             labels.pop(kind)
-    if fault.startswith("rate_x100"):
+    if fault in RAISED or fault == "rate_gone_early":
         for kind in (*SHAPE_KINDS, "schedule_in_micro_steps"):
+            labels.pop(kind)
+    if fault in ("wide_inside", "ascent"):
+        for kind in ("initial_loss_off", "loss_scaled_by_accumulation"):
             labels.pop(kind)
     if setting.tool == "trainer":
         for kind in NOT_IN_A_LOG:
@@ -217,7 +236,8 @@ def _episodes(setting: Setting, fault: str, curves: Curves) -> dict[str, bool]:
         return no_episode
     last = float(curves.steps[-1])
     begin = {"odd_batches": float(odd_steps(setting.steps)[0]), "rate_x100_from_middle": 0.5 * last,
-             "rate_x100_for_a_while": 0.3 * last}.get(fault)  # fmt: skip
+             "rate_x100_for_a_while": 0.3 * last, "rate_x100_at_end": 0.8 * last,
+             "bad_data_to_the_end": 0.5 * last}.get(fault)  # fmt: skip
     if begin is None:
         return {}
     before = curves.loss[(curves.steps < begin) & (curves.steps >= begin - 0.1 * last)]
@@ -234,7 +254,7 @@ def _episodes(setting: Setting, fault: str, curves: Curves) -> dict[str, bool]:
     rise, left = float(smooth.max()) - level, float(np.median(end)) - level
     if rise < least:
         return {}
-    if fault == "rate_x100_from_middle" and left > max(least, 0.5 * rise):
+    if fault in ("rate_x100_from_middle", "rate_x100_at_end", "bad_data_to_the_end") and left > max(least, 0.5 * rise):
         return {"divergence": True, "recovery": False, "stable": False, "spike": False}
     if fault == "rate_x100_for_a_while" and left < 0.12 * rise:
         return {"divergence": True, "recovery": True, "stable": False}
@@ -270,9 +290,23 @@ def kept(folder: Path, tool: str) -> dict[str, Any]:
         line = json.loads(text)
         lines.append({key: _short(key, value) for key, value in line.items()
                       if key not in drop and not key.endswith("_seconds") and "128" not in key})  # fmt: skip
+    looks = folder / "internals.jsonl"
+    inside = [_look(json.loads(text)) for text in looks.read_text().splitlines()] if looks.exists() else []
     data = {"end_of_text": info["data"]["end_of_text"]}
     return {"run.json": {**{name: info[name] for name in names if name in info}, "data": data},
-            "recipe.toml": (folder / "recipe.toml").read_text(), "metrics.jsonl": lines}  # fmt: skip
+            "recipe.toml": (folder / "recipe.toml").read_text(), "metrics.jsonl": lines,
+            **({"internals.jsonl": inside} if inside else {})}  # fmt: skip
+
+
+def _look(line: dict[str, Any]) -> dict[str, Any]:
+    """Without what depends on the machine."""
+    kept = {key: value for key, value in line.items() if not key.endswith(("_seconds", "_bytes"))}
+    return {key: [*map(_three_digits, value)] if isinstance(value, list) else _three_digits(value)
+            for key, value in kept.items()}  # fmt: skip
+
+
+def _three_digits(value: Any) -> Any:
+    return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
 _TIMES = ("seconds", "eval_runtime", "eval_samples_per_second", "eval_steps_per_second")

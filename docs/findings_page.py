@@ -136,13 +136,15 @@ def real() -> str:
     sys.path.insert(0, str(DOCS))
     from measure_real import tally
 
-    told = tally(REAL)
+    told, without = tally(REAL), tally(REAL, internals=False)
     about = (
-        f"{told['curves']} curves, {told['tools']['fabula']} trained with fabula and {told['tools']['trainer']} with "
-        f"the Trainer. {_below_aim(told['kinds'])}"
+        f"{told['curves']} curves, {told['tools']['fabula']} trained with fabula ({told['looked']} of them with looks "
+        f"inside) and {told['tools']['trainer']} with the Trainer. {_below_aim(told['kinds'])}"
     )
     wrong = [f"- {each}" for each in told["wrong"]] or ["- nothing"]
     tables = [*_table(told["kinds"]), "", *_verdicts(told["verdicts"])]
+    if without["verdicts"] != told["verdicts"]:
+        tables += ["", "The same curves without their looks inside:", "", *_verdicts(without["verdicts"])]
     return "\n".join([about, "", *tables, "", "What they get wrong on these:", "", *wrong])
 
 

@@ -1,6 +1,7 @@
 """Joins drawn curves of real trainings into measured/real_curves.jsonl.gz, and asks the rules about them.
 
-python docs/measure_real.py FILE...
+python docs/measure_real.py FILE...         joins them, and says what is called what, with looks inside and without
+python docs/measure_real.py                 says it of the curves that are kept
 
 FILES are what benchmarks/real_curves.py --out wrote, one for each tool or more; each holds the curves as their tools
 logged them, with labels that were made without any rule.
@@ -39,18 +40,21 @@ def joined(files: Iterable[Path]) -> list[dict[str, Any]]:
     return [by_name[name] for name in sorted(by_name)]
 
 
-def tally(record: Path = OUT) -> dict[str, Any]:
-    """What the rules say of every curve, beside its labels."""
-    counted, tools = Tally(), dict.fromkeys(("fabula", "trainer"), 0)
+def tally(record: Path = OUT, *, internals: bool = True) -> dict[str, Any]:
+    """What the rules say of every curve, beside its labels; `internals`: whether they see the looks inside, of the
+    runs that have them."""
+    counted, tools, looked = Tally(), dict.fromkeys(("fabula", "trainer"), 0), 0
     for curve in curves(record):
         with tempfile.TemporaryDirectory() as folder:
-            _restore(curve["files"], Path(folder))
+            files = {name: each for name, each in curve["files"].items() if internals or name != "internals.jsonl"}
+            _restore(files, Path(folder))
             (run,), _ = read_sources(Path(folder))
             told = diagnose(run, Flags(**curve["flags"]))
         tools[curve["tool"]] += 1
+        looked += "internals.jsonl" in files
         made = f"{curve['tool']}, {curve['fault'] or 'healthy'} (curve {curve['name']})"
         counted.add(_to_be_seen(curve["labels"], run), curve["health"], told, made)
-    return {"tools": tools, **counted.as_json()}
+    return {"tools": tools, "looked": looked, **counted.as_json()}
 
 
 def _to_be_seen(labels: dict[str, Any], run: Run) -> dict[str, Any]:
@@ -68,10 +72,17 @@ def _restore(files: dict[str, Any], folder: Path) -> None:
 
 
 def main(arguments: Iterable[str]) -> None:
-    lines = joined(map(Path, arguments))
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    OUT.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-    print(f"{len(lines)} curves in {OUT} ({OUT.stat().st_size / 1e3:.0f} kB)")
+    files = [Path(each) for each in arguments]
+    if files:
+        lines = joined(files)
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        OUT.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+        print(f"{len(lines)} curves in {OUT} ({OUT.stat().st_size / 1e3:.0f} kB)")
+    for internals in (True, False):
+        told = tally(internals=internals)
+        print("with looks inside" if internals else "without", json.dumps(told["verdicts"]))
+        if internals:
+            print("\n".join(told["wrong"]))
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ class Tally:
                 self.wrong.append(f"{kind} {'missed' if shows else 'said'}: {made}")
         verdicts = self.verdicts.setdefault(health, dict.fromkeys(("healthy", "not judged", "warning", "failed"), 0))
         verdicts[told.verdict] += 1
-        if health == "failed" and told.verdict == "healthy":
-            self.wrong.append(f"failed, called healthy: {made}")
+        if (health == "failed" and told.verdict != "failed") or (health == "healthy" and told.verdict != health):
+            self.wrong.append(f"{health}, called {told.verdict}: {made}")
 
     def as_json(self) -> dict[str, Any]:
         return {"curves": self.num, "kinds": dict(sorted(self.kinds.items())), "verdicts": self.verdicts,

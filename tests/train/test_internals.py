@@ -49,6 +49,47 @@ def test_what_is_computed_does_not_change(values: dict[str, Any], grammar_folder
         assert all(value is not None and value >= 0 for line in lines for value in line[name]), name
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("values", SHAPES[1:4], ids=["muon", "hidden", "modern"])
+def test_what_is_compiled_computes_the_same(values: dict[str, Any], grammar_folder: Path, tmp_path: Path) -> None:
+    on = looking(compute__compile="on", **values)
+    runs = [tiny_run(grammar_folder, tmp_path / str(n), on.with_values(**{"record.internals": n})) for n in (2, 0)]
+    assert metrics(runs[0]) == metrics(runs[1]) and samples(runs[0]) == samples(runs[1])
+    assert same_tensors(tensors(runs[0]), tensors(runs[1]))
+
+
+def test_a_traced_step_is_traced_once_and_computes_the_same(
+    grammar_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dynamo's part of compiling, which a hook or another mode of gradients would bring to trace anew."""
+    traced: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
+        traced.append(len(graph.graph.nodes))
+        return graph
+
+    compiled = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function: compiled(function, backend=backend))
+    training = tiny_training(grammar_folder, tiny(compute__compile="on"))
+    engine, source = training.engine, training.source
+    results, graphs = [], []
+    for look in (True, False):
+        engine.reset()
+        made = []
+        for step in range(1, 5):
+            rows = torch.from_numpy(source.batch(step, 0).inputs_BT[:1])
+            inside = Inside.before(engine.model, rows, some_hidden=False) if look and step % 2 == 0 else None
+            result = engine.step(source, step)
+            made.append((result.loss, result.grad_norm))
+            graphs.append(len(traced))
+            if inside is not None:
+                inside.after(result, clip=1.0)
+        results.append((made, {name: each.clone() for name, each in engine.model.named_parameters()}))
+    (seen, weights), (unseen, others) = results
+    assert seen == unseen and graphs[0] > 0 and set(graphs) == {graphs[0]}
+    assert all(torch.equal(each, others[name]) for name, each in weights.items())
+
+
 def test_the_parts_make_the_norm_of_the_whole(grammar_folder: Path, tmp_path: Path) -> None:
     run = tiny_run(grammar_folder, tmp_path / "run", looking(optimizer__clip=0.1))  # every step is clipped
     norms = {line["step"]: line["grad_norm"] for line in metrics(run) if line["kind"] == "train"}
