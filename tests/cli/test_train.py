@@ -148,7 +148,11 @@ def test_a_run_from_its_plan_to_its_end_and_again(fabula: Fabula) -> None:
     assert "run already exists and is not empty" in refused(fabula, *TRAIN)
 
     assert "run was made with seed 3, not 4; give that one" in refused(fabula, *TRAIN, "--resume", "--seed", "4")
-    assert "leave out --steps" in refused(fabula, *TRAIN, "--resume", "--steps", "9")
+    assert "run cannot be made longer: its cosine falls to the end of its 6 steps" in refused(
+        fabula, *TRAIN, "--resume", "--steps", "9"
+    )
+    assert "no run is made shorter; leave out --steps" in refused(fabula, *TRAIN, "--resume", "--steps", "5")
+    assert "leave out --minutes" in refused(fabula, *TRAIN, "--resume", "--minutes", "5")
     other = refused(fabula, "train", "basic", "--data", "data", "--out", "run", "--resume")
     assert "run was made with the recipe tiny, not basic/packed; give that name" in other
     info = json.loads(before)
@@ -187,6 +191,25 @@ def test_a_run_goes_on_from_the_checkpoint_that_is_named(fabula: Fabula) -> None
     recipe = Path("run") / "recipe.toml"
     recipe.write_text(recipe.read_text().replace("steps = 12", "steps = 13"))
     assert "recipe.toml: it is not the recipe that the run was made with" in refused(fabula, *TRAIN, "--resume")
+
+
+def test_a_run_is_made_longer(fabula: Fabula) -> None:
+    command = ("train", "tiny.toml", "--data", "data", "--out", "run")
+    assert fabula(*command, "--set", "schedule.kind=warmdown", "--set", "schedule.decay=0.5")[0] == 0
+    before = (Path("run") / "metrics.jsonl").read_bytes()
+    code, out, err = fabula(*command, "--resume", "--steps", "16", "--dry-run")
+    told = (
+        "made longer, 12 to 16 steps: on from the checkpoint of step 6, before its learning rate fell, and at its peak"
+    )
+    assert code == 0 and told in err and "16 steps" in out
+    assert (Path("run") / "metrics.jsonl").read_bytes() == before
+    code, out, err = fabula(*command, "--resume", "--steps", "16")
+    assert code == 0 and told in err and "after 16 steps" in out
+    record = read_run(Path("run"))
+    assert record.train["step"].tolist() == list(range(1, 17)) and record.info["steps"] == 16
+    assert record.info["segments"] == [{"from_step": 0, "steps": 12}, {"from_step": 6, "steps": 16}]
+    assert json.loads(fabula("diagnose", "run", "--json")[1])["verdict"] in ("healthy", "not judged", "warning")
+    assert fabula(*command, "--resume", "--steps", "16")[0] == 0, "it is that long already"
 
 
 def signals_at(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:

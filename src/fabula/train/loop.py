@@ -28,6 +28,7 @@ from fabula.train.engine import Engine
 from fabula.train.internals import Inside
 from fabula.train.life.budget import Clock
 from fabula.train.life.estimate import positions_scored
+from fabula.train.life.extension import last_shared_step
 from fabula.train.life.guard import Guard
 from fabula.train.life.progress import Progress
 from fabula.train.life.rollback import Trouble, roll_back
@@ -126,8 +127,13 @@ class Training:
         """Whether a checkpoint is due after update `step`: where the recipe asks for it, and no step is being
         skipped."""
         every = self.recipe.checkpoint.every
-        asked = every > 0 and step > 0 and step % every == 0 and not self.progress.skipped_in_a_row
-        return step == self.recipe.steps or asked
+        asked = every > 0 and step > 0 and (step % every == 0 or step == self.before_decay)
+        return step == self.recipe.steps or (asked and not self.progress.skipped_in_a_row)
+
+    @property
+    def before_decay(self) -> int:
+        """The step after which a warmdown begins to fall: from here the run can be made longer."""
+        return last_shared_step(self.recipe) if self.recipe.schedule.kind == "warmdown" else 0
 
     def update(self, writer: RunWriter) -> None:
         """One optimizer update and its line."""
@@ -299,7 +305,8 @@ class Training:
             writer.event(step, "checkpoint_failed", reason=reason)
             self.observer.notice(f"step {step:,}: no checkpoint could be written ({reason}); the training goes on")
             return
-        remove_old_checkpoints(writer.folder, self.recipe.checkpoint.keep, also={self.progress.best_step})
+        also = {self.progress.best_step, self.before_decay}
+        remove_old_checkpoints(writer.folder, self.recipe.checkpoint.keep, also)
 
 
 def layout_information(source: BatchSource, steps: int) -> dict[str, Any]:

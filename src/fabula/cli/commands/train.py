@@ -44,7 +44,9 @@ def train(
     ] = [],  # noqa: B006
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Train for N steps. Without --steps and --minutes: as many as the recipe says."),
+        typer.Option(
+            min=1, help="Train for N steps; with --resume: make the run so long. Without it: as the recipe says."
+        ),
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Train for about M minutes: a few steps are timed, and the number follows.")
@@ -97,9 +99,10 @@ def train(
         raise InputError("give --step or --best, not both")
     recipe = called_today(recipe) if recipe is not None else None
     if resume:
-        if steps is not None or minutes is not None or set_ or init_from is not None:
+        if minutes is not None or set_ or init_from is not None:
             raise InputError(
-                "a run is resumed with its own recipe and weights; leave out --steps, --minutes, --set and --init-from"
+                "a run is resumed with its own recipe and weights; leave out --minutes, --set and --init-from "
+                "(more --steps make it longer)"
             )
         if out is None:
             raise InputError("--resume goes on with the run in --out; give that folder")
@@ -123,13 +126,13 @@ def train(
             )
         if not (parent := next(each for each in folder.absolute().parents if each.exists())).is_dir():
             raise InputError(f"{parent} is a file, so {folder} cannot be a folder; choose another --out")
-    chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], steps, minutes)
+    chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], None if resume else steps, minutes)
     try:
         with nullcontext() if dry_run else only_writer(folder):
             if resume:
                 from fabula.train.life.resumption import From
 
-                _resume(chosen, Path(stories.value), folder, From(step, best), seed, threads, dry_run, strict)
+                _resume(chosen, Path(stories.value), folder, From(step, best), steps, seed, threads, dry_run, strict)
             else:
                 assert chosen is not None, "only a run that goes on has its recipe elsewhere"
                 keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
@@ -186,6 +189,7 @@ def _resume(
     data: Path,
     out: Path,
     wanted: "From",
+    steps: int | None,
     seed: int | None,
     threads: int | None,
     dry_run: bool,
@@ -199,8 +203,8 @@ def _resume(
 
     info = read_info(out)
     from fabula.cli.screen.display import Display
-    from fabula.train.life.resumption import candidates
-    from fabula.train.life.run import check_origin, resume_run, set_up_training, stored_recipe
+    from fabula.train.life.extension import with_more_steps
+    from fabula.train.life.run import check_origin, checkpoints_for, resume_run, set_up_training, stored_recipe
     from fabula.train.machine.threads import use_threads
 
     stored = stored_recipe(out)
@@ -208,22 +212,34 @@ def _resume(
         raise InputError(f"{out} was made with the recipe {stored.name}, not {recipe.name}; give that name")
     prepared = open_dataset(data, stored.tokenizer)
     check_origin(out, info, prepared, seed)
-    if wanted.chosen:
-        candidates(out, wanted)  # what is not there is told before anything is built
-    elif info.get("status") == "finished":
+    longer = stored if steps is None else with_more_steps(stored, steps, out)
+    # What is not there is told before anything is built.
+    places = checkpoints_for(longer, out, wanted) if wanted.chosen or longer != stored else []
+    if longer == stored and not wanted.chosen and info.get("status") == "finished":
         read_run(out)
         print(f"{out} is finished already", file=sys.stderr)
         _print_outcome(out)
         return
     use_threads(threads, info.get("threads"))
     with Display() as display:
-        display.preparing(stored)
-        training = set_up_training(stored, prepared, info["seed"], display)
+        if longer != stored:
+            display.notice(_extension(stored, longer, places[0] if places else 0))
+        display.preparing(longer)
+        training = set_up_training(longer, prepared, info["seed"], display)
         _lint(training.recipe, strict, display)
         if dry_run:
             _print_plan(training)
             return
         _carry_out(training, out, partial(resume_run, wanted=wanted), display)
+
+
+def _extension(stored: "Recipe", longer: "Recipe", start: int) -> str:
+    """What becomes of a run that is made longer."""
+    place = f"from the checkpoint of step {start:,}" if start else "from its beginning"
+    how = "before its learning rate fell, and at its peak" if stored.schedule.kind == "warmdown" else "at the same rate"
+    return (
+        f"made longer, {stored.steps:,} to {longer.steps:,} steps: on {place}, {how}; what came after it is set aside"
+    )
 
 
 def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path], str]", display: "Display") -> None:

@@ -26,6 +26,7 @@ from fabula.record.writer import STREAMS, RunWriter
 from fabula.score.rulers import make_rulers
 from fabula.train.engine import build_engine, warm_up
 from fabula.train.life.estimate import check_fit, estimate, recipe_for_minutes
+from fabula.train.life.extension import shared
 from fabula.train.life.resumption import LATEST, From, candidates, load_first_sound, tell_resumption
 from fabula.train.loop import StartingPoint, Training, layout_information
 from fabula.train.machine.fits import check_memory, check_size
@@ -161,7 +162,8 @@ def _data_hashes(data: Dataset) -> tuple[dict[str, str], str]:
 
 
 def resume_run(training: Training, out: Path, wanted: From = LATEST) -> str:
-    """Continue `out` from its newest sound checkpoint, or the `wanted` one, or from the start where it has none yet.
+    """Continue `out` from its newest sound checkpoint, or the `wanted` one, or from the start where it has none yet. A
+    recipe with more steps than the run's own extends it (life/extension.py has the rule).
 
     What is passed over or lost on the way is told, and is an event of the record. Raises InputError when the folder
     belongs to another seed, other stories or another tokenizer, when no checkpoint is sound, or when its first weights
@@ -171,11 +173,20 @@ def resume_run(training: Training, out: Path, wanted: From = LATEST) -> str:
         return _carry_out(training, _writer_of_resumed(training, out, wanted))
 
 
+def checkpoints_for(recipe: Recipe, out: Path, wanted: From) -> list[int]:
+    """Steps of the checkpoints from which the run in `out` may go on with `recipe`, its own or a longer one, the first
+    choice first."""
+    stored = stored_recipe(out)
+    found = candidates(out, wanted)
+    return found if recipe.steps == stored.steps else shared(found, stored, out)
+
+
 def _writer_of_resumed(training: Training, out: Path, wanted: From) -> RunWriter:
     """Bring `training` to where the run in `out` stands."""
     info, new = read_info(out), run_information(training)
     check_origin(out, info, training.data, training.seed)
-    found = load_first_sound(training, out, candidates(out, wanted))
+    before, steps = stored_recipe(out).steps, training.recipe.steps
+    found = load_first_sound(training, out, checkpoints_for(training.recipe, out, wanted))
     if found is None and info.get("init_from"):
         raise InputError(
             f"{out} started from {info['init_from']} and has no checkpoint yet; start it again with --init-from"
@@ -187,6 +198,11 @@ def _writer_of_resumed(training: Training, out: Path, wanted: From) -> RunWriter
     info.pop("error", None)
     writer = RunWriter.resume(out, info, offsets, step)
     writer.attempt = training.guard.attempt
+    if steps != before:
+        layout = layout_information(training.source, steps)
+        segments = [*info.get("segments", [{"from_step": 0, "steps": before}]), {"from_step": step, "steps": steps}]
+        writer.change_recipe(to_toml(training.recipe.as_tree()), steps=steps, layout=layout, segments=segments)
+        writer.event(step, "extended", steps=steps, steps_before=before)
     if step:
         tell_resumption(writer, training.observer, step, found.damaged if found else (), aside)
     return writer
