@@ -4,7 +4,6 @@ A rule never asks where a curve came from. Before step 0 the learning-rate curve
 log, only what it holds is there, and what it cannot say may come as flags.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +15,7 @@ from fabula.errors import InputError
 from fabula.recipe import Recipe
 from fabula.recipe.schedule import learning_rates
 from fabula.record.changes import changes_of
+from fabula.record.parsing import toml_value
 from fabula.record.reader import Columns, Run
 
 
@@ -69,7 +69,7 @@ class Curve:
 
     def part(self, first: float, last: float) -> "Curve":
         """The values of the steps first..last, both included."""
-        keep = (self.steps >= first) & (self.steps <= last)
+        keep = slice(np.searchsorted(self.steps, first, "left"), np.searchsorted(self.steps, last, "right"))
         return Curve(self.name, self.steps[keep], self.values[keep])
 
 
@@ -278,8 +278,8 @@ def read_recipe(run: Run) -> Recipe | None:
     if not (run.path / "recipe.toml").is_file():
         return None
     try:
-        return Recipe.from_tree(tomllib.loads(run.recipe_toml))
-    except (tomllib.TOMLDecodeError, InputError) as error:
+        return Recipe.from_tree(toml_value(run.recipe_toml))
+    except ValueError as error:
         raise InputError(f"{run.path / 'recipe.toml'}: {error}") from error
 
 

@@ -5,6 +5,7 @@ presets/reached.toml is written by docs/reached_table.py from the records in doc
 
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 
 from fabula.recipe.presets import load_recipe, recipe_names
 from fabula.recipe.scaling import with_steps
@@ -47,12 +48,19 @@ def reached_by(recipe: Recipe) -> tuple[Reached, ...]:
 
 def made_for(recipe: Recipe) -> int | None:
     """The steps of the built-in recipe that this one is, but for its steps; None where it is none of them."""
-    known = map(load_recipe, recipe_names())
-    return next((each.steps for each in known if same_recipe(recipe, each)), None)
+    return next((each.steps for each in _built_in() if same_recipe(recipe, each)), None)
+
+
+@cache
+def _built_in() -> tuple[Recipe, ...]:
+    """Read once: every run of a ladder is asked, and it costs 0.1 s."""
+    return tuple(map(load_recipe, recipe_names()))
 
 
 def same_recipe(first: Recipe, second: Recipe) -> bool:
     """Whether two recipes differ at most in their steps, and in what is beside the recipe."""
+    if (first.model.width, first.model.layers) != (second.model.width, second.model.layers):
+        return False  # at once, for most
     return _essence(first) == _essence(with_steps(second, first.steps))
 
 

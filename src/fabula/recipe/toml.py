@@ -1,20 +1,20 @@
 """TOML in and out."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 
 from fabula.errors import InputError
+from fabula.record.parsing import toml_value
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return toml_value(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise InputError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -25,6 +25,6 @@ def to_toml(tree: dict[str, Any]) -> str:
 def parse_value(text: str) -> Any:
     """The value of `--set key=value`: a TOML value, or the bare text itself where that is none (`padded`)."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return toml_value(f"value = {text}")["value"]
+    except ValueError:
         return text

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from fabula.errors import InputError
+from fabula.record.parsing import toml_value
 
 PARTIAL = ".partial"
 """How the name of what is not whole yet ends."""
@@ -94,8 +94,8 @@ def sha256_of(path: Path) -> str:
 def toml_hash(text: str) -> str:
     """Of what a TOML file says, not of how it is written. Raises InputError where it is no TOML."""
     try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tree = toml_value(text)
+    except ValueError as error:
         raise InputError(f"not valid TOML: {error}") from error
     return hashlib.sha256(json.dumps(tree, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -1,9 +1,6 @@
 """Reading a run folder, without torch and without trusting it."""
 
-import gzip
-import json
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +9,18 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
+from fabula.record.columns import Columns, joined, refuse_uncounted, to_columns
 from fabula.record.files import PARTIAL, refuse_pointer, toml_hash
+from fabula.record.lines import blocks_of_objects
 from fabula.record.lock import writer_of
+from fabula.record.parsing import json_value
+from fabula.record.shape import EVENT, LOOK, RUN, SAMPLE, STORIES, Shape, misfit, refuse_misfits
 
-Columns = dict[str, np.ndarray]
-"""Name -> float64 array, one value a line; NaN where a line lacks the field or holds null."""
+MOST_KEPT = 1 << 27
+"""Bytes of a file whose lines are all kept as they are: 128 MB, with which Python's objects stay below a gigabyte."""
+
+
+__all__ = ["Columns", "Run", "StoryLosses", "find_runs", "is_run", "own_columns", "read_run", "to_columns"]
 
 
 @dataclass(frozen=True)
@@ -59,22 +63,15 @@ class Run:
     def stories(self) -> dict[str, StoryLosses]:
         """The final evaluation story by story, a protocol each; empty where the run has not come to its end, or was
         made by another tool. Raises InputError when evaluations.jsonl is damaged."""
-        found = {}
-        for line in _json_lines(self.path / "evaluations.jsonl"):
-            if line.get("kind") != "stories":
-                continue
-            try:
-                tokens_S, nats_S = (np.array(line[name], np.float64) for name in ("tokens", "nats"))
-                found[str(line["protocol"])] = StoryLosses(str(line["split"]), str(line["ruler"]), tokens_S, nats_S)
-            except (KeyError, TypeError, ValueError) as error:
-                path = self.path / "evaluations.jsonl"
-                raise InputError(f"{path}: a line of stories is damaged ({error!r}); remove that line") from error
-        return found
+        path = self.path / "evaluations.jsonl"
+        lines = [line for line in _kept(path, STORIES, ()) if line.get("kind") == "stories"]
+        refuse_misfits(f"{path}, lines of stories", lines, STORIES, ("protocol", "split", "ruler", "tokens", "nats"))
+        return {line["protocol"]: _story_losses(path, line) for line in lines}
 
     @cached_property
     def internals(self) -> list[dict[str, Any]]:
         """The looks inside, where the recipe asked for them. Raises InputError when internals.jsonl is damaged."""
-        return self.looks or list(_json_lines(self.path / "internals.jsonl"))
+        return self.looks or _kept(self.path / "internals.jsonl", LOOK, ("step",))
 
     def full_evals(self) -> Columns:
         """The evaluations over the whole validation split (step 0 and the end)."""
@@ -82,6 +79,15 @@ class Run:
             return {name: values[:0] for name, values in self.evals.items()}
         chosen = self.evals["full"] == 1.0
         return {name: values[chosen] for name, values in self.evals.items()}
+
+
+def _story_losses(path: Path, line: dict[str, Any]) -> StoryLosses:
+    tokens_S, nats_S = (np.array(line[name], np.float64) for name in ("tokens", "nats"))
+    if len(tokens_S) != len(nats_S):
+        raise InputError(
+            f"{path}: of {line['protocol']} it has {len(tokens_S)} tokens and {len(nats_S)} nats; the record is damaged"
+        )
+    return StoryLosses(line["split"], line["ruler"], tokens_S, nats_S)
 
 
 def is_run(folder: Path) -> bool:
@@ -104,29 +110,26 @@ def read_run(folder: Path) -> Run:
     writing) is dropped; a damaged line anywhere else is an error.
     """
     info = read_info(folder)
-    by_kind: dict[str, list[dict[str, Any]]] = {"train": [], "eval": [], "event": []}
-    for line in _json_lines(folder / "metrics.jsonl"):
-        by_kind.setdefault(str(line.get("kind")), []).append(line)
-        if line.get("event") == "rolled_back":
-            for kind in ("train", "eval"):
-                by_kind[kind] = _not_given_up(by_kind[kind], [line])
-    samples = _not_given_up(list(_json_lines(folder / "samples.jsonl")), by_kind["event"])
-    run = Run(folder, info, to_columns(by_kind["train"]), to_columns(by_kind["eval"]), by_kind["event"], samples)
+    train, evals, events = _metrics(folder / "metrics.jsonl")
+    back = [each for each in events if each["event"] == "rolled_back" and each.get("to_step") is not None]
+    samples = _kept(folder / "samples.jsonl", SAMPLE, ("step",))
+    samples = [each for each in samples if not _given_up(each["step"], each.get("attempt") or 1, back)]
+    run = Run(folder, info, _of_last_attempts(train, back), _of_last_attempts(evals, back), events, samples)
     _check_end(run)
     return run
 
 
-def _not_given_up(lines: list[dict[str, Any]], events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The lines but for those of steps that were made again in a later attempt, after a rollback."""
-    back = [each for each in events if each.get("event") == "rolled_back" and isinstance(each.get("to_step"), int)]
+def _of_last_attempts(columns: Columns, back: list[dict[str, Any]]) -> Columns:
+    """The lines but for those of steps that were made again in a later attempt, after a rollback (`back`)."""
     if not back:
-        return lines
+        return columns
+    attempts = np.nan_to_num(columns.get("attempt", np.ones(len(columns["step"]))), nan=1.0)
+    keep = np.array([not _given_up(*each, back) for each in zip(columns["step"], attempts, strict=True)], dtype=bool)
+    return {name: values[keep] for name, values in columns.items()}
 
-    def given_up(line: dict[str, Any]) -> bool:
-        attempt, step = line.get("attempt", 1), line.get("step", 0)
-        return any(step > each["to_step"] and attempt <= each.get("attempt", 1) for each in back)
 
-    return [line for line in lines if not given_up(line)]
+def _given_up(step: float, attempt: float, back: list[dict[str, Any]]) -> bool:
+    return any(step > each["to_step"] and attempt <= (each.get("attempt") or 1) for each in back)
 
 
 def read_info(folder: Path) -> dict[str, Any]:
@@ -139,11 +142,13 @@ def read_info(folder: Path) -> dict[str, Any]:
     if not is_run(folder):
         raise InputError(f"{folder} is not a run folder: it has no run.json; `fabula train` writes run folders")
     try:
-        info = json.loads(_read_text(folder / "run.json"))
+        info = json_value(_read_text(folder / "run.json"))
     except ValueError as error:
         raise InputError(f"{folder / 'run.json'} is not valid JSON ({error}); the run folder is damaged") from error
     if not isinstance(info, dict):
         raise InputError(f"{folder / 'run.json'} is not a JSON object; the run folder is damaged")
+    if wrong := misfit(info, RUN):
+        raise InputError(f"{folder / 'run.json'}: {wrong}; the run folder is damaged")
     if info.get("status") == "running" and writer_of(folder) is None:
         info["status"] = "interrupted"  # its process is gone and could not say so any more
     return info
@@ -177,44 +182,31 @@ def _check_end(run: Run) -> None:
         )
 
 
-def to_columns(lines: list[dict[str, Any]]) -> Columns:
-    """Turn lines into arrays; text fields are left out, booleans count as 0 and 1."""
-    names = dict.fromkeys(
-        name for line in lines for name, value in line.items() if value is None or isinstance(value, (int, float))
-    )
-    nan = float("nan")
-    columns = {}
-    for name in names:
-        values = (line.get(name) for line in lines)
-        columns[name] = np.array([nan if value is None else value for value in values], dtype=np.float64)
-    columns.setdefault("step", np.array([], dtype=np.float64))
+def _metrics(path: Path) -> tuple[Columns, Columns, list[dict[str, Any]]]:
+    """Updates, evaluations and events. Of a million lines, only a block at a time is more than its numbers."""
+    parts: dict[str, list[Columns]] = {"train": [], "eval": []}
+    events: list[dict[str, Any]] = []
+    for lines in blocks_of_objects(path):
+        for kind, columns in parts.items():
+            if chosen := [line for line in lines if line.get("kind") == kind]:
+                columns.append(own_columns(chosen, f"{path}, lines of kind {kind}"))
+        events += [line for line in lines if line.get("kind") == "event"]
+    refuse_misfits(f"{path}, lines of kind event", events, EVENT, ("step", "event"))
+    return joined(parts["train"]), joined(parts["eval"]), events
+
+
+def own_columns(lines: list[dict[str, Any]], where: str) -> Columns:
+    """The columns of lines that fabula wrote: each has a step. Raises InputError where one has not."""
+    columns = to_columns(lines, where)
+    refuse_uncounted(columns, len(lines), where)
     return columns
 
 
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a .jsonl file; of NAME.jsonl.gz where only that is there (archived records)."""
-    packed = path.with_name(path.name + ".gz")
-    if not path.is_file() and packed.is_file():
-        try:
-            content = gzip.decompress(packed.read_bytes())
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{packed} cannot be unpacked ({error}); the record is damaged") from error
-    else:
-        content = path.read_bytes() if path.is_file() else b""
-        refuse_pointer(path, content)
-    lines = content.split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            if number == len(lines):  # no newline behind it: the writer was cut off in this line
-                return
-            raise InputError(f"{path}, line {number}: not valid JSON ({error}); the record is damaged") from error
-        if not isinstance(value, dict):
-            raise InputError(f"{path}, line {number}: not a JSON object; the record is damaged")
-        yield value
+def _kept(path: Path, shape: Shape, needs: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Every object of a file, each checked."""
+    lines = [line for block in blocks_of_objects(path, MOST_KEPT) for line in block]
+    refuse_misfits(f"{path}, lines", lines, shape, needs)
+    return lines
 
 
 def _read_text(path: Path) -> str:

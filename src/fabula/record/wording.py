@@ -1,5 +1,6 @@
 """How numbers, times, steps and names are written: the same in findings, on a page and on a terminal."""
 
+import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,6 +13,17 @@ NONE = "\N{EN DASH}"
 BARS = "▁▂▃▄▅▆▇█"
 
 
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
+"""Control characters, but for tab and line feed; what turns the direction of writing; halves of characters."""
+
+
+def inert(text: str) -> str:
+    """`text` without what would steer the terminal that it is shown on: names in logs and stories hold anything."""
+    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def plural(number: int, word: str, words: str = "") -> str:
     """`1 step`, `1,000 steps`; `words` where an s does not make the plural."""
     return f"{number:,} {word}" if number == 1 else f"{number:,} {words or word + 's'}"
@@ -19,7 +31,7 @@ def plural(number: int, word: str, words: str = "") -> str:
 
 def number(value: float) -> str:
     """A number for a sentence: four significant digits at most, thousands separated, no trailing zeros."""
-    if value != value:
+    if not math.isfinite(value):
         return "not finite"
     if value == 0:
         return "0"

@@ -1,6 +1,5 @@
 """The runs of a report, sorted into tiers, phases and seeds: what is there, what is missing, what is unfinished."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,9 @@ from typing import Any
 from fabula.errors import InputError
 from fabula.findings import Flags
 from fabula.record.foreign import STDIN, read_sources
+from fabula.record.parsing import json_value
 from fabula.record.reader import find_runs, is_run, read_run
+from fabula.record.shape import PHASE, PLAN, misfit, refuse_misfits
 from fabula.study.grouping.content import content_of
 from fabula.study.grouping.groups import Group, Grouping, grouped
 from fabula.study.questions import ask
@@ -43,8 +44,8 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
     for path in paths:
         if (path / "ladder.json").is_file():
             plan = _read_plan(path)
-            changes.update({phase["name"]: phase.get("change", "") for phase in plan["phases"]})
-            includes.update({phase["name"]: tuple(phase.get("includes", ())) for phase in plan["phases"]})
+            changes.update({phase["name"]: phase.get("change") or "" for phase in plan["phases"]})
+            includes.update({phase["name"]: tuple(phase.get("includes") or ()) for phase in plan["phases"]})
             entries.extend(_planned(path, plan))
         elif path.is_dir() and (runs := find_runs(path)):
             loose.extend(runs)
@@ -90,21 +91,23 @@ def _foreign(path: Path, flags: Flags | None, taken: Sequence[str]) -> TierView:
 
 def _read_plan(path: Path) -> dict[str, Any]:
     try:
-        plan = json.loads((path / "ladder.json").read_text(encoding="utf-8"))
-        assert_shape = isinstance(plan, dict) and all(key in plan for key in ("tiers", "phases"))
+        plan = json_value((path / "ladder.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path / 'ladder.json'} cannot be read ({error}); run `fabula ladder` again") from error
-    if not assert_shape:
+    if not isinstance(plan, dict) or any(plan.get(key) is None for key in ("tiers", "phases")):
         raise InputError(f"{path / 'ladder.json'} lacks tiers or phases; run `fabula ladder` again")
+    if wrong := misfit(plan, PLAN):
+        raise InputError(f"{path / 'ladder.json'}: {wrong}; run `fabula ladder` again")
+    refuse_misfits(f"{path / 'ladder.json'}, phases", plan["phases"], PHASE, ("name",))
     return plan
 
 
 def _planned(path: Path, plan: dict[str, Any]) -> list[_Entry]:
     return [
-        _Entry(str(tier), str(phase["name"]), seed, path / "runs" / str(tier) / str(phase["name"]) / f"seed-{seed}")
+        _Entry(tier, phase["name"], seed, path / "runs" / tier / phase["name"] / f"seed-{seed}")
         for tier in plan["tiers"]
         for phase in plan["phases"]
-        for seed in range(int(plan.get("seeds", 1)))
+        for seed in range(1 if plan.get("seeds") is None else plan["seeds"])
     ]
 
 
@@ -127,7 +130,8 @@ def _view(entry: _Entry, strict: bool) -> RunView:
         return RunView(entry.tier, entry.phase, entry.seed, entry.path, None, "not run yet")
     try:
         view = RunView(entry.tier, entry.phase, entry.seed, entry.path, read_run(entry.path))
-        assert view.diagnosis is not None  # a recipe that cannot be read shows here
+        assert view.run is not None and view.diagnosis is not None  # a recipe that cannot be read shows here
+        assert view.run.stories is not None  # and a damaged evaluation
         return view
     except InputError as error:
         if strict:

@@ -69,13 +69,14 @@ def diagnose(
     need it are otherwise listed as not checked. Of a ladder it also states the effects of its changes.
     """
     import json
-    import sys
     from collections import Counter
 
     from fabula.cli.newest import named_or_newest
+    from fabula.cli.screen.terminal import tell
+    from fabula.errors import InputError
     from fabula.findings import Flags
     from fabula.findings import diagnose as diagnose_run
-    from fabula.record.foreign import read_sources
+    from fabula.record.foreign import LeftOut, read_sources
     from fabula.record.foreign.names import columns_said
     from fabula.study.diagnosis import diagnose_ladder
     from fabula.study.ladder import read_ladder
@@ -89,11 +90,25 @@ def diagnose(
     )
     log = named_or_newest(log, ladders=True)
     runs, left_out = read_sources(log, flags.columns)
-    told = [(run, diagnose_run(run, flags)) for run in runs]
-    together = diagnose_ladder(read_ladder([log])) if (log / "ladder.json").is_file() else None
+    told = []
+    for run in runs:
+        try:
+            told.append((run, diagnose_run(run, flags)))
+        except InputError as error:  # its recipe, or its looks inside
+            if len(runs) + len(left_out) == 1:
+                raise
+            left_out.append(LeftOut(str(error), damaged=True))
+    if not told:
+        raise InputError(f"{log} has no run that can be read: {left_out[0].why}")
+    together = None
+    if (log / "ladder.json").is_file():
+        try:
+            together = diagnose_ladder(read_ladder([log]))
+        except InputError as error:
+            left_out.append(LeftOut(str(error), damaged=True))
     worst = max((diagnosis.verdict for _, diagnosis in told), key=VERDICTS.index)
     for each in left_out:
-        print(f"not read: {each.why}", file=sys.stderr)
+        tell(f"not read: {each.why}", stderr=True)
     if as_json:
         documents = [_document(run, diagnosis) for run, diagnosis in told]
         several = {"verdict": worst, "runs": documents, "left_out": [each.why for each in left_out]}

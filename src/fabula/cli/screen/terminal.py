@@ -68,9 +68,12 @@ def tell(text: str, *, stderr: bool = False, indent: str = "") -> None:
 
 
 def wrapped(text: str, width: int | None, indent: str = "") -> str:
-    """`text` in lines of at most `width` columns, as far as its words allow."""
+    """`text` in lines of at most `width` columns, as far as its words allow; nothing in it steers the terminal."""
     import textwrap
 
+    from fabula.record.wording import inert
+
+    text = inert(text)
     if width is None:
         return text
     return "\n".join(

@@ -320,7 +320,9 @@ def staircase(facts: Facts) -> Outcome:
     curve = facts.train_loss.finite
     window = 0.1 * length
     drops, variances, levels = [], [], []
-    for boundary in np.arange(length, total - 0.5 * window, length):
+    # Only where there is a value just behind it: a log may speak of more epochs than it has lines.
+    begun = np.unique(np.floor(curve.steps / length)) * length
+    for boundary in begun[(begun >= length) & (begun < total - 0.5 * window)]:
         before, after = curve.part(boundary - window, boundary - 1), curve.part(boundary + 1, boundary + window)
         if min(len(before), len(after)) < 5:
             continue

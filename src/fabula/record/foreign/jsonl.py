@@ -1,6 +1,5 @@
 """JSON lines: an object a line, or one list of objects; also the lines of fabula's own metrics.jsonl."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -14,7 +13,9 @@ from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.lines.table import Table
 from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, recognize
 from fabula.record.foreign.notes import Note, note
-from fabula.record.reader import Columns, Run, to_columns
+from fabula.record.parsing import json_value
+from fabula.record.reader import Columns, Run, own_columns
+from fabula.record.shape import EVENT, refuse_misfits
 
 OWN_KINDS = {"train", "eval", "event"}
 
@@ -34,7 +35,7 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list
     Raises InputError for any other line that is not a JSON object, and where there are no steps.
     """
     lines, notes = objects(path, text)
-    if lines[0].get("kind") in OWN_KINDS and not wanted and _names_are_ours(lines):
+    if str(lines[0].get("kind")) in OWN_KINDS and not wanted and _names_are_ours(lines):
         return [_own(path, lines, notes)]
     return runs_in(path, "jsonl", lines, notes, wanted)
 
@@ -50,7 +51,7 @@ def objects(path: Path, text: str) -> tuple[list[dict[str, Any]], list[Note]]:
     notes: list[Note] = []
     if text.lstrip().startswith("["):
         try:
-            values = json.loads(text)
+            values = json_value(text)
         except ValueError as error:
             raise InputError(f"{path} is not valid JSON ({error})") from error
     elif (whole := _one_object(text)) is not None:
@@ -68,7 +69,7 @@ def objects(path: Path, text: str) -> tuple[list[dict[str, Any]], list[Note]]:
 def _one_object(text: str) -> dict[str, Any] | None:
     """The object that `text` is as a whole, over one or several lines."""
     try:
-        value = json.loads(text)
+        value = json_value(text)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
@@ -123,8 +124,10 @@ def runs_in(
 
 
 def _cells(lines: list[dict[str, Any]], name: str) -> list[Any]:
-    """What a field holds, line by line; "" for null, None where a line does not have it."""
+    """What a field holds, line by line, as a text or a number; "" for null, None where a line does not have it."""
     values = [line.get(name) for line in lines]
+    if {list, dict} & set(map(type, values)):
+        values = [str(value) if isinstance(value, (list, dict)) else value for value in values]
     if None in values:
         return ["" if value is None and name in line else value for line, value in zip(lines, values, strict=True)]
     return values
@@ -132,13 +135,13 @@ def _cells(lines: list[dict[str, Any]], name: str) -> list[Any]:
 
 def _of_lines(path: Path, lines: list[str], ended: bool) -> tuple[list[Any], list[Note]]:
     try:
-        return json.loads(f"[{','.join(lines)}]"), []  # in one go: several times faster than line by line
+        return json_value(f"[{','.join(lines)}]"), []  # in one go: several times faster than line by line
     except ValueError:
         pass  # the line that is at fault is found below
     values = []
     for number, line in enumerate(lines, start=1):
         try:
-            values.append(json.loads(line))
+            values.append(json_value(line))
         except ValueError as error:
             if number == len(lines) and not ended:
                 return values, [note("cut_off")]
@@ -151,13 +154,15 @@ def _own(path: Path, lines: list[dict[str, Any]], notes: list[Note]) -> Run:
 
     def columns_of(kind: str) -> Columns:
         chosen = [line for line in lines if line.get("kind") == kind]
-        columns = to_columns(chosen)
+        columns = own_columns(chosen, f"{path}, lines of kind {kind}")
         for place, line in enumerate(chosen):
             for name in line.get("non_finite") or ():
-                columns[name][place] = np.inf
+                if name in columns:
+                    columns[name][place] = np.inf
         return columns
 
     events = [line for line in lines if line.get("kind") == "event"]
+    refuse_misfits(f"{path}, lines of kind event", events, EVENT, ("step", "event"))
     return Run(
         path, {"log_format": "jsonl", "columns": {}, "notes": notes}, columns_of("train"), columns_of("eval"), events
     )

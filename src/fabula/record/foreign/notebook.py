@@ -1,9 +1,10 @@
 """Jupyter notebooks: what their cells printed, and the table that the Trainer shows in one."""
 
 import html
-import json
 import re
 from typing import Any
+
+from fabula.record.parsing import json_value
 
 _ROW = re.compile(r"<tr[^>]*>(.*?)</tr>", re.DOTALL | re.IGNORECASE)
 _CELL = re.compile(r"<t[hd][^>]*>(.*?)</t[hd]>", re.DOTALL | re.IGNORECASE)
@@ -13,7 +14,7 @@ _TAG = re.compile(r"<[^>]+>")
 def printed_in(text: str) -> list[str] | None:
     """The outputs of a notebook's cells, each a text: its tables as lines of tabs; None where `text` is no notebook."""
     try:
-        notebook = json.loads(text)
+        notebook = json_value(text)
     except ValueError:
         return None
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list) or "nbformat" not in notebook:

@@ -1,6 +1,5 @@
 """Which reader fits what was given: a run folder, a folder of another program, a file, or standard input."""
 
-import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from fabula.record.foreign import csv, jsonl, no_log, tensorboard, trainer, wand
 from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.notebook import printed_in
 from fabula.record.foreign.printed import find, names_in, trainer_lines
+from fabula.record.parsing import json_value
 from fabula.record.reader import Run, is_run, read_run
 
 STDIN = Path("-")
@@ -160,7 +160,7 @@ def _run_folders(folder: Path) -> list[Path]:
 
 def _is_one_object(text: str) -> bool:
     try:
-        return isinstance(json.loads(text), dict)
+        return isinstance(json_value(text), dict)
     except ValueError:
         return False
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
+from fabula.record.columns import in_range
 from fabula.record.foreign.lines.inside import looks_of
 from fabula.record.foreign.lines.units import BESIDE
 from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, recognize
@@ -149,7 +150,7 @@ def merge_series(series: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Columns
 
 def not_finite_as_infinity(values: np.ndarray, written: np.ndarray | bool = True) -> np.ndarray:
     """Where a value was written and is not finite, infinity stands for it."""
-    return np.where(~np.isfinite(values) & written, np.inf, values)
+    return np.where(~np.isfinite(values) & written, np.inf, in_range(values, np.inf))
 
 
 def _resolve_train_loss(columns: Columns, told: list[Note]) -> None:

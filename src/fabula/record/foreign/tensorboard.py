@@ -10,10 +10,9 @@ constant. A content is an `Event` of event.proto in Protocol Buffers' wire forma
     TensorProto  1 dtype (1 float32, 2 float64, 3 int32, 9 int64), 4 tensor_content, 5 float_val, 6 double_val
 """
 
-import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -36,7 +35,13 @@ HEADER, FOOTER = 12, 4
 LONGEST = 1 << 16
 """Bytes of the longest record that is read: scalars take some tens, pictures and graphs more than this."""
 _CONTENT_TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
-_FLOAT = struct.Struct("<f")
+SIZES = {1: 8, 5: 4}
+"""Bytes of a field by its wire type, where they are always as many."""
+Kind = TypeVar("Kind", int, memoryview)
+
+
+class Malformed(Exception):
+    """A record whose checksum is right and whose content is no event."""
 
 
 def event_files(folder: Path) -> list[Path]:
@@ -101,7 +106,11 @@ def _run(path: Path, series: Series, wanted: Mapping[str, str] | None) -> Run:
 
 def _add(series: Series, path: Path, content: bytes) -> None:
     for start, length in _records(path, content):
-        for step, tag, value in _scalars(memoryview(content)[start : start + length]):
+        try:
+            found = list(_scalars(memoryview(content)[start : start + length]))
+        except Malformed:
+            raise InputError(f"{path}: the record at byte {start} is no event; copy the file again") from None
+        for step, tag, value in found:
             steps, values = series.setdefault(tag, ([], []))
             steps.append(step)
             values.append(value)
@@ -134,45 +143,55 @@ def _verify(path: Path, content: bytes, starts: np.ndarray, lengths: np.ndarray)
 
 
 def _scalars(event: memoryview) -> Iterator[tuple[int, str, float]]:
+    """Raises Malformed for what is no event, though its checksum is right."""
     step, summary = 0, None
     for number, value in _fields(event):
         if number == 2:
-            step = _signed(value)
+            step = _signed(_as(int, value))
         elif number == 5:
-            summary = value
+            summary = _as(memoryview, value)
     if summary is None:
         return
     for number, entry in _fields(summary):
         if number != 1:
             continue
         tag, scalar = "", None
-        for inner, value in _fields(entry):
+        for inner, value in _fields(_as(memoryview, entry)):
             if inner == 1:
-                tag = str(value, "utf-8", "replace")
+                tag = str(_as(memoryview, value), "utf-8", "replace")
             elif inner == 2:
-                scalar = _FLOAT.unpack(value)[0]
+                scalar = _only(_as(memoryview, value), "<f4")
             elif inner == 8:
-                scalar = _tensor_scalar(value)
+                scalar = _tensor_scalar(_as(memoryview, value))
         if scalar is not None:
             yield step, tag, scalar
 
 
 def _tensor_scalar(tensor: memoryview) -> float | None:
     """The number in a tensor that holds one; None for images, texts and whatever has more."""
-    kind, values = 0, np.array([])
+    kind, scalar = 0, None
     for number, value in _fields(tensor):
         if number == 1:
-            kind = value
+            kind = _as(int, value)
         elif number == 4 and kind in _CONTENT_TYPES:
-            values = np.frombuffer(value, _CONTENT_TYPES[kind]) if len(value) <= 8 else values
-        elif number == 5:
-            values = np.frombuffer(value, "<f4")
-        elif number == 6:
-            values = np.frombuffer(value, "<f8")
-    return float(values[0]) if len(values) == 1 else None
+            scalar = _only(_as(memoryview, value), _CONTENT_TYPES[kind])
+        elif number in (5, 6):
+            scalar = _only(_as(memoryview, value), "<f4" if number == 5 else "<f8")
+    return scalar
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
+def _only(content: memoryview, kind: str) -> float | None:
+    """The number that `content` is; None where it is several, or none."""
+    return float(np.frombuffer(content, kind)[0]) if len(content) == np.dtype(kind).itemsize else None
+
+
+def _as(kind: type[Kind], value: int | memoryview) -> Kind:
+    if not isinstance(value, kind):
+        raise Malformed
+    return value
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Number and value of each field: an integer for a varint, else bytes."""
     place, end = 0, len(message)
     while place < end:
@@ -182,26 +201,27 @@ def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
             value, place = _varint(message, place)
             yield key >> 3, value
             continue
-        if kind == 2:
-            size, place = _varint(message, place)
-        else:
-            size = {1: 8, 5: 4}[kind]
+        size, place = _varint(message, place) if kind == 2 else (SIZES.get(kind, end), place)
+        if size > end - place:
+            raise Malformed
         yield key >> 3, message[place : place + size]
         place += size
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
     value = shift = 0
-    while True:
+    while place < len(message) and shift < 64:
         byte = message[place]
         place += 1
         value |= (byte & 127) << shift
         if byte < 128:
             return value, place
         shift += 7
+    raise Malformed
 
 
 def _signed(value: int) -> int:
+    value &= (1 << 64) - 1
     return value - (1 << 64) if value >> 63 else value
 
 

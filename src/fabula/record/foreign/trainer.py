@@ -3,7 +3,6 @@
 training_args.bin beside it, which would tell more, is a pickle and is never opened.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -13,10 +12,15 @@ from typing import Any
 from fabula.errors import InputError
 from fabula.record.files import refuse_pointer
 from fabula.record.foreign import jsonl
+from fabula.record.foreign.lines.numbers import as_float, is_number
 from fabula.record.foreign.notes import Note, note
+from fabula.record.parsing import json_value
 from fabula.record.reader import Run
+from fabula.record.shape import LARGEST, count_or_zero
 
 STATE = "trainer_state.json"
+MOST_EPOCHS = 1e9
+"""More are no training."""
 
 
 def is_output(folder: Path) -> bool:
@@ -25,7 +29,9 @@ def is_output(folder: Path) -> bool:
 
 def read_folder(folder: Path, wanted: Mapping[str, str] | None = None) -> list[Run]:
     """The run of an output folder. Raises InputError when its state cannot be read or logged nothing."""
-    states = [(int(state.get("global_step") or 0), path, state) for path in _states(folder) for state in [_load(path)]]
+    states = [
+        (count_or_zero(state.get("global_step")), path, state) for path in _states(folder) for state in [_load(path)]
+    ]
     _, path, state = max(states, key=lambda each: each[0])
     return _runs(folder, path, state, wanted)
 
@@ -49,9 +55,9 @@ def zeros_as_nan(lines: list[dict[str, Any]]) -> list[Note]:
     before = 0.0
     notes: list[Note] = []
     for line in lines:
-        if "loss" not in line:
+        if not is_number(line.get("loss")):
             continue
-        loss = float(line["loss"])
+        loss = as_float(line["loss"])
         if loss == 0.0 and before > 0.01:  # a mean of 0 to all digits does not follow at once from a hundredth
             line["loss"] = float("nan")
             if not notes:
@@ -77,7 +83,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
-        state = json.loads(text)
+        state = json_value(text)
     except ValueError as error:
         raise InputError(f"{path} is not valid JSON ({error}); remove it, and an earlier checkpoint is read") from error
     if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):
@@ -89,7 +95,7 @@ def _runs(given: Path, path: Path, state: dict[str, Any], wanted: Mapping[str, s
     lines = [dict(line) for line in state["log_history"] if isinstance(line, dict)]
     if not lines:
         raise InputError(f"{path}: its log_history is empty; the Trainer logs every logging_steps steps")
-    step, planned = int(state.get("global_step") or 0), int(state.get("max_steps") or 0)
+    step, planned = count_or_zero(state.get("global_step")), count_or_zero(state.get("max_steps"))
     notes = [*traps(_spacing(state)), *zeros_as_nan(lines)]
     sets = sorted({name for line in lines for name in line if re.fullmatch(r"eval_\w+_loss", name)})
     if len(sets) > 1 and not any("eval_loss" in line for line in lines):
@@ -102,8 +108,8 @@ def _runs(given: Path, path: Path, state: dict[str, Any], wanted: Mapping[str, s
             info["status"] = "finished"
         else:
             notes.append(note("latest_checkpoint", step=f"{step:,}", planned=f"{planned:,}"))
-        if step and state.get("epoch"):
-            info["layout"] = {"epochs": float(state["epoch"]) * planned / step}
+        if step and isinstance(epoch := state.get("epoch"), (int, float)) and 0 < epoch < MOST_EPOCHS:
+            info["layout"] = {"epochs": float(epoch) * planned / step}
     if vocabulary := _vocabulary(path.parent):
         info["vocabulary"] = vocabulary
     return jsonl.runs_in(given, "trainer", lines, notes, wanted, **info)
@@ -111,8 +117,8 @@ def _runs(given: Path, path: Path, state: dict[str, Any], wanted: Mapping[str, s
 
 def _spacing(state: dict[str, Any]) -> float | None:
     """logging_steps; below 1 it is a share of all steps."""
-    given, planned = state.get("logging_steps"), state.get("max_steps") or 0
-    if not isinstance(given, (int, float)) or given <= 0:
+    given, planned = state.get("logging_steps"), count_or_zero(state.get("max_steps"))
+    if not isinstance(given, (int, float)) or not 0 < given < LARGEST:
         return None
     return float(given) if given >= 1 else float(math.ceil(given * planned)) or None
 
@@ -123,8 +129,13 @@ def _vocabulary(folder: Path) -> int | None:
     if not config.is_file():
         return None
     try:
-        content = json.loads(config.read_text(encoding="utf-8"))
+        content = json_value(config.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{config} cannot be read ({error}); remove it, and give --vocab instead") from error
-    size = content.get("vocab_size") or (content.get("text_config") or {}).get("vocab_size")
-    return size if isinstance(size, int) and size > 1 else None
+    if not isinstance(content, dict):
+        return None
+    inner = content.get("text_config")
+    size = count_or_zero(content.get("vocab_size")) or count_or_zero(
+        (inner if isinstance(inner, dict) else {}).get("vocab_size")
+    )
+    return size if size > 1 else None

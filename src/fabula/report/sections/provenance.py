@@ -1,10 +1,10 @@
 """Where the numbers come from: recipes side by side, versions, machines, hashes, timings."""
 
-import tomllib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from fabula.record.parsing import toml_value
 from fabula.record.wording import NONE, count_text, duration_text
 from fabula.report.render.blocks import (
     Block,
@@ -37,7 +37,7 @@ def recipe_fields(view: RunView) -> dict[str, Any]:
     """Dotted field -> value of the run's recipe; empty without one."""
     if view.run is None or not (view.run.path / "recipe.toml").is_file():
         return {}
-    return dict(dotted(tomllib.loads(view.run.recipe_toml)))
+    return dict(dotted(toml_value(view.run.recipe_toml)))
 
 
 def phase_differences(tier: TierView) -> Table | None:

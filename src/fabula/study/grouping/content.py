@@ -1,7 +1,6 @@
 """What a run is, from its folder: its recipe but for the seed, on which stories, by which ruler."""
 
 import json
-import tomllib
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ import numpy as np
 
 from fabula.errors import InputError
 from fabula.recipe import Recipe
+from fabula.record.parsing import json_value, toml_value
 from fabula.record.reader import read_run
+from fabula.record.shape import count_or_zero
 
 CHANGE_NOTHING = ("name", "tokenizer", "checkpoint.", "record.", "evaluation.prompts", "evaluation.sample_tokens",
                   "evaluation.every", "compute.compile")  # fmt: skip
@@ -93,7 +94,7 @@ def content_of(folder: Path) -> Content:
     return Content(
         path=folder,
         recipe=name,
-        seed=int(seed) if isinstance(seed, (int, float)) else 0,
+        seed=count_or_zero(seed),
         fields=_fields(folder, info),
         measured=Measured(
             stories=json.dumps(hashes, sort_keys=True) if hashes else source,
@@ -102,7 +103,7 @@ def content_of(folder: Path) -> Content:
             told_stories=str(data.get("path") or source),
             told_tokenizer=str(data.get("tokenizer", "")),
         ),
-        parameters=int(_tree(info.get("parameters")).get("total") or 0),
+        parameters=count_or_zero(_tree(info.get("parameters")).get("total")),
         finished=info.get("status") == "finished",
     )
 
@@ -116,7 +117,7 @@ def differing(contents: Iterable[Content]) -> list[str]:
 
 def _fields(folder: Path, info: dict[str, Any]) -> dict[str, Any] | None:
     try:
-        tree = tomllib.loads((folder / "recipe.toml").read_text(encoding="utf-8"))
+        tree = toml_value((folder / "recipe.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     with suppress(InputError):
@@ -136,7 +137,7 @@ def dotted(tree: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        return _tree(json.loads(path.read_text(encoding="utf-8")))
+        return _tree(json_value(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
 

@@ -3,6 +3,7 @@
 A cell is a text or a number; "" was written and is empty, None is not there.
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
+from fabula.record.columns import in_range
 
 Cells = Sequence[Any]
 
@@ -38,10 +40,18 @@ def is_missing(cell: Any) -> bool:
 
 def is_number(cell: Any) -> bool:
     try:
-        float(cell)
+        as_float(cell)
     except (TypeError, ValueError):
         return False
     return True
+
+
+def as_float(cell: Any) -> float:
+    """`float`, of whole numbers of any length: beyond what a float holds they are infinite, as `1e400` is."""
+    try:
+        return float(cell)
+    except OverflowError:
+        return math.inf if cell > 0 else -math.inf
 
 
 def decimal_sign(columns: Iterable[Cells]) -> str | None:
@@ -75,6 +85,7 @@ def numbers(path: Path, cells: Cells, name: str, *, whole: bool = False, decimal
         )
     else:
         values = _measured(path, cells, name, decimal)
+    values = in_range(values, math.inf)
     if np.isfinite(values).all():
         return values
     written = np.array([not is_missing(cell) for cell in cells])
@@ -92,10 +103,10 @@ def _plain(cells: Cells) -> bool:
 def _measured(path: Path, cells: Cells, name: str, decimal: str | None) -> np.ndarray:
     nan = float("nan")
     if decimal != ",":
-        with suppress(TypeError, ValueError):  # some are missing
+        with suppress(TypeError, ValueError, OverflowError):  # some are missing, or very long
             return np.array(list(map(float, cells)))
         try:
-            return np.array([nan if cell is None or cell == "" else float(cell) for cell in cells])
+            return np.array([nan if cell is None or cell == "" else as_float(cell) for cell in cells])
         except (TypeError, ValueError):
             pass  # below, cell by cell
     return np.array([_number(path, cell, name, decimal) for cell in cells])
@@ -106,7 +117,7 @@ def _number(path: Path, cell: Any, name: str, decimal: str | None) -> float:
         return float("nan")
     if not isinstance(cell, str):
         if is_number(cell):
-            return float(cell)
+            return as_float(cell)
         raise _no_number(path, cell, name)
     text = cell.strip()
     if match := _WRAPPED.fullmatch(text):

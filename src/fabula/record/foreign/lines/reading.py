@@ -8,7 +8,7 @@ from fabula.errors import InputError
 from fabula.record.changes import changes_of
 from fabula.record.foreign.lines.inside import inside_of, seen_in
 from fabula.record.foreign.lines.machine import machine_of
-from fabula.record.foreign.lines.numbers import decimal_sign, is_missing, is_number, numbers
+from fabula.record.foreign.lines.numbers import as_float, decimal_sign, is_missing, is_number, numbers
 from fabula.record.foreign.lines.several import ranks_and_runs, refuse_listing
 from fabula.record.foreign.lines.steps import counted
 from fabula.record.foreign.lines.table import Table, split_apart, widened
@@ -58,7 +58,7 @@ def _can_be_meant(table: Table, name: str) -> bool:
     cells = [cell for cell in table.cells[name] if not is_missing(cell)]
     if not cells or any(isinstance(cell, bool) or not is_number(cell) for cell in cells):
         return False
-    return len(cells) == 1 or len(set(map(float, cells))) > 1
+    return len(cells) == 1 or len(set(map(as_float, cells))) > 1
 
 
 def _columns(table: Table, chosen: Mapping[str, str]) -> Columns:

@@ -84,7 +84,7 @@ def refuse_listing(table: Table, names: Iterable[str], wanted: Mapping[str, str]
     )
     if steps is not None and loss is not None and "epoch" not in chosen:
         steps = steps[there := table.present(loss)]
-        differ = len({cell for cell, is_there in zip(table.cells[loss], there, strict=True) if is_there}) > 1
+        differ = len({str(cell) for cell, is_there in zip(table.cells[loss], there, strict=True) if is_there}) > 1
         if differ and (steps == steps[0]).all():
             raise _is_listing(table, "a table of runs", len(steps), f", all at step {steps[0]:,.0f}")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f]")
 _RANK = re.compile(
-    r"^[\[(<]?(?:[\w.-]+:)?(?:local_|global_)?(?:rank|default|gpu|worker|proc|process)[\s=:_]*(?P<rank>\d+)\s*[\])>]?:?\s*"
+    r"^[\[(<]?(?:[\w.-]+:)?(?:local_|global_)?(?:rank|default|gpu|worker|proc|process)[\s=:_]*(?P<rank>\d{1,9})\s*[\])>]?:?\s*"
     r"|^(?P<label>\d{1,4}):\s+(?=.*\b(?:step|iter|iteration|epoch)\b|\d+\s*/\s*\d+\s)",  # srun --label
     re.IGNORECASE,
 )

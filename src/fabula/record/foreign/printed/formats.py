@@ -32,7 +32,7 @@ class Format:
 
 def _of_nanogpt(text: str) -> dict[str, Any]:
     info: dict[str, Any] = {}
-    if sizes := re.findall(r"(?:found vocab_size = |defaulting to vocab_size of GPT-2 to )(\d+)", text):
+    if sizes := re.findall(r"(?:found vocab_size = |defaulting to vocab_size of GPT-2 to )(\d{2,9})\b", text):
         info["vocabulary"] = int(sizes[-1])
     if "Initializing a new model from scratch" in text:
         info["from_scratch"] = True

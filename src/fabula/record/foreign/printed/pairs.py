@@ -1,11 +1,11 @@
 """`name: value`, `name=value` and `name value` in a line, whatever stands around them."""
 
-import json
 import re
 from functools import lru_cache
 from typing import Any
 
 from fabula.record.foreign.names import SYNONYMS, UNSURE, normalized
+from fabula.record.parsing import json_value
 
 _NUMBER = r"(?>[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan\b|inf(?:inity)?\b))"
 _WORD = r"[A-Za-z_\u00c0-\u024f\u0370-\uffdc][^\s:=|,;()\[\]{}<>\"'\u2501]*"
@@ -124,7 +124,7 @@ def _is_evaluation(before: str) -> bool:
 def _of_json(line: str) -> dict[str, Any]:
     """The numbers of a JSON object that stands in a line behind other text."""
     try:
-        value = json.loads(line[line.index('{"') : line.rindex("}") + 1])
+        value = json_value(line[line.index('{"') : line.rindex("}") + 1])
     except ValueError:
         return {}
     fields: dict[str, Any] = {}

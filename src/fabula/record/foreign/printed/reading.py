@@ -25,6 +25,8 @@ USUAL = 0.2
 SHOWN = 5000
 """After so many lines only the programs are looked for whose lines were among them: it saves half of the time."""
 SHAPE = {*LOSSES, "step", "grad_norm", "learning_rate", OWN}
+MOST_DIGITS = 15
+"""Of a number of steps; a longer one counts something else."""
 NEAR = 20
 """Lines between those of the run and others that still belong to it, such as an evaluation before the first step."""
 
@@ -93,7 +95,9 @@ def _groups(groups: Mapping[str, str | None], form: Format) -> Fields:
     fields: Fields = {name: value for name, value in groups.items() if value is not None}
     for name, later in form.later.items():
         if name in fields:
-            fields["step"] = str(int(fields.pop(name)) + later)
+            counted = fields.pop(name)
+            if len(counted) <= MOST_DIGITS:
+                fields["step"] = str(int(counted) + later)
     return fields
 
 

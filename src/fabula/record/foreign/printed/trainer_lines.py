@@ -17,9 +17,9 @@ from fabula.record.foreign.notes import Note, note
 from fabula.record.foreign.trainer import traps, zeros_as_nan
 from fabula.record.reader import Run
 
-_NUMBER = r"[-+]?(?:\d[\d.]*(?:e[-+]?\d+)?|nan|inf)"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|nan|inf)"
 _ENTRY = re.compile(rf"'(\w+)': '?({_NUMBER})'?(?=[,}}\s])", re.IGNORECASE)
-_BAR = r"(?:^|[\r\n]|\x1b\[A)\s*\d+%\|[^|\r\n]*\|\s*(?P<done>\d+)/(?P<total>\d+) \["
+_BAR = r"(?:^|[\r\n]|\x1b\[A)\s*\d+%\|[^|\r\n]*\|\s*(?P<done>\d{1,15})/(?P<total>\d{1,15}) \["
 _TRAINER = re.compile(rf"(?P<entries>\{{'[^{{}}]*\}})|{_BAR}")
 _STEPS = {"step", "global_step", "iter", "iteration"}
 _MEASURED = {"loss", "eval_loss", "train_loss"}
