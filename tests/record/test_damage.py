@@ -11,10 +11,10 @@ import pytest
 from fabula.cli import run
 from fabula.errors import InputError
 from fabula.findings import diagnose
+from fabula.record.content.lines import LARGEST_RATIO, blocks_of_objects
+from fabula.record.content.parsing import json_value, toml_value
 from fabula.record.foreign import read_log
 from fabula.record.foreign.tensorboard import _checksums
-from fabula.record.lines import LARGEST_RATIO, blocks_of_objects
-from fabula.record.parsing import json_value, toml_value
 from fabula.record.reader import read_run
 from fabula.record.wording import inert
 from fabula.report import write_report

@@ -15,7 +15,7 @@ from fabula.errors import InputError
 from fabula.recipe import Recipe
 from fabula.recipe.schedule import learning_rates
 from fabula.record.changes import changes_of
-from fabula.record.parsing import toml_value
+from fabula.record.content.parsing import toml_value
 from fabula.record.reader import Columns, Run
 
 

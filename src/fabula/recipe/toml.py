@@ -6,7 +6,7 @@ from typing import Any
 import tomlkit
 
 from fabula.errors import InputError
-from fabula.record.parsing import toml_value
+from fabula.record.content.parsing import toml_value
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fabula.errors import InputError
+from fabula.record.content.parsing import json_value
 from fabula.record.files import PARTIAL, sha256_of, whole_folder, write_json
 
 _NAME = re.compile(r"step-(\d{8,})$")
@@ -83,7 +84,7 @@ def read_checkpoint(run: Path, step: int | None = None, only: str | None = None)
 
 def _read_state(path: Path) -> dict[str, Any]:
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = json_value(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); {_REMEDY}") from error
     # Without a checksum it was written by hand or before there was one; then only the tensors are verified.

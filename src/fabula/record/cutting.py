@@ -5,11 +5,11 @@ system that syncs in another order, or a bad copy, it may be shorter, or lines o
 read is kept, and what is lost is named.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fabula.record.content.parsing import json_value
 from fabula.record.wording import plural
 
 
@@ -83,7 +83,7 @@ def _readable(content: bytes, step: int) -> tuple[bytes, bytes, int, int]:
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(line)
+        value = json_value(line)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None

@@ -13,7 +13,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from fabula.errors import InputError
-from fabula.record.parsing import toml_value
+from fabula.record.content.parsing import toml_value
 
 PARTIAL = ".partial"
 """How the name of what is not whole yet ends."""

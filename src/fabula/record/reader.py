@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
-from fabula.record.columns import Columns, joined, refuse_uncounted, to_columns
+from fabula.record.content.columns import Columns, joined, refuse_uncounted, to_columns
+from fabula.record.content.lines import blocks_of_objects
+from fabula.record.content.parsing import json_value
+from fabula.record.content.shape import EVENT, LOOK, RUN, SAMPLE, STORIES, Shape, misfit, refuse_misfits
 from fabula.record.files import PARTIAL, refuse_pointer, toml_hash
-from fabula.record.lines import blocks_of_objects
 from fabula.record.lock import writer_of
-from fabula.record.parsing import json_value
-from fabula.record.shape import EVENT, LOOK, RUN, SAMPLE, STORIES, Shape, misfit, refuse_misfits
 
 MOST_KEPT = 1 << 27
 """Bytes of a file whose lines are all kept as they are: 128 MB, with which Python's objects stay below a gigabyte."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from fabula.errors import InputError
 from fabula.findings import Flags
+from fabula.record.content.parsing import json_value
+from fabula.record.content.shape import PHASE, PLAN, misfit, refuse_misfits
 from fabula.record.foreign import STDIN, read_sources
-from fabula.record.parsing import json_value
 from fabula.record.reader import find_runs, is_run, read_run
-from fabula.record.shape import PHASE, PLAN, misfit, refuse_misfits
 from fabula.study.grouping.content import content_of
 from fabula.study.grouping.groups import Group, Grouping, grouped
 from fabula.study.questions import ask

@@ -4,7 +4,7 @@ import html
 import re
 from typing import Any
 
-from fabula.record.parsing import json_value
+from fabula.record.content.parsing import json_value
 
 _ROW = re.compile(r"<tr[^>]*>(.*?)</tr>", re.DOTALL | re.IGNORECASE)
 _CELL = re.compile(r"<t[hd][^>]*>(.*?)</t[hd]>", re.DOTALL | re.IGNORECASE)

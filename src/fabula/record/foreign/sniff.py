@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fabula.errors import InputError
+from fabula.record.content.parsing import json_value
 from fabula.record.foreign import csv, jsonl, no_log, tensorboard, trainer, wandb
 from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.notebook import printed_in
 from fabula.record.foreign.printed import find, names_in, trainer_lines
-from fabula.record.parsing import json_value
 from fabula.record.reader import Run, is_run, read_run
 
 STDIN = Path("-")

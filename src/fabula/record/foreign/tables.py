@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
-from fabula.record.columns import in_range
+from fabula.record.content.columns import in_range
 from fabula.record.foreign.lines.inside import looks_of
 from fabula.record.foreign.lines.units import BESIDE
 from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, recognize

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from fabula.errors import InputError
+from fabula.record.content.parsing import json_value
+from fabula.record.content.shape import LARGEST, count_or_zero
 from fabula.record.files import refuse_pointer
 from fabula.record.foreign import jsonl
 from fabula.record.foreign.lines.numbers import as_float, is_number
 from fabula.record.foreign.notes import Note, note
-from fabula.record.parsing import json_value
 from fabula.record.reader import Run
-from fabula.record.shape import LARGEST, count_or_zero
 
 STATE = "trainer_state.json"
 MOST_EPOCHS = 1e9

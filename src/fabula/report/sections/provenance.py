@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from fabula.record.parsing import toml_value
+from fabula.record.content.parsing import toml_value
 from fabula.record.wording import NONE, count_text, duration_text
 from fabula.report.render.blocks import (
     Block,

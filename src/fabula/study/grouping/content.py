@@ -12,9 +12,9 @@ import numpy as np
 
 from fabula.errors import InputError
 from fabula.recipe import Recipe
-from fabula.record.parsing import json_value, toml_value
+from fabula.record.content.parsing import json_value, toml_value
+from fabula.record.content.shape import count_or_zero
 from fabula.record.reader import read_run
-from fabula.record.shape import count_or_zero
 
 CHANGE_NOTHING = ("name", "tokenizer", "checkpoint.", "record.", "evaluation.prompts", "evaluation.sample_tokens",
                   "evaluation.every", "compute.compile")  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
-from fabula.record.columns import in_range
+from fabula.record.content.columns import in_range
 
 Cells = Sequence[Any]
 

@@ -4,8 +4,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from fabula.record.content.parsing import json_value
 from fabula.record.foreign.names import SYNONYMS, UNSURE, normalized
-from fabula.record.parsing import json_value
 
 _NUMBER = r"(?>[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan\b|inf(?:inity)?\b))"
 _WORD = r"[A-Za-z_\u00c0-\u024f\u0370-\uffdc][^\s:=|,;()\[\]{}<>\"'\u2501]*"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
-from fabula.record.shape import LARGEST
+from fabula.record.content.shape import LARGEST
 
 Columns = dict[str, np.ndarray]
 """Name -> float64 array, one value a line; NaN where a line lacks the field or holds null."""

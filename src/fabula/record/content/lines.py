@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from fabula.errors import InputError
+from fabula.record.content.parsing import json_value
 from fabula.record.files import refuse_pointer
-from fabula.record.parsing import json_value
 
 BLOCK_BYTES = 1 << 21
 LONGEST_LINE = 1 << 26
