@@ -67,7 +67,7 @@ def _rows(document: Document, figure: Figure) -> list[dict[str, Any]]:
 def _entry(figure: Figure) -> dict[str, Any]:
     """What page.js needs of a figure; rows only where they do not come from the page's curves."""
     if figure.rows:
-        return {"vega": interactive(figure.spec), "rows": figure.rows}
+        return {"vega": interactive(figure.spec), "rows": figure.rows, "bands": figure.bands}
     return {"vega": interactive(figure.spec), "parts": figure.parts, "bands": figure.bands}
 
 

@@ -32,6 +32,7 @@ from fabula.report.sections.cells import RULE, health_cell
 from fabula.report.sections.course import points, told_of
 from fabula.report.sections.findings import cards, not_checked
 from fabula.report.sections.foreign_logs import alarms, log_lead, log_notes, logs_table
+from fabula.report.sections.inside import inside_blocks
 from fabula.report.sections.stories import opening_story, story_blocks
 from fabula.report.sections.tables import mechanism
 from fabula.study.health import FoundGroup
@@ -139,6 +140,7 @@ def single_run_blocks(ladder: LadderView, groups: Sequence[FoundGroup], figures:
             beside = said[name] + (more if name == list(there)[-1] else [])
             blocks.append(Observed(figure, tuple(beside), switches))
         blocks += [] if there else [block for each in said.values() for block in each]
+    blocks += inside_blocks(view)
     blocks += _next_blocks(ladder, groups, drawn)
     blocks += _more(ladder, tier, groups, drawn)
     return blocks
