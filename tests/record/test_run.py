@@ -100,7 +100,7 @@ def test_resuming_cuts_the_record_back_and_keeps_what_it_cut(tmp_path: Path) -> 
     writer = write(folder)
     writer.train(step=1, loss=3.0)
     writer.sample(step=1, prompt="a")
-    offsets = writer.synced_offsets()
+    offsets = writer.offsets()
     for step in (2, 3):
         writer.train(step=step, loss=9.0)
     with open(folder / "metrics.jsonl", "ab") as file:
@@ -142,7 +142,7 @@ def test_what_a_record_has_lost_is_named_and_the_rest_kept(
     writer = write(folder)
     for step in (1, 2, 3, 4):
         writer.train(step=step, loss=9.0, text="x" * 60)
-    offsets = writer.synced_offsets()
+    offsets = writer.offsets()
     writer.close("interrupted")
     before = (folder / "metrics.jsonl").read_bytes()
     (folder / "metrics.jsonl").write_bytes(damage(before))

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tests.train.tiny import (
     StopAfter,
+    checkpoints_written,
     data_in,
     metrics,
     same_tensors,
@@ -202,6 +203,7 @@ class Killed(Observer):
 
     def stepped(self, line: dict[str, Any]) -> None:
         if line["step"] == self.step:
+            checkpoints_written()
             shutil.copytree(self.run, self.kept)
 
 

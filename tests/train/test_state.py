@@ -31,7 +31,7 @@ def test_an_optimizer_may_remember_nothing_of_a_parameter(tmp_path: Path) -> Non
     model = small_model()
     optimizer = with_momentum_for_the_first(model)
     make_step(model, optimizer)
-    state.save(tmp_path, 1, model, optimizer, {})
+    state.save(tmp_path, 1, state.snapshot(model, optimizer), {})
     other = small_model()
     resumed = with_momentum_for_the_first(other)
     state.load(read_checkpoint(tmp_path), other, resumed)
@@ -44,7 +44,7 @@ def test_what_an_optimizer_remembers_of_an_unknown_parameter_is_refused(tmp_path
     model = small_model()
     optimizer = with_momentum_for_the_first(model)
     make_step(model, optimizer)
-    state.save(tmp_path, 1, model, optimizer, {})
+    state.save(tmp_path, 1, state.snapshot(model, optimizer), {})
     checkpoint = read_checkpoint(tmp_path)
     checkpoint.optimizer.write_bytes(checkpoint.optimizer.read_bytes().replace(b"0.weight/", b"7.weight/"))
     with pytest.raises(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from fabula.data.dataset import Dataset, open_dataset
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import read_checkpoint
+from fabula.train.life.background import NAME
 from fabula.train.life.run import set_up_training, start_run
 from fabula.train.loop import Training
 from fabula.train.observer import Observer
@@ -69,6 +71,13 @@ class StopAfter(Observer):
 
     def stopping(self) -> bool:
         return self._seen >= self.step
+
+
+def checkpoints_written() -> None:
+    """Wait for the checkpoint that a training is writing beside its steps."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(NAME):
+            thread.join()
 
 
 def metrics(run: Path, events: bool = True) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -123,12 +124,20 @@ class RunWriter:
             self._open("internals")
         self._append("internals", fields)
 
-    def synced_offsets(self) -> dict[str, int]:
-        """Bytes written so far, a stream each: what a checkpoint stores. They are on the disk when it is written: after
-        a power cut it would count on lines that are gone."""
-        for file in self._files.values():
-            os.fsync(file.fileno())
+    def offsets(self) -> dict[str, int]:
+        """Bytes written so far, a stream each: what a checkpoint stores."""
         return {stream: file.tell() for stream, file in self._files.items()}
+
+    def synchronizer(self) -> Callable[[], None]:
+        """What puts all that is written so far on the disk, from any thread. To be called before a checkpoint is
+        written: after a power cut it would count on lines that are gone."""
+        files = list(self._files.values())
+
+        def synchronize() -> None:
+            for file in files:
+                os.fsync(file.fileno())
+
+        return synchronize
 
     def set_info(self, **fields: Any) -> None:
         self.info.update(fields)

@@ -26,6 +26,7 @@ from fabula.score.rulers import Rulers
 from fabula.train import state
 from fabula.train.engine import Engine
 from fabula.train.internals import Inside
+from fabula.train.life.background import Background
 from fabula.train.life.budget import Clock
 from fabula.train.life.estimate import positions_scored
 from fabula.train.life.extension import last_shared_step
@@ -73,6 +74,8 @@ class Training:
     observer: Observer
     progress: Progress = field(default_factory=Progress)
     guard: Guard = field(default_factory=Guard)
+    background: Background = field(default_factory=Background)
+    """Writes the checkpoints."""
     start: StartingPoint | None = None
     seconds: float | None = None
     """What the run may take, where that was said in place of a number of steps."""
@@ -93,17 +96,23 @@ class Training:
             part, full = positions_scored(self.rulers)
             clock = Clock(self.seconds, self.progress.evaluation_seconds, part / full)
         stopped = False
-        while self.progress.step < self.recipe.steps and not stopped:
-            try:
-                stopped = self.advance(writer, clock)
-            except Trouble as trouble:
-                roll_back(self, writer, str(trouble))
-                if clock is not None:
-                    clock.go_back(self.progress.step, self.progress.training_seconds)
+        try:
+            while self.progress.step < self.recipe.steps and not stopped:
+                try:
+                    stopped = self.advance(writer, clock)
+                except Trouble as trouble:
+                    roll_back(self, writer, str(trouble))
+                    if clock is not None:
+                        clock.go_back(self.progress.step, self.progress.training_seconds)
+            self.settle_checkpoint(writer)
+        finally:
+            self.background.wait()  # also when all else failed: nothing is written once the run has been closed
         return "interrupted" if stopped else "finished"
 
     def advance(self, writer: RunWriter, clock: Clock | None) -> bool:
         """One update, and all that comes after it. Returns whether the run is to stop here."""
+        if self.background.has_ended:
+            self.settle_checkpoint(writer)
         self.update(writer)
         if clock is not None:
             self.keep_time(clock, writer)
@@ -213,6 +222,7 @@ class Training:
 
     def fail(self, writer: RunWriter, reason: str) -> NoReturn:
         """End the run as failed, and say what to change. Raises Trouble instead where the recipe has it go back."""
+        self.settle_checkpoint(writer)
         progress, guard = self.progress, self.recipe.guard
         if guard.policy == "rollback":
             if self.guard.num_rollbacks < guard.rollbacks:
@@ -286,27 +296,39 @@ class Training:
         return know_stories(self.data)
 
     def save(self, writer: RunWriter) -> None:
-        """Write a checkpoint that remembers where the record stood, then tidy up the older ones."""
+        """Have a checkpoint written that remembers where the record stood, and the older ones tidied up, while the
+        training goes on; before that, one that is still being written is waited for."""
+        self.settle_checkpoint(writer)
         engine, step = self.engine, self.progress.step
         stored: dict[str, Any] = {
             "progress": asdict(self.progress),
-            "offsets": writer.synced_offsets(),
+            "offsets": writer.offsets(),
             "tokenizer_hash": self.data.tokenizer.hash,
         }
         if self.recipe.guard.policy != "skip":
             stored["guard"] = asdict(self.guard)
-        try:
-            state.save(writer.folder, step, engine.model, engine.optimizer, stored)
-        except OSError as error:
-            if error.errno not in NO_ROOM or step == self.recipe.steps:
-                raise
-            # The training costs more than the checkpoint: it goes on, and the older checkpoints stay.
-            reason = f"{error.strerror}; free some space"
-            writer.event(step, "checkpoint_failed", reason=reason)
-            self.observer.notice(f"step {step:,}: no checkpoint could be written ({reason}); the training goes on")
+        taken, synchronize = state.snapshot(engine.model, engine.optimizer), writer.synchronizer()
+        keep, also = self.recipe.checkpoint.keep, {self.progress.best_step, self.before_decay}
+
+        def write() -> None:
+            synchronize()
+            state.save(writer.folder, step, taken, stored)
+            remove_old_checkpoints(writer.folder, keep, also)
+
+        self.background.start(step, write)
+
+    def settle_checkpoint(self, writer: RunWriter) -> None:
+        """Wait for the checkpoint that is being written, if one is. Raises OSError where it could not be written; of a
+        full disk it is only told."""
+        error, step = self.background.wait(), self.background.step
+        if error is None:
             return
-        also = {self.progress.best_step, self.before_decay}
-        remove_old_checkpoints(writer.folder, self.recipe.checkpoint.keep, also)
+        if not isinstance(error, OSError) or error.errno not in NO_ROOM or step == self.recipe.steps:
+            raise error
+        # The training costs more than the checkpoint: it goes on, and the older checkpoints stay.
+        reason = f"{error.strerror}; free some space"
+        writer.event(step, "checkpoint_failed", reason=reason)
+        self.observer.notice(f"step {step:,}: no checkpoint could be written ({reason}); the training goes on")
 
 
 def layout_information(source: BatchSource, steps: int) -> dict[str, Any]:

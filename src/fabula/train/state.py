@@ -5,27 +5,50 @@ a function of the step.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from fabula.errors import InputError
 from fabula.model.load import read_weights
 from fabula.record.checkpoint import Checkpoint, write_checkpoint
 
 
-def save(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> Path:
-    """Write RUN/checkpoints/step-... with the weights, the optimizer's tensors and `state`."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    moments = _optimizer_tensors(model, optimizer)
+@dataclass(frozen=True)
+class Snapshot:
+    """A training as it stands: its tensors, copied, so that it may go on while they are written."""
+
+    weights: dict[str, Tensor]
+    moments: dict[str, Tensor]
+
+
+def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer) -> Snapshot:
+    """Copy the weights and the optimizer's tensors into memory of the processor."""
+    return Snapshot(
+        {name: _copied(tensor) for name, tensor in model.state_dict().items()},
+        {
+            f"{name}/{key}": _copied(value)
+            for name, parameter in model.named_parameters()
+            for key, value in optimizer.state.get(parameter, {}).items()
+        },
+    )
+
+
+def save(run: Path, step: int, taken: Snapshot, state: Mapping[str, Any]) -> Path:
+    """Write RUN/checkpoints/step-... with the tensors and `state`."""
     tensors: dict[str, Callable[[Path], None]] = {
-        "model.safetensors": lambda path: save_file(weights, path),
-        "optimizer.safetensors": lambda path: save_file(moments, path),
+        "model.safetensors": lambda path: save_file(taken.weights, path),
+        "optimizer.safetensors": lambda path: save_file(taken.moments, path),
     }
     return write_checkpoint(run, step, tensors, state)
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
 def load(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -63,11 +86,3 @@ def load_weights(path: Path, model: nn.Module) -> None:
         name = different[0] if different else next(name for name in stored if name not in expected)
         raise InputError(f"{path} does not fit this recipe (first difference: {name}); it belongs to another one")
     model.load_state_dict(stored)
-
-
-def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    tensors = {}
-    for name, parameter in model.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{name}/{key}"] = value.detach().cpu().contiguous()
-    return tensors
