@@ -28,6 +28,7 @@ class Answer:
     code: int
     said: str
     seconds: float
+    """Of the processor: the machine may have other things to do."""
     peak: int
     """Bytes that the process held at its most while the command ran; 0 where the system does not tell."""
     failure: str = ""
@@ -38,7 +39,7 @@ def ask(arguments: Sequence[str]) -> Answer:
     out, err = io.StringIO(), io.StringIO()
     code, failure = -1, ""
     _forget_peak()
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         with _alarm(), warnings.catch_warnings(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             warnings.simplefilter("error")  # a line of Python's own on the terminal is no answer
@@ -47,7 +48,7 @@ def ask(arguments: Sequence[str]) -> Answer:
         failure = f"hangs {_where(error)}"
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is what is looked for
         failure = f"{type(error).__name__} {_where(error)}: {str(error)[:120]}"
-    seconds, peak, said = time.perf_counter() - began, _peak(), out.getvalue() + err.getvalue()
+    seconds, peak, said = time.process_time() - began, _peak(), out.getvalue() + err.getvalue()
     failure = failure or _wrong(code, said, err.getvalue(), seconds, peak)
     return Answer(code, said, seconds, peak, failure)
 
@@ -79,13 +80,13 @@ def _alarm() -> Iterator[None]:
     def ring(number: int, frame: FrameType | None) -> None:
         raise Hangs
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, 1.5 * MOST_SECONDS)
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, 1.5 * MOST_SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _forget_peak() -> None:

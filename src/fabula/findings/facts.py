@@ -14,7 +14,7 @@ import numpy as np
 from fabula.errors import InputError
 from fabula.recipe import Recipe
 from fabula.recipe.schedule import learning_rates
-from fabula.record.changes import changes_of
+from fabula.record.changes import changes_of, says_what_is_trained_on
 from fabula.record.content.parsing import toml_value
 from fabula.record.reader import Columns, Run
 
@@ -228,7 +228,7 @@ def _changes(run: Run) -> tuple[Change, ...]:
     """What the reader of a foreign log found, which sees columns of text as well; else by the columns themselves."""
     found = run.info.get("changes")
     if found is None:
-        columns = {name: values.tolist() for name, values in run.train.items()}
+        columns = {name: values.tolist() for name, values in run.train.items() if says_what_is_trained_on(name)}
         found = changes_of(columns, run.train["step"].tolist())
     return tuple(Change(**each) for each in found)
 

@@ -11,6 +11,8 @@ from fabula.cli.screen.typed import as_called
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+
     from fabula.findings import Diagnosis, Flags
     from fabula.record.finding import Finding
     from fabula.record.reader import Run
@@ -219,9 +221,7 @@ def _extent(run: "Run") -> str:
 
     from fabula.record.wording import plural
 
-    steps = [
-        float(columns["step"][place]) for columns in (run.train, run.evals) for place in range(len(columns["step"]))
-    ]
+    steps = [float(end) for each in (run.train, run.evals) if len(each["step"]) for end in _ends(each["step"])]
     counts = [(len(run.train["step"]), "training line"), (len(run.evals["step"]), "evaluation")]
     told = [plural(count, word) for count, word in counts if count]
     return ", ".join(
@@ -231,6 +231,10 @@ def _extent(run: "Run") -> str:
             f"steps {min(steps):,.0f} to {max(steps):,.0f}" if steps else "no steps",
         ]
     )
+
+
+def _ends(steps: "np.ndarray") -> "tuple[float, float]":
+    return steps.min(), steps.max()
 
 
 def _steps(finding: "Finding") -> str:
