@@ -7,12 +7,14 @@ import time
 import traceback
 import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from fabula.cli import run
+from fabula.errors import InputError
+from fabula.record.wording import inert
 
 MOST_SECONDS = 10.0
 MOST_BYTES = 1 << 30
@@ -36,6 +38,11 @@ class Answer:
 
 
 def ask(arguments: Sequence[str]) -> Answer:
+    return watched(lambda: run(list(arguments)))
+
+
+def watched(do: Callable[[], int]) -> Answer:
+    """`do` returns an exit code; an InputError that it raises is the refusal that the command line would print."""
     out, err = io.StringIO(), io.StringIO()
     code, failure = -1, ""
     _forget_peak()
@@ -43,7 +50,10 @@ def ask(arguments: Sequence[str]) -> Answer:
     try:
         with _alarm(), warnings.catch_warnings(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             warnings.simplefilter("error")  # a line of Python's own on the terminal is no answer
-            code = run(list(arguments))
+            code = do()
+    except InputError as error:
+        code = 2
+        err.write(f"fabula: {inert(' '.join(str(error).split()))}\n")
     except Hangs as error:
         failure = f"hangs {_where(error)}"
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is what is looked for

@@ -26,6 +26,7 @@ from harm.asking import Answer, ask
 from harm.folders import ladder_folder, run_folder
 from harm.logs import Content, logs
 from harm.mutations import mutated
+from harm.settings import NAMES, asked, settings
 
 REPORT_EVERY = 25
 """A page takes 20 times as long as a diagnosis: each so many inputs get one as well."""
@@ -90,14 +91,21 @@ def _sources() -> list[tuple[float, Callable[[Random], Drawn]]]:
     """Each with its share of the inputs."""
     runs, ladders = ([make(Random(at)) for at in range(POOL)] for make in (run_folder, ladder_folder))
 
+    drawn = [settings(Random(at)) for at in range(POOL)]
+
     def log(random: Random) -> Drawn:
         made = logs(random)
         kind = random.choice(list(made))
         return kind, made[kind], "log" if "log" in made[kind] else "."
 
+    def setting(random: Random) -> Drawn:
+        kind = random.choice(list(NAMES))
+        return kind, random.choice(drawn)[kind], "."
+
     return [
-        (0.6, log),
-        (0.3, lambda random: ("run folder", random.choice(runs), "run")),
+        (0.4, log),
+        (0.2, lambda random: ("run folder", random.choice(runs), "run")),
+        (0.3, setting),
         (0.1, lambda random: ("ladder", random.choice(ladders), "ladder")),
     ]
 
@@ -124,6 +132,8 @@ def _tried(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(each)
     what = str(folder / given)
+    if kind in NAMES:
+        return kind, [("read", asked(kind, folder))]
     commands = [["diagnose", what, *(["--json"] if random.random() < 0.5 else [])]]
     if number % REPORT_EVERY == 0:
         commands.append(["report", what, "--out", "page.html"])

@@ -1,6 +1,5 @@
 """A Hugging Face folder of a known architecture, as a shape and its weights."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from fabula.exchange.architectures import ARCHITECTURES
 from fabula.model.decoder import Decoder
 from fabula.model.load import read_weights
 from fabula.recipe.schema import Model, first_error
+from fabula.record.content.parsing import json_value
 
 Tensors = dict[str, Tensor]
 
@@ -139,7 +139,7 @@ def from_hf(shape: Model, kind: str, stored: Mapping[str, Tensor]) -> Tensors:
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json_value(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; give the folder of a Hugging Face model") from None
     except (OSError, ValueError) as error:
@@ -153,7 +153,7 @@ def _tensors(folder: Path) -> Tensors:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
-            files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            files = sorted(set(json_value(index.read_text(encoding="utf-8"))["weight_map"].values()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{index} cannot be read ({error})") from None
         if strange := [file for file in files if not isinstance(file, str) or Path(file).name != file]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from fabula.errors import InputError
 from fabula.recipe import Recipe
-from fabula.recipe.schedule import learning_rates
+from fabula.recipe.schedule import learning_rates, planned_steps
 from fabula.record.changes import changes_of, says_what_is_trained_on
 from fabula.record.content.parsing import toml_value
 from fabula.record.reader import Columns, Run
@@ -161,7 +161,7 @@ def facts_of_recipe(recipe: Recipe) -> Facts:
     """The recipe before step 0, its schedule as the curve of learning rates."""
     rates = np.array(learning_rates(recipe)[1:])
     return Facts(
-        learning_rate=Curve("learning_rate", np.arange(1.0, len(rates) + 1), rates),
+        learning_rate=Curve("learning_rate", np.array(planned_steps(recipe)[1:], dtype=np.float64), rates),
         vocabulary=recipe.vocabulary or None,
         clip=recipe.optimizer.clip,
         accumulation=recipe.batch.accumulation,

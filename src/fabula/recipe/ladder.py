@@ -11,12 +11,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from fabula.errors import InputError, nearest
 from fabula.recipe.scaling import with_steps
-from fabula.recipe.schema import Count, Recipe, Section, first_error, set_key
+from fabula.recipe.schema import Recipe, Section, first_error, set_key
 from fabula.recipe.tiers import PRESETS, current_name, load_tier
 from fabula.recipe.toml import read_toml
 
 Design = Literal["path", "factorial", "leave-one-out"]
 WHOLE = "whole"
+MOST_OF_A_FACTORIAL = 10
+"""512 recipes."""
 NO_RATES: Mapping[str, float] = MappingProxyType({})
 NO_TIERS: Mapping[str, Mapping[str, float]] = MappingProxyType({})
 
@@ -51,8 +53,8 @@ class Ladder(Section):
     `leave-one-out`: the first phase, all of them together, and all but each of the others in turn."""
     tiers: tuple[str, ...] = Field(strict=False, min_length=1)
     """Names of presets, or paths of TOML files that hold a tier."""
-    seeds: Count = 3
-    scale: float = Field(default=1.0, gt=0)
+    seeds: int = Field(default=3, ge=1, le=10_000)
+    scale: float = Field(default=1.0, gt=0, le=1_000_000)
     phases: tuple[Phase, ...] = Field(strict=False, min_length=1)
     set: dict[str, Any] = Field(default={})
     """Dotted recipe keys that hold for every run of the ladder."""
@@ -64,6 +66,11 @@ class Ladder(Section):
             raise ValueError(f"two phases have the same name: {', '.join(names)}; rename one")
         if self.design == "leave-one-out" and len(names) < 3:
             raise ValueError('the design "leave-one-out" needs three phases or more; add one, or use "path"')
+        if self.design == "factorial" and len(names) > MOST_OF_A_FACTORIAL:
+            raise ValueError(
+                f'the design "factorial" makes a recipe of every subset of them, too many of {len(names)} phases; '
+                f"leave it at {MOST_OF_A_FACTORIAL}"
+            )
         for phase in self.phases:
             if phase.bracket and (len(set(phase.bracket)) < 2 or len(set(phase.bracket)) < len(phase.bracket)):
                 raise ValueError(f"the bracket of {phase.name} needs two different multiples or more")
@@ -145,8 +152,8 @@ class PlannedRun:
         return Path("runs", self.tier, self.phase, f"seed-{self.seed}")
 
 
-def load_ladder(name: str) -> Ladder:
-    """A built-in ladder by name (an earlier one, too), or a TOML file.
+def load_ladder(name: str, *, of_another: bool = False) -> Ladder:
+    """A built-in ladder by name (an earlier one, too), or a TOML file; `of_another`: for the phases of another one.
 
     Raises InputError for an unknown name or an invalid file.
     """
@@ -158,7 +165,9 @@ def load_ladder(name: str) -> Ladder:
         raise InputError(f'no built-in ladder and no .toml file is called "{name}"{nearest(name, names)}')
     tree = {"name": path.stem, **read_toml(path)}
     if isinstance(tree.get("phases"), str):
-        tree["phases"] = load_ladder(tree["phases"]).phases
+        if of_another:
+            raise InputError(f"{path} takes its phases from a ladder that takes them from another; name that one")
+        tree["phases"] = load_ladder(tree["phases"], of_another=True).phases
     try:
         return Ladder.model_validate(tree)
     except ValidationError as error:

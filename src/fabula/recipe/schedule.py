@@ -37,7 +37,17 @@ def learning_rate(schedule: Schedule, step: int, num_steps: int, accumulation: i
     return schedule.floor + 0.5 * (schedule.peak - schedule.floor) * (1.0 + math.cos(math.pi * progress))
 
 
+MOST_RATES = 1_000_000
+"""A longer schedule is looked at in so many places at most: between two of them nothing happens."""
+
+
+def planned_steps(recipe: Recipe) -> list[int]:
+    """Every step from 0 to the last one; of a very long run every second, third, ..., and the last one."""
+    steps = list(range(0, recipe.steps + 1, recipe.steps // MOST_RATES + 1))
+    return steps if steps[-1] == recipe.steps else [*steps, recipe.steps]
+
+
 def learning_rates(recipe: Recipe) -> list[float]:
-    """The rates of every step from 0 to the last one."""
+    """The rates of the planned steps."""
     accumulation = recipe.batch.accumulation
-    return [learning_rate(recipe.schedule, step, recipe.steps, accumulation) for step in range(recipe.steps + 1)]
+    return [learning_rate(recipe.schedule, step, recipe.steps, accumulation) for step in planned_steps(recipe)]

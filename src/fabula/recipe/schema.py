@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fabula.errors import InputError, nearest
 
-Count = Annotated[int, Field(ge=1)]
-CountOrNone = Annotated[int, Field(ge=0)]
+LARGEST_COUNT = 1_000_000_000
+"""No training counts further, of steps, rows or widths; a larger number is a slip of the hand."""
+Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
+CountOrNone = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -33,7 +35,7 @@ class Section(BaseModel):
 class Model(Section):
     """The shape of a decoder-only transformer. The defaults are the original GPT."""
 
-    layers: Count
+    layers: Annotated[int, Field(ge=1, le=10_000)]
     width: Count
     heads: Count
     kv_heads: CountOrNone = 0
@@ -259,7 +261,8 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _names_a_size(self) -> Self:
-        if self.tokenizer.startswith("bpe:") and not self.tokenizer[4:].isdecimal():
+        size = self.tokenizer[4:]
+        if self.tokenizer.startswith("bpe:") and not (size.isdecimal() and len(size) <= 9):
             raise ValueError(f'tokenizer "{self.tokenizer}": write the number of tokens after bpe:, such as bpe:8192')
         return self
 
@@ -351,7 +354,16 @@ def _one_line(error: ValidationError) -> str:
     kind = known_keys().get(key)
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     hint = nearest(str(first["input"]), [str(choice) for choice in choices]) if choices else ""
-    return f'recipe field "{key}": {first["msg"].lower()}, got {first["input"]!r}{hint}'
+    return f'recipe field "{key}": {first["msg"].lower()}, got {short(first["input"])}{hint}'
+
+
+def short(value: Any) -> str:
+    """A value as it is written, as far as a line has room for it."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return "a very long number"
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _is_section(kind: Any) -> TypeGuard[type[Section]]:

@@ -150,7 +150,7 @@ def read_byte_level_json(document: dict[str, Any]) -> tuple[dict[bytes, int], in
         or not cutter.get("use_regex", True)
         or len(added) != 1
         or added[0]["content"] != EOT_TEXT
-        or not added[0]["special"]
+        or not added[0].get("special")
     ):
         return None
     ranks: dict[bytes, int] = {}

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from fabula.data.tokenizers.bpe import EOT_TEXT, GPT2_PATTERN, byte_level_json, read_byte_level_json, to_bytes
 from fabula.errors import InputError, nearest
+from fabula.record.content.parsing import json_value
+from fabula.record.content.shape import COUNT, FLAG, TEXT, Kind, Shape, list_of, misfit, refuse_misfits, table_of
 
 Ids = npt.NDArray[np.uint32]
 
@@ -214,15 +216,13 @@ def load_tokenizer(path: Path, name: str | None = None) -> Tokenizer:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as text ({error}); give a tokenizer.json") from None
     try:
-        document: Any = json.loads(text)
+        document: Any = json_value(text)
         model = document["model"]["type"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, IndexError):
         raise InputError(f"{path} is not a tokenizer.json of Hugging Face `tokenizers`") from None
     if model != "BPE":
         raise InputError(f"{path} holds a {model} model; fabula takes byte-level BPE")
-    for part, kind in (("vocab", dict), ("merges", list)):
-        if not isinstance(document["model"].get(part), kind):
-            raise InputError(f"{path} is damaged: its model has no {part}")
+    _check_document(path, document)
     plain = read_byte_level_json(document)
     if plain is None:
         return FileTokenizer(name or (path.parent.name if path.stem == "tokenizer" else path.stem), text)
@@ -231,6 +231,40 @@ def load_tokenizer(path: Path, name: str | None = None) -> Tokenizer:
     if name is None and tokenizer.hash == GPT2_HASH:
         tokenizer.name = "gpt2"
     return tokenizer
+
+
+LARGEST_ID = 10_000_000
+"""The largest vocabularies have a quarter of a million tokens; a model has a row for each id up to the last."""
+_ID = Kind(f"an id below {LARGEST_ID:,}", lambda value: COUNT.fits(value) and value < LARGEST_ID)
+_OBJECT = Kind("an object", lambda value: isinstance(value, dict))
+_DOCUMENT: Shape = {
+    "model": {
+        "vocab": table_of(_ID),
+        "merges": list_of(
+            Kind("a pair", lambda value: isinstance(value, str) or (list_of(TEXT).fits(value) and len(value) == 2))
+        ),
+    },
+    "added_tokens": list_of(_OBJECT),
+    **dict.fromkeys(("normalizer", "pre_tokenizer", "post_processor", "decoder"), _OBJECT),
+}
+_ADDED: Shape = {"id": _ID, "content": TEXT, "special": FLAG}
+
+
+def _check_document(path: Path, document: dict[str, Any]) -> None:
+    """Raise InputError where a part lacks or is of another type, and where two tokens have one id: libraries end the
+    whole process at some of it."""
+    for part in ("vocab", "merges"):
+        if document["model"].get(part) is None:
+            raise InputError(f"{path} is damaged: its model has no {part}")
+    if wrong := misfit(document, _DOCUMENT):
+        raise InputError(f"{path} is damaged: {wrong}")
+    if any(document["model"].get(part) for part in ("continuing_subword_prefix", "end_of_word_suffix")):
+        raise InputError(f"{path} marks the parts of words; fabula takes byte-level BPE")
+    added = document.get("added_tokens") or []
+    refuse_misfits(f"{path}, added_tokens", added, _ADDED, ("id", "content"))
+    ids = {**document["model"]["vocab"], **{token["content"]: token["id"] for token in added}}
+    if len(set(ids.values())) < len(ids):
+        raise InputError(f"{path} is damaged: two of its tokens have the same id")
 
 
 def tokenizer_size(name: str) -> int | None:

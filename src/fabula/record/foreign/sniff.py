@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from fabula.errors import InputError
 from fabula.record.content.parsing import json_value
@@ -20,6 +21,8 @@ KNOWN = (
     "CSV, JSON lines, TensorBoard event files, W&B exports, a Trainer's output folder or trainer_state.json, and "
     "printed lines with a step and a loss (`step 5/500 | loss 3.2`)"
 )
+LARGEST_LOG = 1 << 28
+"""A log of another program is read whole; 256 MB are a million lines of twenty columns."""
 Wanted = Mapping[str, str]
 
 
@@ -81,9 +84,10 @@ def find_sources(path: Path) -> list[Source]:
 
 def _read_source(path: Path, wanted: Wanted | None) -> list[Run]:
     if path == STDIN:
-        return read_log(Path("standard input"), sys.stdin.buffer.read(), wanted)
+        return read_log(Path("standard input"), _within_budget(path, sys.stdin.buffer), wanted)
     if not path.is_dir():
-        return read_log(path, path.read_bytes(), wanted)
+        with open(path, "rb") as file:
+            return read_log(path, _within_budget(path, file), wanted)
     if is_run(path):
         if wanted:
             raise InputError(f"{path} is a run folder of fabula, whose columns are known; leave --columns out")
@@ -91,6 +95,15 @@ def _read_source(path: Path, wanted: Wanted | None) -> list[Run]:
     if trainer.is_output(path):
         return trainer.read_folder(path, wanted)
     return tensorboard.read_folder(path, wanted)
+
+
+def _within_budget(path: Path, file: IO[bytes]) -> bytes:
+    content = file.read(LARGEST_LOG + 1)
+    if len(content) > LARGEST_LOG:
+        raise InputError(
+            f"{path} has more than {LARGEST_LOG >> 20} MB; give a part of it: the lines with a loss, or every tenth one"
+        )
+    return content
 
 
 def read_log(path: Path, content: bytes, wanted: Wanted | None = None) -> list[Run]:

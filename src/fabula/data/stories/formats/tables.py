@@ -13,7 +13,8 @@ from fabula.errors import InputError
 
 DELIMITERS = ",\t;|"
 NO_DELIMITER = "\x1f"  # one column: a comma is a comma
-ROWS_OF_PARQUET = 1024
+ROWS_OF_PARQUET = 16
+"""Read at once: as many of the longest stories (64 MiB) stay within a gigabyte, and a batch costs 40 microseconds."""
 
 
 def delimiter_of(header: str) -> str:
@@ -138,7 +139,8 @@ def read_parquet(file: StoryFile) -> Iterator[Chunk]:
         kind = schema.field(key).type
         if not _holds_text(kind):
             raise InputError(f'{name}: column "{key}" holds {kind}, not strings')
-        row = 0
+        row = first = num_bytes = 0
+        waiting: list[str] = []
         per_row = file.path.stat().st_size / max(1, parquet.metadata.num_rows)
         for batch in parquet.iter_batches(batch_size=ROWS_OF_PARQUET, columns=[key]):
             column = batch.column(0)
@@ -146,11 +148,16 @@ def read_parquet(file: StoryFile) -> Iterator[Chunk]:
                 gap = row + column.is_null().index(True).as_py()
                 raise InputError(f'{name}: "{key}" of row {gap} is null; remove the row')
             try:
-                texts = tuple(map(line_feeds, column.to_pylist()))
+                texts = list(map(line_feeds, column.to_pylist()))
             except UnicodeDecodeError as error:
                 raise InputError(f"{name}: invalid UTF-8 in rows {row} to {row + len(column) - 1} ({error})") from None
-            yield Chunk("texts", name, row, round(per_row * len(texts)), texts=texts)
+            waiting += texts
             row += len(texts)
+            num_bytes += sum(map(len, texts))
+            if num_bytes >= opening.BLOCK_BYTES:
+                yield Chunk("texts", name, first, round(per_row * len(waiting)), texts=tuple(waiting))
+                first, num_bytes, waiting = row, 0, []
+        yield Chunk("texts", name, first, round(per_row * len(waiting)), texts=tuple(waiting))
 
 
 def _holds_text(kind: Any) -> bool:
