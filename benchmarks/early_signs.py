@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from breaking import _OddBatches, make_stories
 
-from fabula.data.batches import BatchSource
 from fabula.data.dataset import Dataset, open_dataset
 from fabula.findings import diagnose
 from fabula.findings.kinds import INSIDE, KINDS, LOSS, STABILITY, STOPPING_POINT
@@ -32,7 +31,6 @@ from fabula.record.reader import read_run
 from fabula.train.life.run import set_up_training, start_run
 from fabula.train.loop import Training, TrainingFailed
 from fabula.train.observer import Observer
-from fabula.train.step import StepResult
 
 OUT = Path(__file__).parents[1] / "docs" / "measured" / "early_signs.json"
 STEPS, EVERY, RATE = 200, 5, 3e-3
@@ -159,22 +157,26 @@ def sane(data: Dataset) -> Recipe:
     )
 
 
+class Meddling(Observer):
+    """Brings the fault after the update at which it begins."""
+
+    training: Training
+
+    def __init__(self, fault: Fault) -> None:
+        self.meddle, self.after = fault.meddle, round(fault.begins * STEPS)
+
+    def stepped(self, line: dict[str, Any]) -> None:
+        if self.meddle is not None and line["step"] == self.after:
+            self.meddle(self.training)
+
+
 def train(data: Dataset, fault: Fault, seed: int, out: Path) -> None:
-    training = set_up_training(sane(data).with_values(**fault.recipe), data, seed, Observer())
-    meddle, begins = fault.meddle, round(fault.begins * STEPS)
-    if meddle is not None and begins == 0:
-        meddle(training)
-    elif meddle is not None:
-        plain = training.engine.step
-
-        def step(source: BatchSource, number: int) -> StepResult:
-            if number == begins + 1:
-                meddle(training)
-            return plain(training.source, number)
-
-        training.engine.step = step  # type: ignore[method-assign]
+    observer = Meddling(fault)
+    observer.training = set_up_training(sane(data).with_values(**fault.recipe), data, seed, observer)
+    if fault.meddle is not None and not observer.after:
+        fault.meddle(observer.training)
     try:
-        start_run(training, out)
+        start_run(observer.training, out)
     except TrainingFailed as error:
         print(f"  as was meant: {error}", file=sys.stderr)
 
@@ -226,6 +228,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=FAULTS, default=list(FAULTS))
+    parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory(dir=given.work) as made:
@@ -248,9 +251,8 @@ def main() -> None:
                     }
                 )  # fmt: skip
                 print(f"{time.time() - started:5.1f} s", rows[-1], file=sys.stderr, flush=True)
-    if list(given.only) == list(FAULTS):
-        told_all = {"steps": STEPS, "looks_every": EVERY, "apart": APART, "rows": rows}
-        OUT.write_text(json.dumps(told_all, indent=1) + "\n", encoding="utf-8")
+                record = {"steps": STEPS, "looks_every": EVERY, "apart": APART, "rows": rows}
+                given.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 from fabula.findings.episodes import block_medians, episodes, noise_of
 from fabula.findings.epochs import epoch_length, without_stairs
 from fabula.findings.facts import Curve, Facts
+from fabula.findings.judged import little_learned
 from fabula.findings.rule import Outcome, Silent, number, rule, share
 from fabula.findings.rules.accumulation import is_scaled_by
 from fabula.record.finding import Finding
@@ -70,16 +71,17 @@ def initial_loss(facts: Facts) -> Outcome:
             "padding is counted, and is easy to predict",
         )
     )
+    little = little_learned(facts) if high else ""
     return [
         Finding(
             kind="initial_loss_off",
             scope="run",
-            severity="warning",
+            severity="failure" if little else "warning",
             steps=(0, 0),
             evidence={"first_loss": facts.first_loss, "expected": round(expected, 4), "ratio": round(ratio, 4)},
             sentence=f"The {'untrained model' if facts.from_scratch else 'run'} starts at a loss of "
             f"{number(facts.first_loss)}. A model that gives every token the same chance has ln {facts.vocabulary:,} = "
-            f"{expected:.2f}.",
+            f"{expected:.2f}.{little}",
             alternatives=causes,
             try_="draw the embedding and the linear weights from N(0, 0.02), and look at the loss of step 0 again"
             if high

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fabula.findings.facts import Curve, Facts
+from fabula.findings.judged import little_learned
 from fabula.findings.rates import climbs
 from fabula.findings.rule import Outcome, Silent, number, recipe_rule, rule, share
 from fabula.record.finding import Finding
@@ -266,16 +267,17 @@ def too_high(facts: Facts) -> Outcome:
     if peak < WEIGHT_SIZE:
         return []
     at = int(curve.steps[int(np.argmax(curve.values))])
+    little = little_learned(facts)
     return [
         Finding(
             kind="lr_too_high",
             scope=facts.scope,
-            severity="warning",
+            severity="failure" if little else "warning",
             steps=(at, at),
             evidence={"peak": peak, "weight_size": WEIGHT_SIZE},
             sentence=f"The learning rate {'reaches' if facts.planned else 'reached'} {number(peak)}. One step of "
             f"AdamW moves each weight by about the learning rate, and weights usually start at about "
-            f"{number(WEIGHT_SIZE)}: one step can replace them.",
+            f"{number(WEIGHT_SIZE)}: one step can replace them.{little}",
             alternatives=("a digit of the learning rate is wrong", "a rate meant for another optimizer, such as SGD"),
             try_="train with a tenth of the peak and the same seed: compare the losses after a tenth of the steps",
         )

@@ -1,0 +1,63 @@
+"""A warning of what ruins runs is a failure where the run has learned next to nothing by its end."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fabula.findings.diagnosis import diagnose_facts
+from fabula.findings.facts import Curve, Facts
+from fabula.findings.judged import little_learned
+from fabula.recipe.presets import load_recipe
+
+V = 8192
+UNTRAINED = math.log(V)
+
+
+def facts(end: float, first: float = UNTRAINED, steps: int = 400, **known: Any) -> Facts:
+    """A loss that falls from `first` to `end` times ln V."""
+    at = np.arange(1.0, steps + 1)
+    loss = end * UNTRAINED + (first - end * UNTRAINED) * np.exp(-at / (0.1 * steps))
+    given = {"vocabulary": V, "from_scratch": True, "num_steps": steps, "first_loss": first} | known
+    return Facts(train_loss=Curve("loss", at, loss), **given)
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (facts(0.8), "only 20 % below the 9.01 of a model that knows nothing."),
+        (facts(1.2, first=50.0), "above the 9.01 of a model that knows nothing."),
+        (facts(0.65), ""),
+        (facts(0.8, from_scratch=False), ""),
+        (facts(0.8, vocabulary=None), ""),
+        (facts(0.8, num_steps=1000), ""),  # it is still going on
+        (facts(0.8, steps=60), ""),
+        (facts(0.8, from_scratch=None), "only 20 % below"),
+        (facts(0.6, first=3.0, from_scratch=None), ""),
+        (Facts(vocabulary=V, from_scratch=True), ""),
+    ],
+)
+def test_when_little_was_learned(known: Facts, said: str) -> None:
+    told = little_learned(known)
+    assert said in told and bool(told) == bool(said)
+
+
+@pytest.mark.parametrize(("end", "severity"), [(0.8, "failure"), (0.5, "warning")])
+def test_a_wide_start_has_failed_where_the_end_is_no_better(end: float, severity: str) -> None:
+    diagnosis = diagnose_facts(facts(end, first=40.0))
+    (found,) = diagnosis.of("initial_loss_off")
+    assert found.severity == severity
+    assert ("knows nothing" in found.sentence) == (severity == "failure")
+
+
+@pytest.mark.parametrize(("end", "severity"), [(0.8, "failure"), (0.5, "warning")])
+def test_a_rate_as_large_as_the_weights_has_failed_where_little_was_learned(end: float, severity: str) -> None:
+    recipe = load_recipe("basic").with_values(**{"schedule.peak": 0.1, "steps": 400})
+    rate = Curve("learning_rate", np.arange(1.0, 401), np.full(400, 0.1))
+    (found,) = diagnose_facts(facts(end, recipe=recipe, learning_rate=rate)).of("lr_too_high")
+    assert found.severity == severity
+
+
+def test_little_learned_alone_accuses_nobody() -> None:
+    assert diagnose_facts(facts(0.75)).verdict == "healthy"
