@@ -28,6 +28,9 @@ NEIGHBOURS = 9
 """Points around one that show where it would be without noise ..."""
 POINTS_FOR_MEMORY = 45
 """... on curves of at least so many: on shorter ones they include the fall and the episodes themselves."""
+LAGS, LEAST_PART = (2, 4, 8), 36
+SURE_MEMORY, MOST_MEMORY = 1.5, 4.0
+"""White noise of 36 values looks up to 1.5 times larger at one of three distances; means of five values 2.7 times."""
 SINGLE_FACTOR = 2.0
 """A spike of a single logged value needs twice the noise factor: heavy-tailed noise reaches six deviations."""
 OVER_SHARE = 0.25
@@ -36,11 +39,18 @@ QUIET_SHARE = 0.25
 """The noise is read from the quieter quarter of the curve: instabilities may fill the rest."""
 END_SHARE = 0.1
 """The level that a run ends at is the median of its last tenth."""
+WORSE_SHARE = 0.08
+"""A run whose last tenth lies 8 % above the best level that it had held for a twentieth has not come back."""
+SURELY = 4.5
+"""... and by so many standard errors of the two medians, of which the best level was chosen among many."""
 BLOCKS_ABOVE = 2
 """Two block medians in a row must be above; shorter spikes are looked for in the single steps."""
 SINGLE_STEPS = 3
 """On curves with a value for each step, a spike lasts three steps or more: one bad step is an unusual batch, since
 damaged weights show in the steps that follow."""
+
+PAIR = 2
+"""... or two that are twice as high."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +121,28 @@ def local_noise(values: np.ndarray, width: int = 41) -> np.ndarray:
     whole, apart = noise_of(values), _between_neighbours(values)
     if len(values) <= width:
         return np.full(len(values), whole)
-    memory = whole / apart if apart > 0 else 1.0
+    memory = max(whole / apart if apart > 0 else 1.0, _memory(values))
+    whole = max(whole, memory * apart)
     ends = np.arange(width, len(values) + 1, width // 4)
     estimates = [memory * _between_neighbours(values[end - width : end]) for end in ends]
     quiet = min(whole, float(np.quantile(estimates, QUIET_SHARE)))
     return np.maximum(quiet, np.interp(np.arange(len(values)), ends - 1, estimates))
+
+
+def _memory(values: np.ndarray) -> float:
+    """How many times the noise is larger than it looks from one value to the next: what lies some values apart varies
+    more, where each value is a mean of several, or a model that learns fast drifts. 1 where there is no sure sign of it.
+    """
+    settled = values[len(values) // 5 :]
+    if len(settled) < POINTS_FOR_MEMORY:
+        return 1.0
+    ratios = []
+    for part in np.array_split(settled, min(5, len(settled) // LEAST_PART)):
+        near = _between_neighbours(part)
+        far = [_deviation(part[2 * lag :] - 2.0 * part[lag:-lag] + part[: -2 * lag]) / math.sqrt(6.0) for lag in LAGS]
+        ratios.append(max(far) / near if near > 0 else 1.0)
+    usual = float(np.median(ratios))
+    return min(usual, MOST_MEMORY) if usual > SURE_MEMORY else 1.0
 
 
 def episodes(curve: Curve) -> list[Episode]:
@@ -128,7 +155,46 @@ def episodes(curve: Curve) -> list[Episode]:
     found = _episodes_of(points, needs_points=BLOCKS_ABOVE if blocked else single)
     if blocked:
         found = _with_short_ones(curve.finite, points, found)
+    if all(each.over_at is not None for each in found) and (gone := _never_back(points)) is not None:
+        found = _ending_in(found, gone)
     return found
+
+
+def _never_back(points: Curve) -> Episode | None:
+    """A run that ends well above the best level that it had held, however much it varies there: a rise of many values
+    is surer than any of them, and the worst of them do not say where a level lies."""
+    values = points.values
+    count = len(values)
+    width, ends = max(5, count // 20), max(5, round(END_SHARE * count))
+    if count < 4 * width:
+        return None
+    levels = np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
+    best = int(np.argmin(levels))
+    level, tenth = float(levels[best]), float(np.median(values[-ends:]))
+    end = float(min(tenth, np.median(values[-3:])))
+    if float(np.median(values[-2 * ends : -ends])) - tenth > OVER_SHARE * (end - level):
+        return None  # on its way back when the record ends
+    around, late = values[max(0, best - width) : best + 2 * width], values[-max(20, count // 3) :]
+    memory = _memory(values)
+    noise = memory * _between_neighbours(around)
+    error = 1.2533 * math.hypot(noise / math.sqrt(width), memory * _between_neighbours(late) / math.sqrt(ends))
+    if end - level <= max(MIN_RISE_NATS, WORSE_SHARE * abs(level), SURELY * error):
+        return None
+    quiet = np.flatnonzero(levels <= level + OVER_SHARE * (end - level))[-1]
+    first = min(int(quiet) + width // 2 + 1, count - 1)
+    return _episode(points, first, None, first + int(np.argmax(values[first:])), None, level, noise)
+
+
+def _ending_in(found: list[Episode], gone: Episode) -> list[Episode]:
+    """The episodes before the rise from which the run did not come back, and that rise, which begins with the first of
+    those that reach into it."""
+    within = [each for each in found if (each.over_at or each.last) >= gone.first]
+    kept = [each for each in found if each not in within]
+    if not within:
+        return [*kept, gone]
+    highest = max([*within, gone], key=lambda each: each.peak)
+    first = min(gone.first, within[0].first)
+    return [*kept, replace(gone, first=first, peak=highest.peak, peak_step=highest.peak_step)]
 
 
 def _episodes_of(points: Curve, needs_points: int) -> list[Episode]:
@@ -136,11 +202,13 @@ def _episodes_of(points: Curve, needs_points: int) -> list[Episode]:
     noise = local_noise(values)
     levels = _levels(values, noise)
     found: list[Episode] = []
-    index, floor, floor_at = 1, float(levels[0]), 0
+    index, floor, floor_at, since = 1, float(levels[0]), 0, 0
     while index < len(values):
         rise = values[index] - floor
-        if levels[index] <= floor:
-            floor, floor_at = float(levels[index]), index
+        # The values of an episode are no part of the level after it.
+        level = levels[index] if not 0 < since <= index < since + 4 else np.median(values[since : index + 1])
+        if level <= floor:
+            floor, floor_at = float(level), index
         elif rise > _threshold(floor, noise[index]) and _lasts(values, index, floor, noise[index], needs_points):
             first = _onset(values, floor_at, index, floor, noise[index])
             over, peak_at = _course(values, first, floor, _threshold(floor, noise[first]))
@@ -149,7 +217,7 @@ def _episodes_of(points: Curve, needs_points: int) -> list[Episode]:
             if over is None:
                 break
             # What it has come back to is the new level; a second rise from there is an episode of its own.
-            index, floor, floor_at = over, float(levels[over]), over
+            index, floor, floor_at, since = over, float(values[over]), over, over
         index += 1
     return found
 
@@ -170,6 +238,9 @@ def _threshold(level: float, noise: float) -> float:
 
 
 def _lasts(values: np.ndarray, index: int, floor: float, noise: float, needs_points: int) -> bool:
+    pair = values[index : index + PAIR]
+    if needs_points > PAIR and len(pair) == PAIR and (pair - floor > SINGLE_FACTOR * _threshold(floor, noise)).all():
+        return True
     after = values[index : index + needs_points]
     factor = 1.0 if len(after) == needs_points else SINGLE_FACTOR  # the record ends before it could last
     return bool((after - floor > factor * _threshold(floor, noise)).all())
@@ -252,7 +323,8 @@ def _with_short_ones(curve: Curve, points: Curve, found: list[Episode]) -> list[
         if touched:
             found = [_led_back(each, curve, start, stop) if each is touched[0] else each for each in found]
             continue
-        if stop - start < wanted or last <= points.steps[1]:
+        steep = bool((curve.values[start:stop] - level[start:stop] > SINGLE_FACTOR * limit[start:stop]).all())
+        if stop - start < (min(wanted, PAIR) if steep else wanted) or last <= points.steps[1]:
             continue
         if extra and first <= (extra[-1].over_at or math.inf):
             continue

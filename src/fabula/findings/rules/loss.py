@@ -21,7 +21,8 @@ FAST_SHARE, FAST_PART = 0.75, 0.15
 MIN_POINTS_FOR_COURSE = 10
 """Thirds and tenths of a curve need at least this many points."""
 FLAT_SHARE = 0.01
-"""A third of a run that lowers the loss by less than 1 % of its level is a plateau."""
+"""A third of a run that lowers the loss by less than 1 % of its level is a plateau; by less than 2 % where its noise is
+so large that a level loss would seem to fall by that."""
 UNTRAINED_SHARE = 0.05
 """A run that ends within 5 % of ln V, or above it, has learned almost nothing: if it has levelled off there, it has
 failed."""
@@ -168,7 +169,8 @@ def stopping_point(facts: Facts) -> Outcome:
                 "last fifth of the run. More steps would probably lower it further.",
             )
         ]
-    if abs(fall_third) < FLAT_SHARE * abs(level) and steps[0] < 0.5 * last:
+    flat = FLAT_SHARE * abs(level) + min(FLAT_SHARE * abs(level), 2.0 * noise * math.sqrt(12.0 / len(third)))
+    if abs(fall_third) < flat and steps[0] < 0.5 * last:
         return [
             Finding(
                 kind="plateau",
