@@ -33,6 +33,8 @@ SURE_MEMORY, MOST_MEMORY = 1.5, 4.0
 """White noise of 36 values looks up to 1.5 times larger at one of three distances; means of five values 2.7 times."""
 SINGLE_FACTOR = 2.0
 """A spike of a single logged value needs twice the noise factor: heavy-tailed noise reaches six deviations."""
+SETTLED_SHARE = 0.5
+"""What never again rises to half of a rise has settled."""
 OVER_SHARE = 0.25
 """A spike or divergence is over when three quarters of its rise are gone."""
 QUIET_SHARE = 0.25
@@ -43,6 +45,8 @@ WORSE_SHARE = 0.08
 """A run whose last tenth lies 8 % above the best level that it had held for a twentieth has not come back."""
 SURELY = 4.5
 """... and by so many standard errors of the two medians, of which the best level was chosen among many."""
+SURE_FALL = 3.0
+"""... and that has not fallen, from one tenth to the next, by three of those errors and a quarter of what is left."""
 BLOCKS_ABOVE = 2
 """Two block medians in a row must be above; shorter spikes are looked for in the single steps."""
 SINGLE_STEPS = 3
@@ -67,10 +71,16 @@ class Episode:
     over_at: int | None
     recovered_at: int | None
     noise: float
+    ends_above: bool = False
+    """Most of the rise is gone, but what is left of it is there until the end of the run."""
 
     @property
     def rise(self) -> float:
         return self.peak - self.level
+
+    @property
+    def unfinished(self) -> bool:
+        return self.over_at is None or self.ends_above
 
 
 def block_medians(curve: Curve, max_blocks: int = MAX_BLOCKS) -> Curve:
@@ -130,10 +140,12 @@ def local_noise(values: np.ndarray, width: int = 41) -> np.ndarray:
 
 
 def _memory(values: np.ndarray) -> float:
-    """How many times the noise is larger than it looks from one value to the next: what lies some values apart varies
-    more, where each value is a mean of several, or a model that learns fast drifts. 1 where there is no sure sign of it.
-    """
-    settled = values[len(values) // 5 :]
+    """How many times the noise is larger than it looks from one value to the next, where values that lie further apart
+    vary more: each is a mean of several, or the model drifts. 1 where there is no sure sign of it."""
+    return _memory_of(values[len(values) // 5 :])
+
+
+def _memory_of(settled: np.ndarray) -> float:
     if len(settled) < POINTS_FOR_MEMORY:
         return 1.0
     ratios = []
@@ -141,7 +153,7 @@ def _memory(values: np.ndarray) -> float:
         near = _between_neighbours(part)
         far = [_deviation(part[2 * lag :] - 2.0 * part[lag:-lag] + part[: -2 * lag]) / math.sqrt(6.0) for lag in LAGS]
         ratios.append(max(far) / near if near > 0 else 1.0)
-    usual = float(np.median(ratios))
+    usual = float(np.quantile(ratios, QUIET_SHARE))
     return min(usual, MOST_MEMORY) if usual > SURE_MEMORY else 1.0
 
 
@@ -156,7 +168,7 @@ def episodes(curve: Curve) -> list[Episode]:
     if blocked:
         found = _with_short_ones(curve.finite, points, found)
     if all(each.over_at is not None for each in found) and (gone := _never_back(points)) is not None:
-        found = _ending_in(found, gone)
+        found = _ending_in(found, gone, points)
     return found
 
 
@@ -172,28 +184,41 @@ def _never_back(points: Curve) -> Episode | None:
     best = int(np.argmin(levels))
     level, tenth = float(levels[best]), float(np.median(values[-ends:]))
     end = float(min(tenth, np.median(values[-3:])))
-    if float(np.median(values[-2 * ends : -ends])) - tenth > OVER_SHARE * (end - level):
-        return None  # on its way back when the record ends
-    around, late = values[max(0, best - width) : best + 2 * width], values[-max(20, count // 3) :]
-    memory = _memory(values)
-    noise = memory * _between_neighbours(around)
-    error = 1.2533 * math.hypot(noise / math.sqrt(width), memory * _between_neighbours(late) / math.sqrt(ends))
-    if end - level <= max(MIN_RISE_NATS, WORSE_SHARE * abs(level), SURELY * error):
+    if end - level <= max(MIN_RISE_NATS, WORSE_SHARE * abs(level)):
         return None
     quiet = np.flatnonzero(levels <= level + OVER_SHARE * (end - level))[-1]
     first = min(int(quiet) + width // 2 + 1, count - 1)
-    return _episode(points, first, None, first + int(np.argmax(values[first:])), None, level, noise)
+    parts = [part for part in (values[count // 5 : first], values[first:]) if len(part)]
+    memory = _memory_of(np.concatenate([part - np.median(part) for part in parts]))  # without the rise itself
+    around, after = values[max(0, best - width) : best + 2 * width], values[first:]
+    noise, late = (memory * _between_neighbours(part) for part in (around, values[-max(20, len(after)) :]))
+    # Of values that resemble each other, memory squared are worth one.
+    error = _error_of_median(memory * noise, width), _error_of_median(memory * late, max(ends, len(after)))
+    if float(np.median(after)) - level <= SURELY * math.hypot(*error):
+        return None
+    falling = float(np.median(values[-2 * ends : -ends])) - tenth
+    if falling > max(OVER_SHARE * (end - level), SURE_FALL * _error_of_median(late, ends)):
+        return None  # on its way back when the record ends
+    return _episode(points, first, None, first + int(np.argmax(after)), None, level, noise)
 
 
-def _ending_in(found: list[Episode], gone: Episode) -> list[Episode]:
+def _error_of_median(noise: float, count: int) -> float:
+    return 1.2533 * noise / math.sqrt(count)  # sqrt(pi / 2)
+
+
+def _ending_in(found: list[Episode], gone: Episode, points: Curve) -> list[Episode]:
     """The episodes before the rise from which the run did not come back, and that rise, which begins with the first of
-    those that reach into it."""
+    those that reach into it. One that settles, with some of its rise left, is that rise."""
     within = [each for each in found if (each.over_at or each.last) >= gone.first]
     kept = [each for each in found if each not in within]
     if not within:
         return [*kept, gone]
     highest = max([*within, gone], key=lambda each: each.peak)
-    first = min(gone.first, within[0].first)
+    only = within[0]
+    settled = points.part(only.over_at or np.inf, np.inf).values
+    if len(within) == 1 and len(settled) and settled.max() <= only.level + SETTLED_SHARE * only.rise:
+        return [*kept, replace(only, ends_above=True, end=gone.end)]
+    first = min(gone.first, only.first)
     return [*kept, replace(gone, first=first, peak=highest.peak, peak_step=highest.peak_step)]
 
 
@@ -226,11 +251,13 @@ def _levels(values: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """What the level is read from: the values themselves, or, where noise is what sets the threshold, the median of
     the last five, since the lowest of many noisy values lies far below their mean."""
     noisy = NOISE_FACTOR * noise > np.maximum(MIN_RISE_NATS, MIN_RISE_SHARE * np.abs(values))
+    beside = np.minimum(np.r_[np.inf, values[:-1]], np.r_[values[1:], np.inf])
+    levels = np.where(values < beside - 3.0 * noise, beside, values)  # one value that is far too low is no level
     if not noisy.any() or len(values) < 5:
-        return values
+        return levels
     medians = np.median(np.lib.stride_tricks.sliding_window_view(values, 5), axis=1)
     padded = np.concatenate([np.maximum.accumulate(values[:4][::-1])[::-1], medians])
-    return np.where(noisy, padded, values)
+    return np.where(noisy, padded, levels)
 
 
 def _threshold(level: float, noise: float) -> float:

@@ -91,12 +91,13 @@ def _merge(found: list[Episode]) -> list[Episode]:
 
 def _better(first: Episode, second: Episode) -> Episode:
     """Of two views of one event that on the validation stories; an end that either of them misses stays missing."""
+    above = first.ends_above or second.ends_above
     order = ["val_loss", "train_loss", "loss"]
     told = min(first, second, key=lambda each: (order.index(each.curve) if each.curve in order else 9, -each.rise))
     if first.over_at is None or second.over_at is None:
         worst = first if first.over_at is None else second
         return replace(told, last=max(told.last, worst.last), over_at=None, recovered_at=None)
-    return told
+    return replace(told, ends_above=above)
 
 
 def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[Finding]:
@@ -115,7 +116,8 @@ def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[F
     spacing = block_medians(curve).spacing if curve is not None else 1.0
     causes = causes_of(facts, episode.first, spacing)
     experiment = experiment_of(facts, episode.first, spacing)
-    if episode.over_at is not None and length <= longest_spike:
+    never = episode.over_at is None or (episode.ends_above and length <= longest_spike)
+    if not never and length <= longest_spike:
         if episode.recovered_at == episode.over_at:
             told, evidence["back_at"] = f"was back by step {episode.over_at:,}", episode.over_at
         else:
@@ -133,22 +135,25 @@ def _findings_of(episode: Episode, longest_spike: float, facts: Facts) -> list[F
                 try_=experiment,
             )
         ]
-    if episode.over_at is None:
+    if never:
         evidence["final"] = round(episode.end, 5)
         ending = f", and did not come back: it ended at {number(episode.end)}."
+    elif episode.ends_above:
+        evidence["final"] = round(episode.end, 5)
+        ending = f", stayed high until step {episode.last:,}, and ended at {number(episode.end)}, still above."
     else:
         ending = f", and stayed high until step {episode.last:,}."
     divergence = Finding(
         kind="divergence",
         scope="run",
-        severity="failure" if episode.over_at is None else "warning",
+        severity="failure" if episode.unfinished else "warning",
         sentence=f"The {facts.name_of(episode.curve)} rose {where}{ending}",
         steps=steps,
         evidence=evidence,
         alternatives=causes,
         try_=experiment,
     )
-    if episode.over_at is None:
+    if never or episode.over_at is None:
         return [divergence]
     until = episode.recovered_at if episode.recovered_at is not None else episode.over_at
     told = (

@@ -138,7 +138,7 @@ def stopping_point(facts: Facts) -> Outcome:
         return curve
     last, steps = float(curve.steps[-1]), curve.steps
     lost = any(not np.isfinite(each.values[-1]) for each in facts.loss_curves)
-    if lost or any(each.over_at is None for each in episodes(without_stairs(facts, curve))):
+    if lost or any(each.unfinished for each in episodes(without_stairs(facts, curve))):
         return []  # a run that ends in a divergence has no stopping point to judge
     fifth, third = curve.part(0.8 * last, last), curve.part(last * 2 / 3, last)
     if len(third) < 4:
