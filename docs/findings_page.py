@@ -9,6 +9,7 @@ import ast
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,8 @@ SIMULATED = DOCS / "measured" / "simulated_curves.json"
 """Written by measure_rules.py."""
 REAL = DOCS / "measured" / "real_curves.jsonl.gz"
 """Joined by measure_real.py."""
+EARLY = DOCS / "measured" / "early_signs.json"
+"""Written by benchmarks/early_signs.py."""
 LADDERS = DOCS / "measured" / "null_ladders.json"
 """Written by measure_ladders.py."""
 CURVES_A_SIDE = 200
@@ -148,6 +151,40 @@ def real() -> str:
     return "\n".join([about, "", *tables, "", "What they get wrong on these:", "", *wrong])
 
 
+def early() -> str:
+    """What benchmarks/early_signs.py saw first of each fault."""
+    told = json.loads(EARLY.read_text(encoding="utf-8"))
+    earlier = sorted(filter(None, map(_earlier, told["rows"])))
+    alone = sum(bool(row["inside"]) and not row["loss"] and row["leaves"] is None for row in told["rows"])
+    lines = [
+        f"Runs of {told['steps']} steps with a look inside every {told['looks_every']}. Of {len(told['rows'])} faults, "
+        f"{len(earlier)} were seen inside the model before the loss showed them"
+        + (f" ({earlier[0]} to {earlier[-1]} steps)" if earlier else "")
+        + f", and {alone} inside alone.",
+        "",
+        "| fault | from step | first told of the inside | first told of the loss | the loss leaves the sound run's "
+        "| earlier |",
+        "|---|---:|---|---|---:|---:|",
+    ]
+    for row in told["rows"]:
+        earlier = f"{_earlier(row)} steps" if _earlier(row) > 0 else "–"
+        lines.append(
+            f"| {row['what']} | {row['begins']} | {_sign(row['inside'])} | {_sign(row['loss'])} | "
+            f"{row['leaves'] or 'never'} | {earlier} |"
+        )
+    return "\n".join(lines)
+
+
+def _earlier(row: dict[str, Any]) -> int:
+    """Steps from the first sign inside to the first of the loss; 0 where the loss was first, or one of them is not."""
+    shown = [step for step in (row["loss"].get("step"), row["leaves"]) if step is not None]
+    return max(0, min(shown) - row["inside"]["step"]) if shown and row["inside"] else 0
+
+
+def _sign(found: dict[str, Any]) -> str:
+    return f"{', '.join(f'`{kind}`' for kind in found['kinds'])}, step {found['step']}" if found else "nothing"
+
+
 def _share(part: int, whole: int) -> str:
     if whole == 0:
         return "–"
@@ -211,6 +248,7 @@ PARTS = {
     "measured": measured,
     "simulated": simulated,
     "real": real,
+    "early": early,
     "ladders": ladders,
     "completions": completions,
 }

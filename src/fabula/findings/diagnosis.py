@@ -1,16 +1,19 @@
 """All rules over one run, and its verdict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fabula.findings.caveat import caveat
 from fabula.findings.facts import Facts, Flags, facts_of_recipe, facts_of_run
 from fabula.findings.judged import unjudged
-from fabula.findings.kinds import RULES
-from fabula.findings.rule import Silent
+from fabula.findings.kinds import INSIDE, KINDS, RULES
+from fabula.findings.rule import Silent, plural
 from fabula.recipe import Recipe
 from fabula.record.finding import Finding, Verdict, verdict
 from fabula.record.reader import Run
+
+LOSS_SHOWS = ("divergence", "spike", "non_finite")
+"""What the loss shows of a training that goes wrong, from one step to another."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,27 @@ def diagnose_facts(facts: Facts) -> Diagnosis:
         else:
             assert all(finding.kind in kinds for finding in outcome), f"kinds.py lacks a kind of the rule for {kinds}"
             findings.extend(outcome)
+    findings = ahead_of_the_loss(findings)
     findings.sort(key=lambda finding: (finding.steps or (-1, -1), finding.kind))
     lacking = unjudged(facts, {kind for each in silent for kind in each.kinds})
     return Diagnosis(tuple(findings), tuple(silent), caveat(facts), lacking)
+
+
+def ahead_of_the_loss(findings: list[Finding]) -> list[Finding]:
+    """The findings, of which those on the inside of the model say how long before the loss they were to be seen."""
+    rises = [each.steps[0] for each in findings if each.kind in LOSS_SHOWS and each.steps is not None]
+    if not rises:
+        return findings
+    first = min(rises)
+    told = []
+    for each in findings:
+        if KINDS[each.kind].topic is INSIDE and each.severity != "note" and each.steps and each.steps[1] < first:
+            ahead = first - each.steps[1]  # the last of the looks that show it: then it could be known
+            each = replace(
+                each,
+                evidence={**each.evidence, "steps_before_the_loss": ahead},
+                sentence=f"{each.sentence} The loss showed something only {plural(ahead, 'step')} later, at step "
+                f"{first:,}.",
+            )
+        told.append(each)
+    return told
