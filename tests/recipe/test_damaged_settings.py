@@ -14,7 +14,7 @@ from fabula.recipe.schedule import MOST_RATES, learning_rates, planned_steps
 
 @pytest.mark.parametrize(
     "setting",
-    ["steps=1000000000000000000", "model.vocabulary=1000000000000", "model.layers=1000000000", 
+    ["steps=1000000000000000000", "model.vocabulary=1000000000000", "model.layers=1000000000",
      "tokenizer=bpe:" + "9" * 30,
      "model.width=" + "9" * 400, "batch.rows=" + "9" * 5000, "schedule.peak=inf", "evaluation.every=" + "[" * 5000],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """The model card, written from the record: what was trained, on what, how well, and how to use it."""
 
 import math
+import re
 from pathlib import PurePath
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from fabula.exchange.architectures import Counterpart
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
+from fabula.record.markup import markdown, markdown_code
 from fabula.record.reader import Run
 
 
@@ -35,10 +37,15 @@ def _front_matter(gguf: bool) -> str:
 def _head(recipe: Recipe, vocabulary: int, run: Run, step: int, counterpart: Counterpart) -> str:
     counts = count_parameters(recipe.model, vocabulary)
     origin = run.info.get("init_from")
-    beginning = f"by fabula from the weights of `{PurePath(str(origin)).name}`" if origin else "from scratch by fabula"
+    beginning = (
+        f"by fabula from the weights of {markdown_code(PurePath(str(origin)).name)}"
+        if origin
+        else "from scratch by fabula"
+    )
     text = (
-        f"# {recipe.name}\n\nA language model of {counts.total:,} parameters ({counts.without_embeddings:,} of them "
-        f"outside the embeddings), trained {beginning}: recipe `{recipe.name}`, seed "
+        f"# {markdown(recipe.name)}\n\nA language model of {counts.total:,} parameters "
+        f"({counts.without_embeddings:,} of them outside the embeddings), trained {beginning}: recipe "
+        f"{markdown_code(recipe.name)}, seed "
         f"{run.info.get('seed', 'unknown')}, step {step:,} of {recipe.steps:,}. Its recipe is in `recipe.toml`."
     )
     if folded := counterpart.folded:
@@ -56,12 +63,17 @@ def _beginning(recipe: Recipe) -> str:
 
 
 def _usage_gguf(recipe: Recipe) -> str:
-    name = recipe.name.replace("/", "-")
+    name = file_name(recipe.name)
     return (
         f'## Use\n\n```\nollama create {name} -f Modelfile\nollama run {name} "Once upon a time"\n'
         f'llama-completion -m model.gguf -p "Once upon a time" -c {recipe.model.context} -no-cnv\n```\n\n'
         f"{_beginning(recipe)} The context is {recipe.model.context:,} tokens. Weights are float32."
     )
+
+
+def file_name(recipe: str) -> str:
+    """The recipe's name for a command: `demo/packed` as `demo-packed`."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", recipe)
 
 
 def _usage(recipe: Recipe) -> str:
@@ -95,7 +107,8 @@ def _training(recipe: Recipe, run: Run, step: int) -> str:
     rows += [(name, f"{run.info[name]}") for name in ("device", "threads") if run.info.get(name)]
     if run.status != "finished":
         rows.append(("status of the run", run.status))
-    return "## Training\n\n| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows)
+    told = [(name, value if name == "weights" else markdown(value)) for name, value in rows]
+    return "## Training\n\n| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in told)
 
 
 def _optimizer(recipe: Recipe) -> str:
@@ -148,8 +161,8 @@ def _samples(run: Run, step: int) -> str:
     if not chosen:
         return ""
     sample = chosen[0]
-    lines = f"{sample['prompt']}{sample['completion']}".splitlines()
-    quoted = "\n".join(f"> {line}".rstrip() for line in lines)
+    lines = f"{sample.get('prompt') or ''}{sample['completion']}".splitlines()
+    quoted = "\n".join(f"> {markdown(line)}".rstrip() for line in lines)
     drawn = f"temperature {sample.get('temperature')}, top-p {sample.get('top_p')}, seed {sample.get('seed')}"
     return f"## A completion\n\nThe first sample of this step, not cherry-picked ({drawn}):\n\n{quoted}"
 

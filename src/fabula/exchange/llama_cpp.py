@@ -17,7 +17,7 @@ from torch import Tensor
 from fabula.data.tokenizers.bpe import read_byte_level_json, to_characters
 from fabula.errors import InputError
 from fabula.exchange.architectures import Family
-from fabula.exchange.card import model_card
+from fabula.exchange.card import file_name, model_card
 from fabula.exchange.huggingface import Exported, ExportSource, as_hf, read_source
 from fabula.exchange.weights import Tensors
 from fabula.recipe.schema import Model
@@ -186,7 +186,7 @@ def modelfile(source: ExportSource) -> str:
     document = json.loads(source.tokenizer.to_json())
     stop = document["added_tokens"][0]["content"]
     return (
-        f"# ollama create {source.recipe.name.replace('/', '-')} -f Modelfile\n"
+        f"# ollama create {file_name(source.recipe.name)} -f Modelfile\n"
         "FROM ./model.gguf\n"
         'TEMPLATE """{{ .Prompt }}"""\n'
         f"PARAMETER num_ctx {source.recipe.model.context}\n"

@@ -243,7 +243,7 @@ class Recording(Section):
 
 
 class Recipe(Section):
-    name: str
+    name: str = Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
     tokenizer: str = "gpt2"
     """The tokenization of the data folder that this recipe trains on: gpt2, gpt2-compact, bpe:N (N tokens at most), or
     a hash."""

@@ -1,14 +1,13 @@
 """`fabula demo`: everything once, with nothing but what is in the package."""
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fabula.cli.screen.signals import stopped_code
-from fabula.cli.screen.terminal import tell
+from fabula.cli.screen.terminal import show, tell
 from fabula.cli.screen.typed import as_called
 
 NUM_STORIES = 20_000
@@ -40,11 +39,11 @@ def demo(
     order = Order(plan, planned, stories, ladder_folder, plan.seeds, plan.scale, 1, command)
     status = make_and_report(order, page)
     if status == "interrupted":
-        print(as_called(f"stopped; continue with: {command}"), file=sys.stderr)
+        show(as_called(f"stopped; continue with: {command}"), stderr=True)
         raise typer.Exit(stopped_code())
     last = shlex.quote(str(ladder_folder / planned[-1].folder))
-    print(page)
+    show(page)
     told = f"next: open {shlex.quote(str(page))} in a browser; or: fabula generate {last} --prompt 'Once upon a time'"
-    print(as_called(told))
+    show(as_called(told))
     if status == "failed":
         raise typer.Exit(1)

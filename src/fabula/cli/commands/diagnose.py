@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fabula.cli.screen.terminal import show
 from fabula.cli.screen.typed import as_called
 
 if TYPE_CHECKING:
@@ -117,20 +118,18 @@ def diagnose(
         if together is not None:
             several |= {key: together.as_json()[key] for key in ("findings", "silent")}
         alone = len(told) == 1 and not left_out and together is None
-        print(json.dumps(documents[0] if alone else several, indent=1, allow_nan=False))
+        show(json.dumps(documents[0] if alone else several, indent=1, allow_nan=False))
     else:
         _show_all(told)
         if together is not None:
-            print("the ladder as a whole:")
+            show("the ladder as a whole:")
             _show_findings(together.findings)
             _show_unknown("not checked:", {(silent.lacks, silent.kinds) for silent in together.silent})
-            print()
+            show("")
         if len(told) > 1:
             counts = Counter(each.verdict for _, each in told)
-            print(
-                f"{worst}: {len(told)} runs, " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "\n"
-            )
-        print(as_called(f"next: {_next(log, told, flags)}"))
+            show(f"{worst}: {len(told)} runs, " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "\n")
+        show(as_called(f"next: {_next(log, told, flags)}"))
     damaged = any(each.damaged for each in left_out)  # nobody can say that such a run is well
     if fail_on is not None and (damaged or worst == "failed" or (worst != "healthy" and fail_on is FailOn.warning)):
         raise typer.Exit(1)
@@ -158,10 +157,10 @@ def _show_all(told: "list[tuple[Run, Diagnosis]]") -> None:
         _show(run, diagnosis)
         _show_unknown("not checked:", here - everywhere)
         _show_notes(run)
-        print()
+        show("")
     if everywhere:
         _show_unknown("not checked in any of them:", everywhere)
-        print()
+        show("")
 
 
 def _show(run: "Run", diagnosis: "Diagnosis") -> None:
@@ -174,7 +173,7 @@ def _show(run: "Run", diagnosis: "Diagnosis") -> None:
     but = f", but {diagnosis.caveat}" if diagnosis.caveat and diagnosis.verdict in ("healthy", "warning") else ""
     why = f" ({diagnosis.unjudged})" if diagnosis.verdict == "not judged" else ""
     line = f"{diagnosis.verdict}{why}{but}: {_name(run)} ({_extent(run)})"
-    print(wrapped(line, width_of(sys.stdout), "  ").removeprefix(diagnosis.verdict))
+    show(wrapped(line, width_of(sys.stdout), "  ").removeprefix(diagnosis.verdict))
     _show_findings(diagnosis.findings)
 
 
@@ -189,7 +188,7 @@ def _show_findings(found: "Sequence[Finding]") -> None:
         severity = f"  {each.severity:<7}"
         line = f"{severity}  {each.kind:<{width}}  {_steps(each)}{each.sentence}{_evidence(each)}"
         typer.secho(severity, fg=COLOURS[each.severity], nl=False)
-        print(wrapped(line, width_of(sys.stdout), " " * 11).removeprefix(severity))
+        show(wrapped(line, width_of(sys.stdout), " " * 11).removeprefix(severity))
         if each.try_:
             tell(f"           possible causes: {'; '.join(each.alternatives)}", indent=" " * 13)
             tell(f"           try: {each.try_}", indent=" " * 13)
@@ -202,7 +201,7 @@ def _show_unknown(heading: str, unknown: "set[tuple[str, tuple[str, ...]]]") -> 
     for lacks, kinds in sorted(unknown, key=lambda each: each[1]):
         lacking.setdefault(lacks, []).extend(kinds)
     if lacking:
-        print(f"  {heading}")
+        show(f"  {heading}")
     for lacks, names in lacking.items():
         tell(f"    {', '.join(names)}: {lacks}", indent=" " * 6)
 
@@ -211,7 +210,7 @@ def _show_notes(run: "Run") -> None:
     from fabula.cli.screen.terminal import tell
 
     if notes := run.info.get("notes"):
-        print("  about this log:")
+        show("  about this log:")
         for each in notes:
             tell(f"    {each['sentence']}", indent=" " * 6)
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fabula.cli.screen.terminal import show
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -57,9 +59,9 @@ def export(
         tell(f"folded into the weights, with the same results: {', '.join(exported.counterpart.folded)}")
     folder = shlex.quote(str(out))
     if to is Form.hf:
-        print(f"\nNext: transformers.AutoModelForCausalLM.from_pretrained({str(out)!r}), or vllm serve {folder}")
+        show(f"\nNext: transformers.AutoModelForCausalLM.from_pretrained({str(out)!r}), or vllm serve {folder}")
     else:
-        print(f"\nNext: llama-completion -m {folder}/model.gguf -no-cnv -p 'Once upon a time'")
+        show(f"\nNext: llama-completion -m {folder}/model.gguf -no-cnv -p 'Once upon a time'")
 
 
 def name_of(run: Path) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from fabula.cli.screen.terminal import show
 from fabula.cli.screen.typed import as_called
 
 
@@ -37,7 +38,6 @@ def generate(
     Beyond the model's context the text goes on, each token seeing at least the last half of the context.
     """
     import shlex
-    import sys
 
     from fabula.cli.newest import named_or_newest
     from fabula.cli.screen.terminal import tell
@@ -65,7 +65,7 @@ def generate(
     else:
         PromptLoop(teller, count).run()
     following = "export {} --to hf" if has_counterpart(recipe.model) else "report {}"
-    print(as_called(f"\nNext: fabula {following.format(shlex.quote(str(run)))}"), file=sys.stderr)
+    show(as_called(f"\nNext: fabula {following.format(shlex.quote(str(run)))}"), stderr=True)
 
 
 def _unfinished(run: Path, step: int | None, num_steps: int) -> str:

@@ -2,13 +2,13 @@
 
 import math
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fabula.cli.screen.signals import stopped_code
+from fabula.cli.screen.terminal import show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,16 +79,16 @@ def ladder(
     if dry_run:
         order.description()
         _dry_run(order)
-        print(as_called(f"next: {typed(without='--dry-run')}"))
+        show(as_called(f"next: {typed(without='--dry-run')}"))
         return
     page = out / "report.html"
     status = make_and_report(order, page)
     if status == "interrupted":
-        print(as_called(f"stopped; continue with: {typed()}"), file=sys.stderr)
+        show(as_called(f"stopped; continue with: {typed()}"), stderr=True)
         raise typer.Exit(stopped_code())
-    print(page)
+    show(page)
     last = shlex.quote(str(out / planned[-1].folder))
-    print(as_called(f"next: open {shlex.quote(str(page))} in a browser; or: fabula generate {last}"))
+    show(as_called(f"next: open {shlex.quote(str(page))} in a browser; or: fabula generate {last}"))
     if status == "failed":
         raise typer.Exit(1)
 
@@ -122,7 +122,7 @@ def make_and_report(order: "Order", page: Path) -> Literal["finished", "failed",
     if status == "failed":
         failed = [str(run.folder) for run in order.failed()]
         num_runs = plural(len(order.planned), "run")
-        print(f"{len(failed)} of {num_runs} failed, and the report says so: {', '.join(failed)}", file=sys.stderr)
+        show(f"{len(failed)} of {num_runs} failed, and the report says so: {', '.join(failed)}", stderr=True)
     return status
 
 
@@ -160,27 +160,27 @@ def _dry_run(order: "Order") -> None:
     from fabula.record.wording import duration_text, sparkline
 
     if order.num_tries:
-        print(
+        show(
             f"before them {order.num_tries} runs of seed 0 choose learning rates on tune; "
             "the times below are without those"
         )
     missing = list(order.planned) if order.num_tries else order.missing()
     if there := order.there(missing):
-        print(there)
+        show(there)
     with Display() as display:
         check_order(order, display)
         _lint(order.planned, display)
         costs = probe_phases(missing, order.data, display)
     for tier, phases in groupby(costs, key=lambda cost: cost.run.tier):
-        print(tier)
+        show(tier)
         for cost in phases:
             recipe = cost.run.recipe
             rates = learning_rates(recipe)
-            print(
+            show(
                 f"  {cost.run.phase:<10} {cost.num_runs} x {recipe.steps:,} steps, {cost.positions:,} positions each, "
                 f"{duration_text(cost.seconds)} each"
             )
-            print(f"  {'':<10} learning rate {sparkline(rates[1:], low=0.0)} peak {max(rates):g}, last {rates[-1]:g}")
+            show(f"  {'':<10} learning rate {sparkline(rates[1:], low=0.0)} peak {max(rates):g}, last {rates[-1]:g}")
     num_positions = sum(cost.num_runs * cost.positions for cost in costs)
     total = sum(cost.num_runs * cost.seconds for cost in costs)
-    print(f"{len(missing)} runs, {num_positions:,} positions, about {duration_text(total)} by a probe")
+    show(f"{len(missing)} runs, {num_positions:,} positions, about {duration_text(total)} by a probe")

@@ -1,7 +1,6 @@
 """`fabula prepare`: stories to tokens."""
 
 import itertools
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fabula.cli.screen.signals import stopped_code
+from fabula.cli.screen.terminal import show
 from fabula.cli.screen.typed import as_called
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ def prepare(
                 progress=bar,
             )
     except KeyboardInterrupt:
-        print("\nstopped; nothing was written", file=sys.stderr)
+        show("\nstopped; nothing was written", stderr=True)
         raise typer.Exit(stopped_code()) from None
     for line in _summary(made):
         tell(line, indent="  ")
     recipe = recipe_arguments(made.tokenization.name)
-    print(as_called(f"\nNext: fabula train {recipe} --data {shlex.quote(str(made.folder))} --out {_free_run()}"))
+    show(as_called(f"\nNext: fabula train {recipe} --data {shlex.quote(str(made.folder))} --out {_free_run()}"))
 
 
 def _summary(made: "PreparationSummary") -> list[str]:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fabula.cli.screen.terminal import show
 from fabula.cli.screen.typed import as_called
 
 TABLE_WIDTH = 76
@@ -32,16 +33,16 @@ def recipes(
     names = sorted(recipe_names(), key=lambda each: order.index(each.partition("/")[0])) if name is None else [name]
     rows = [_row(each) for each in names]
     if as_json:
-        print(json.dumps(rows, indent=1))
+        show(json.dumps(rows, indent=1))
         return
     width = shutil.get_terminal_size((80, 24)).columns
     _show([row for row in rows if name is not None or "/" not in row["name"]], width)
-    print()
+    show("")
     if name is None:
         _show_phases(width)
     else:
-        print(to_toml(load_recipe(name).as_tree()))
-    print(as_called(f"Next: fabula train {name or FIRST_RECIPE} --dry-run"))
+        show(to_toml(load_recipe(name).as_tree()))
+    show(as_called(f"Next: fabula train {name or FIRST_RECIPE} --dry-run"))
 
 
 def _show(rows: list[dict[str, Any]], width: int) -> None:
@@ -50,18 +51,18 @@ def _show(rows: list[dict[str, Any]], width: int) -> None:
 
     wide = width >= TABLE_WIDTH
     if wide:
-        print(f"{'recipe':<22}{'parameters':>13}{'without embeddings':>20}{'context':>9}{'vocabulary':>12}")
+        show(f"{'recipe':<22}{'parameters':>13}{'without embeddings':>20}{'context':>9}{'vocabulary':>12}")
     for row in rows:
         total, inner, context, vocabulary = (
             f"{row[key]:,}" for key in ("parameters", "parameters_without_embeddings", "context", "vocabulary")
         )
         typer.secho(f"{row['name']:<22}" if wide else row["name"], bold=True, nl=False)
-        print(f"{total:>13}{inner:>20}{context:>9}{vocabulary:>12}" if wide else "")
+        show(f"{total:>13}{inner:>20}{context:>9}{vocabulary:>12}" if wide else "")
         if row["purpose"]:
             mark = "Recommended. " if row["name"] == FIRST_RECIPE else ""
-            print(wrapped(f"  {mark}{row['purpose']}", width, "  "))
+            show(wrapped(f"  {mark}{row['purpose']}", width, "  "))
         if not wide:
-            print(f"  {total} parameters\n  {inner} without embeddings\n  context {context}\n  vocabulary {vocabulary}")
+            show(f"  {total} parameters\n  {inner} without embeddings\n  context {context}\n  vocabulary {vocabulary}")
 
 
 def _show_phases(width: int) -> None:
@@ -72,10 +73,10 @@ def _show_phases(width: int) -> None:
 
     *others, last = tier_names()
     about = f"{', '.join(others)} and {last} have phases, each one change to the phase before it"
-    print(wrapped(f"{about}; {last} alone means {last}/{DEFAULT_PHASE}:", width))
+    show(wrapped(f"{about}; {last} alone means {last}/{DEFAULT_PHASE}:", width))
     for phase in load_ladder(CLASSIC).phases:
-        print(wrapped(f"  {f'{last}/{phase.name}':<18}{phase.change}", width, " " * 4))
-    print()
+        show(wrapped(f"  {f'{last}/{phase.name}':<18}{phase.change}", width, " " * 4))
+    show("")
 
 
 def _row(name: str) -> dict[str, Any]:

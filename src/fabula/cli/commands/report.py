@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from fabula.cli.screen.terminal import show
+
 OF_LOGS = "Of logs that do not say it:"
 
 
@@ -51,7 +53,7 @@ def report(
     paths = paths or [named_or_newest(None, ladders=True)]
     said = write_report(paths, out, flags)
     if as_json:
-        print(json.dumps({"page": str(out), "twin": str(out.with_suffix(".md")), **said}, indent=2, allow_nan=False))
+        show(json.dumps({"page": str(out), "twin": str(out.with_suffix(".md")), **said}, indent=2, allow_nan=False))
         return
-    print(out)
-    print(f"next: open {shlex.quote(str(out))} in a browser; or read {shlex.quote(str(out.with_suffix('.md')))}")
+    show(out)
+    show(f"next: open {shlex.quote(str(out))} in a browser; or read {shlex.quote(str(out.with_suffix('.md')))}")

@@ -2,7 +2,6 @@
 
 import math
 import shlex
-import sys
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fabula.cli.screen.signals import stopped_code
+from fabula.cli.screen.terminal import show
 from fabula.cli.screen.typed import as_called
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def train(
     except (
         KeyboardInterrupt
     ):  # while the model is built or compiled; once steps are made, `_carry_out` knows what to say
-        print("\nstopped before the first step; nothing was written", file=sys.stderr)
+        show("\nstopped before the first step; nothing was written", stderr=True)
         raise typer.Exit(stopped_code()) from None
 
 
@@ -217,7 +217,7 @@ def _resume(
     places = checkpoints_for(longer, out, wanted) if wanted.chosen or longer != stored else []
     if longer == stored and not wanted.chosen and info.get("status") == "finished":
         read_run(out)
-        print(f"{out} is finished already", file=sys.stderr)
+        show(f"{out} is finished already", stderr=True)
         _print_outcome(out)
         return
     use_threads(threads, info.get("threads"))
@@ -258,7 +258,7 @@ def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path],
     display.close()
     if status == "interrupted":
         again = shlex.join(["fabula", "train", "--data", str(training.data.folder), "--out", str(out), "--resume"])
-        print(as_called(f"stopped; continue with: {again}"), file=sys.stderr)
+        show(as_called(f"stopped; continue with: {again}"), stderr=True)
         raise typer.Exit(stopped_code())
     _print_outcome(out)
 
@@ -271,7 +271,7 @@ def _print_outcome(out: Path) -> None:
         tell(as_called(sentence))
     quoted = shlex.quote(str(out))
     told = f"next: fabula generate {quoted} --prompt 'Once upon a time', or fabula report {quoted} --out report.html"
-    print(as_called(told))
+    show(as_called(told))
 
 
 def _recipe(name: str, settings: list[str], steps: int | None, minutes: float | None) -> "Recipe":
@@ -333,13 +333,13 @@ def _print_plan(training: "Training") -> None:
     recipe = training.recipe
     rates = learning_rates(recipe)
     cost = estimate(recipe, training.rulers, training.engine.step_seconds)
-    print(f"{recipe.name}: {count_parameters(recipe.model, recipe.vocabulary).total:,} parameters")
-    print(f"{plural(recipe.steps, 'step')}, {recipe.steps * recipe.positions_per_step:,} positions")
+    show(f"{recipe.name}: {count_parameters(recipe.model, recipe.vocabulary).total:,} parameters")
+    show(f"{plural(recipe.steps, 'step')}, {recipe.steps * recipe.positions_per_step:,} positions")
     if recipe.guard.policy != "skip":
-        print(f"guard: {recipe.guard.policy} where a step is not finite or the loss rises and stays up")
-    print(f"learning rate {sparkline(rates[1:], low=0.0)} peak {max(rates):g}, last {rates[-1]:g}")
-    print(
+        show(f"guard: {recipe.guard.policy} where a step is not finite or the loss rises and stays up")
+    show(f"learning rate {sparkline(rates[1:], low=0.0)} peak {max(rates):g}, last {rates[-1]:g}")
+    show(
         f"about {duration_text(cost.total)}: training {duration_text(cost.training)}, "
         f"evaluation {duration_text(cost.evaluation)}"
     )
-    print(as_called(f"next: {typed(without='--dry-run')}"))
+    show(as_called(f"next: {typed(without='--dry-run')}"))

@@ -58,6 +58,13 @@ def make_console(*, stderr: bool = False) -> "Console":
     )
 
 
+def show(text: object, *, stderr: bool = False) -> None:
+    """Print a line as it is, but for what would steer the terminal: names and paths hold any character."""
+    from fabula.record.wording import inert
+
+    print(inert(str(text)), file=sys.stderr if stderr else sys.stdout)
+
+
 def tell(text: str, *, stderr: bool = False, indent: str = "") -> None:
     """Print prose, broken between words where a terminal ends; `indent` stands before the lines after the first.
 

@@ -1,8 +1,9 @@
 """The page's twin in Markdown: the same tables and sentences, for a code-hosting site or a terminal."""
 
-import re
 from dataclasses import replace
 
+from fabula.record.markup import as_html, markdown_code
+from fabula.record.markup import markdown as escape
 from fabula.record.wording import kind_title
 from fabula.report.render.blocks import (
     Block,
@@ -29,7 +30,7 @@ DOTS = {"good": "🟢", "note": "🔵", "warning": "🟡", "failure": "🔴", "u
 
 
 def render_markdown(document: Document) -> str:
-    parts = [f"# {document.title}", document.subtitle, _block(document.opening)]
+    parts = [f"# {escape(document.title)}", escape(document.subtitle), _block(document.opening)]
     parts.extend(text for block in document.blocks if (text := _block(block)))
     return "\n\n".join(parts) + "\n"
 
@@ -66,7 +67,7 @@ def _block(block: Block) -> str:
         case Details():
             inner = "\n\n".join(text for each in block.blocks if (text := _block(each)))
             anchor = f'<a id="{block.anchor}"></a>\n\n' if block.anchor else ""
-            return f"{anchor}<details><summary>{_html(inline(block.summary))}</summary>\n\n{inner}\n\n</details>"
+            return f"{anchor}<details><summary>{_summary(block.summary)}</summary>\n\n{inner}\n\n</details>"
 
 
 def inline(text: Rich, in_table: bool = False) -> str:
@@ -87,13 +88,11 @@ def _rejoined(text: Rich) -> Rich:
 
 def _span(span: Span, in_table: bool) -> str:
     if span.code:
-        text = _code(span.text)
+        text = markdown_code(span.text, in_table=in_table)
     else:
         text = escape(span.text)
         if span.strong:
             text = _around(text, "**")
-    if in_table:
-        text = text.replace("|", "\\|")
     if span.tone:
         text = f"{DOTS[span.tone]} {text}"
     if span.link:
@@ -113,20 +112,15 @@ def _around(text: str, mark: str) -> str:
     return f"{start}{mark}{inner}{mark}{end}" if inner else text
 
 
-def _code(text: str) -> str:
-    fence = "``" if "`" in text else "`"
-    return f"{fence} {text} {fence}" if fence == "``" else f"`{text}`"
+def _summary(text: Rich) -> str:
+    """A summary line is HTML."""
+    return "".join(_tagged(as_html(span.text), span) for span in _rejoined(text))
 
 
-def escape(text: str) -> str:
-    """Plain text: what Markdown or HTML would read as markup is escaped, line breaks become spaces."""
-    text = " ".join(text.splitlines()) if "\n" in text else text
-    return re.sub(r"([\\`*_\[\]#])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _html(text: str) -> str:
-    """A summary line is HTML: its marks become tags."""
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", re.sub(r"\*\*([^*]*)\*\*", r"<b>\1</b>", text))
+def _tagged(text: str, span: Span) -> str:
+    if span.code:
+        return f"<code>{text}</code>"
+    return f"<b>{text}</b>" if span.strong else text
 
 
 def _table(block: Table) -> str:
@@ -183,7 +177,7 @@ def _card(card: FindingCard) -> str:
         said = inline(told(finding.sentence))
     else:
         said = "\n".join(
-            f"- {label}: {inline(told(sentence))}" if label else f"- {inline(told(sentence))}"
+            f"- {escape(label)}: {inline(told(sentence))}" if label else f"- {inline(told(sentence))}"
             for label, sentence in card.sayings
         )
     if card.evidence:
