@@ -213,7 +213,7 @@ def test_bad_folders_are_one_clear_line(tmp_path: Path) -> None:
     broken(r"asks for layers.0.feed_forward.up.weight of shape \(180, 48\).*have \(160, 48\)", intermediate_size=90)
     broken(r"has no tensor model\.layers\.3", num_hidden_layers=4)
     broken("vocab_size = 300, but the embedding has 257 rows", vocab_size=300)
-    broken("vocab_size = 1,000,000,000,000,000,000, but", vocab_size=10**18)
+    broken("vocabulary = 1000000000000000000: Input should be less", vocab_size=10**18)
     broken('of a "mamba" model; fabula can start from: gpt2', model_type="mamba")
     broken("is of a \"\\['llama'\\]\" model", model_type=["llama"])
     broken("rope_base = 0.0", rope_theta=0)
