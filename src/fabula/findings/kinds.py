@@ -175,7 +175,7 @@ _TABLE = (
     Kind("warmup_missing", SCHEDULE, schedule.shape,
          "a decaying schedule begins at half of its peak or more"),
     Kind("warmup_too_long", SCHEDULE, schedule.shape,
-         "the warmup takes more than a fifth of the run",
+         "the warmup takes more than a fifth of the run, and is not that of a one-cycle schedule",
          marked_on=("rate",)),
     Kind("schedule_in_micro_steps", SCHEDULE, schedule.micro_steps,
          "the schedule counts forward-backward passes instead of optimizer updates",

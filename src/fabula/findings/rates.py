@@ -17,6 +17,13 @@ AT_ONCE = 0.8
 HELD, HELD_SHARE = 3, 0.05
 """The rise that a record begins with is a warmup up to where a rate is held for three records, and for a twentieth of
 all: warmups in stairs hold each of their rates for a shorter time."""
+ONE_CYCLE_RISE = (0.15, 0.55)
+"""OneCycleLR of PyTorch rises over 30 % of the run by default, fastai's over 25 %; both halves alike is 50 %."""
+ENDS_BELOW = 0.02
+BEGINS_AT = 0.02
+"""It begins at a 25th of the peak by default, and ends at a ten-thousandth of that."""
+HELD_AT_PEAK = 0.2
+COSINE_FIT = 0.05
 
 
 @dataclass(frozen=True)
@@ -89,3 +96,25 @@ def _climb(curve: Curve, low: int, high: int) -> Climb:
         at_once=at_once,
         earlier_peak=float(values[: low + 1].max()),
     )
+
+
+def is_one_cycle(curve: Curve) -> bool:
+    """Whether the rates are those of one cycle (Smith and Topin 2018): up from a share of the peak, or along half a
+    cosine, over a fifth to a half of the run, then down at once to far below where they began. Its long rise is meant.
+    """
+    steps, values = curve.steps, curve.values
+    peak, top = float(values.max()), int(np.argmax(values))
+    rise = (steps[top] - steps[0]) / (steps[-1] - steps[0])
+    if not ONE_CYCLE_RISE[0] <= rise <= ONE_CYCLE_RISE[1] or top < 5 or values[-1] > ENDS_BELOW * peak:
+        return False
+    up, down = np.diff(values[: top + 1]), np.diff(values[top:])
+    slack = SAME * peak
+    if (up < -slack).any() or (down > slack).any() or (values >= 0.98 * peak).mean() > HELD_AT_PEAK:
+        return False
+    along = (steps[: top + 1] - steps[0]) / (steps[top] - steps[0])
+    shape = (values[: top + 1] - values[0]) / (peak - values[0])
+    cosine = float(np.abs(shape - 0.5 * (1.0 - np.cos(np.pi * along))).max()) < COSINE_FIT
+    a_step = (peak - values[0]) / (steps[top] - steps[0])
+    start = values[0] - a_step * steps[0]  # a warmup from zero is one step's share high at its first step
+    begins_high = start >= max(3.0 * a_step, BEGINS_AT * peak) and values[-1] <= 0.5 * start
+    return cosine or bool(begins_high)

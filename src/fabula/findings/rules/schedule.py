@@ -4,7 +4,7 @@ import numpy as np
 
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.judged import little_learned
-from fabula.findings.rates import climbs
+from fabula.findings.rates import climbs, is_one_cycle
 from fabula.findings.rule import Outcome, Silent, number, recipe_rule, rule, share
 from fabula.record.finding import Finding
 
@@ -186,7 +186,8 @@ def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: d
                 "without a warmup.",
             )
         )
-    too_long = taken > LONG_WARMUP
+    one_cycle = facts.recipe is None and sees_the_start(curve) and is_one_cycle(curve)
+    too_long = taken > LONG_WARMUP and not one_cycle
     if too_long:
         found.append(
             Finding(
@@ -212,10 +213,11 @@ def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: d
                 scope=facts.scope,
                 severity="good",
                 steps=steps,
-                evidence={**evidence, "warmup": warmup},
+                evidence={**evidence, "warmup": warmup, **({"one_cycle": True} if one_cycle else {})},
                 sentence=f"The learning rate {'rises' if facts.planned else 'rose'} to {number(peak)}"
                 + (f" by step {warmup:,}" if warmup else "")
-                + f" and then {'falls' if facts.planned else 'fell'} to {number(evidence['last'])}.",
+                + f" and then {'falls' if facts.planned else 'fell'} to {number(evidence['last'])}."
+                + (" Its long rise is that of a one-cycle schedule." if one_cycle else ""),
             )
         )
     return found
