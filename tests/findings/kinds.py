@@ -119,6 +119,11 @@ EXAMPLES: dict[str, tuple[tuple[Made, ...], tuple[Made, ...]]] = {
         (lambda: happened({"event": "batch_skipped", "step": 40, "reason": "loss is not finite"}),),
         (lambda: happened({"event": "started", "step": 0}), lambda: happened()),
     ),
+    "record_incomplete": (
+        (lambda: happened({"event": "record_incomplete", "stream": "metrics", "step": 40, "missing_bytes": 900}),
+         lambda: happened({"event": "record_incomplete", "stream": "samples", "step": 40, "last_step": 40})),
+        (lambda: happened({"event": "resumed", "step": 40}), lambda: happened()),
+    ),
     "rolled_back": (
         (lambda: happened({"event": "rolled_back", "step": 40, "to_step": 20}),),
         (lambda: happened({"event": "resumed", "step": 40}), lambda: happened()),

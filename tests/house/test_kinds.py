@@ -36,6 +36,7 @@ OURS = {
     "throughput_dropped",
     "memory_growing",
     "validation_below_training",
+    "record_incomplete",
 }
 """Beyond the design: trainings at thirty times the rate ended badly without a sign in their loss; logs of others hold
 several schedules, begin late, and change their data on the way; and what is normal, kept runs say; what looks inside

@@ -66,7 +66,25 @@ def guards(facts: Facts) -> Outcome:
             )
         elif event.get("event") == "rolled_back":
             found.append(_rolled_back(event, step, reason, evidence))
+        elif event.get("event") == "record_incomplete":
+            found.append(_incomplete(event, step, evidence))
     return found
+
+
+def _incomplete(event: dict[str, Any], step: int, evidence: dict[str, Any]) -> Finding:
+    last = int(event.get("last_step", 0))
+    what = f"what {event.get('stream', 'metrics')}.jsonl said up to step {step:,}"
+    if event.get("stream") == "metrics" and last < step:
+        what = f"the record of steps {last + 1:,} to {step:,}"
+    return Finding(
+        kind="record_incomplete",
+        scope="run",
+        severity="note",
+        steps=(min(last + 1, step), step),
+        evidence=evidence,
+        sentence=f"When the run was resumed at step {step:,}, {what} was lost or damaged: curves have a gap there. The "
+        "model lacks nothing.",
+    )
 
 
 def _rolled_back(event: dict[str, Any], step: int, reason: str, evidence: dict[str, Any]) -> Finding:
