@@ -20,7 +20,7 @@ from fabula.train.loop import Training, TrainingFailed
 from fabula.train.observer import Observer
 
 
-def alarms(losses: np.ndarray, spike: float = 6.0) -> int | None:
+def alarms(losses: np.ndarray, spike: float = 2.0) -> int | None:
     """The step at which these losses raise an alarm."""
     watch = Guard()
     return next((step for step, loss in enumerate(losses, start=1) if watch.rise(float(loss), spike)), None)

@@ -227,7 +227,7 @@ class Guarding(Section):
     alone. `stop`: the first step that is not finite, and a rise, end the run as failed. `rollback`: for a rise, or
     three steps in a row that are not finite, the run goes back to its last good checkpoint and on with other batches
     and, for a while, a lower learning rate."""
-    spike: Positive = 6.0
+    spike: Positive = 2.0
     """A rise: the level of the loss stands so many times its scatter above the lowest level so far."""
     rollbacks: Count = 5
     """After so many, trouble ends the run as failed."""
