@@ -161,3 +161,29 @@ def test_torch_is_not_asked_to_unpickle(stopped: Path, grammar_folder: Path) -> 
     torch.save({"a": 1}, checkpoint(stopped, 12) / "model.safetensors")
     said, _ = resumed(grammar_folder, stopped)
     assert "model.safetensors is missing or damaged" in said[0]
+
+
+def other_digit(path: Path) -> None:
+    """A number that is another one: the line can be read as well as before."""
+    text = path.read_text()
+    at = text.index('"step": 1,')
+    start = text.index('"loss": ', at) + len('"loss": ')
+    path.write_text(text[:start] + ("3" if text[start] != "3" else "4") + text[start + 1 :])
+
+
+def test_a_number_that_changed_is_named(stopped: Path, whole: Path, grammar_folder: Path, tmp_path: Path) -> None:
+    other_digit(stopped / "metrics.jsonl")
+    said, events = resumed(grammar_folder, stopped)
+    assert said == ["metrics.jsonl is not what it was at step 12; the training goes on from the checkpoint of step 12"]
+    assert "record_incomplete" in [each["event"] for each in events]
+
+    finished = tmp_path / "finished"
+    shutil.copytree(whole, finished)
+    other_digit(finished / "metrics.jsonl")
+    with pytest.raises(InputError, match=r"metrics\.jsonl is not what the run wrote \(run\.json has its hash\)"):
+        read_run(finished)
+    shutil.copyfile(whole / "metrics.jsonl", finished / "metrics.jsonl")
+    assert read_run(finished).status == "finished"
+    (finished / "samples.jsonl").unlink()
+    with pytest.raises(InputError, match=r"samples\.jsonl is not what the run wrote"):
+        read_run(finished)

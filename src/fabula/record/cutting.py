@@ -5,6 +5,7 @@ system that syncs in another order, or a bad copy, it may be shorter, or lines o
 read is kept, and what is lost is named.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,17 @@ class Loss:
         return f"{self.stream}.jsonl {' and '.join(parts)}{lost}"
 
 
-def cut_back(path: Path, offset: int, step: int | None) -> Loss | None:
+def cut_back(path: Path, offset: int, step: int | None, digest: str | None = None) -> Loss | None:
     """Keep what `path` held at the checkpoint of `step`, its first `offset` bytes; append the rest to
     NAME.discarded.jsonl. Where it does not hold them, keep each line that can be read up to `step`, and say what is
-    lost."""
+    lost. `digest`: sha256 of those bytes, where the checkpoint knows it."""
     content = path.read_bytes() if path.exists() else b""
     kept, aside, loss = content[:offset], content[offset:], None
-    if step is not None and not _is_whole(kept, offset, step):
+    if digest is not None:
+        whole = hashlib.sha256(kept).hexdigest() == digest
+    else:
+        whole = step is None or _is_whole(kept, offset, step)
+    if step is not None and not whole:
         kept, aside, unreadable, last = _readable(content, step)
         loss = Loss(path.stem, max(0, offset - len(content)), unreadable, last, step)
     if aside:

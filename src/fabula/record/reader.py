@@ -1,5 +1,6 @@
 """Reading a run folder, without torch and without trusting it."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,12 +14,15 @@ from fabula.record.content.columns import Columns, joined, refuse_uncounted, to_
 from fabula.record.content.lines import blocks_of_objects
 from fabula.record.content.parsing import json_value
 from fabula.record.content.shape import EVENT, LOOK, RUN, SAMPLE, STORIES, Shape, misfit, refuse_misfits
-from fabula.record.files import PARTIAL, refuse_pointer, toml_hash
+from fabula.record.files import PARTIAL, refuse_pointer, sha256_of, toml_hash
 from fabula.record.lock import writer_of
 
 MOST_KEPT = 1 << 27
 """Bytes of a file whose lines are all kept as they are: 128 MB, with which Python's objects stay below a gigabyte."""
 
+
+EMPTY = hashlib.sha256().hexdigest()
+"""Of a file without content, which need not be kept."""
 
 __all__ = ["Columns", "Run", "StoryLosses", "find_runs", "is_run", "own_columns", "read_run", "to_columns"]
 
@@ -116,6 +120,7 @@ def read_run(folder: Path) -> Run:
     samples = [each for each in samples if not _given_up(each["step"], each.get("attempt") or 1, back)]
     run = Run(folder, info, _of_last_attempts(train, back), _of_last_attempts(evals, back), events, samples)
     _check_end(run)
+    _check_hashes(run)
     return run
 
 
@@ -180,6 +185,22 @@ def _check_end(run: Run) -> None:
             f"{run.path / 'metrics.jsonl'} ends at step {int(last):,}, but run.json says that the run finished "
             f"{steps:,} steps; the record is damaged: put the file back from a copy (the model is in checkpoints/)"
         )
+
+
+def _check_hashes(run: Run) -> None:
+    """Raise InputError where a file of a finished run is not what the run wrote. (One that goes on has its checkpoints,
+    which know; a packed file has a checksum of its own.)"""
+    known = run.info.get("record_hashes")
+    if run.status != "finished" or not isinstance(known, dict):
+        return
+    for stream, digest in known.items():
+        path = run.path / f"{stream}.jsonl"
+        if path.is_file():
+            whole = sha256_of(path) == digest
+        else:
+            whole = path.with_name(f"{path.name}.gz").is_file() or digest == EMPTY
+        if not whole:
+            raise InputError(f"{path} is not what the run wrote (run.json has its hash); put it back from a copy")
 
 
 def _metrics(path: Path) -> tuple[Columns, Columns, list[dict[str, Any]]]:

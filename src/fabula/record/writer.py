@@ -1,9 +1,10 @@
 """Writing a run folder: metrics line by line, everything else in one piece."""
 
+import hashlib
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -52,7 +53,12 @@ class RunWriter:
     """
 
     def __init__(
-        self, folder: Path, info: dict[str, Any], append_from: dict[str, int] | None = None, step: int | None = None
+        self,
+        folder: Path,
+        info: dict[str, Any],
+        append_from: dict[str, int] | None = None,
+        step: int | None = None,
+        digests: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.info = info
@@ -61,10 +67,11 @@ class RunWriter:
         self.losses: list[Loss] = []
         """What the record had lost of what the checkpoint counts on, where it was resumed."""
         self._files: dict[str, IO[bytes]] = {}
+        self._digests: dict[str, Any] = {}
         for stream in STREAMS:
             path = folder / f"{stream}.jsonl"
             if append_from is not None:
-                loss = cut_back(path, append_from.get(stream, 0), step)  # 0: a checkpoint of before it was kept
+                loss = cut_back(path, append_from.get(stream, 0), step, (digests or {}).get(stream))
                 self.losses += [loss] if loss is not None else []
             if stream in ALWAYS or path.exists():
                 self._open(stream)
@@ -91,11 +98,18 @@ class RunWriter:
         return cls(folder, info)
 
     @classmethod
-    def resume(cls, folder: Path, info: dict[str, Any], offsets: dict[str, int], step: int | None = None) -> Self:
+    def resume(
+        cls,
+        folder: Path,
+        info: dict[str, Any],
+        offsets: dict[str, int],
+        step: int | None = None,
+        digests: Mapping[str, str] | None = None,
+    ) -> Self:
         """Continue a run folder from the byte offsets of a checkpoint; what came after moves to
-        NAME.discarded.jsonl and is not lost. With the checkpoint's `step`, what it counts on and is not there is named
-        in `losses`."""
-        return cls(folder, info, append_from=offsets, step=step)
+        NAME.discarded.jsonl and is not lost. With the checkpoint's `step`, and the `digests` of what was written by
+        then, what it counts on and is not there is named in `losses`."""
+        return cls(folder, info, append_from=offsets, step=step, digests=digests)
 
     def change_recipe(self, recipe_toml: str, **fields: Any) -> None:
         """Replace recipe.toml, and set `fields` in run.json. A process that is killed between the two leaves a hash for
@@ -127,6 +141,10 @@ class RunWriter:
     def offsets(self) -> dict[str, int]:
         """Bytes written so far, a stream each: what a checkpoint stores."""
         return {stream: file.tell() for stream, file in self._files.items()}
+
+    def digests(self) -> dict[str, str]:
+        """sha256 of what is written so far, a stream each."""
+        return {stream: digest.hexdigest() for stream, digest in self._digests.items()}
 
     def synchronizer(self) -> Callable[[], None]:
         """What puts all that is written so far on the disk, from any thread. To be called before a checkpoint is
@@ -163,11 +181,15 @@ class RunWriter:
             self.close("interrupted" if interrupted else "failed", error=repr(error))
 
     def _open(self, stream: str) -> None:
-        self._files[stream] = open(self.folder / f"{stream}.jsonl", "ab")  # noqa: SIM115 - closed by close()
+        path = self.folder / f"{stream}.jsonl"
+        self._digests[stream] = hashlib.sha256(path.read_bytes() if path.exists() else b"")
+        self._files[stream] = open(path, "ab")  # noqa: SIM115 - closed by close()
 
     def _append(self, stream: str, fields: dict[str, Any]) -> None:
         # Flushed line by line: a crash loses at most the line being written, and `tail -f` works.
         file = self._files[stream]
         fields = fields if self.attempt == 1 else {**fields, "attempt": self.attempt}
-        file.write(json_line(fields).encode())
+        line = json_line(fields).encode()
+        file.write(line)
         file.flush()
+        self._digests[stream].update(line)

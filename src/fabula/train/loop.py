@@ -303,6 +303,7 @@ class Training:
         stored: dict[str, Any] = {
             "progress": asdict(self.progress),
             "offsets": writer.offsets(),
+            "record_hashes": writer.digests(),
             "tokenizer_hash": self.data.tokenizer.hash,
         }
         if self.recipe.guard.policy != "skip":

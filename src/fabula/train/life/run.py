@@ -195,8 +195,10 @@ def _writer_of_resumed(training: Training, out: Path, wanted: From) -> RunWriter
     aside = set_aside_after(out, step)  # before the record is cut: it never ends before the latest checkpoint
     offsets = found.checkpoint.state["offsets"] if found else dict.fromkeys(STREAMS, 0)
     info |= {name: new[name] for name in ("choices", "versions", "device", "threads")}
-    info.pop("error", None)
-    writer = RunWriter.resume(out, info, offsets, step)
+    for name in ("error", "record_hashes"):
+        info.pop(name, None)
+    hashes = found.checkpoint.state.get("record_hashes") if found else None
+    writer = RunWriter.resume(out, info, offsets, step, hashes)
     writer.attempt = training.guard.attempt
     if steps != before:
         layout = layout_information(training.source, steps)
@@ -216,6 +218,7 @@ def _carry_out(training: Training, writer: RunWriter) -> str:
         writer.close(
             status,
             steps_done=progress.step,
+            record_hashes=writer.digests(),
             timings={
                 "training_seconds": progress.training_seconds,
                 "evaluation_seconds": progress.evaluation_seconds,
