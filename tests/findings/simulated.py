@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from tests.findings.dynamics import Array, Plan, Traces, bigram, quadratic, student
+from tests.findings.simulated_columns import below, machine, measured_apart
 from tests.findings.truth import Truth, health_of, labels_of
 
 from fabula.findings import Flags
@@ -31,6 +32,8 @@ WEIGHTS: dict[str, dict[str, int]] = {
 }  # fmt: skip
 """How often a fault is drawn beside the others; the student has the bigram's."""
 LEAST_WARMUP = 0.01
+OF_OTHERS = (*SCHEDULES, "non_finite", "gradient_growth", "gradient_settled", "gradient_explosion", "gradient_hump")
+"""Kinds that no loss shows."""
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,7 @@ def _logged(
         return folded.mean(1) if style == "mean" else folded[:, -1]
 
     train_steps = np.arange(1.0, length + 1)[: length // k * k].reshape(-1, k)[:, -1]
-    train_loss = lines(loss) * factor
+    train_loss, apart = measured_apart(random, lines(loss) * factor, fault)
     has_train = random.random() < 0.88 or group.mode == "epochs"
     columns: Columns = {
         "step": train_steps,
@@ -270,9 +273,11 @@ def _logged(
     }
     if has_train:
         columns["loss"] = train_loss
+    more, of_the_machine = machine(random, len(train_steps))
+    columns |= more
     noise = float(random.uniform(0.035, 0.12) if fault == "noisy_evaluations" else random.uniform(0.0003, 0.002))
     has_evals = not has_train or fault == "noisy_evaluations" or random.random() < 0.7
-    has_known = has_evals and random.random() < 0.6
+    has_known = has_evals and not apart and random.random() < 0.6
     eval_steps = (
         np.arange(0.0, length + 1, max(1, length // int(random.integers(12, 81)))) if has_evals else np.array([])
     )
@@ -329,4 +334,14 @@ def _logged(
     )
     made = f"{group.kind}, {group.mode}, {length:,} steps: {fault}"
     run_ = Run(Path("simulated"), info, columns, evals, events)
-    return Simulated(run_, flags, labels_of(truth), health_of(truth), made)
+    labels = labels_of(truth) | of_the_machine
+    if apart:  # what compares the two losses, and what comes of the training loss alone, is not judged here
+        labels = {kind: shows for kind, shows in labels.items() if kind in of_the_machine or kind in OF_OTHERS}
+    if has_train and has_evals and truth.finite and fault in ("none", "fixed", "no_warmup") and group.mode == "fresh":
+        exact = np.interp(train_steps, traces.steps, traces.train[:, run])
+        above = float(np.median(train_loss / lines(loss))) if apart else 1.0
+        labels |= below(eval_steps, np.interp(eval_steps, traces.steps, held), train_steps, exact * above)
+    health = health_of(truth)
+    if health == "healthy" and of_the_machine.get("memory_growing"):
+        health = "broken"
+    return Simulated(run_, flags, labels, health, made)

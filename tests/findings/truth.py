@@ -291,6 +291,7 @@ def _gradient(truth: Truth) -> dict[str, bool]:
         return {**labels, "gradient_explosion": True}
     else:
         return labels
+    labels |= {} if truth.odd[1] > 0 else _hump(steps, norm)  # what odd batches add is not expected
     half = np.array_split(norm[steps > 0.5 * truth.length], 9)
     levels = np.array([np.median(part) for part in half if len(part)])
     if len(levels) == 9:
@@ -303,3 +304,17 @@ def _gradient(truth: Truth) -> dict[str, bool]:
         elif growth >= 3.0:
             labels["gradient_settled"] = False
     return labels
+
+
+def _hump(steps: Array, norm: Array) -> dict[str, bool]:
+    """Of the expected norm: from its lowest before to its highest and down again."""
+    logs, part = np.log(np.maximum(norm, 1e-30)), steps / steps[-1]
+    height = logs - np.maximum(np.minimum.accumulate(logs), np.minimum.accumulate(logs[::-1])[::-1])
+    late = np.where(part >= 0.1, height, 0.0)
+    if late.max() < math.log(1.5):
+        return {"gradient_hump": False}
+    top = int(np.argmax(late))
+    foot = top - int(np.argmin(logs[top::-1]))
+    slow = 0.12 <= part[top] - part[foot] and part[top] >= 0.28 and late[top] >= math.log(4.0)
+    wide = float((late > 0.5 * late[top]).mean()) >= 0.12
+    return {"gradient_hump": True} if slow and wide else {}
