@@ -61,3 +61,28 @@ def test_a_rate_as_large_as_the_weights_has_failed_where_little_was_learned(end:
 
 def test_little_learned_alone_accuses_nobody() -> None:
     assert diagnose_facts(facts(0.75)).verdict == "healthy"
+
+
+def slow(end: float, steps: int = 400, **known: Any) -> Facts:
+    """A loss that falls on a straight line from ln V to `end` times it."""
+    at = np.arange(1.0, steps + 1)
+    given = {"vocabulary": V, "from_scratch": True, "num_steps": steps, "first_loss": UNTRAINED} | known
+    return Facts(train_loss=Curve("loss", at, UNTRAINED * (1.0 - (1.0 - end) * at / steps)), **given)
+
+
+@pytest.mark.parametrize(
+    ("known", "severities"),
+    [
+        (slow(0.92), ["failure"]),
+        (slow(0.92, num_steps=1000), []),  # half way
+        (slow(0.92, num_steps=None), []),
+        (slow(0.92, from_scratch=None), []),
+        (slow(0.92, steps=100), []),
+        (slow(0.8), []),
+        (slow(0.92, first_loss=40.0), []),  # told as a wide start
+    ],
+)
+def test_who_has_made_all_steps_and_knows_hardly_more_than_at_first_has_failed(
+    known: Facts, severities: list[str]
+) -> None:
+    assert [each.severity for each in diagnose_facts(known).of("plateau")] == severities
