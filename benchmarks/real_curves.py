@@ -335,12 +335,13 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
     parser.add_argument("--tool", choices=TOOLS, help="the curves of one tool only")
     parser.add_argument("--only", type=int, help="stop after so many curves")
+    parser.add_argument("--first", type=int, default=0, help="begin at this number of the draw, that of a healthy run")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     stories = make_stories(given.work, given.shared if given.shared.is_dir() else None)
     lines, twins = [], {}
     for number, (setting, fault) in enumerate(plan(given.draw)):
-        if setting.stories not in stories or given.tool not in (None, setting.tool):
+        if setting.stories not in stories or given.tool not in (None, setting.tool) or number < given.first:
             continue
         if len(lines) == given.only:
             break
