@@ -183,7 +183,7 @@ def labels_of(setting: Setting, fault: str, curves: Curves) -> dict[str, bool]:
     if fault in RAISED or fault == "rate_gone_early":
         for kind in (*SHAPE_KINDS, "schedule_in_micro_steps"):
             labels.pop(kind)
-    if fault in ("wide_inside", "ascent"):
+    if fault in ("wide_inside", "ascent", "shifted_targets"):
         for kind in ("initial_loss_off", "loss_scaled_by_accumulation"):
             labels.pop(kind)
     if setting.tool == "trainer":
