@@ -69,7 +69,7 @@ def load_first_sound(training: "Training", run: Path, steps: Sequence[int]) -> F
     if not damaged:
         return None
     (_, first), *others = damaged
-    more = f", and none of the {len(others)} others is sound" if others else ""
+    more = f", and no other checkpoint ({', '.join(str(step) for step, _ in others)}) is sound" if others else ""
     problem, _, remedy = first.rpartition("; ")
     raise InputError(f"{problem}{more}; {'train again into another --out' if others else remedy}")
 
