@@ -10,14 +10,15 @@ READY := $(VENV)/ready
 # More than four at once gain little and ask for much memory: each loads torch.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help setup demo test test-slow lint fuzz bench lock clean
+.PHONY: help setup demo test test-slow test-crash lint fuzz bench lock clean
 
 help:
 	@echo "make setup      make the environment ($(VENV)): 1 to 2 minutes, needs the network; then: . $(BIN)/activate"
 	@echo "make demo       compare four recipes on the built-in stories and write the report: 2 to 5 minutes"
 	@echo "make test       the tests: some minutes          make test-slow  those that train for longer"
 	@echo "make lint       style, types, order of packages  make lock       renew requirements.lock"
-	@echo "make fuzz       damaged logs and run folders for everything that reads: FUZZ_SECONDS=600"
+	@echo "make fuzz       damaged logs, runs and recipes for everything that reads (ten minutes: FUZZ_SECONDS=600)"
+	@echo "make test-crash kills, limits and flipped bits for everything that writes (ten minutes: CRASH_SECONDS=600)"
 	@echo "make bench      how fast it is on this machine, against others (a quarter of an hour, needs STORIES=DIR)"
 	@echo "make clean      remove what make made"
 
@@ -58,7 +59,17 @@ FUZZ_SECONDS ?= 600
 FUZZ_SEED ?= 0
 
 fuzz: $(READY)
-	$(BIN)/python benchmarks/harm/fuzz.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) --keep build/fuzz
+	$(BIN)/python benchmarks/harm/fuzz.py --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) --keep build/fuzz \
+	  --out docs/measured/fuzz.json
+	$(BIN)/python docs/reliability_page.py
+
+# Kills, limits, two writers, flipped bits: a process is forked for each, so nothing is left behind.
+CRASH_SECONDS ?= 600
+CRASH_SEED ?= 0
+
+test-crash: $(READY)
+	$(BIN)/python benchmarks/harm/crash.py --seconds $(CRASH_SECONDS) --seed $(CRASH_SEED) --out docs/measured/crash.json
+	$(BIN)/python docs/reliability_page.py
 
 # Nothing else may run meanwhile. What it measures stands in docs/benchmarks and, as tables, in docs/performance.md.
 BENCH := build/bench

@@ -85,7 +85,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file. Raises InputError when it is missing, cut short or damaged."""
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: torch may open no further file
         raise InputError(f"{path} cannot be read ({error}); it is missing, cut short or damaged") from error
 
 

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import vl_convert
-
 from fabula.findings.kinds import marks_of
 from fabula.record.wording import NONE, kind_words, number, slug
 from fabula.report.figures.curves import curves_of, spark
+from fabula.report.figures.library import png_of, svg_of
 from fabula.report.figures.specs import curve_spec, effects_spec
 from fabula.report.render.blocks import Figure, Size, rich
 from fabula.study.health import FoundGroup
@@ -264,7 +263,7 @@ def svg(spec: dict[str, Any], rows: Iterable[dict[str, Any]]) -> str:
     A tenth of a pixel is fine enough for paths, and the way from point to point is shorter to write than the points
     (half of a page's pictures). The roles of single marks go: the picture has one label as a whole.
     """
-    drawn = str(vl_convert.vegalite_to_svg(with_rows(spec, rows)))
+    drawn = svg_of(with_rows(spec, rows))
     return PATH.sub(lambda match: f' d="{_from_point_to_point(match[1])}"', ROLES.sub("", drawn))
 
 
@@ -295,4 +294,4 @@ def png(spec: dict[str, Any], rows: Iterable[dict[str, Any]], scale: float = 2.0
     text = json.dumps({**with_rows(spec, rows), "background": LIGHT["--paper"], "padding": 16})
     for name, value in LIGHT.items():
         text = text.replace(f"var({name})", value)
-    return bytes(vl_convert.vegalite_to_png(text, scale=scale))
+    return png_of(text, scale)

@@ -5,8 +5,7 @@ Colours are CSS variables of the page ("var(--c0)"), so that one drawing serves 
 
 from typing import Any
 
-import vl_convert
-
+from fabula.report.figures.library import vega_of
 from fabula.report.render.blocks import Size
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
@@ -260,4 +259,4 @@ def interactive(spec: dict[str, Any]) -> dict[str, Any]:
             },
         }
         spec["layer"] = [*spec["layer"], near]
-    return dict(vl_convert.vegalite_to_vega(spec))
+    return vega_of(spec)

@@ -10,11 +10,11 @@ from importlib import resources
 from typing import Any
 
 import jinja2
-import vl_convert
 
 import fabula
 from fabula.record.wording import kind_title
 from fabula.report.figures.figures import point_rows, svg
+from fabula.report.figures.library import bundle_of
 from fabula.report.figures.specs import interactive
 from fabula.report.render.blocks import Details, Document, Figure, FigureGrid, Observed, told
 from fabula.report.render.glossary import WORDS
@@ -83,7 +83,7 @@ def _packed(value: Any) -> str:
 @cache
 def _bundle() -> str:
     """Vega with what embeds it, as the chart library's Python package ships them."""
-    return str(vl_convert.javascript_bundle(ENTRY))
+    return bundle_of(ENTRY)
 
 
 def _file(name: str) -> str:

@@ -1,0 +1,32 @@
+"""What the system refuses the chart library is told as what it is: no panic of Rust reaches the user."""
+
+import errno
+
+import pytest
+import vl_convert
+
+from fabula.report.figures import library
+
+
+class PanicException(BaseException):
+    """As pyo3 names it."""
+
+
+@pytest.mark.parametrize("says", ["called `Result::unwrap()` on an `Err` value: Os { code: 24, kind: Uncategorized }"])
+def test_a_panic_at_a_limit_is_an_error_of_the_system(monkeypatch: pytest.MonkeyPatch, says: str) -> None:
+    def panics(*_: object) -> str:
+        raise PanicException(says)
+
+    monkeypatch.setattr(vl_convert, "vegalite_to_svg", panics)
+    with pytest.raises(OSError) as told:
+        library.svg_of({})
+    assert told.value.errno == errno.EMFILE
+
+
+def test_other_panics_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    def panics(*_: object) -> str:
+        raise PanicException("index out of bounds")
+
+    monkeypatch.setattr(vl_convert, "vegalite_to_svg", panics)
+    with pytest.raises(PanicException):
+        library.svg_of({})
