@@ -30,7 +30,7 @@ from harm.settings import NAMES, asked, settings
 
 REPORT_EVERY = 25
 """A page takes 20 times as long as a diagnosis: each so many inputs get one as well."""
-POOL = 40
+POOL = 8
 """Healthy originals of a run and of a ladder, drawn once: they cost more than what is done with them."""
 Drawn = tuple[str, Content, str]
 """What an input is called in the table, its files, and the place that is given to the command."""
