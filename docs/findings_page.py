@@ -214,31 +214,34 @@ def ladders() -> str:
     """What measure_ladders.py found: how the noise was measured, ladders without an effect, and effects found."""
     told = json.loads(LADDERS.read_text(encoding="utf-8"))
     noise, typical = told["noise"], told["noise"]["typical"]
-    spreads, below = noise["spreads"], "" if noise["pairing"] else " (the measured one is negative)"
+    spreads = noise["spreads"]
+    seeds = sorted({row["seeds"] for row in told["nulls"]})
     lines = [
-        f"The noise is that of [{noise['ladder']}](ladders/{noise['ladder']}/report.md), {len(spreads)} recipes with "
-        f"{noise['num_seeds']} seeds each. On `stream`, a recipe's seeds end with a standard deviation of "
+        f"The measured noise is that of [{noise['ladder']}](ladders/{noise['ladder']}/report.md), {len(spreads)} "
+        f"recipes with {noise['num_seeds']} seeds each. On `stream`, a recipe's seeds end with a standard deviation of "
         f"{spreads[0]:.3f} to {spreads[-1]:.3f} nats, {typical:.3f} in the median; on `story`, "
-        f"{noise['story_share']:.2f} times as far apart. Over the seeds, two recipes rise and fall together with a "
-        f"correlation of {noise['pairing']:.2f}{below}, the two protocols of a run with {noise['protocols']:.2f}.",
+        f"{noise['story_share']:.2f} times as far apart; the two protocols of a run rise and fall together over the "
+        f"seeds with a correlation of {noise['protocols']:.2f}. {told['nulls'][0]['ladders']:,} ladders a cell.",
         "",
-        "| ladder | questions | seeds | spread of the recipes | ladders with a false verdict | share (95 %) |",
-        "|---|---:|---:|---|---:|---|",
+        f"| ladder | spread of the recipes | {' | '.join(f'{seed} seeds' for seed in seeds)} |",
+        "|---|---|" + "---|" * len(seeds),
     ]
-    lines += [
-        f"| {row['design']} | {row['questions']} | {row['seeds']} | {row['noise']} | "
-        f"{row['false']} of {row['ladders']:,} | {_share(row['false'], row['ladders'])} |"
-        for row in told["nulls"]
-    ]
-    designs = [f"{row['design']}, {row['seeds']} seeds" for row in told["power"]]
+    rows = {(row["design"], row["questions"], row["noise"]): {} for row in told["nulls"]}
+    for row in told["nulls"]:
+        rows[row["design"], row["questions"], row["noise"]][row["seeds"]] = _share(row["false"], row["ladders"])
+    for (design, questions, name), shares in rows.items():
+        cells = (shares.get(seed, "") for seed in seeds)
+        lines.append(f"| {design}, {questions} questions | {name} | {' | '.join(cells)} |")
+    sizes = list(told["power"][0]["found"])
     lines += [
         "",
-        f"| true effect, nats | in standard deviations | {' | '.join(designs)} |",
-        "|---:|---:|" + "---|" * len(designs),
+        f"| ladder | spread of the recipes | {' | '.join(sizes)} |",
+        "|---|---|" + "---|" * len(sizes),
     ]
-    for size in told["power"][0]["found"]:
-        found = (_share(row["found"][size], row["ladders"]) for row in told["power"])
-        lines.append(f"| {float(size) * typical:.3f} | {float(size):g} | {' | '.join(found)} |")
+    for row in told["power"]:
+        found = (f"{new / row['ladders']:.2f} ({old / row['ladders']:.2f})" for new, old in row["found"].values())
+        unit = "" if row["unit"] == 1 else f", effects as multiples of {row['unit']:.3f} nats"
+        lines.append(f"| {row['design']}, {row['seeds']} seeds | {row['noise']}{unit} | {' | '.join(found)} |")
     return "\n".join(lines)
 
 

@@ -76,13 +76,14 @@ def null() -> str:
         "A null on real stories: `basic/packed` against itself, seeds 3 to 5 against seeds 0 to 2 "
         f"({read_run(NULL / 'seed-3').info['steps']} steps on TinyStories). The verdict: **{evidence['verdict']}**.",
         "",
-        "| protocol | difference | 95 % interval, paired in order | unpaired | correlation | p (Holm) |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| protocol | difference | 95 % interval | from pairs in order | unpaired | correlation | p (Holm) |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name, each in evidence["protocols"].items():
-        intervals = [f"{signed(low)} to {signed(high)}" for low, high in (each["interval"], each["unpaired_interval"])]
+        kinds = ("interval", "paired_interval", "unpaired_interval")
+        intervals = [f"{signed(low)} to {signed(high)}" for low, high in (each[kind] for kind in kinds)]
         lines.append(
-            f"| `{name}` | {signed(each['mean'])} | {intervals[0]} | {intervals[1]} | {each['correlation']:.2f} | "
+            f"| `{name}` | {signed(each['mean'])} | {' | '.join(intervals)} | {each['correlation']:.2f} | "
             f"{each['p_holm']:.3f} |"
         )
     said = ", ".join(f"{number} {verdict}" for verdict, number in sorted(words.items()))
@@ -134,7 +135,7 @@ def hidden() -> str:
 
 def _on_story(asked: Effect) -> str:
     """What the other yardstick says."""
-    return f"On `story` it is {lower_or_higher(asked.comparisons['story'].paired)}."
+    return f"On `story` it is {lower_or_higher(asked.comparisons['story'].estimate)}."
 
 
 def _gap(run: Run) -> float:

@@ -177,24 +177,26 @@ def ingredients() -> str:
     lines = [
         f"`{tier.name}` is GPT-2's shape with AdamW, tuned; the table says what each candidate for `modern` adds to "
         f"all others, and `modern` has those that improved. {steps} steps on `tune`, {view.plan['seeds']} seeds, nats "
-        "a token of the recipe's own vocabulary, paired differences with a t interval, Holm over the table.",
+        "a token of the recipe's own vocabulary, differences with 95 % intervals, Holm over the table.",
         "",
         "| with all against all but | `stream` (95 % interval) | `story` | verdict |",
         "|---|---:|---:|---|",
     ]
 
     def gain(each: Effect) -> float:
-        return each.headline.paired.mean if each.headline else 0.0
+        return each.headline.estimate.mean if each.headline else 0.0
 
     for each in sorted(tier.effects, key=gain):
         without = changes[each.before] if each.before != tier.name else f"any of them (`{tier.name}`)"
         cells = []
         for name in ("stream", "story"):
-            paired = each.comparisons[name].paired
+            estimate = each.comparisons[name].estimate
             interval = (
-                "" if paired.low is None or paired.high is None else f" ({signed(paired.low)} to {signed(paired.high)})"
+                ""
+                if estimate.low is None or estimate.high is None
+                else f" ({signed(estimate.low)} to {signed(estimate.high)})"
             )
-            cells.append(f"{signed(paired.mean)}{interval}")
+            cells.append(f"{signed(estimate.mean)}{interval}")
         lines.append(f"| {without} | {' | '.join(cells)} | {each.verdict} |")
     return "\n".join(lines)
 

@@ -61,11 +61,11 @@ def ladder() -> str:
 
 def _row(effect: Effect, changes: dict[str, str]) -> str:
     (name,) = effect.contrast.phases
-    paired = effect.comparisons["stream"].paired
-    assert paired.low is not None and paired.high is not None, "the kept ladder has three seeds"
-    interval = f"{signed(paired.low)} to {signed(paired.high)}"
+    estimate = effect.comparisons["stream"].estimate
+    assert estimate.low is not None and estimate.high is not None, "the kept ladder has three seeds"
+    interval = f"{signed(estimate.low)} to {signed(estimate.high)}"
     word = IN_PLAIN_WORDS[effect.verdict]
-    return f"| `{name}`: {changes[name]} | {signed(paired.mean)} | {interval} | **{word}** |"
+    return f"| `{name}`: {changes[name]} | {signed(estimate.mean)} | {interval} | **{word}** |"
 
 
 def reached() -> str:

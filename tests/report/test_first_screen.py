@@ -14,7 +14,7 @@ from fabula.recipe.scaling import with_steps
 from fabula.record.wording import difference_text
 from fabula.report import write_report
 from fabula.report.document import make_document
-from fabula.report.render.blocks import Heading, Paragraph, Span, plain_text, rich
+from fabula.report.render.blocks import Document, Heading, Opening, Paragraph, Span, Story, plain_text, rich
 from fabula.report.render.glossary import FORMS, NOT_IN_PROSE, WORDS
 from fabula.report.render.markdown import render_markdown
 from fabula.report.render.terms import with_terms
@@ -114,3 +114,17 @@ def test_what_is_good_here_is_said_where_it_can_be_compared(tmp_path: Path) -> N
     said = first_screen(render_markdown(make_document(read_ladder([tmp_path / "run"]))))
     assert re.search(r"; untrained 10\.\d; good here is \d\.\d\d\.", said)
     assert re.search(r"\*\*Next:\*\* .*", said) and "this recipe reaches" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        (" there was a fox.\nIt slept.", "> *One day* there was a fox.\n> It slept."),
+        (", a fox came.", "> *One day*, a fox came."),
+        (" \ufffd.\n\nNo.", "> *One day* \ufffd.\n>\n> No."),
+        ("", "> *One day*"),
+    ],
+)
+def test_of_a_story_the_given_words_alone_are_in_italics(text: str, written: str) -> None:
+    document = Document("t", "s", Opening((), Story("First", "One day", text, rich("seed 0"))), (), {})
+    assert f"**First**\n\n{written}\n\nseed 0" in render_markdown(document)

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from fabula.study.inference.statistics import (
     correlation,
-    holm,
-    incomplete_beta,
     mean_interval,
     standard_deviation,
     t_quantile,
@@ -52,12 +50,6 @@ def test_quantile_and_probability_are_inverse(p: float, degrees: float) -> None:
     assert (tails / 2 if p < 0.5 else 1 - tails / 2) == pytest.approx(p, abs=1e-9)
 
 
-@settings(deadline=None)
-@given(st.floats(0.2, 60), st.floats(0.2, 60), st.floats(1e-3, 0.999))
-def test_incomplete_beta_is_symmetric(a: float, b: float, x: float) -> None:
-    assert incomplete_beta(a, b, x) == pytest.approx(1.0 - incomplete_beta(b, a, 1.0 - x), abs=1e-10)
-
-
 def test_tails_keep_their_digits() -> None:
     """P(|T| > t) of the Cauchy distribution is 2 / pi * atan(1 / t)."""
     assert two_sided_p(1e6, 1) == pytest.approx(2 / math.pi * math.atan(1e-6), rel=1e-9)
@@ -90,13 +82,6 @@ def test_welch_by_hand() -> None:
     assert told.mean == 4.0
     assert told.high is not None
     assert told.high - 4.0 == pytest.approx(t_quantile(0.975, degrees) * math.sqrt(5 / 3), rel=1e-12)
-
-
-def test_holm_by_hand() -> None:
-    """Sorted 0.01, 0.02, 0.04 become 3 x 0.01, 2 x 0.02, 1 x 0.04, none smaller than the one before."""
-    assert holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
 
 
 def test_wilson_by_hand() -> None:

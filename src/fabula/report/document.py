@@ -194,10 +194,12 @@ METHOD = (
     ),
     rich(
         strong("Verdicts"),
-        " compare final losses seed by seed: the mean of the paired differences with a 95 % t interval, p values "
-        "adjusted by Holm over both protocols of all effects and interactions on the page. Improved or worse needs "
-        "both protocols; where one of them alone shows it, the verdict depends on the protocol; otherwise there is no "
-        "evidence. Every verdict speaks of this scale and these learning rates.",
+        " compare final losses: the mean difference over the seeds, with a 95 % interval whose width all runs of the "
+        "table tell together: recipes that scatter alike share what is known of their scatter, a wild one stays by "
+        "itself, and where a seed moves all recipes alike, its share is taken out. p values are adjusted by Holm over "
+        "all effects and interactions on the page. Improved or worse needs both protocols; where one of them alone "
+        "shows it, the verdict depends on the protocol; otherwise there is no evidence. Every verdict speaks of this "
+        "scale and these learning rates.",
     ),
     PICTURES,
 )

@@ -5,9 +5,9 @@
 >>> ladder = read_ladder([Path("docs/ladders/factorial-basic-2-percent")])
 >>> [f"{each.name}: {each.verdict}" for each in ladder.effects if each.kind == "effect"]
 ['init: improved', 'cosine: worse', 'packed: no evidence']
->>> init = ladder.effects[0].comparisons["stream"].paired
+>>> init = ladder.effects[0].comparisons["stream"].estimate
 >>> f"{init.mean:.2f} nats per token, 95 % interval {init.low:.2f} to {init.high:.2f}"
-'-7.15 nats per token, 95 % interval -8.89 to -5.41'
+'-7.15 nats per token, 95 % interval -7.63 to -6.66'
 >>> [sentence(each).split(":")[0] for each in ladder.effects if each.kind == "interaction"][0]
 '`init` and `cosine` are better together than their effects added up'
 >>> (tier,) = ladder.tiers

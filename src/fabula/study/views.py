@@ -12,7 +12,7 @@ from fabula.findings import Diagnosis, Facts, Flags, diagnose
 from fabula.findings.facts import facts_of_run
 from fabula.record.reader import Run
 from fabula.study.grouping.groups import Grouping
-from fabula.study.inference.effects import Effect, num_claims
+from fabula.study.inference.effects import Effect, num_questions
 from fabula.study.inference.noise import NoiseFloor, late_roughness
 
 
@@ -242,8 +242,8 @@ class LadderView:
         return [*sorted(within, key=lambda each: each.kind), *self.across]
 
     @property
-    def num_claims(self) -> int:
-        return num_claims(self.effects)
+    def num_questions(self) -> int:
+        return num_questions(self.effects)
 
     @property
     def num_seeds(self) -> int:

@@ -210,7 +210,7 @@ def effects_figure(tier: TierView, effects: Sequence[Effect], which: str = "effe
     return Figure(
         anchor=slug("figure", tier.name, which),
         title=which.capitalize(),
-        caption=rich(_CAPTIONS[which] + " Points: seeds. Bar: 95 % t interval over seeds. Each row has its own scale."),
+        caption=rich(_CAPTIONS[which] + " Points: seeds. Bar: mean and 95 % interval. Each row has its own scale."),
         group=slug(tier.name),
         spec=effects_spec([_effect_label(each) for each in told]),
         size="wide",
@@ -235,9 +235,9 @@ def _effect_rows(each: Effect) -> list[dict[str, Any]]:
     for protocol, told in each.comparisons.items():
         common = {"effect": _effect_label(each), "protocol": protocol}
         rows += [{**common, "part": "seed", "x": value} for value in told.differences]
-        paired = told.paired
-        if paired.low is not None:
-            rows.append({**common, "part": "mean", "x": paired.mean, "low": paired.low, "high": paired.high})
+        estimate = told.estimate
+        if estimate.low is not None:
+            rows.append({**common, "part": "mean", "x": estimate.mean, "low": estimate.low, "high": estimate.high})
     return rows
 
 

@@ -1,5 +1,6 @@
 """The page's twin in Markdown: the same tables and sentences, for a code-hosting site or a terminal."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from fabula.record.markup import as_html, markdown_code
@@ -151,19 +152,23 @@ def _figure(figure: Figure) -> str:
 
 def _story(story: Story) -> str:
     between = "" if story.text[:1] in ".,;:!?'\N{RIGHT SINGLE QUOTATION MARK}\n" else " "
-    lines = f"{story.prompt}\0{between}{story.text.strip(' ')}".splitlines()
-    quoted = "\n".join(f"> {escape(line)}" if line.strip() else ">" for line in lines)
-    prompt, _, rest = quoted.partition("\0")
-    parts = [f"**{escape(story.label)}**", f"> {_around(prompt[2:], '*')}{rest}", inline(story.source)]
+    first, *others = f"{between}{story.text.strip(' ')}".splitlines() or [""]
+    prompt = _around(_quoted(story.prompt.splitlines())[2:], "*")
+    written = "\n".join([f"> {prompt}{escape(first)}", *([_quoted(others)] if others else [])])
+    parts = [f"**{escape(story.label)}**", written, inline(story.source)]
     if story.before:
         parts.append(escape(f"Before training it wrote: {story.before} ..."))
     return "\n\n".join(parts)
 
 
+def _quoted(lines: Sequence[str]) -> str:
+    return "\n".join(f"> {escape(line)}" if line.strip() else ">" for line in lines)
+
+
 def _completions(block: Completions) -> str:
     parts = [f"**{escape(block.prompt)} …**"]
     for label, text in block.entries:
-        quoted = "\n".join(f"> {escape(line)}" if line.strip() else ">" for line in text.strip().splitlines())
+        quoted = _quoted(text.strip().splitlines())
         parts.append(f"{inline(label)}\n\n{quoted or '> (nothing)'}")
     return "\n\n".join(parts)
 

@@ -131,9 +131,9 @@ def points(ladder: LadderView, groups: Sequence[FoundGroup]) -> list[Rich]:
         numbers = link("Numbers", slug("effects", tier.name))
         improved = [each for each in effects if each.verdict == "improved" and each.headline]
         if improved:
-            largest = min(improved, key=lambda each: each.headline.paired.mean if each.headline else 0.0)
+            largest = min(improved, key=lambda each: each.headline.estimate.mean if each.headline else 0.0)
             assert largest.headline is not None
-            size = loss_text(abs(largest.headline.paired.mean))
+            size = loss_text(abs(largest.headline.estimate.mean))
             name = code(largest.contrast.phases[0])
             items.append(rich("The largest gain", where, " came from ", name, f": {size} nats, {REACH}. ", numbers))
         for each in effects:

@@ -107,8 +107,8 @@ def glance(ladder: LadderView) -> Table | None:
 def _glance_cell(each: Effect | None) -> Rich:
     if each is None or each.headline is None:
         return rich(toned("no verdict", "unknown"))
-    paired = each.headline.paired
-    size = difference_text(paired.mean, paired.low, paired.high)
+    estimate = each.headline.estimate
+    size = difference_text(estimate.mean, estimate.low, estimate.high)
     return rich(toned(each.verdict, tone_of(each)), quiet(size, own_line=True))
 
 
@@ -127,7 +127,7 @@ def seeds_sentence(ladder: LadderView) -> Rich:
             strong(f"{words}: this page gives no verdict. "),
             "A difference between two single runs may be chance; run more seeds to tell.",
         )
-    scale, claims = ladder.plan.get("scale"), plural(ladder.num_claims, "claim")
+    scale, claims = ladder.plan.get("scale"), plural(ladder.num_questions, "claim")
     at = f" ({share_of_steps(ladder)})" if scale not in (None, 1, 1.0) else ""
     return rich(
         f"Verdicts speak of this scale{at} and these learning rates. They compare final evaluations over all "

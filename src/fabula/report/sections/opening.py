@@ -97,7 +97,7 @@ def luck(ladder: LadderView) -> Rich:
 
 def _changes(effects: Sequence[Effect]) -> list[Rich]:
     """An item a change; of many, the largest."""
-    order = sorted(effects, key=lambda each: -abs(each.headline.paired.mean) if each.headline else 0.0)
+    order = sorted(effects, key=lambda each: -abs(each.headline.estimate.mean) if each.headline else 0.0)
     shown = list(effects) if len(effects) <= MOST_CHANGES + 1 else order[:MOST_CHANGES]
     items = [_change(each) for each in shown]
     left = [each for each in order if each not in shown]
@@ -118,12 +118,16 @@ def _change(each: Effect) -> Rich:
     assert told is not None, "only effects that were measured are told"
     words, tone = IN_PLAIN_WORDS[each.verdict], tone_of(each)
     name = code(each.contrast.phases[-1])
-    paired = told.paired
+    estimate = told.estimate
     if each.verdict in ("improved", "worse"):
         return rich(
-            toned("", tone), name, " ", strong(words), f": {difference_text(paired.mean, paired.low, paired.high)}"
+            toned("", tone),
+            name,
+            " ",
+            strong(words),
+            f": {difference_text(estimate.mean, estimate.low, estimate.high)}",
         )
-    size = difference_text(paired.mean)
+    size = difference_text(estimate.mean)
     if each.verdict == "no evidence":
         return rich(toned("", tone), name, " ", strong(words), f": {size}, too little to count")
     if each.verdict == "depends on the protocol":

@@ -97,8 +97,8 @@ def _notes(phase: PhaseView, effect: Effect | None, best: bool, groups: Sequence
 def _effect_note(effect: Effect) -> Part:
     told = effect.headline
     assert told is not None
-    size = loss_text(abs(told.paired.mean))
-    lower = "lower" if told.paired.mean < 0 else "higher"
+    size = loss_text(abs(told.estimate.mean))
+    lower = "lower" if told.estimate.mean < 0 else "higher"
     if effect.verdict == "no verdict":
         return f"{size} {lower} than {effect.before}, no verdict"
     if effect.verdict in ("improved", "worse"):

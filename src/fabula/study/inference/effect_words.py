@@ -24,23 +24,23 @@ def signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", MINUS)
 
 
-def lower_or_higher(paired: Interval, unit: str = "", after: str = "") -> str:
+def lower_or_higher(difference: Interval, unit: str = "", after: str = "") -> str:
     """A difference of losses for a sentence, with its interval counted the same way: `lower by 1.220 nats per token
     (95 % interval 0.558 to 1.882)`. An interval across zero names both directions. `after` follows the interval."""
-    word, other = ("higher", "lower") if paired.mean > 0 else ("lower", "higher")
-    said = f"{word} by {abs(paired.mean):.3f}{f' {unit}' if unit else ''}"
-    if paired.low is None or paired.high is None:
+    word, other = ("higher", "lower") if difference.mean > 0 else ("lower", "higher")
+    said = f"{word} by {abs(difference.mean):.3f}{f' {unit}' if unit else ''}"
+    if difference.low is None or difference.high is None:
         return said
-    low, high = _outward(paired)
+    low, high = _outward(difference)
     if low < 0:
         return f"{said} (95 % interval from {-low:.3f} {other} to {high:.3f} {word}{after})"
     return f"{said} (95 % interval {low:.3f} to {high:.3f}{after})"
 
 
-def _outward(paired: Interval) -> tuple[float, float]:
+def _outward(difference: Interval) -> tuple[float, float]:
     """The ends of an interval, counted in the direction of its mean."""
-    assert paired.low is not None and paired.high is not None, "asked only where there is an interval"
-    return (paired.low, paired.high) if paired.mean > 0 else (-paired.high, -paired.low)
+    assert difference.low is not None and difference.high is not None, "asked only where there is an interval"
+    return (difference.low, difference.high) if difference.mean > 0 else (-difference.high, -difference.low)
 
 
 def _under_both(together: float, apart: float, conditions: tuple[str, str]) -> str:
@@ -129,7 +129,7 @@ def conditions(each: Effect, effects: Sequence[Effect]) -> str:
         if other.contrast.tiers != each.contrast.tiers or other.verdict in ("no evidence", "no verdict"):
             continue
         (condition,) = set(phases) - {phase}
-        mean, half = each.headline.paired.mean, told.paired.mean / 2
+        mean, half = each.headline.estimate.mean, told.estimate.mean / 2
         parts.append(f"it {_under_both(mean + half, mean - half, (f'with `{condition}`', 'without it'))}")
     return f"It is not the same everywhere: {'; '.join(parts)}." if parts else ""
 
@@ -178,9 +178,9 @@ def _numbers(each: Effect, told: Comparison) -> str:
             what = "their interaction"
         return (
             f"on `{told.protocol}`, {what} {_under_both(told.together, told.apart, conditions)}, a difference of "
-            f"{_size(told.paired, seeds)}"
+            f"{_size(told.estimate, seeds)}"
         )
-    loss, difference = f"loss on `{told.protocol}`", lower_or_higher(told.paired, UNIT, seeds)
+    loss, difference = f"loss on `{told.protocol}`", lower_or_higher(told.estimate, UNIT, seeds)
     if contrast.design == "factorial":
         return f"with it the {loss} is {difference}, averaged over {len(contrast.weights) // 2} pairs of recipes"
     if contrast.design == "leave-one-out":
@@ -189,12 +189,12 @@ def _numbers(each: Effect, told: Comparison) -> str:
     return f"its {loss} is {difference.replace(' by ', f'{without} by ', 1)}"
 
 
-def _size(paired: Interval, after: str) -> str:
+def _size(difference: Interval, after: str) -> str:
     """The size of a difference without its direction, which the sentence has told."""
-    if paired.low is None or paired.high is None:
-        return f"{abs(paired.mean):.3f}"
-    low, high = _outward(paired)
-    return f"{abs(paired.mean):.3f} (95 % interval {low:.3f} to {high:.3f}{after})".replace("-", MINUS)
+    if difference.low is None or difference.high is None:
+        return f"{abs(difference.mean):.3f}"
+    low, high = _outward(difference)
+    return f"{abs(difference.mean):.3f} (95 % interval {low:.3f} to {high:.3f}{after})".replace("-", MINUS)
 
 
 def as_finding(each: Effect) -> Finding:
@@ -228,9 +228,10 @@ def as_finding(each: Effect) -> Finding:
 def _protocol(comparison: Comparison) -> dict[str, Any]:
     numbers = {
         "differences": [round(value, 6) for value in comparison.differences],
-        "mean": comparison.paired.mean,
-        "interval": [comparison.paired.low, comparison.paired.high],
+        "mean": comparison.estimate.mean,
+        "interval": [comparison.estimate.low, comparison.estimate.high],
         "p_holm": comparison.p_adjusted,
+        "paired_interval": [comparison.paired.low, comparison.paired.high],
         "unpaired_interval": [comparison.unpaired.low, comparison.unpaired.high],
         "correlation": comparison.correlation,
         "stories_interval": None if comparison.stories is None else list(comparison.stories),

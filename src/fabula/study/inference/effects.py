@@ -1,20 +1,32 @@
 """What a ladder shows: effects and interactions on the final loss, and whether they are more than noise.
 
-Runs of one seed see the same stories in the same order, so every question (contrasts.py) is asked seed by seed: the
-mean of the answers with its t interval. All verdicts of one table share one error rate (Holm 1979), so the chance that
-a ladder without any effect shows one stays below 5 %.
+Every question (contrasts.py) is answered by the mean over its seeds; how far that scatters by luck is told from all
+runs of the table (shared_spread.py). All verdicts of one table share one error rate (Holm 1979), so the chance that a
+ladder without any effect shows one stays below 5 %. A verdict needs both protocols, so of a question's share nearly all
+goes to their agreement, and BY_ONE to what one of them says alone.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
+
 from fabula.study.inference.contrasts import ComparedRecipe, Contrast, Place, Weights, contrasts
-from fabula.study.inference.statistics import Interval, correlation, holm, mean_interval, t_quantile, unpaired_contrast
+from fabula.study.inference.shared_spread import Scatter, shared_spreads
+from fabula.study.inference.statistics import (
+    Interval,
+    correlation,
+    mean_interval,
+    standard_deviation,
+    unpaired_contrast,
+)
 
 LEVEL = 0.95
+BY_ONE = 0.05
+"""Of a question's error rate, for a verdict that one protocol gives alone (`depends on the protocol`)."""
 PROTOCOLS = ("stream", "story")
 SAME_POSITIONS = 0.01
 """Recipes of one tier may differ by this share of their positions: rounding of steps, nothing else."""
@@ -48,13 +60,17 @@ class Comparison:
     before: tuple[float, ...]
     after: tuple[float, ...]
     """The two sides seed by seed; of an effect, mean losses."""
+    estimate: Interval
+    """The mean difference, as it is told; its scatter from all runs of the table."""
     paired: Interval
+    """The same mean with the plain paired t interval, from the differences of its own seeds alone."""
     groups: tuple[tuple[float, tuple[float, ...]], ...]
     """Each recipe's weight and losses."""
     apart: float | None = None
     together: float | None = None
     """Of an interaction, the mean effect without its condition, and under it."""
     p_adjusted: float | None = None
+    scatter: Scatter | None = field(default=None, compare=False, repr=False)
     stories: tuple[float, float] | None = None
     """What other validation stories would have made of the mean (story_bootstrap.py): the middle 95 % of resamples."""
 
@@ -73,19 +89,17 @@ class Comparison:
         return correlation(self.before, self.after) if len(self.before) > 2 else None
 
     def says(self) -> Verdict:
-        if self.paired.low is None or self.paired.high is None or self.p_adjusted is None:
+        if self.estimate.low is None or self.estimate.high is None or self.p_adjusted is None:
             return "no verdict"
-        if self.p_adjusted >= 1.0 - LEVEL or self.paired.low <= 0.0 <= self.paired.high:
+        if self.p_adjusted >= 1.0 - LEVEL or self.estimate.low <= 0.0 <= self.estimate.high:
             return "no evidence"
-        return "improved" if self.paired.mean < 0 else "worse"
+        return "improved" if self.estimate.mean < 0 else "worse"
 
-    def least_told(self, num_claims: int) -> float | None:
+    def least_told(self, num_questions: int) -> float | None:
         """The smallest mean that would have had a verdict at this scatter over the seeds, as the table's first."""
-        if self.paired.low is None or self.paired.high is None:
+        if self.scatter is None:
             return None
-        half, degrees = (self.paired.high - self.paired.low) / 2, len(self.before) - 1
-        strict = t_quantile(1 - (1 - LEVEL) / (2 * max(1, num_claims)), degrees)
-        return half * strict / t_quantile(0.5 + LEVEL / 2, degrees)
+        return self.scatter.half_width((1.0 - LEVEL) * (1.0 - BY_ONE) / max(1, num_questions))
 
 
 @dataclass(frozen=True)
@@ -174,7 +188,9 @@ def answer(contrast: Contrast, finals: Finals, protocols: Sequence[str] = PROTOC
             )
             continue
         losses = {place: [runs[seed].losses[key] for seed in whole] for place, runs in by_seed.items()}
-        comparisons[protocol] = _compare(protocol, rulers.pop(), contrast, losses)
+        ruler = rulers.pop()
+        table = {place: _losses(runs, key, ruler) for place, runs in finals.items() if place[0] in contrast.tiers}
+        comparisons[protocol] = _compare(protocol, ruler, contrast, losses, table)
     if not comparisons:
         reason = reason or "the final evaluation is missing"
     for tier in contrast.tiers:
@@ -199,43 +215,104 @@ def _weighted(weights: Weights, losses: Mapping[Place, Sequence[float]]) -> list
     return [math.fsum(weight * losses[place][index] for place, weight in weights) for index in range(num_seeds)]
 
 
-def _compare(protocol: str, ruler: str, contrast: Contrast, losses: Mapping[Place, Sequence[float]]) -> Comparison:
+def _losses(runs: Sequence[Final], key: str, ruler: str) -> dict[int, float]:
+    """Seed -> loss, of the runs that have one by this ruler."""
+    return {
+        run.seed: run.losses[key]
+        for run in runs
+        if run.is_finite and key in run.losses and run.rulers.get(key, "") == ruler
+    }
+
+
+def _compare(
+    protocol: str,
+    ruler: str,
+    contrast: Contrast,
+    losses: Mapping[Place, Sequence[float]],
+    table: Mapping[Place, Mapping[int, float]],
+) -> Comparison:
     before, after = (tuple(_weighted(side, losses)) for side in contrast.sides)
+    scatter = _scatter(contrast, len(before), table)
 
     def mean_of(side: Weights) -> float | None:
         return math.fsum(_weighted(side, losses)) / len(before) if contrast.apart else None
 
+    paired = mean_interval([b - a for a, b in zip(before, after, strict=True)], LEVEL)
     return Comparison(
         protocol,
         ruler,
         before,
         after,
-        paired=mean_interval([b - a for a, b in zip(before, after, strict=True)], LEVEL),
+        estimate=_estimate(paired, scatter),
+        paired=paired,
         groups=tuple((weight, tuple(losses[place])) for place, weight in contrast.weights),
         apart=mean_of(contrast.apart),
         together=mean_of(contrast.together),
+        scatter=scatter,
     )
 
 
-def num_claims(effects: Sequence[Effect]) -> int:
-    """Claims that share the error rate: every protocol of every effect that may have a verdict."""
-    return len(_claims(effects))
+def _scatter(contrast: Contrast, num_seeds: int, table: Mapping[Place, Mapping[int, float]]) -> Scatter | None:
+    """What all runs of the table say of the scatter of this answer; None where its own recipes have one run each."""
+    known = {place: runs for place, runs in table.items() if len(runs) > 1}
+    weights = dict(contrast.weights)
+    if num_seeds < 2 or not weights.keys() <= known.keys():
+        return None
+    seeds = sorted(set.intersection(*(set(runs) for runs in known.values())))
+    table_RS = np.array([[runs[seed] for seed in seeds] for runs in known.values()]) if len(seeds) > 1 else None
+    spreads = shared_spreads(
+        np.array([standard_deviation(list(runs.values())) ** 2 for runs in known.values()]),
+        np.array([float(len(runs)) for runs in known.values()]),
+        table_RS,
+    )
+    return spreads.scatter(
+        np.array([weights.get(place, 0.0) for place in known]), np.full(len(known), float(num_seeds))
+    )
 
 
-def _claims(effects: Sequence[Effect]) -> list[tuple[int, str, float]]:
-    return [
-        (index, protocol, comparison.paired.p)
+def _estimate(paired: Interval, scatter: Scatter | None) -> Interval:
+    if scatter is None:
+        return replace(paired, low=None, high=None, p=None)
+    half = scatter.half_width(1.0 - LEVEL)
+    return Interval(
+        paired.mean, paired.mean - half, paired.mean + half, float(scatter.p(paired.mean)), paired.num_values
+    )
+
+
+def num_questions(effects: Sequence[Effect]) -> int:
+    """Questions that share the error rate: every effect that may have a verdict."""
+    return len(_asked(effects))
+
+
+def _asked(effects: Sequence[Effect]) -> dict[int, dict[str, float]]:
+    """Place in the table -> protocol -> p."""
+    known = {
+        index: {name: told.estimate.p for name, told in each.comparisons.items() if told.estimate.p is not None}
         for index, each in enumerate(effects)
-        for protocol, comparison in each.comparisons.items()
-        if comparison.paired.p is not None and not each.reason
-    ]
+        if not each.reason
+    }
+    return {index: values for index, values in known.items() if values}
+
+
+def _by_protocol(each: Effect, p: Mapping[str, float]) -> dict[str, float]:
+    """Each protocol's p, so that the smallest one is a p of the whole question: for "both agree" the larger one, for
+    one alone its own, each divided by its part of the error rate."""
+    if len(p) == 1:
+        return dict(p)
+    directions = {each.comparisons[name].estimate.mean > 0 for name in p}
+    both = max(p.values()) / (1.0 - BY_ONE) if len(directions) == 1 else 1.0
+    return {name: min(both, len(p) * value / BY_ONE) for name, value in p.items()}
 
 
 def with_holm(effects: Sequence[Effect]) -> list[Effect]:
-    """The same effects with p values adjusted over the whole table, both protocols counted."""
-    claims = _claims(effects)
-    adjusted = holm([p for _, _, p in claims])
-    tables = [dict(each.comparisons) for each in effects]
-    for (index, protocol, _), p in zip(claims, adjusted, strict=True):
-        tables[index][protocol] = replace(tables[index][protocol], p_adjusted=p)
-    return [replace(each, comparisons=table) for each, table in zip(effects, tables, strict=True)]
+    """The same effects with p values adjusted over the whole table (Holm 1979)."""
+    asked = {index: _by_protocol(effects[index], p) for index, p in _asked(effects).items()}
+    told, before = list(effects), 0.0
+    for rank, index in enumerate(sorted(asked, key=lambda index: min(asked[index].values()))):
+        adjusted = {name: max(before, min(1.0, (len(asked) - rank) * value)) for name, value in asked[index].items()}
+        before = min(adjusted.values())
+        comparisons = {
+            name: replace(each, p_adjusted=adjusted.get(name)) for name, each in effects[index].comparisons.items()
+        }
+        told[index] = replace(effects[index], comparisons=comparisons)
+    return told

@@ -1,83 +1,26 @@
-"""The statistics behind a verdict, as pure functions. No scipy: the base package stays small.
-
-The t distribution comes from the regularised incomplete beta function, evaluated by its continued fraction with
-Lentz's method (DLMF 8.17.22; the stopping rule follows Press et al., Numerical Recipes, section 6.4), and its
-quantile by bisection, which needs no starting guess and cannot fail.
-"""
+"""The statistics behind a verdict, as pure functions; the distributions are scipy's."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
-TINY = 1e-300  # keeps Lentz's denominators away from zero
-
-
-def incomplete_beta(a: float, b: float, x: float) -> float:
-    """Regularised incomplete beta function I_x(a, b) for a, b > 0 and 0 <= x <= 1."""
-    if not 0.0 <= x <= 1.0:
-        raise ValueError(f"x = {x} lies outside 0..1")
-    if x in (0.0, 1.0):
-        return x
-    if x > (a + 1.0) / (a + b + 2.0):  # the fraction converges fast on the other side only
-        return 1.0 - incomplete_beta(b, a, 1.0 - x)
-    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    return math.exp(log_front) * _beta_fraction(a, b, x) / a
-
-
-def _beta_fraction(a: float, b: float, x: float) -> float:
-    numerator = 1.0
-    denominator = 1.0 / _away_from_zero(1.0 - (a + b) * x / (a + 1.0))
-    fraction = denominator
-    for m in range(1, 10_000):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        for term in (even, odd):
-            denominator = 1.0 / _away_from_zero(1.0 + term * denominator)
-            numerator = _away_from_zero(1.0 + term / numerator)
-            factor = numerator * denominator
-            fraction *= factor
-        if abs(factor - 1.0) < 1e-15:
-            break
-    return fraction
-
-
-def _away_from_zero(value: float) -> float:
-    return value if abs(value) > TINY else TINY
-
 
 def two_sided_p(t: float, degrees: float) -> float:
-    """P(|T| >= |t|) of Student's t with `degrees` > 0 degrees of freedom.
+    """P(|T| >= |t|) of Student's t with `degrees` > 0 degrees of freedom."""
+    from scipy.special import stdtr  # heavy: only who compares recipes needs it
 
-    Computed as a tail, so that very small values keep their digits.
-    """
-    if math.isinf(t):
-        return 0.0
-    return incomplete_beta(degrees / 2.0, 0.5, degrees / (degrees + t * t))
+    return 2.0 * float(stdtr(degrees, -abs(t)))
 
 
-@cache
 def t_quantile(probability: float, degrees: float) -> float:
-    """The t with P(T <= t) = probability, to a relative accuracy of about 1e-12."""
+    """The t with P(T <= t) = probability."""
+    from scipy.special import stdtrit  # heavy: only who compares recipes needs it
+
     if not 0.0 < probability < 1.0:
         raise ValueError(f"a probability lies between 0 and 1, got {probability}")
-    if probability < 0.5:
-        return -t_quantile(1.0 - probability, degrees)
-    both_tails = 2.0 * (1.0 - probability)
-    low, high = 0.0, 1.0
-    while two_sided_p(high, degrees) > both_tails:
-        low, high = high, high * 2.0
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        if two_sided_p(middle, degrees) > both_tails:
-            low = middle
-        else:
-            high = middle
-        if high - low <= 1e-13 * high:
-            break
-    return 0.5 * (low + high)
+    return float(stdtrit(degrees, probability))
 
 
 @dataclass(frozen=True)
@@ -155,16 +98,6 @@ def correlation(first: Sequence[float], second: Sequence[float]) -> float | None
     mean_first, mean_second = math.fsum(first) / len(first), math.fsum(second) / len(second)
     products = ((a - mean_first) * (b - mean_second) for a, b in zip(first, second, strict=True))
     return max(-1.0, min(1.0, math.fsum(products) / (len(first) - 1) / spread))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment (Holm 1979): the chance of any false claim in the table stays below the level."""
-    adjusted = [0.0] * len(p_values)
-    running = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted
 
 
 def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:

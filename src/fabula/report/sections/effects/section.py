@@ -26,10 +26,10 @@ TWO_WAYS = rich(
     "if both ways say so.",
 )
 PAIRING = rich(
-    "Runs of one seed see the same stories in the same order. Where their final losses rise and fall together "
-    "(correlation near 1), comparing them pair by pair narrows the interval; where they do not, the interval without "
-    "pairs (Welch) is the narrower one. The verdicts always use the pairs. The smallest detectable difference is the "
-    "mean that a change would have needed to count, given how much its seeds scatter."
+    "The verdicts use all runs of the table. Here stand the two plain intervals beside them, from the runs of one "
+    "comparison alone. Runs of one seed see the same stories in the same order: where their final losses rise and fall "
+    "together (correlation near 1), the interval from pairs (paired t) is the narrower one, else that without pairs "
+    "(Welch). The smallest detectable difference is the mean that a change would have needed to count."
 )
 INTERACTIONS = rich(
     "How much more one change does where the other is there too: below zero they are better together than their "
@@ -64,8 +64,8 @@ def _threshold(ladder: LadderView) -> Rich:
     size = range_text(loss_text(least[0]), loss_text(least[1]))
     scatter = ", depending on how much its seeds differ" if least[0] != least[1] else ""
     return rich(
-        f" A change had to exceed {size} nats to count{scatter}: {plural(ladder.num_claims, 'question')} asked at once "
-        "must not find a success by luck."
+        f" A change had to exceed {size} nats to count{scatter}: {plural(ladder.num_questions, 'question')} asked at "
+        "once must not find a success by luck."
     )
 
 
@@ -85,9 +85,9 @@ def effect_blocks(ladder: LadderView, tier: TierView) -> list[Block]:
     rough = roughness_table(tier)
     if rough is not None:
         numbers += [Heading(3, rich("Noise at the end"), slug("smooth", tier.name)), Paragraph(ROUGH), rough]
-    pairing = pairing_table(tier.effects, ladder.num_claims)
+    pairing = pairing_table(tier.effects, ladder.num_questions)
     if pairing is not None:
-        title = Heading(3, rich("Did pairing help"), slug("pairing", tier.name))
+        title = Heading(3, rich("How it was computed"), slug("pairing", tier.name))
         numbers += [title, Paragraph(PAIRING), pairing]
     numbers += [*_equal_time_blocks(ladder, tier), *chosen_rates_blocks(ladder, tier)]
     name = f" of {tier.name}" if len(ladder.tiers) > 1 else ""

@@ -1,4 +1,4 @@
-"""Effects and interactions as tables: what changed, what would have been seen, whether pairing helped."""
+"""Effects and interactions as tables: what changed, what would have been seen, how it was computed."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from fabula.report.sections.cells import mean_cell
 from fabula.report.tones import roughness_tone, tone_of
 from fabula.study.inference.effect_words import MINUS, ROUGHNESS_WORDS, signed, verdict_words
 from fabula.study.inference.effects import LEVEL, Comparison, Effect
-from fabula.study.inference.statistics import mean_of
+from fabula.study.inference.statistics import Interval, mean_of
 from fabula.study.questions import ROUGHNESS
 from fabula.study.views import LadderView, TierView
 
@@ -64,9 +64,9 @@ def asked_cell(each: Effect) -> Rich:
 def _difference_cell(told: Comparison | None) -> Rich:
     if told is None:
         return rich(NONE)
-    spans: list[Part] = [strong(signed(told.paired.mean))]
-    if told.paired.low is not None and told.paired.high is not None:
-        spans.append(quiet(f"{signed(told.paired.low)} to {signed(told.paired.high)}", own_line=True))
+    spans: list[Part] = [strong(signed(told.estimate.mean))]
+    if told.estimate.low is not None and told.estimate.high is not None:
+        spans.append(quiet(f"{signed(told.estimate.low)} to {signed(told.estimate.high)}", own_line=True))
     if told.stories is not None:
         spans.append(quiet(f"stories {signed(told.stories[0])} to {signed(told.stories[1])}", own_line=True))
     return rich(*spans)
@@ -84,9 +84,15 @@ def _p_cell(each: Effect) -> Rich:
     return joined(parts, " / ") if parts else rich(NONE)
 
 
-def _least_text(told: Comparison, num_claims: int) -> str:
-    least = told.least_told(num_claims)
+def _least_text(told: Comparison, num_questions: int) -> str:
+    least = told.least_told(num_questions)
     return NONE if least is None else f"\N{PLUS-MINUS SIGN}{loss_text(least)}"
+
+
+def _interval_text(interval: Interval) -> str:
+    return (
+        NONE if interval.low is None or interval.high is None else f"{signed(interval.low)} to {signed(interval.high)}"
+    )
 
 
 def _verdict_cell(each: Effect) -> Rich:
@@ -96,27 +102,27 @@ def _verdict_cell(each: Effect) -> Rich:
     return rich(*spans)
 
 
-def pairing_table(effects: Sequence[Effect], num_claims: int) -> Table | None:
-    """Whether pairing helped: every seed's difference, its correlation, the smallest detectable difference,
-    and the interval without pairing."""
+def pairing_table(effects: Sequence[Effect], num_questions: int) -> Table | None:
+    """Beside the verdicts: every seed's difference, the correlation of the pairs, the smallest detectable difference,
+    and the plain intervals with and without pairs."""
     rows = []
     for each in effects:
         for protocol, told in each.comparisons.items():
-            if told.unpaired.low is None or told.unpaired.high is None:
+            if told.unpaired.low is None:
                 continue
             values = DOT.join(signed(value) for value in told.differences)
             correlation = NONE if told.correlation is None else f"{told.correlation:.2f}".replace("-", MINUS)
-            interval = f"{signed(told.unpaired.low)} to {signed(told.unpaired.high)}"
-            least = _least_text(told, num_claims)
-            cells = (rich(protocol), rich(values), rich(correlation), rich(least), rich(interval))
-            rows.append(Row((asked_cell(each)[:2], *cells)))
+            intervals = (_interval_text(told.paired), _interval_text(told.unpaired))
+            cells = (protocol, values, correlation, _least_text(told, num_questions), *intervals)
+            rows.append(Row((asked_cell(each)[:2], *map(rich, cells))))
     columns = (
         Column("Effect", wide=True),
         Column("Protocol"),
         Column("Change of each seed", numeric=True),
         Column("Correlation of the pairs", numeric=True),
         Column("Smallest detectable difference", numeric=True),
-        Column("95 % interval without pairs", numeric=True),
+        Column("95 % interval from its pairs", numeric=True),
+        Column("without pairs", numeric=True),
     )
     return Table(columns, tuple(rows)) if rows else None
 
@@ -170,12 +176,12 @@ def roughness_table(tier: TierView) -> Table | None:
     rows = []
     for each in tier.roughness:
         told = each.comparisons[ROUGHNESS]
-        mean, low, high = (_points(value) for value in (told.paired.mean, told.paired.low, told.paired.high))
+        mean, low, high = (_points(value) for value in (told.estimate.mean, told.estimate.low, told.estimate.high))
         verdict = ROUGHNESS_WORDS.get(each.verdict, each.verdict)
         spans: list[Part] = [toned(verdict, roughness_tone(each))]
         if each.reason:
             spans.append(quiet(each.reason, own_line=True))
-        interval = quiet(f"{low} to {high}", own_line=True) if told.paired.low is not None else quiet("")
+        interval = quiet(f"{low} to {high}", own_line=True) if told.estimate.low is not None else quiet("")
         before, after = (mean_of(side) for side in (told.before, told.after))
         assert before is not None and after is not None, "a comparison has seeds"
         rows.append(
