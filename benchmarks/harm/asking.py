@@ -46,6 +46,7 @@ def watched(do: Callable[[], int]) -> Answer:
     out, err = io.StringIO(), io.StringIO()
     code, failure = -1, ""
     _forget_peak()
+    held = _peak()  # by what this process did before
     began = time.process_time()
     try:
         with _alarm(), warnings.catch_warnings(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -58,7 +59,7 @@ def watched(do: Callable[[], int]) -> Answer:
         failure = f"hangs {_where(error)}"
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is what is looked for
         failure = f"{type(error).__name__} {_where(error)}: {str(error)[:120]}"
-    seconds, peak, said = time.process_time() - began, _peak(), out.getvalue() + err.getvalue()
+    seconds, peak, said = time.process_time() - began, _peak() - held, out.getvalue() + err.getvalue()
     failure = failure or _wrong(code, said, err.getvalue(), seconds, peak)
     return Answer(code, said, seconds, peak, failure)
 
