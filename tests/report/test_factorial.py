@@ -91,7 +91,7 @@ def test_an_effect_that_hangs_on_another_change_is_told_with_and_without_it(tmp_
     folder = write_ladder(tmp_path / "ladder", ladder=load_ladder("factorial"), **harm)
     twin = render_markdown(make_document(read_ladder([folder])))
     told = (
-        r"It is not the same everywhere: it lowers the loss by 0\.\d+ with `init` and raises it by \d\.\d+ without it[.;]"
+        r"It is not the same everywhere: it lowers the loss by 0\.\d+ with `init` and raises it by \d\.\d+ without it."
     )
     assert re.search(rf"- `cosine` made it worse, at this scale and learning rate\. {told}", twin)
     assert re.search(
