@@ -32,7 +32,7 @@ class Answer:
     seconds: float
     """Of the processor: the machine may have other things to do."""
     peak: int
-    """Bytes that the process held at its most while the command ran, beyond what it held before; 0 where the system does not tell."""
+    """Bytes that the command took at its most, beyond what the process held; 0 where the system does not tell."""
     failure: str = ""
     """What must not be: the last lines of a traceback, a hang, too much memory, a refusal in several lines."""
 
