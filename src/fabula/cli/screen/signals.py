@@ -3,7 +3,9 @@ a second signal stops at once. Everywhere else the first one does, and nothing h
 
 import os
 import signal
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -35,6 +37,34 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _remember(number: int) -> None:
     global _last
     _last = signal.Signals(number)
+
+
+@contextmanager
+def interrupt_between() -> Iterator[Callable[[], None]]:
+    """Ctrl-C within this block waits for the next call of what it yields, which raises KeyboardInterrupt then: raised
+    wherever the signal arrives, Python may drop it (in a callback of a library, say). A second one raises at once."""
+    asked = False
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        _remember(number)
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    def check() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield check
+        return
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class StopRequest:

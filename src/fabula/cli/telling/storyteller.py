@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 
+from fabula.cli.screen.signals import interrupt_between
 from fabula.cli.screen.terminal import tell, width_of
 from fabula.cli.screen.words import WordStream
 from fabula.data.tokenizers.tokenizer import Tokenizer
@@ -54,15 +55,21 @@ class Storyteller:
         stream = CharacterStream(self.tokenizer, show)
         try:
             show(prompt)
-            completion = complete(
-                self.model,
-                [tokens],
-                num_tokens=self.max_tokens,
-                eot=self.tokenizer.eot,
-                seed=seed,
-                on_token=lambda _, token: stream.token(token),
-                **dataclasses.asdict(self.sampling),
-            )[0]
+            with interrupt_between() as stop_here:
+
+                def show_token(_: int, token: int) -> None:
+                    stream.token(token)
+                    stop_here()
+
+                completion = complete(
+                    self.model,
+                    [tokens],
+                    num_tokens=self.max_tokens,
+                    eot=self.tokenizer.eot,
+                    seed=seed,
+                    on_token=show_token,
+                    **dataclasses.asdict(self.sampling),
+                )[0]
         except KeyboardInterrupt:
             end_line()
             tell(f"[stopped; seed {seed}]", stderr=True)
