@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from fabula.findings.episodes import MIN_POINTS, MIN_RISE_NATS, MIN_RISE_SHARE, noise_of
+from fabula.findings.curves.episodes import MIN_POINTS, MIN_RISE_NATS, MIN_RISE_SHARE, noise_of
+from fabula.findings.curves.rates import CLIMB
 from fabula.findings.facts import Change, Curve, Facts
-from fabula.findings.rates import CLIMB
 from fabula.findings.rule import number
 
 AROUND = 20

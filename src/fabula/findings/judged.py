@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from fabula.findings.episodes import MIN_POINTS
+from fabula.findings.curves.episodes import MIN_POINTS
 from fabula.findings.facts import Facts
 from fabula.findings.rule import number, plural, share
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fabula.findings.episodes import block_medians
+from fabula.findings.curves.episodes import block_medians
+from fabula.findings.curves.rates import climbs
 from fabula.findings.facts import Curve, Facts
-from fabula.findings.rates import climbs
 from fabula.findings.rule import Outcome, Silent, number, rule
 from fabula.findings.rules.gradient import norms_of
 from fabula.record.finding import Finding

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from fabula.findings.causes import Shift, between, causes_of, experiment_of, shifts
-from fabula.findings.episodes import (
+from fabula.findings.curves.episodes import (
     MIN_POINTS,
     MIN_RISE_NATS,
     MIN_RISE_SHARE,
@@ -17,10 +17,10 @@ from fabula.findings.episodes import (
     block_medians,
     episodes,
 )
-from fabula.findings.epochs import without_stairs
+from fabula.findings.curves.epochs import without_stairs
+from fabula.findings.curves.short_curves import rise_of_few
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.rule import Outcome, Silent, number, rule, share
-from fabula.findings.short_curves import rise_of_few
 from fabula.record.finding import Finding
 
 SPIKE_EVALUATIONS = 2

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fabula.findings.episodes import block_medians
+from fabula.findings.curves.episodes import block_medians
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.rule import Outcome, Silent, number, rule, share
 from fabula.record.finding import Finding

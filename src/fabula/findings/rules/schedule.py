@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from fabula.findings.curves.rates import climbs, is_one_cycle
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.judged import little_learned
-from fabula.findings.rates import climbs, is_one_cycle
 from fabula.findings.rule import Outcome, Silent, number, recipe_rule, rule, share
 from fabula.record.finding import Finding
 

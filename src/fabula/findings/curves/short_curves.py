@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from fabula.findings.episodes import MIN_POINTS, Episode
+from fabula.findings.curves.episodes import MIN_POINTS, Episode
 from fabula.findings.facts import Curve, Facts
 
 OUT_OF_ORDER = {5: 0, 6: 1, 7: 2}
