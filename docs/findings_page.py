@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from fabula.findings import diagnose, episodes
+from fabula.findings import diagnose
+from fabula.findings.curves import episodes, humps, noise
 from fabula.findings.kinds import RULES, TOPICS
 from fabula.study.inference.statistics import wilson_interval
 
@@ -48,7 +49,8 @@ def kinds() -> str:
 def thresholds() -> str:
     """Every named constant of the rules with the reason that stands below it, file by file."""
     lines = ["| threshold | value | why |", "|---|---|---|"]
-    for module in dict.fromkeys([episodes.__name__, *(rule.look.__module__ for rule in RULES)]):
+    modules = [each.__name__ for each in (noise, episodes, humps)] + [rule.look.__module__ for rule in RULES]
+    for module in dict.fromkeys(modules):
         if found := _constants(module):
             lines.append(f"| **{module.rpartition('.')[2].capitalize()}** | | |")
             lines += [f"| `{name}` | {value} | {why} |" for name, value, why in found]
@@ -63,8 +65,8 @@ def _constants(module: str) -> list[tuple[str, str, str]]:
     for statement, follows in zip(body, [*body[1:], ast.Pass()], strict=True):
         if not isinstance(statement, ast.Assign) or not isinstance(follows, ast.Expr):
             continue
-        if isinstance(follows.value, ast.Constant) and isinstance(follows.value.value, str):
-            name = ast.unparse(statement.targets[0])
+        name = ast.unparse(statement.targets[0])
+        if isinstance(follows.value, ast.Constant) and isinstance(follows.value.value, str) and name.isupper():
             why = " ".join(follows.value.value.split()).replace("|", "\\|")
             found.append((name, ast.unparse(statement.value), why))
     return found

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fabula.record.reader import Columns, Run
+from fabula.record.content.columns import Columns
+from fabula.record.reader import Run
 
 Generator = np.random.Generator
 NAN = float("nan")

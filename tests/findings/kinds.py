@@ -16,7 +16,8 @@ from fabula.findings.diagnosis import diagnose_facts
 from fabula.findings.facts import Facts
 from fabula.findings.normal import kept
 from fabula.recipe import Recipe, load_recipe
-from fabula.record.reader import Run, to_columns
+from fabula.record.content.columns import to_columns
+from fabula.record.reader import Run
 
 Made = Callable[[], Diagnosis]
 

@@ -17,7 +17,8 @@ from tests.findings.simulated_columns import below, machine, measured_apart
 from tests.findings.truth import Truth, health_of, labels_of
 
 from fabula.findings import Flags
-from fabula.record.reader import Columns, Run
+from fabula.record.content.columns import Columns
+from fabula.record.reader import Run
 
 Generator = np.random.Generator
 SCHEDULES = ("lr_fixed", "lr_rising", "lr_peak_not_reached", "warmup_missing", "warmup_too_long", "schedule_ok")

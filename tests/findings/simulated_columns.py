@@ -8,7 +8,7 @@ grows by 5 to 20 %, losses that differ by 2 to 9 %.
 import numpy as np
 from tests.findings.dynamics import Array
 
-from fabula.record.reader import Columns
+from fabula.record.content.columns import Columns
 
 Generator = np.random.Generator
 LEAST_LINES = 60

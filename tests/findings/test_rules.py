@@ -13,7 +13,8 @@ from tests.findings.families import POSITIVES, examples, healthy, healthy_exampl
 from fabula.findings import Diagnosis, Flags, diagnose, lint
 from fabula.recipe import Recipe, load_recipe
 from fabula.recipe.schedule import learning_rates
-from fabula.record.reader import Run, to_columns
+from fabula.record.content.columns import to_columns
+from fabula.record.reader import Run
 
 ALARMS = {"warning", "failure"}
 

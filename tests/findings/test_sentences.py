@@ -10,7 +10,8 @@ from tests.findings.heldout import CASES
 from fabula.findings import Diagnosis, diagnose
 from fabula.findings.diagnosis import diagnose_facts
 from fabula.findings.facts import Curve, Facts, facts_of_run
-from fabula.record.reader import Run, to_columns
+from fabula.record.content.columns import to_columns
+from fabula.record.reader import Run
 
 SUBSET = [4.0, 3.7, 3.4, 3.249, 3.2, 3.15]
 FULL = 3.109

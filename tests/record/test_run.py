@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from fabula.errors import InputError
-from fabula.record.reader import find_runs, is_run, read_run, to_columns
+from fabula.record.content.columns import to_columns
+from fabula.record.reader import find_runs, is_run, read_run
 from fabula.record.writer import RunWriter, json_line
 
 INFO = {"format": 1, "status": "running", "seed": 0}

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from fabula.findings.curves.episodes import MIN_POINTS, MIN_RISE_NATS, MIN_RISE_SHARE, noise_of
+from fabula.findings.curves.episodes import MIN_POINTS, MIN_RISE_NATS, MIN_RISE_SHARE
+from fabula.findings.curves.noise import noise_of
 from fabula.findings.curves.rates import CLIMB
 from fabula.findings.facts import Change, Curve, Facts
 from fabula.findings.rule import number

@@ -15,8 +15,9 @@ from fabula.errors import InputError
 from fabula.recipe import Recipe
 from fabula.recipe.schedule import learning_rates, planned_steps
 from fabula.record.changes import changes_of, says_what_is_trained_on
+from fabula.record.content.columns import Columns
 from fabula.record.content.parsing import toml_value
-from fabula.record.reader import Columns, Run
+from fabula.record.reader import Run
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,8 @@ from fabula.record.lock import writer_of
 
 MOST_KEPT = 1 << 27
 """Bytes of a file whose lines are all kept as they are: 128 MB, with which Python's objects stay below a gigabyte."""
-
-
 EMPTY = hashlib.sha256().hexdigest()
 """Of a file without content, which need not be kept."""
-
-__all__ = ["Columns", "Run", "StoryLosses", "find_runs", "is_run", "own_columns", "read_run", "to_columns"]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from fabula.findings.curves.noise import (
+    NEIGHBOURS,
+    between_neighbours,
+    deviation,
+    error_of_median,
+    local_noise,
+    memory_of,
+)
 from fabula.findings.facts import Curve
 
 MAX_BLOCKS = 300
@@ -24,21 +32,12 @@ MIN_RISE_SHARE = 0.03
 NOISE_FACTOR = 6.0
 """... and six times the noise between neighbouring points. The reference is the best level so far, which lies two
 to three deviations below the mean of a noisy plateau, so three to four of the six are left as the margin."""
-NEIGHBOURS = 9
-"""Points around one that show where it would be without noise ..."""
-POINTS_FOR_MEMORY = 45
-"""... on curves of at least so many: on shorter ones they include the fall and the episodes themselves."""
-LAGS, LEAST_PART = (2, 4, 8), 36
-SURE_MEMORY, MOST_MEMORY = 1.5, 4.0
-"""White noise of 36 values looks up to 1.5 times larger at one of three distances; means of five values 2.7 times."""
 SINGLE_FACTOR = 2.0
 """A spike of a single logged value needs twice the noise factor: heavy-tailed noise reaches six deviations."""
 SETTLED_SHARE = 0.5
 """What never again rises to half of a rise has settled."""
 OVER_SHARE = 0.25
 """A spike or divergence is over when three quarters of its rise are gone."""
-QUIET_SHARE = 0.25
-"""The noise is read from the quieter quarter of the curve: instabilities may fill the rest."""
 END_SHARE = 0.1
 """The level that a run ends at is the median of its last tenth."""
 WORSE_SHARE = 0.08
@@ -52,7 +51,6 @@ BLOCKS_ABOVE = 2
 SINGLE_STEPS = 3
 """On curves with a value for each step, a spike lasts three steps or more: one bad step is an unusual batch, since
 damaged weights show in the steps that follow."""
-
 PAIR = 2
 """... or two that are twice as high."""
 
@@ -98,65 +96,6 @@ def block_medians(curve: Curve, max_blocks: int = MAX_BLOCKS) -> Curve:
     return Curve(curve.name, steps, values)
 
 
-def noise_of(values: np.ndarray) -> float:
-    """Standard deviation of the noise between neighbours, robust against trend and spikes.
-
-    Second differences cancel a linear trend; for white noise their deviation is sqrt(6) of it. Noise with memory
-    hides in them, and shows in the distance to the median of nine neighbours; the larger of the two counts. Median
-    absolute deviations (x 1.4826) ignore the few values that an episode makes.
-    """
-    noise = _between_neighbours(values)
-    if len(values) >= POINTS_FOR_MEMORY:
-        around = np.median(np.lib.stride_tricks.sliding_window_view(values, NEIGHBOURS), axis=1)
-        noise = max(noise, _deviation(values[NEIGHBOURS // 2 : -(NEIGHBOURS // 2)] - around))
-    return noise
-
-
-def _between_neighbours(values: np.ndarray) -> float:
-    return _deviation(np.diff(values, n=2)) / math.sqrt(6.0) if len(values) >= 4 else 0.0
-
-
-def _deviation(values: np.ndarray) -> float:
-    return float(1.4826 * np.median(np.abs(values)))
-
-
-def local_noise(values: np.ndarray, width: int = 41) -> np.ndarray:
-    """`noise_of` before each point, since the noise of a falling curve shrinks with it, and since a run that becomes
-    unstable must not hide in its own noise; never less than that of the quietest quarter of the curve, since few points
-    may look calm by chance.
-
-    How much memory the noise has is read from the whole curve: in the steep first fall, the distance to the median of
-    nine is that of the fall, and of any spike in it.
-    """
-    whole, apart = noise_of(values), _between_neighbours(values)
-    if len(values) <= width:
-        return np.full(len(values), whole)
-    memory = max(whole / apart if apart > 0 else 1.0, _memory(values))
-    whole = max(whole, memory * apart)
-    ends = np.arange(width, len(values) + 1, width // 4)
-    estimates = [memory * _between_neighbours(values[end - width : end]) for end in ends]
-    quiet = min(whole, float(np.quantile(estimates, QUIET_SHARE)))
-    return np.maximum(quiet, np.interp(np.arange(len(values)), ends - 1, estimates))
-
-
-def _memory(values: np.ndarray) -> float:
-    """How many times the noise is larger than it looks from one value to the next, where values that lie further apart
-    vary more: each is a mean of several, or the model drifts. 1 where there is no sure sign of it."""
-    return _memory_of(values[len(values) // 5 :])
-
-
-def _memory_of(settled: np.ndarray) -> float:
-    if len(settled) < POINTS_FOR_MEMORY:
-        return 1.0
-    ratios = []
-    for part in np.array_split(settled, min(5, len(settled) // LEAST_PART)):
-        near = _between_neighbours(part)
-        far = [_deviation(part[2 * lag :] - 2.0 * part[lag:-lag] + part[: -2 * lag]) / math.sqrt(6.0) for lag in LAGS]
-        ratios.append(max(far) / near if near > 0 else 1.0)
-    usual = float(np.quantile(ratios, QUIET_SHARE))
-    return min(usual, MOST_MEMORY) if usual > SURE_MEMORY else 1.0
-
-
 def episodes(curve: Curve) -> list[Episode]:
     """Every departure of `curve` from its level, in order; the shortest ones only where the curve has every step."""
     points = block_medians(curve)
@@ -189,21 +128,17 @@ def _never_back(points: Curve) -> Episode | None:
     quiet = np.flatnonzero(levels <= level + OVER_SHARE * (end - level))[-1]
     first = min(int(quiet) + width // 2 + 1, count - 1)
     parts = [part for part in (values[count // 5 : first], values[first:]) if len(part)]
-    memory = _memory_of(np.concatenate([part - np.median(part) for part in parts]))  # without the rise itself
+    memory = memory_of(np.concatenate([part - np.median(part) for part in parts]))  # without the rise itself
     around, after = values[max(0, best - width) : best + 2 * width], values[first:]
-    noise, late = (memory * _between_neighbours(part) for part in (around, values[-max(20, len(after)) :]))
+    noise, late = (memory * between_neighbours(part) for part in (around, values[-max(20, len(after)) :]))
     # Of values that resemble each other, memory squared are worth one.
-    error = _error_of_median(memory * noise, width), _error_of_median(memory * late, max(ends, len(after)))
+    error = error_of_median(memory * noise, width), error_of_median(memory * late, max(ends, len(after)))
     if float(np.median(after)) - level <= SURELY * math.hypot(*error):
         return None
     falling = float(np.median(values[-2 * ends : -ends])) - tenth
-    if falling > max(OVER_SHARE * (end - level), SURE_FALL * _error_of_median(late, ends)):
+    if falling > max(OVER_SHARE * (end - level), SURE_FALL * error_of_median(late, ends)):
         return None  # on its way back when the record ends
     return _episode(points, first, None, first + int(np.argmax(after)), None, level, noise)
-
-
-def _error_of_median(noise: float, count: int) -> float:
-    return 1.2533 * noise / math.sqrt(count)  # sqrt(pi / 2)
 
 
 def _ending_in(found: list[Episode], gone: Episode, points: Curve) -> list[Episode]:
@@ -408,5 +343,5 @@ def _spread(residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Robust deviation of the residuals around 100 places along the curve."""
     edges = np.linspace(0, len(residuals), min(100, max(1, len(residuals) // 50)) + 1).astype(int)
     centres = 0.5 * (edges[:-1] + edges[1:])
-    deviations = [_deviation(residuals[a:b]) for a, b in pairwise(edges)]
+    deviations = [deviation(residuals[a:b]) for a, b in pairwise(edges)]
     return centres, np.array(deviations)

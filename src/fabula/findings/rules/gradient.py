@@ -3,6 +3,8 @@
 import numpy as np
 
 from fabula.findings.curves.episodes import block_medians
+from fabula.findings.curves.humps import Hump, hump_of
+from fabula.findings.curves.rates import climbs
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.rule import Outcome, Silent, number, rule, share
 from fabula.record.finding import Finding
@@ -33,7 +35,7 @@ def _ends(curve: Curve) -> tuple[int, int]:
     return int(curve.steps[0]), int(curve.steps[-1])
 
 
-def norms_of(facts: Facts) -> Curve | Silent:
+def _norms(facts: Facts) -> Curve | Silent:
     curve = facts.grad_norm
     if curve is None or len(curve.finite) < MIN_POINTS:
         return Silent(f"needs the gradient norm of {MIN_POINTS} steps or more")
@@ -42,7 +44,7 @@ def norms_of(facts: Facts) -> Curve | Silent:
 
 @rule
 def norms(facts: Facts) -> Outcome:
-    curve = norms_of(facts)
+    curve = _norms(facts)
     if isinstance(curve, Silent):
         return curve
     first, last = float(curve.steps[0]), float(curve.steps[-1])
@@ -136,7 +138,7 @@ def _growth(half: Curve, middle: float, end: float) -> Finding:
 
 @rule
 def clipping(facts: Facts) -> Outcome:
-    curve = norms_of(facts)
+    curve = _norms(facts)
     if isinstance(curve, Silent):
         return curve  # a threshold would not help
     if facts.clip is None:
@@ -165,3 +167,56 @@ def clipping(facts: Facts) -> Outcome:
             try_="raise the threshold to twice the median norm, with the same seed: compare the final losses",
         )
     ]
+
+
+@rule
+def hump(facts: Facts) -> Outcome:
+    """A norm that rises slowly in the midst of the run, and falls again."""
+    curve = _norms(facts)
+    if isinstance(curve, Silent):
+        return curve
+    found = hump_of(curve, _warmed_up(facts))
+    return [] if found is None else [_hump(facts, found)]
+
+
+def _warmed_up(facts: Facts) -> float:
+    """The step at which a recorded learning rate has reached its first peak; 0 where there is none."""
+    rate = facts.learning_rate.finite if facts.learning_rate is not None else None
+    if rate is None or not len(rate):
+        return 0.0
+    return float(rate.steps[int(np.argmax(rate.values >= 0.99 * rate.values.max()))])
+
+
+def _hump(facts: Facts, hump: Hump) -> Finding:
+    rate = facts.learning_rate.finite if facts.learning_rate is not None else None
+    raised = [
+        f"the learning rate was raised from {number(each.low)} to {number(each.high)} by step {each.end:,}"
+        for each in (climbs(rate) if rate is not None and len(rate) else [])
+        if each.start < hump.top_step and each.end > hump.from_step - 0.1 * (hump.top_step - hump.from_step)
+    ]
+    return Finding(
+        kind="gradient_hump",
+        scope="run",
+        severity="note",
+        steps=(hump.from_step, hump.back_step),
+        evidence={
+            "from": hump.low,
+            "from_step": hump.from_step,
+            "top": hump.top,
+            "top_step": hump.top_step,
+            "back_step": hump.back_step,
+            "end": hump.end,
+            "factor": round(hump.top / max(hump.low, 1e-12), 3),
+        },
+        sentence=f"After its first fall the gradient norm rose again, from {number(hump.low)} at step "
+        f"{hump.from_step:,} to {number(hump.top)} at step {hump.top_step:,} ({number(hump.top / hump.low)} times as "
+        f"much), and was down again by step {hump.back_step:,}; it ended at {number(hump.end)}.",
+        alternatives=(
+            *raised,
+            "the learning rate was too high for this stage, and the loss surface became steeper",
+            "the model was learning something new in these steps",
+            "other data in these steps",
+        ),
+        try_="repeat these steps with half the learning rate and the same seed: if the norm stays low, the rate was "
+        "the cause",
+    )

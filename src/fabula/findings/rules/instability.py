@@ -10,7 +10,6 @@ from fabula.findings.curves.episodes import (
     MIN_POINTS,
     MIN_RISE_NATS,
     MIN_RISE_SHARE,
-    NEIGHBOURS,
     NOISE_FACTOR,
     OVER_SHARE,
     Episode,
@@ -18,6 +17,7 @@ from fabula.findings.curves.episodes import (
     episodes,
 )
 from fabula.findings.curves.epochs import without_stairs
+from fabula.findings.curves.noise import NEIGHBOURS
 from fabula.findings.curves.short_curves import rise_of_few
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.rule import Outcome, Silent, number, rule, share

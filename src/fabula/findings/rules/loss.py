@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from fabula.findings.curves.episodes import block_medians, episodes, noise_of
+from fabula.findings.curves.episodes import block_medians, episodes
 from fabula.findings.curves.epochs import epoch_length, without_stairs
+from fabula.findings.curves.noise import noise_of
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.judged import little_learned
 from fabula.findings.rule import Outcome, Silent, number, rule, share

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fabula.findings.curves.episodes import noise_of
+from fabula.findings.curves.noise import noise_of
 from fabula.findings.facts import Facts
 from fabula.findings.rule import Outcome, Silent, number, recipe_rule, rule, share
 from fabula.recipe.counts import count_parameters

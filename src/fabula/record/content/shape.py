@@ -83,7 +83,7 @@ RUN: Shape = {
     "choices": table_of(table_of(or_null(SCALAR))),
     "timings": table_of(or_null(NUMBER)),
 }
-"""run.json. The lines of updates and evaluations are columns of numbers, which `reader.to_columns` checks."""
+"""run.json. The lines of updates and evaluations are columns of numbers, which `columns.to_columns` checks."""
 EVENT: Shape = {"step": COUNT, "event": TEXT, "reason": TEXT, "to_step": COUNT, "attempt": COUNT}
 SAMPLE: Shape = {
     **dict.fromkeys(("step", "attempt", "tokens", "copied_tokens", "validation_copied_tokens"), COUNT),

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
+from fabula.record.content.columns import Columns
 from fabula.record.content.parsing import json_value
 from fabula.record.content.shape import EVENT, refuse_misfits
 from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.lines.table import Table
 from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, recognize
 from fabula.record.foreign.notes import Note, note
-from fabula.record.reader import Columns, Run, own_columns
+from fabula.record.reader import Run, own_columns
 
 OWN_KINDS = {"train", "eval", "event"}
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
-from fabula.record.content.columns import in_range
+from fabula.record.content.columns import Columns, in_range
 from fabula.record.foreign.lines.inside import looks_of
 from fabula.record.foreign.lines.units import BESIDE
 from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, recognize
 from fabula.record.foreign.notes import Note, note
-from fabula.record.reader import Columns, Run
+from fabula.record.reader import Run
 
 LOSSES = ("loss", "train_loss", "val_loss_subset", "val_loss")
 OF_A_STEP = ("loss", "grad_norm")

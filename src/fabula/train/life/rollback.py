@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fabula.record.checkpoint import checkpoint_steps, remove_checkpoint
 from fabula.record.wording import number
 from fabula.record.writer import RunWriter
-from fabula.train.life.guard import SHORT
+from fabula.train.life.guard import SHORT, Guard
 from fabula.train.life.progress import Progress
 from fabula.train.life.resumption import load_first_sound
 
@@ -38,7 +38,7 @@ def roll_back(training: "Training", writer: RunWriter, reason: str) -> None:
     )
     if found is None:
         training.engine.reset()
-        training.progress, training.guard = Progress(), type(guard)()
+        training.progress, training.guard = Progress(), Guard()
     progress = training.progress
     progress.training_seconds, progress.evaluation_seconds = before.training_seconds, before.evaluation_seconds
     progress.skipped_in_a_row = 0

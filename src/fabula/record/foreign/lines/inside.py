@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from fabula.record.content.columns import Columns
 from fabula.record.foreign.lines.numbers import is_missing, is_number
 from fabula.record.foreign.names import WRAPPING, normalized
 from fabula.record.foreign.notes import Note, note
-from fabula.record.reader import Columns
 
 _PART = r"(?:_(?:share|frac|fraction|ratio|rate|pct|percent|percentage|perc))?"
 _ATTENTION = r"(?:attention|attn|qk|query_key)"

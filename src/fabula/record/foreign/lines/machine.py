@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from fabula.record.content.columns import Columns
 from fabula.record.foreign.lines.numbers import is_missing
 from fabula.record.foreign.names import WRAPPING, normalized
-from fabula.record.reader import Columns
 
 _BEFORE = re.compile(
     r"^(?:(?:train|training|perf|performance|speed|timing|timings|timer|time|system|device|trainer|profile)_)+(?=\w)"

@@ -6,6 +6,7 @@ import numpy as np
 
 from fabula.errors import InputError
 from fabula.record.changes import changes_of
+from fabula.record.content.columns import Columns
 from fabula.record.foreign.lines.inside import inside_of, seen_in
 from fabula.record.foreign.lines.machine import machine_of
 from fabula.record.foreign.lines.numbers import as_float, decimal_sign, is_missing, is_number, numbers
@@ -16,7 +17,7 @@ from fabula.record.foreign.lines.units import in_nats
 from fabula.record.foreign.names import COUNTS, UNSURE, normalized
 from fabula.record.foreign.notes import note
 from fabula.record.foreign.tables import LOSSES, choose, lost_lines, to_run, wanted_columns
-from fabula.record.reader import Columns, Run
+from fabula.record.reader import Run
 
 
 def runs_of(table: Table, wanted: Mapping[str, str] | None = None) -> list[Run]:

@@ -11,12 +11,12 @@ from itertools import combinations
 import numpy as np
 
 from fabula.errors import InputError
+from fabula.record.content.columns import Columns
 from fabula.record.foreign.lines.numbers import Cells, is_missing, is_number, numbers
 from fabula.record.foreign.lines.steps import MEASURED, main_lines
 from fabula.record.foreign.lines.table import Table
 from fabula.record.foreign.names import normalized, recognize
 from fabula.record.foreign.notes import note
-from fabula.record.reader import Columns
 
 IDENTITIES = set(
     "name run runs run_name run_id run_uuid runname id uuid experiment experiment_name experiment_id exp exp_name "

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from fabula.record.content.columns import Columns
 from fabula.record.foreign.notes import Note, note
-from fabula.record.reader import Columns
 
 MADE_TWICE = 0.1
 """Where at most a tenth of the epochs come again at once, they were made twice, after a restart; else an epoch has

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from fabula.record.content.columns import Columns
 from fabula.record.foreign.notes import Note, note
-from fabula.record.reader import Columns
 
 BESIDE = {"perplexity": ("loss", "train_loss"), "val_perplexity": ("val_loss",)}
 """Column of perplexities -> the losses that it belongs to."""

@@ -1,15 +1,11 @@
-"""A gradient norm that rises slowly in the midst of a run, and falls again."""
+"""A curve that rises slowly in the midst of a run, and falls again: a hump of the gradient norm."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from fabula.findings.curves.episodes import block_medians
-from fabula.findings.curves.rates import climbs
-from fabula.findings.facts import Curve, Facts
-from fabula.findings.rule import Outcome, Silent, number, rule
-from fabula.findings.rules.gradient import norms_of
-from fabula.record.finding import Finding
+from fabula.findings.facts import Curve
 
 NUM_BLOCKS = 60
 """Blocks that a norm is looked at in: a rise over a twelfth of the run takes five of them."""
@@ -39,23 +35,6 @@ class Hump:
     top: float
     back_step: int
     end: float
-
-
-@rule
-def hump(facts: Facts) -> Outcome:
-    curve = norms_of(facts)
-    if isinstance(curve, Silent):
-        return curve
-    found = hump_of(curve, _warmed_up(facts))
-    return [] if found is None else [_finding(facts, found)]
-
-
-def _warmed_up(facts: Facts) -> float:
-    """The step at which a recorded learning rate has reached its first peak; 0 where there is none."""
-    rate = facts.learning_rate.finite if facts.learning_rate is not None else None
-    if rate is None or not len(rate):
-        return 0.0
-    return float(rate.steps[int(np.argmax(rate.values >= 0.99 * rate.values.max()))])
 
 
 def hump_of(curve: Curve, warmed_up: float = 0.0) -> Hump | None:
@@ -96,38 +75,3 @@ def hump_of(curve: Curve, warmed_up: float = 0.0) -> Hump | None:
 def _smooth(values: np.ndarray, width: int = 3) -> np.ndarray:
     """Medians of neighbours; at the ends of those that are there."""
     return np.array([np.median(values[max(0, at - width // 2) : at + width // 2 + 1]) for at in range(len(values))])
-
-
-def _finding(facts: Facts, hump: Hump) -> Finding:
-    rate = facts.learning_rate.finite if facts.learning_rate is not None else None
-    raised = [
-        f"the learning rate was raised from {number(each.low)} to {number(each.high)} by step {each.end:,}"
-        for each in (climbs(rate) if rate is not None and len(rate) else [])
-        if each.start < hump.top_step and each.end > hump.from_step - 0.1 * (hump.top_step - hump.from_step)
-    ]
-    return Finding(
-        kind="gradient_hump",
-        scope="run",
-        severity="note",
-        steps=(hump.from_step, hump.back_step),
-        evidence={
-            "from": hump.low,
-            "from_step": hump.from_step,
-            "top": hump.top,
-            "top_step": hump.top_step,
-            "back_step": hump.back_step,
-            "end": hump.end,
-            "factor": round(hump.top / max(hump.low, 1e-12), 3),
-        },
-        sentence=f"After its first fall the gradient norm rose again, from {number(hump.low)} at step "
-        f"{hump.from_step:,} to {number(hump.top)} at step {hump.top_step:,} ({number(hump.top / hump.low)} times as "
-        f"much), and was down again by step {hump.back_step:,}; it ended at {number(hump.end)}.",
-        alternatives=(
-            *raised,
-            "the learning rate was too high for this stage, and the loss surface became steeper",
-            "the model was learning something new in these steps",
-            "other data in these steps",
-        ),
-        try_="repeat these steps with half the learning rate and the same seed: if the norm stays low, the rate was "
-        "the cause",
-    )

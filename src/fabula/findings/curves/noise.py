@@ -1,0 +1,77 @@
+"""The noise of a curve: how far its values lie from where it would be without, also where neighbours resemble each
+other, and where it becomes more unstable."""
+
+import math
+
+import numpy as np
+
+NEIGHBOURS = 9
+"""Points around one that show where it would be without noise ..."""
+POINTS_FOR_MEMORY = 45
+"""... on curves of at least so many: on shorter ones they include the fall and the episodes themselves."""
+LAGS, LEAST_PART = (2, 4, 8), 36
+"""Distances at which values are compared, in parts of at least so many."""
+SURE_MEMORY, MOST_MEMORY = 1.5, 4.0
+"""White noise of 36 values looks up to 1.5 times larger at one of three distances; means of five values 2.7 times."""
+QUIET_SHARE = 0.25
+"""The noise is read from the quieter quarter of the curve: instabilities may fill the rest."""
+
+
+def noise_of(values: np.ndarray) -> float:
+    """Standard deviation of the noise between neighbours, robust against trend and spikes.
+
+    Second differences cancel a linear trend; for white noise their deviation is sqrt(6) of it. Noise with memory
+    hides in them, and shows in the distance to the median of nine neighbours; the larger of the two counts. Median
+    absolute deviations (x 1.4826) ignore the few values that an episode makes.
+    """
+    noise = between_neighbours(values)
+    if len(values) >= POINTS_FOR_MEMORY:
+        around = np.median(np.lib.stride_tricks.sliding_window_view(values, NEIGHBOURS), axis=1)
+        noise = max(noise, deviation(values[NEIGHBOURS // 2 : -(NEIGHBOURS // 2)] - around))
+    return noise
+
+
+def between_neighbours(values: np.ndarray) -> float:
+    return deviation(np.diff(values, n=2)) / math.sqrt(6.0) if len(values) >= 4 else 0.0
+
+
+def deviation(values: np.ndarray) -> float:
+    return float(1.4826 * np.median(np.abs(values)))
+
+
+def local_noise(values: np.ndarray, width: int = 41) -> np.ndarray:
+    """`noise_of` before each point, since the noise of a falling curve shrinks with it, and since a run that becomes
+    unstable must not hide in its own noise; never less than that of the quietest quarter of the curve, since few points
+    may look calm by chance.
+
+    How much memory the noise has is read from the whole curve: in the steep first fall, the distance to the median of
+    nine is that of the fall, and of any spike in it.
+    """
+    whole, apart = noise_of(values), between_neighbours(values)
+    if len(values) <= width:
+        return np.full(len(values), whole)
+    memory = max(whole / apart if apart > 0 else 1.0, memory_of(values[len(values) // 5 :]))
+    whole = max(whole, memory * apart)
+    ends = np.arange(width, len(values) + 1, width // 4)
+    estimates = [memory * between_neighbours(values[end - width : end]) for end in ends]
+    quiet = min(whole, float(np.quantile(estimates, QUIET_SHARE)))
+    return np.maximum(quiet, np.interp(np.arange(len(values)), ends - 1, estimates))
+
+
+def memory_of(settled: np.ndarray) -> float:
+    """How many times the noise is larger than it looks from one value to the next, where values that lie further apart
+    vary more: each is a mean of several, or the model drifts. 1 where there is no sure sign of it. `settled`: without
+    the first fall."""
+    if len(settled) < POINTS_FOR_MEMORY:
+        return 1.0
+    ratios = []
+    for part in np.array_split(settled, min(5, len(settled) // LEAST_PART)):
+        near = between_neighbours(part)
+        far = [deviation(part[2 * lag :] - 2.0 * part[lag:-lag] + part[: -2 * lag]) / math.sqrt(6.0) for lag in LAGS]
+        ratios.append(max(far) / near if near > 0 else 1.0)
+    usual = float(np.quantile(ratios, QUIET_SHARE))
+    return min(usual, MOST_MEMORY) if usual > SURE_MEMORY else 1.0
+
+
+def error_of_median(noise: float, count: int) -> float:
+    return 1.2533 * noise / math.sqrt(count)  # sqrt(pi / 2)
