@@ -8,6 +8,14 @@ class InputError(ValueError):
     fabula and keeps its traceback.
     """
 
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        """`remedy` apart where somebody tells the problem alone, since another way out was found."""
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str]]:
+        return InputError, (self.problem, self.remedy)  # as workers of a pool send it
+
 
 def nearest(word: str, known: list[str]) -> str:
     """`; did you mean "width"?` for the known word closest to `word`, or the list of what there is."""

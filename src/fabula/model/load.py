@@ -86,7 +86,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: torch may open no further file
-        raise InputError(f"{path} cannot be read ({error}); it is missing, cut short or damaged") from error
+        raise InputError(f"{path} cannot be read ({error})", "it is missing, cut short or damaged") from error
 
 
 def put_weights(model: Decoder, weights: Mapping[str, Tensor], file: str, shape_file: str) -> None:

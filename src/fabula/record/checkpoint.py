@@ -78,7 +78,7 @@ def read_checkpoint(run: Path, step: int | None = None, only: str | None = None)
     state = _read_state(folder / "state.json")
     for name, expected in state["sha256"].items():
         if only in (None, name) and (not (folder / name).is_file() or sha256_of(folder / name) != expected):
-            raise InputError(f"{folder / name} is missing or damaged; {_REMEDY}")
+            raise InputError(f"{folder / name} is missing or damaged", _REMEDY)
     return Checkpoint(folder, step, state)
 
 
@@ -86,11 +86,11 @@ def _read_state(path: Path) -> dict[str, Any]:
     try:
         state = json_value(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); {_REMEDY}") from error
+        raise InputError(f"{path} cannot be read ({error})", _REMEDY) from error
     # Without a checksum it was written by hand or before there was one; then only the tensors are verified.
     whole = isinstance(state, dict) and state.pop("checksum", None) in (None, _checksum(state))
     if not whole or not isinstance(state.get("sha256"), dict):
-        raise InputError(f"{path} is damaged; {_REMEDY}")
+        raise InputError(f"{path} is damaged", _REMEDY)
     return state
 
 

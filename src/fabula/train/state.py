@@ -64,11 +64,11 @@ def load(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimi
     bad = [name for name, each in model.state_dict().items() if not bool(each.isfinite().all())]
     bad += [name for name, each in moments.items() if bool(each.isnan().any())]  # an infinite second moment is harmless
     if bad:
-        raise InputError(f"{checkpoint.folder}: {bad[0]} is not finite; go on from an earlier checkpoint")
+        raise InputError(f"{checkpoint.folder}: {bad[0]} is not finite", "go on from an earlier checkpoint")
     for full_name, tensor in moments.items():
         name, _, key = full_name.rpartition("/")
         if name not in parameters:
-            raise InputError(f"{checkpoint.optimizer} holds {full_name}, unknown here; it belongs to another recipe")
+            raise InputError(f"{checkpoint.optimizer} holds {full_name}, unknown here", "it belongs to another recipe")
         # Counters stay on the CPU, as the fused optimizers keep them there unless they are capturable.
         kept = tensor.clone() if tensor.dim() == 0 else tensor.to(parameters[name].device)
         optimizer.state[parameters[name]][key] = kept
@@ -84,5 +84,5 @@ def load_weights(path: Path, model: nn.Module) -> None:
     different = [name for name in expected if name not in stored or stored[name].shape != expected[name].shape]
     if different or len(stored) != len(expected):
         name = different[0] if different else next(name for name in stored if name not in expected)
-        raise InputError(f"{path} does not fit this recipe (first difference: {name}); it belongs to another one")
+        raise InputError(f"{path} does not fit this recipe (first difference: {name})", "it belongs to another one")
     model.load_state_dict(stored)

@@ -37,7 +37,7 @@ LATEST = From()
 class Found:
     checkpoint: Checkpoint
     damaged: tuple[tuple[int, str], ...]
-    """Steps of the checkpoints that would have been taken before it, and what is wrong with each."""
+    """Steps of the checkpoints that would have been taken before it, and the problem of each."""
 
 
 def candidates(run: Path, wanted: From) -> list[int]:
@@ -57,33 +57,32 @@ def load_first_sound(training: "Training", run: Path, steps: Sequence[int]) -> F
 
     Raises InputError, with what is wrong with the first one, when none of them is sound.
     """
-    damaged: list[tuple[int, str]] = []
+    damaged: list[tuple[int, InputError]] = []
     for step in steps:
         try:
             checkpoint = read_checkpoint(run, step)
             _load(training, checkpoint)
         except InputError as error:
-            damaged.append((step, str(error)))
+            damaged.append((step, error))
         else:
-            return Found(checkpoint, tuple(damaged))
+            return Found(checkpoint, tuple((step, error.problem) for step, error in damaged))
     if not damaged:
         return None
     (_, first), *others = damaged
     more = f", and no other checkpoint ({', '.join(str(step) for step, _ in others)}) is sound" if others else ""
-    problem, _, remedy = first.rpartition("; ")
-    raise InputError(f"{problem}{more}; {'train again into another --out' if others else remedy}")
+    raise InputError(f"{first.problem}{more}", "train again into another --out" if others else first.remedy)
 
 
 def _load(training: "Training", checkpoint: Checkpoint) -> None:
     if not {"progress", "offsets"} <= checkpoint.state.keys():
         raise InputError(
-            f"{checkpoint.folder} was not written by a training, so no training can go on from it; train anew"
+            f"{checkpoint.folder} was not written by a training, so no training can go on from it", "train anew"
         )
     try:
         progress = Progress(**checkpoint.state["progress"])
         guard = Guard(**checkpoint.state.get("guard", {}))
     except TypeError as error:
-        raise InputError(f"{checkpoint.folder / 'state.json'} is of another version ({error}); train anew") from error
+        raise InputError(f"{checkpoint.folder / 'state.json'} is of another version ({error})", "train anew") from error
     training.engine.reset()  # an optimizer without what a damaged checkpoint put into it
     state.load(checkpoint, training.engine.model, training.engine.optimizer)
     training.progress, training.guard = progress, guard
@@ -93,8 +92,7 @@ def tell_resumption(
     writer: RunWriter, observer: Observer, step: int, damaged: Sequence[tuple[int, str]], aside: Sequence[int]
 ) -> None:
     """Record, and say, that the run goes on after `step`, what was passed over for it and what is lost."""
-    for each, problem in damaged:
-        reason = problem.rpartition("; ")[0]
+    for each, reason in damaged:
         writer.event(step, "checkpoint_damaged", checkpoint=each, reason=reason)
         observer.notice(f"{reason}; going on from the checkpoint of step {step:,}")
     for loss in writer.losses:
