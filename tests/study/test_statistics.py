@@ -12,7 +12,7 @@ from fabula.study.inference.statistics import (
     standard_deviation,
     t_quantile,
     two_sided_p,
-    unpaired_interval,
+    unpaired_contrast,
     wilson_interval,
 )
 
@@ -77,7 +77,7 @@ def test_equal_differences_are_certain_and_equal_nothing() -> None:
 
 def test_welch_by_hand() -> None:
     """Samples (1, 2, 3) and (4, 6, 8): variances 1 and 4, error sqrt(5 / 3), 2.94 degrees of freedom."""
-    told = unpaired_interval([1.0, 2.0, 3.0], [4.0, 6.0, 8.0])
+    told = unpaired_contrast([(-1.0, [1.0, 2.0, 3.0]), (1.0, [4.0, 6.0, 8.0])])
     degrees = (5 / 3) ** 2 / ((1 / 3) ** 2 / 2 + (4 / 3) ** 2 / 2)
     assert told.mean == 4.0
     assert told.high is not None

@@ -12,7 +12,7 @@ blocks is weighed in by its own evidence.
 
 All constants were chosen on simulated ladders without any effect and with one (docs/measure_ladders.py; docs/log.md).
 
-R recipes, S seeds, Q questions, K prior degrees, L prior scales, M parts of a mixture. Leading axes (...) are other
+R recipes, S seeds, K prior degrees, L prior scales, M parts of a mixture. Leading axes (...) are other
 tables, which the simulation judges many at a time.
 """
 

@@ -46,11 +46,6 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, _p_of(mean, error, n - 1), n)
 
 
-def unpaired_interval(before: Sequence[float], after: Sequence[float], level: float = 0.95) -> Interval:
-    """Difference of means, after - before, with Welch's t interval (Welch 1947; both need two values)."""
-    return unpaired_contrast([(-1.0, before), (1.0, after)], level)
-
-
 def unpaired_contrast(groups: Sequence[tuple[float, Sequence[float]]], level: float = 0.95) -> Interval:
     """Weighted sum of group means, each group with a variance of its own (Welch 1947, with Satterthwaite's degrees of
     freedom): what the values say when none of them belong together. `groups` are (weight, values)."""

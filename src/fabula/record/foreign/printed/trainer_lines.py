@@ -25,9 +25,6 @@ _STEPS = {"step", "global_step", "iter", "iteration"}
 _MEASURED = {"loss", "eval_loss", "train_loss"}
 
 
-PROGRAM = "the Trainer"
-
-
 def looks_like(text: str) -> bool:
     """Whether dictionaries with losses stand in `text`, and do not say their step: the Trainer's do not."""
     found = [entries for entries in map(_entries, _dictionaries(text)) if _MEASURED & entries.keys()]
