@@ -30,7 +30,7 @@ def fuzz() -> str:
             f"| damaged inputs | {record['inputs']:,} |",
             f"| tracebacks, hangs over 10 s, over 1 GB, refusals in several lines | {len(record['failures'])} |",
             f"| longest, seconds of the processor | {record['slowest_seconds']} |",
-            f"| most memory, MB (with the chart library) | {record['peak_megabytes']} |",
+            f"| most memory that one took, MB | {record['peak_megabytes']} |",
             "",
             f"Of which: {listed}.",
         ]

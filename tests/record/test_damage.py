@@ -126,6 +126,17 @@ LOGS: dict[str, bytes] = {
     "two points in a number": b"{'loss': 1.2.3, 'epoch': 0.1}\n{'loss': 1.0, 'epoch': 0.2}\n",
     "values beyond float32": b"step,loss\n" + b"".join(b"%d,1e308\n-%d,-1e308\n" % (at, at) for at in range(9)),
     "deep nesting": b'{"step":1,"loss":' + b"[" * 100_000,
+    "a step that is said to be not finite": b'{"kind":"train","step":1,"loss":2.0,"non_finite":["step"]}\n',
+    "what is not finite is no list": b'{"kind":"train","step":1,"loss":2.0,"non_finite":5}\n',
+    "a notebook whose outputs are texts": b'{"nbformat":4,"cells":[{"outputs":["loss: 2.0"]},{"outputs":7}]}',
+    "more epochs than any number of steps": json.dumps(
+        {
+            "global_step": 40,
+            "max_steps": 40,
+            "epoch": 9e8,
+            "log_history": [{"step": step, "loss": 3.0 - step / 40, "epoch": step} for step in range(1, 41)],
+        }
+    ).encode(),
     "half a character": b'{"step":1,"loss":2.0,"run":"\\ud800"}\n{"step":2,"loss":2.0,"run":"a"}\n',
 }
 

@@ -5,6 +5,7 @@ import errno
 import pytest
 import vl_convert
 
+from fabula.errors import InputError
 from fabula.report.figures import library
 
 
@@ -29,4 +30,13 @@ def test_other_panics_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(vl_convert, "vegalite_to_svg", panics)
     with pytest.raises(PanicException):
+        library.svg_of({})
+
+
+def test_a_library_that_ended_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*_: object) -> str:
+        raise ValueError("Failed to retrieve conversion result: oneshot canceled")
+
+    monkeypatch.setattr(vl_convert, "vegalite_to_svg", ended)
+    with pytest.raises(InputError, match="ulimit -n"):
         library.svg_of({})

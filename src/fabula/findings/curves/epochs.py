@@ -17,7 +17,8 @@ def epoch_length(facts: Facts) -> float | None:
     """Updates to an epoch; None where the record does not say it. A foreign log tells the epochs that it holds."""
     epochs = (facts.info.get("layout") or {}).get("epochs")
     steps = facts.last_step if facts.info.get("log_format") else facts.num_steps
-    return steps / epochs if epochs and steps else None
+    # An epoch takes a step at least: what says otherwise counts something else.
+    return steps / epochs if epochs and steps and steps / epochs >= 1.0 else None
 
 
 def without_stairs(facts: Facts, curve: Curve) -> Curve:

@@ -157,8 +157,9 @@ def _own(path: Path, lines: list[dict[str, Any]], notes: list[Note]) -> Run:
         chosen = [line for line in lines if line.get("kind") == kind]
         columns = own_columns(chosen, f"{path}, lines of kind {kind}")
         for place, line in enumerate(chosen):
-            for name in line.get("non_finite") or ():
-                if name in columns:
+            names = line.get("non_finite")
+            for name in names if isinstance(names, list) else ():
+                if isinstance(name, str) and name in columns and name != "step":
                     columns[name][place] = np.inf
         return columns
 

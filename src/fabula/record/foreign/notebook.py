@@ -21,7 +21,8 @@ def printed_in(text: str) -> list[str] | None:
         return None
     found = []
     for cell in notebook["cells"]:
-        outputs = cell.get("outputs", []) if isinstance(cell, dict) else []
+        outputs = cell.get("outputs") if isinstance(cell, dict) else None
+        outputs = [each for each in outputs if isinstance(each, dict)] if isinstance(outputs, list) else []
         printed = [_text(output.get("text")) for output in outputs if output.get("output_type") == "stream"]
         found.append("".join(printed))
         for output in outputs:

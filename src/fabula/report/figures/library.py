@@ -8,6 +8,8 @@ from typing import Any
 
 import vl_convert
 
+from fabula.errors import InputError
+
 
 def svg_of(spec: dict[str, Any]) -> str:
     with _refusals():
@@ -31,10 +33,16 @@ def bundle_of(entry: str) -> str:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """vl-convert 1.9 panics where it may open no further file, and Python's `Exception` knows no panics."""
+    """vl-convert 1.9 panics where it may open no further file, and Python's `Exception` knows no panics; or its thread
+    ends without a word, and only that is said."""
     try:
         yield
     except BaseException as error:
+        if "oneshot canceled" in str(error):
+            raise InputError(
+                "the figures could not be drawn: the chart library ended; allow more open files (ulimit -n 1024), "
+                "or close other programs"
+            ) from error
         code = re.search(r"\bcode: (\d+)", str(error)) if type(error).__name__ == "PanicException" else None
         if code is None:
             raise
