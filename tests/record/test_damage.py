@@ -70,6 +70,7 @@ def test_a_record_of_other_types_is_damaged(tmp_path: Path, files: dict[str, obj
         ({"evaluations": [{"kind": "stories", "protocol": "stream", "split": "", "ruler": "",
                            "tokens": [3], "nats": []}]},
          "1 tokens and 0"),
+        ({"internals": [{"step": 1, "grad_norm": [1.0, float("-inf")]}]}, "grad_norm is [1.0, -inf] and not a list"),
     ],
 )  # fmt: skip
 def test_what_is_read_later_is_checked_then(tmp_path: Path, files: dict[str, object], says: str) -> None:
@@ -127,6 +128,8 @@ LOGS: dict[str, bytes] = {
     "values beyond float32": b"step,loss\n" + b"".join(b"%d,1e308\n-%d,-1e308\n" % (at, at) for at in range(9)),
     "deep nesting": b'{"step":1,"loss":' + b"[" * 100_000,
     "a step that is said to be not finite": b'{"kind":"train","step":1,"loss":2.0,"non_finite":["step"]}\n',
+    "a step of twenty digits": b"|step|loss|\n|---|---|\n|18446744073709551615|2.0|\n|2|1.9|\n",
+    "twenty digits of steps to come": b"step 1/18446744073709551615 loss 2.0\nstep 2/18446744073709551615 loss 1.9\n",
     "what is not finite is no list": b'{"kind":"train","step":1,"loss":2.0,"non_finite":5}\n',
     "a notebook whose outputs are texts": b'{"nbformat":4,"cells":[{"outputs":["loss: 2.0"]},{"outputs":7}]}',
     "more epochs than any number of steps": json.dumps(

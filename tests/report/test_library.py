@@ -33,9 +33,16 @@ def test_other_panics_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
         library.svg_of({})
 
 
-def test_a_library_that_ended_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "says",
+    [
+        "Failed to retrieve conversion result: oneshot canceled",
+        "Failed to send SVG conversion request: send failed because receiver is gone",
+    ],
+)
+def test_a_library_that_ended_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch, says: str) -> None:
     def ended(*_: object) -> str:
-        raise ValueError("Failed to retrieve conversion result: oneshot canceled")
+        raise ValueError(says)
 
     monkeypatch.setattr(vl_convert, "vegalite_to_svg", ended)
     with pytest.raises(InputError, match="ulimit -n"):

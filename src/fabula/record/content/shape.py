@@ -4,6 +4,7 @@ A field may be missing or null, which means that it is not known; fields that ar
 is there and is of another type is damage, and is said with its place. docs/run-folder.md tells what the fields mean.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,9 @@ class Kind:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST)
+    if isinstance(value, float):
+        return math.isfinite(value)  # the writer names what is not, and writes null
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _is_count(value: Any) -> bool:

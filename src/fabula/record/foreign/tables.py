@@ -12,6 +12,7 @@ import numpy as np
 
 from fabula.errors import InputError
 from fabula.record.content.columns import Columns, in_range
+from fabula.record.content.shape import LARGEST
 from fabula.record.foreign.lines.inside import looks_of
 from fabula.record.foreign.lines.units import BESIDE
 from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, recognize
@@ -107,6 +108,8 @@ def to_run(
     """
     told = list(notes)
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
+    if (largest := float(np.nanmax(columns["step"], initial=0.0))) >= LARGEST and np.isfinite(largest):
+        raise InputError(f"{path}: a step is {largest:.3g}, and no run makes so many; leave that line out")
     _resolve_train_loss(columns, told)
     if lost is not None and lost.any():
         name = "loss" if "loss" in columns else "val_loss"

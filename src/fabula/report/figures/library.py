@@ -38,7 +38,7 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if "oneshot canceled" in str(error):
+        if re.search(r"oneshot canceled|receiver is gone", str(error)):
             raise InputError(
                 "the figures could not be drawn: the chart library ended; allow more open files (ulimit -n 1024), "
                 "or close other programs"

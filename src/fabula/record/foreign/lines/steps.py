@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from fabula.record.content.columns import Columns
+from fabula.record.content.shape import LARGEST
 from fabula.record.foreign.notes import Note, note
 
 MADE_TWICE = 0.1
@@ -58,7 +59,7 @@ def counted(columns: Columns, told: list[Note]) -> tuple[Columns, dict[str, Any]
         info["layout"] = {"epochs": epochs}
     if planned is not None and np.isfinite(planned).any():
         plan = float(np.nanmax(planned[np.isfinite(planned)]))
-        if plan >= np.nanmax(columns["step"], initial=0.0):
+        if np.nanmax(columns["step"], initial=0.0) <= plan < LARGEST:
             info["steps"] = int(plan)
     return columns, info
 
