@@ -182,3 +182,11 @@ def test_a_prompt_that_is_a_formula_names_nothing(prompt: str) -> None:
     named = sample(prompt=f"{prompt} a pirate", prompt_words={**rare, "pirate": 0.001})
     (finding,) = diagnosed(named).of("prompt_drift")
     assert '"pirate"' in finding.sentence and '"time"' not in finding.sentence
+
+
+@pytest.mark.parametrize("field", ["prompt_words", "names", "tokens", "copied_tokens", "validation_copied_tokens"])
+def test_what_a_sample_does_not_know_may_be_null(field: str) -> None:
+    """As what it does not have."""
+    whole = sample(copied_tokens=58)
+    lacking = {name: value for name, value in whole.items() if name != field}
+    assert diagnosed(whole | {field: None}).as_json() == diagnosed(lacking).as_json()

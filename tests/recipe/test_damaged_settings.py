@@ -10,6 +10,7 @@ from fabula.recipe import load_recipe
 from fabula.recipe.ladder import load_ladder
 from fabula.recipe.presets import apply_settings
 from fabula.recipe.schedule import MOST_RATES, learning_rates, planned_steps
+from fabula.recipe.tiers import load_tier
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,13 @@ def test_what_no_machine_does_is_refused_in_a_line(setting: str) -> None:
     with pytest.raises(InputError) as told:
         apply_settings(load_recipe("demo"), [setting])
     assert "\n" not in str(told.value) and len(str(told.value)) < 400
+
+
+def test_a_name_that_no_file_can_have_is_unknown() -> None:
+    name = "a" * 300
+    for load in (load_recipe, load_ladder, load_tier):
+        with pytest.raises(InputError, match=f'"{name}"'):
+            load(name)
 
 
 def test_a_very_long_schedule_is_looked_at_in_places() -> None:

@@ -158,11 +158,11 @@ def load_ladder(name: str, *, of_another: bool = False) -> Ladder:
     Raises InputError for an unknown name or an invalid file.
     """
     names = [path.stem for path in sorted(PRESETS.glob("ladders/*.toml"))]
+    if not name.endswith(".toml") and current_name(name) not in names:
+        raise InputError(f'no built-in ladder and no .toml file is called "{name}"{nearest(name, names)}')
     path = Path(name) if name.endswith(".toml") else PRESETS / "ladders" / f"{current_name(name)}.toml"
     if not path.is_file():
-        if name.endswith(".toml"):
-            raise InputError(f"{name} does not exist; give the path of a ladder's file, or one of: {', '.join(names)}")
-        raise InputError(f'no built-in ladder and no .toml file is called "{name}"{nearest(name, names)}')
+        raise InputError(f"{name} does not exist; give the path of a ladder's file, or one of: {', '.join(names)}")
     tree = {"name": path.stem, **read_toml(path)}
     if isinstance(tree.get("phases"), str):
         if of_another:

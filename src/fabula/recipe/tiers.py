@@ -37,9 +37,9 @@ def load_tier(tier: str) -> dict[str, Any]:
         path = Path(tier)
     else:
         tier = current_name(tier)
+        if tier not in (known := [*tier_names(), *whole_recipe_names()]):
+            raise InputError(f'unknown tier "{tier}"{nearest(tier, known)}')
         path = PRESETS / ("recipes" if tier in whole_recipe_names() else "tiers") / f"{tier}.toml"
-    if not path.is_file() and tier.endswith(".toml"):
-        raise InputError(f"{tier} does not exist; give a file that holds a tier, or one of: {', '.join(tier_names())}")
     if not path.is_file():
-        raise InputError(f'unknown tier "{tier}"{nearest(tier, [*tier_names(), *whole_recipe_names()])}')
+        raise InputError(f"{tier} does not exist; give a file that holds a tier, or one of: {', '.join(tier_names())}")
     return read_toml(path)

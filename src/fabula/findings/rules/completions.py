@@ -61,7 +61,7 @@ def latest(samples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     last: dict[str, dict[str, Any]] = {}
     for sample in samples:
         if sample.get("step") and isinstance(sample.get("prompt"), str) and isinstance(sample.get("completion"), str):
-            last[sample["prompt"]] = sample
+            last[sample["prompt"]] = {name: value for name, value in sample.items() if value is not None}
     return list(last.values())
 
 
