@@ -70,6 +70,7 @@ def test_a_traced_step_is_traced_once_and_computes_the_same(
 
     compiled = torch.compile
     monkeypatch.setattr(torch, "compile", lambda function: compiled(function, backend=backend))
+    monkeypatch.setenv("CXX", "c++")  # for the choice alone: tracing needs no compiler
     training = tiny_training(grammar_folder, tiny(compute__compile="on"))
     engine, source = training.engine, training.source
     results, graphs = [], []
