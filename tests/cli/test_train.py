@@ -354,6 +354,9 @@ def test_a_ladder_from_its_plan_to_its_report(fabula: Fabula, monkeypatch: pytes
     assert code == 0 and not Path("out").exists()
     assert "2 x 4 steps, 512 positions each" in out and "4 runs, 2,048 positions, about" in out
     assert out.splitlines()[-1] == f"next: fabula {' '.join(command)}"
+    assert "with 2 seeds and 1 question at once" in out and "kept recipes of" in out, (
+        "what it can tell, and by what noise"
+    )
 
     with monkeypatch.context() as patch:
         signals_at(patch, 2)
@@ -384,6 +387,23 @@ def test_a_ladder_from_its_plan_to_its_report(fabula: Fabula, monkeypatch: pytes
     assert "was made with another recipe" in refused(fabula, *command)
     for more in ([], ["--dry-run"]):
         assert "holds a ladder with scale 1.0, not 0.5" in refused(fabula, *command, "--scale", "0.5", *more)
+
+
+def test_the_noise_of_a_dry_run_is_that_of_the_runs_that_are_named(fabula: Fabula) -> None:
+    tiny_file(Path(), steps=4, evaluation__every=4)
+    Path("tiny.toml").rename("tier.toml")
+    Path("ladder.toml").write_text(LADDER)
+    command = ("ladder", "ladder.toml", "--data", "data", "--phases", "cosine,packed")
+    assert fabula(*command, "--out", "first")[0] == 0
+    code, out, _ = fabula(*command, "--out", "first", "--seeds", "4", "--dry-run")
+    assert code == 0 and "the noise is that of 4 runs of 2 recipes in first\n" in out
+    code, out, _ = fabula(*command, "--out", "second", "--dry-run", "--noise-from", "first")
+    assert code == 0 and "the noise is that of 4 runs of 2 recipes in first\n" in out
+    one = ("--noise-from", "first/runs/tier/packed/seed-0")
+    assert "no two finished runs of one recipe there" in refused(fabula, *command, "--out", "second", "--dry-run", *one)
+    assert "add --dry-run" in refused(fabula, *command, "--out", "second", *one)
+    code, out, _ = fabula(*command, "--out", "second", "--seeds", "1", "--dry-run")
+    assert code == 0 and "nothing with one seed" in out
 
 
 def test_a_ladder_with_a_failed_run_is_made_to_its_end_and_exits_1(fabula: Fabula) -> None:

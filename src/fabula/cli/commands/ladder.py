@@ -43,14 +43,19 @@ def ladder(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Runs side by side, sharing the cores.")] = 1,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be trained and how long it takes.")
+        bool, typer.Option("--dry-run", help="Say what would be trained, how long it takes, and what it can tell.")
     ] = False,
+    noise_from: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="With --dry-run: runs that show how far seeds end apart. May be repeated."),
+    ] = None,
 ) -> None:
     """Train every run of the ladder that is missing, then write the report.
 
     What is there is kept: an interrupted run is continued, a finished one is not repeated.
     """
     from fabula.cli.defaults import announce, as_begun, called_today, choose_data, ladder_folder, need_torch
+    from fabula.cli.screen.can_tell import noise_of, tell_what_it_can_tell
     from fabula.cli.screen.typed import as_called, typed
     from fabula.errors import InputError
     from fabula.recipe.ladder import load_ladder, plan_runs
@@ -66,6 +71,8 @@ def ladder(
     share = plan.scale if scale is None else scale
     if not 0 < share < math.inf:
         raise InputError(f"--scale {share:g}: give a number above 0, such as 0.02")
+    if noise_from and not dry_run:
+        raise InputError("--noise-from says what a ladder can tell before it is made; add --dry-run, or leave it out")
     tiers = ",".join(called_today(tier.strip()) for tier in tiers.split(",")) if tiers is not None else None
     chosen_tiers = _chosen(tiers, list(plan.tiers), "tier")
     chosen_phases = _chosen(phases, [cell.name for cell in plan.cells], "phase")
@@ -78,7 +85,9 @@ def ladder(
     order = Order(plan, planned, data, out, num_seeds, share, workers, typed())
     if dry_run:
         order.description()
+        noise = noise_of(order, noise_from or [])
         _dry_run(order)
+        tell_what_it_can_tell(order, noise)
         show(as_called(f"next: {typed(without='--dry-run')}"))
         return
     page = out / "report.html"

@@ -1,0 +1,1 @@
+"""Before a run: how noisy it will be, what a ladder can tell."""
