@@ -9,7 +9,7 @@ from fabula.data.dataset import Dataset
 from fabula.errors import InputError
 from fabula.recipe.ladder import Ladder, PlannedRun
 from fabula.recipe.tiers import current_name
-from fabula.record.files import write_json
+from fabula.record.files import make_folder, write_json
 from fabula.record.reader import is_run, read_run
 from fabula.train.life.run import check_origin, stored_recipe
 
@@ -71,7 +71,7 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
 
 def open_folder(out: Path, description: dict[str, Any]) -> None:
     """Create the ladder's folder with its ladder.json, or replace that."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_json(out / "ladder.json", description)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from fabula.errors import InputError
 from fabula.record.content.parsing import json_value
-from fabula.record.files import PARTIAL, sha256_of, whole_folder, write_json
+from fabula.record.files import PARTIAL, make_folder, sha256_of, sync_folder, whole_folder, write_json
 
 _NAME = re.compile(r"step-(\d{8,})$")
 _REMEDY = "remove that checkpoint's folder, and the one before it is used"
@@ -112,16 +112,20 @@ def set_aside_after(run: Path, step: int) -> list[int]:
     for each in reversed(later):
         folder = run / "checkpoints" / f"step-{each:08d}"
         place = run / "checkpoints.discarded" / folder.name
-        place.parent.mkdir(exist_ok=True)
+        make_folder(place.parent)
         if place.exists():
             shutil.rmtree(place)
         folder.rename(place)
+        sync_folder(place.parent)
+        sync_folder(folder.parent)
     return later
 
 
 def remove_checkpoint(run: Path, step: int) -> None:
-    """Renamed first: a process that is killed on the way leaves litter, and no half of a checkpoint under its name."""
+    """Renamed first: a process that is killed on the way, or a power cut, leaves litter, and no half of a checkpoint
+    under its name."""
     folder = run / "checkpoints" / f"step-{step:08d}"
     doomed = folder.with_name(f".{folder.name}.{os.getpid()}{PARTIAL}")
     folder.rename(doomed)
+    sync_folder(doomed.parent)
     shutil.rmtree(doomed)

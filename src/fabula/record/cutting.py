@@ -6,11 +6,13 @@ read is kept, and what is lost is named.
 """
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fabula.record.content.parsing import json_value
+from fabula.record.files import sync_folder, write_bytes
 from fabula.record.wording import plural
 
 
@@ -56,11 +58,13 @@ def cut_back(path: Path, offset: int, step: int | None, digest: str | None = Non
     if aside:
         with open(path.with_name(f"{path.stem}.discarded.jsonl"), "ab") as discarded:
             discarded.write(aside if aside.endswith(b"\n") else aside + b"\n")  # the last line may be cut off
-    if kept != content:
-        with open(path, "rb+") as file:
-            if not content.startswith(kept):
-                file.write(kept)
-            file.truncate(len(kept))
+            discarded.flush()
+            os.fsync(discarded.fileno())
+        sync_folder(path.parent)  # before the only other copy goes
+    if not content.startswith(kept):
+        write_bytes(path, kept)
+    elif kept != content:
+        os.truncate(path, len(kept))
     return loss
 
 

@@ -19,8 +19,8 @@ PARTIAL = ".partial"
 """How the name of what is not whole yet ends."""
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` survive a power cut (not offered by Windows, where it is not needed)."""
+def sync_folder(folder: Path) -> None:
+    """Make the names inside `folder` survive a power cut (not offered by Windows, where it is not needed)."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -29,21 +29,33 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text` in one rename: a reader sees the old file or the new one, never half of it.
+def make_folder(folder: Path) -> None:
+    """Make `folder` and what is missing above it, each with a name that survives a power cut: what is synced below a
+    name that is lost is lost with it."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
 
-    A character that UTF-8 has not (a byte of a file's name that is not UTF-8) becomes `?`.
-    """
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by `text`, as `write_bytes` does. A character that UTF-8 has not (a byte of a file's name that is
+    not UTF-8) becomes `?`."""
+    write_bytes(path, text.encode(errors="replace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one rename: a reader sees the old file or the new one, never half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
-        with open(temporary, "w", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)  # there only after a failure
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -55,10 +67,10 @@ def write_json(path: Path, value: Any) -> None:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; rename it to `path` on success, remove it on any failure.
 
-    Every file is synced before the rename, so that the name `path` stands for complete contents only. Who may read it,
-    the umask says: safetensors (0.8.0) writes its files for their owner alone.
+    Every file and folder in it is synced before the rename, so that the name `path` stands for complete contents only.
+    Who may read it, the umask says: safetensors (0.8.0) writes its files for their owner alone.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     if temporary.exists():
         shutil.rmtree(temporary)
@@ -66,13 +78,15 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         rights = temporary.stat().st_mode & 0o666  # what the umask left of the new folder's, but for entering it
-        for file in sorted(temporary.rglob("*")):
-            if file.is_file():
-                file.chmod(rights)
-                with open(file, "rb+") as handle:
-                    os.fsync(handle.fileno())
+        for each in [*sorted(temporary.rglob("*")), temporary]:
+            if each.is_dir():
+                sync_folder(each)
+                continue
+            each.chmod(rights)
+            with open(each, "rb+") as handle:
+                os.fsync(handle.fileno())
         os.rename(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, SafetensorError) and (number := re.search(r"os error (\d+)", str(error))):

@@ -18,7 +18,7 @@ from itertools import chain
 from pathlib import Path
 
 from fabula.errors import InputError
-from fabula.record.files import PARTIAL
+from fabula.record.files import PARTIAL, make_folder
 
 PATIENCE_SECONDS = 0.5
 """A reader holds the lock for an instant when it asks whether somebody writes; a writer outwaits that."""
@@ -78,7 +78,7 @@ def _acquire(path: Path, folder: Path) -> int | None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError:
             return None

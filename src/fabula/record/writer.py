@@ -11,7 +11,7 @@ from typing import IO, Any, Self
 
 from fabula.errors import InputError
 from fabula.record.cutting import Loss, cut_back
-from fabula.record.files import toml_hash, whole_folder, write_json, write_text
+from fabula.record.files import sync_folder, toml_hash, whole_folder, write_json, write_text
 
 ALWAYS = ("metrics", "samples", "evaluations")
 STREAMS = (*ALWAYS, "internals")
@@ -136,6 +136,7 @@ class RunWriter:
         """The file is there from its first line on: most runs do not look inside."""
         if "internals" not in self._files:
             self._open("internals")
+            sync_folder(self.folder)  # the next checkpoint counts on it
         self._append("internals", fields)
 
     def offsets(self) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fabula.errors import InputError
 from fabula.findings import Flags
-from fabula.record.files import write_text
+from fabula.record.files import make_folder, write_text
 from fabula.report.document import make_document
 from fabula.report.figures.curves import curves_of_tier
 from fabula.report.figures.figures import figures, png, point_rows
@@ -27,7 +27,7 @@ def write_report(paths: Sequence[Path], out: Path, flags: Flags | None = None) -
     ladder = read_ladder(paths, flags)
     document = make_document(ladder)
     page, twin = render_page(document), render_markdown(document)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     write_text(out, page)
     write_text(out.with_suffix(".md"), twin)
     return summary(ladder)

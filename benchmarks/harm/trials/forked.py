@@ -6,7 +6,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from fabula.cli import run
 
 MOST_SECONDS = 120.0
 TRACE = "Traceback (most recent call last)"
+Around = Callable[[], AbstractContextManager[object]]
+"""What holds in the child while it runs its command."""
+
+killed = 0
+"""How many processes were ended by SIGKILL so far."""
 
 
 @dataclass(frozen=True)
@@ -28,29 +34,47 @@ class Ended:
         """Done, or refused in words."""
         return self.code in (0, 1, 2, 130, 143) and TRACE not in self.said
 
+    @property
+    def last(self) -> str:
+        return (self.said.strip().splitlines() or ["nothing said"])[-1][:200]
+
 
 def forked(
-    arguments: Sequence[str], log: Path, kill_after: float | None = None, limits: Mapping[int, int] | None = None
+    arguments: Sequence[str],
+    log: Path = Path("log"),
+    kill_after: float | None = None,
+    limits: Mapping[int, int] | None = None,
+    around: Around = nullcontext,
 ) -> Ended:
     """Run a command; SIGKILL it after `kill_after` seconds; `limits`: resource -> what the system allows."""
-    child, began = start(arguments, log, limits), time.monotonic()
-    deadline = began + (MOST_SECONDS if kill_after is None else kill_after)
+    child = start(arguments, log, limits, around)
+    return ended(child, log, MOST_SECONDS if kill_after is None else kill_after)
+
+
+def ended(child: int, log: Path, seconds: float) -> Ended:
+    """Wait for a child; SIGKILL it when `seconds` are over."""
+    global killed
+    began = time.monotonic()
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
             break
-        if time.monotonic() > deadline:
+        if time.monotonic() - began > seconds:
             os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
+            killed += os.WIFSIGNALED(status)
             break
         time.sleep(0.002)
-    said = log.read_text(encoding="utf-8", errors="replace")
+    said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     return Ended(os.waitstatus_to_exitcode(status), said, time.monotonic() - began)
 
 
-def start(arguments: Sequence[str], log: Path, limits: Mapping[int, int] | None = None) -> int:
+def start(
+    arguments: Sequence[str], log: Path, limits: Mapping[int, int] | None = None, around: Around = nullcontext
+) -> int:
     """The child's process id; what it prints goes into `log`."""
     sys.stdout.flush()
+    log.unlink(missing_ok=True)
     child = os.fork()
     if child:
         return child
@@ -63,7 +87,8 @@ def start(arguments: Sequence[str], log: Path, limits: Mapping[int, int] | None 
         for which, most in (limits or {}).items():
             resource.setrlimit(which, (most, most))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python has it: writing fails with EFBIG
-        code = run(list(arguments))
+        with around():
+            code = run(list(arguments))
     except BaseException:  # noqa: BLE001 - a traceback is what is looked for
         traceback.print_exc()
     finally:
