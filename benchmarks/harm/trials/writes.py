@@ -108,7 +108,10 @@ class Trace:
             return
         now = path.read_bytes()
         self._seen[number] = ((mark[0], len(now), mark[2]), now)
-        same = next((at for at, pair in enumerate(zip(before, now)) if pair[0] != pair[1]), min(len(before), len(now)))
+        same = next(
+            (at for at, pair in enumerate(zip(before, now, strict=False)) if pair[0] != pair[1]),
+            min(len(before), len(now)),
+        )
         if len(now) < len(before):
             self.operations.append(Cut(number, len(now)))
         if now[same:]:
