@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from fabula import __version__
+from fabula.cli.commands.compare import compare
 from fabula.cli.commands.demo import demo
 from fabula.cli.commands.diagnose import diagnose
 from fabula.cli.commands.export import export
@@ -50,7 +51,7 @@ def _fabula(
     """Train small language models from scratch, and show with evidence what made them good."""
 
 
-for command in (demo, prepare, train, ladder, generate, diagnose, report, export, recipes):
+for command in (demo, prepare, train, ladder, generate, diagnose, report, compare, export, recipes):
     app.command()(command)
 
 

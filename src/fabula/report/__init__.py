@@ -7,12 +7,15 @@ from typing import Any
 from fabula.errors import InputError
 from fabula.findings import Flags
 from fabula.record.files import make_folder, write_text
+from fabula.report.comparison import comparison_document
 from fabula.report.document import make_document
 from fabula.report.figures.curves import curves_of_tier
 from fabula.report.figures.figures import figures, png, point_rows
+from fabula.report.render.blocks import Document
 from fabula.report.render.markdown import render_markdown
 from fabula.report.render.page import render_page
 from fabula.study.ladder import read_ladder
+from fabula.study.referee.comparing import Comparison
 from fabula.study.summary import summary
 
 
@@ -22,15 +25,28 @@ def write_report(paths: Sequence[Path], out: Path, flags: Flags | None = None) -
 
     Raises InputError for a path that holds no record, and for an `out` that does not end in .html.
     """
+    _refuse_ending(out)
+    ladder = read_ladder(paths, flags)
+    _write(make_document(ladder), out)
+    return summary(ladder)
+
+
+def write_comparison(comparison: Comparison, out: Path) -> None:
+    """The page of groups of runs against a base (`fabula.study.compare`), and its twin beside it."""
+    _refuse_ending(out)
+    _write(comparison_document(comparison), out)
+
+
+def _refuse_ending(out: Path) -> None:
     if out.suffix != ".html":
         raise InputError(f"--out {out}: the page is an .html file; its Markdown twin is written beside it")
-    ladder = read_ladder(paths, flags)
-    document = make_document(ladder)
+
+
+def _write(document: Document, out: Path) -> None:
     page, twin = render_page(document), render_markdown(document)
     make_folder(out.parent)
     write_text(out, page)
     write_text(out.with_suffix(".md"), twin)
-    return summary(ladder)
 
 
 def main_figure(paths: Sequence[Path], tier: str | None = None) -> bytes:
@@ -46,4 +62,4 @@ def main_figure(paths: Sequence[Path], tier: str | None = None) -> bytes:
     raise InputError(f"no tier {tier or ''} with curves to draw; give a run or a ladder that has begun")
 
 
-__all__ = ["main_figure", "write_report"]
+__all__ = ["main_figure", "write_comparison", "write_report"]

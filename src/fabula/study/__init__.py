@@ -20,18 +20,22 @@ from fabula.study.inference.effect_words import as_finding, sentence
 from fabula.study.inference.effects import Comparison, Effect
 from fabula.study.inference.noise import NoiseFloor
 from fabula.study.ladder import read_ladder
+from fabula.study.referee.comparing import Comparison as GroupComparison
+from fabula.study.referee.comparing import compare
 from fabula.study.summary import summary
 from fabula.study.views import LadderView, PhaseView, RunView, TierView
 
 __all__ = [
     "Comparison",
     "Effect",
+    "GroupComparison",
     "LadderView",
     "NoiseFloor",
     "PhaseView",
     "RunView",
     "TierView",
     "as_finding",
+    "compare",
     "diagnose_ladder",
     "read_ladder",
     "sentence",

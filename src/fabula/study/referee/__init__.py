@@ -1,0 +1,1 @@
+"""Groups of runs against a base, for whoever must decide: keep a change, drop it, or make more runs."""
