@@ -37,7 +37,7 @@ def test_help_explains_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("trian", 'unknown command "trian"; did you mean "train"?'),
         ("help trian", 'unknown command "trian"; did you mean "train"?'),
-        ("xyz", 'unknown command "xyz"; known: demo, '),
+        ("xyz", 'unknown command "xyz"; known: compare, demo, '),
         ("train --dta x", "train has no option --dta; did you mean --data?; see: fabula train --help"),
         ("recipes --jsn=x", "recipes has no option --jsn; did you mean --json?"),
         ("generate x -prompt y", "generate has no option -prompt; did you mean --prompt?"),
