@@ -129,11 +129,19 @@ def _change(each: Effect) -> Rich:
         )
     size = difference_text(estimate.mean)
     if each.verdict == "no evidence":
-        return rich(toned("", tone), name, " ", strong(words), f": {size}, too little to count")
+        return rich(toned("", tone), name, " ", strong(words), f": {size}, too little to count{_unseen(each)}")
     if each.verdict == "depends on the protocol":
         return rich(toned("", tone), name, ": ", strong(words), f" ({size}); only one of two ways to measure shows it")
     return rich(
         toned("", tone), name, f": {size}", quiet(f" ({each.reason})" if each.reason and len(each.seeds) != 1 else "")
+    )
+
+
+def _unseen(each: Effect) -> str:
+    return (
+        ""
+        if each.unseen_below is None
+        else f"; an effect below {loss_text(each.unseen_below)} could have stayed unseen"
     )
 
 

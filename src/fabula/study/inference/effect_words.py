@@ -81,13 +81,21 @@ def in_parts(each: Effect) -> Said:
         return Said(f"{_question(each)}: {numbers} ", "No verdict", f", because {each.reason}.")
     if each.verdict == "no evidence":
         what = _condition_matters(each) if each.kind == "interaction" else f"{_changed(each)} changed the loss"
-        return Said("", "No evidence", f" that {what}: {numbers}")
+        return Said("", "No evidence", f" that {what}: {numbers[:-1]}{_unseen(each)}.")
     if each.verdict == "depends on the protocol":
         parts = ", ".join(f"{comparison.says()} on `{name}`" for name, comparison in each.comparisons.items())
         what = f"Whether {_condition_matters(each)}" if each.kind == "interaction" else f"What {_changed(each)} does"
         return Said(f"{what} ", "depends on the protocol", f" ({parts}): {numbers}")
     before, after = _around_verdict(each)
     return Said(before, verdict_words(each), f"{after}: {numbers}")
+
+
+def _unseen(each: Effect) -> str:
+    """How large an effect could have stayed unseen, for the end of a sentence."""
+    if each.unseen_below is None:
+        return ""
+    what = "a change of" if each.kind == "effect" else "a difference of"
+    return f"; {what} {each.unseen_below:.3f} would have been found in 80 % of cases, a smaller one may stay unseen"
 
 
 def _around_verdict(each: Effect) -> tuple[str, str]:
@@ -109,8 +117,8 @@ def _around_verdict(each: Effect) -> tuple[str, str]:
 
 def sentence_with_reach(each: Effect) -> str:
     """The same, and how far a verdict reaches."""
-    said = sentence(each)
-    return said if each.verdict == "no verdict" else f"{said[:-1]}, {REACH}."
+    said, unseen = sentence(each), _unseen(each)
+    return said if each.verdict == "no verdict" else f"{said.removesuffix(f'{unseen}.')}, {REACH}{unseen}."
 
 
 def conditions(each: Effect, effects: Sequence[Effect]) -> str:
@@ -208,6 +216,7 @@ def as_finding(each: Effect) -> Finding:
         "verdict": each.verdict,
         "reason": each.reason,
         "reach": REACH,
+        "unseen_below": each.unseen_below,
         "seeds": list(each.seeds),
         "num_runs": each.num_runs,
         "weights": [[*place, weight] for place, weight in each.contrast.weights],
@@ -254,7 +263,10 @@ def roughness_sentence(each: Effect) -> str:
     if each.verdict == "no verdict":
         return f"{_question(each)}: at the end {size}. No verdict, because {each.reason}."
     if each.verdict == "no evidence":
-        return f"No evidence that {_changed(each)} changed the noise at the end: {size}."
+        unseen = ""
+        if each.unseen_below is not None:
+            unseen = f"; a change of {100 * each.unseen_below:.2f} points would have been found in 80 % of cases"
+        return f"No evidence that {_changed(each)} changed the noise at the end: {size}{unseen}."
     return f"{_changed(each)} made the end of the training {ROUGHNESS_WORDS[each.verdict]}: {size}."
 
 

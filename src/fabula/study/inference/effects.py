@@ -27,6 +27,8 @@ from fabula.study.inference.statistics import (
 LEVEL = 0.95
 BY_ONE = 0.05
 """Of a question's error rate, for a verdict that one protocol gives alone (`depends on the protocol`)."""
+POWER = 0.8
+"""An effect counts as one that would have been found if four of five ladders find it: usual since Cohen 1988."""
 PROTOCOLS = ("stream", "story")
 SAME_POSITIONS = 0.01
 """Recipes of one tier may differ by this share of their positions: rounding of steps, nothing else."""
@@ -71,6 +73,8 @@ class Comparison:
     """Of an interaction, the mean effect without its condition, and under it."""
     p_adjusted: float | None = None
     scatter: Scatter | None = field(default=None, compare=False, repr=False)
+    level: float | None = None
+    """The p that it needed for a verdict, as the first of its table."""
     stories: tuple[float, float] | None = None
     """What other validation stories would have made of the mean (story_bootstrap.py): the middle 95 % of resamples."""
 
@@ -95,11 +99,17 @@ class Comparison:
             return "no evidence"
         return "improved" if self.estimate.mean < 0 else "worse"
 
-    def least_told(self, num_questions: int) -> float | None:
-        """The smallest mean that would have had a verdict at this scatter over the seeds, as the table's first."""
-        if self.scatter is None:
+    @cached_property
+    def least_told(self) -> float | None:
+        """The smallest mean that would have had a verdict at this scatter over the seeds."""
+        return None if self.scatter is None or self.level is None else self.scatter.half_width(self.level)
+
+    @cached_property
+    def unseen_below(self) -> float | None:
+        """The effect whose mean would have exceeded that in 80 % of ladders of this scatter."""
+        if self.scatter is None or self.least_told is None:
             return None
-        return self.scatter.half_width((1.0 - LEVEL) * (1.0 - BY_ONE) / max(1, num_questions))
+        return self.least_told + self.scatter.half_width(2.0 * (1.0 - POWER))
 
 
 @dataclass(frozen=True)
@@ -142,6 +152,14 @@ class Effect:
         if self.reason or not said or "no verdict" in said:
             return "no verdict"
         return said.pop() if len(said) == 1 else "depends on the protocol"
+
+    @property
+    def unseen_below(self) -> float | None:
+        """Where there is no evidence: smaller effects may have stayed unseen; of this one and larger, both protocols
+        would have told four of five."""
+        sizes = [each.unseen_below for each in self.comparisons.values()] if self.verdict == "no evidence" else []
+        known = [size for size in sizes if size is not None]
+        return max(known) if known else None
 
     @property
     def headline(self) -> Comparison | None:
@@ -308,11 +326,13 @@ def with_holm(effects: Sequence[Effect]) -> list[Effect]:
     """The same effects with p values adjusted over the whole table (Holm 1979)."""
     asked = {index: _by_protocol(effects[index], p) for index, p in _asked(effects).items()}
     told, before = list(effects), 0.0
+    level = (1.0 - LEVEL) * (1.0 - BY_ONE) / max(1, len(asked))
     for rank, index in enumerate(sorted(asked, key=lambda index: min(asked[index].values()))):
         adjusted = {name: max(before, min(1.0, (len(asked) - rank) * value)) for name, value in asked[index].items()}
         before = min(adjusted.values())
         comparisons = {
-            name: replace(each, p_adjusted=adjusted.get(name)) for name, each in effects[index].comparisons.items()
+            name: replace(each, p_adjusted=adjusted.get(name), level=level)
+            for name, each in effects[index].comparisons.items()
         }
         told[index] = replace(effects[index], comparisons=comparisons)
     return told

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fabula.record.reader import Run
-from fabula.study.inference.effects import Effect, num_questions
+from fabula.study.inference.effects import Effect
 from fabula.study.inference.statistics import standard_deviation
 
 LATE_SHARE = 0.2
@@ -40,8 +40,7 @@ def noise_floor(protocol: str, losses: Sequence[Sequence[float]]) -> NoiseFloor 
 
 def least_told(effects: Sequence[Effect], protocol: str = "stream") -> tuple[float, float] | None:
     """The smallest and the largest of the means that the table's effects would have needed for a verdict."""
-    claims = num_questions(effects)
-    told = [each.comparisons[protocol].least_told(claims) for each in effects if protocol in each.comparisons]
+    told = [each.comparisons[protocol].least_told for each in effects if protocol in each.comparisons]
     known = [value for value in told if value is not None]
     return (min(known), max(known)) if known else None
 

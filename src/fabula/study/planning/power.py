@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fabula.study.inference.contrasts import Contrast
-from fabula.study.inference.effects import BY_ONE, LEVEL
+from fabula.study.inference.effects import BY_ONE, LEVEL, POWER
 from fabula.study.inference.shared_spread import Array, Scatter, shared_spreads
 
-POWER = 0.8
-"""Usual since Cohen 1988: one real effect in five is missed."""
 NUM_LADDERS = 200
 """The share that finds an effect is right to 0.03 then (a standard error), the effect to some 4 %."""
 MOST_DRAWN = 3_000

@@ -85,7 +85,7 @@ def effect_blocks(ladder: LadderView, tier: TierView) -> list[Block]:
     rough = roughness_table(tier)
     if rough is not None:
         numbers += [Heading(3, rich("Noise at the end"), slug("smooth", tier.name)), Paragraph(ROUGH), rough]
-    pairing = pairing_table(tier.effects, ladder.num_questions)
+    pairing = pairing_table(tier.effects)
     if pairing is not None:
         title = Heading(3, rich("How it was computed"), slug("pairing", tier.name))
         numbers += [title, Paragraph(PAIRING), pairing]

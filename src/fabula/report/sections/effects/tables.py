@@ -84,9 +84,8 @@ def _p_cell(each: Effect) -> Rich:
     return joined(parts, " / ") if parts else rich(NONE)
 
 
-def _least_text(told: Comparison, num_questions: int) -> str:
-    least = told.least_told(num_questions)
-    return NONE if least is None else f"\N{PLUS-MINUS SIGN}{loss_text(least)}"
+def _least_text(told: Comparison) -> str:
+    return NONE if told.least_told is None else f"\N{PLUS-MINUS SIGN}{loss_text(told.least_told)}"
 
 
 def _interval_text(interval: Interval) -> str:
@@ -102,7 +101,7 @@ def _verdict_cell(each: Effect) -> Rich:
     return rich(*spans)
 
 
-def pairing_table(effects: Sequence[Effect], num_questions: int) -> Table | None:
+def pairing_table(effects: Sequence[Effect]) -> Table | None:
     """Beside the verdicts: every seed's difference, the correlation of the pairs, the smallest detectable difference,
     and the plain intervals with and without pairs."""
     rows = []
@@ -113,7 +112,7 @@ def pairing_table(effects: Sequence[Effect], num_questions: int) -> Table | None
             values = DOT.join(signed(value) for value in told.differences)
             correlation = NONE if told.correlation is None else f"{told.correlation:.2f}".replace("-", MINUS)
             intervals = (_interval_text(told.paired), _interval_text(told.unpaired))
-            cells = (protocol, values, correlation, _least_text(told, num_questions), *intervals)
+            cells = (protocol, values, correlation, _least_text(told), *intervals)
             rows.append(Row((asked_cell(each)[:2], *map(rich, cells))))
     columns = (
         Column("Effect", wide=True),
