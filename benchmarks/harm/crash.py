@@ -22,9 +22,10 @@ from random import Random
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: a fork of a process with threads may stand still
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harm.trials import flips, forked, kills, limits, power
+from harm.trials import failing, flips, forked, kills, limits, power, signals
 from harm.trials.place import Trial, set_up
 
+DISK = "a disk that is full: words and no traceback, training goes on when there is room"
 ROWS: dict[str, Trial] = {
     "SIGKILL while training, again and again: it ends bit by bit as if nothing had happened": kills.training,
     "SIGKILL of a ladder with two workers: none trains on, the next call ends as if nothing had happened": kills.ladder(
@@ -36,7 +37,13 @@ ROWS: dict[str, Trial] = {
     "SIGKILL while reporting: the page is whole or absent": kills.report,
     **power.ROWS,
     "files may not grow: words and no traceback, training goes on later": limits.full,
+    **({DISK: limits.small_disk} if limits.can_mount() else {}),
     "too many open files: words and no traceback": limits.descriptors,
+    "a disk that fails (EIO): words and no traceback, training goes on later": failing.disk,
+    "memory that is too small: words and no traceback": limits.memory,
+    "SIGTERM, SIGINT, SIGHUP, SIGUSR1, once or twice: its exit code, nothing half-written": signals.commands,
+    "SIGUSR1 to a training: it goes on and ends as if nothing had happened": signals.checkpoint_now,
+    "signals to a ladder with two workers: its exit code, none trains on, the next call ends it": signals.ladder,
     "two processes on one run: one is refused": kills.two_writers,
     "flipped bits in a run: said, or harmless": flips.run,
     "flipped bits in prepared stories: said, or harmless": flips.stories,
@@ -47,6 +54,8 @@ def main() -> None:
     arguments = _arguments()
     chosen = {name: trial for name, trial in ROWS.items() if arguments.rows in name}
     rows = {name: {"trials": 0, "failures": 0, "kills": 0, "seconds": 0.0, "told": list[str]()} for name in chosen}
+    if DISK not in ROWS:
+        print(f"left out, since nothing may be mounted here: {DISK}")
     place, began = Path(tempfile.mkdtemp()), time.monotonic()
     with contextlib.chdir(place):
         set_up()

@@ -1,5 +1,7 @@
 """The one exception that is meant for the user's eyes."""
 
+import re
+
 
 class InputError(ValueError):
     """Something the user gave is wrong. The message is one line: what is wrong, and what to do about it.
@@ -15,6 +17,21 @@ class InputError(ValueError):
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, str]]:
         return InputError, (self.problem, self.remedy)  # as workers of a pool send it
+
+
+OUT_OF_MEMORY = re.compile(
+    r"can't allocate memory|cannot allocate memory|not enough memory|out of memory|failed to map segment|"
+    r"can't start new thread",
+    re.IGNORECASE,
+)
+"""As torch, the system's loader of libraries and Python say it, each in an exception of its own; a thread that cannot
+start lacks room for its stack."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that there is no memory left."""
+    told = isinstance(error, (RuntimeError, ImportError)) and OUT_OF_MEMORY.search(str(error)) is not None
+    return told or isinstance(error, MemoryError)
 
 
 def nearest(word: str, known: list[str]) -> str:

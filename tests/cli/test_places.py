@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,51 @@ def test_what_the_system_refuses_is_one_line(
     monkeypatch.setattr(cli, "app", refuse)
     assert cli.run(["recipes"]) == 2
     assert capsys.readouterr().err == f"fabula: runs/first: {os.strerror(code)}; {remedy}\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes."),
+        RuntimeError("can't start new thread"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        ImportError("vl_convert.abi3.so: failed to map segment from shared object"),
+    ],
+)
+def test_want_of_memory_is_one_line_whoever_says_it(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fails)
+    assert cli.run(["recipes"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("fabula: out of memory; ") and told.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ImportError("cannot import name 'x'")])
+def test_a_defect_is_no_want_of_memory(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fails)
+    with pytest.raises(type(error)):
+        cli.run(["recipes"])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="SIGUSR1 as POSIX has it")
+def test_what_asks_for_a_checkpoint_ends_no_command(tmp_path: Path) -> None:
+    """A cluster sends SIGUSR1 when it likes: while torch is loaded, and to commands that train nothing."""
+    code = (
+        "import os, signal, sys\n"
+        "from fabula import cli\n"
+        "cli.app = lambda *_, **__: os.kill(os.getpid(), signal.SIGUSR1) or print('went on')\n"
+        "cli.main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "went on\n"), ended.stderr
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -37,6 +37,26 @@ def test_each_run_has_its_checkpoint_and_nobody_trains_on(how: str, to_all: bool
         assert checkpoint_steps(run.path)[-1] == run.train["step"][-1]
 
 
+@pytest.mark.parametrize("to_all", [False, True])
+def test_each_run_writes_a_checkpoint_when_asked_and_goes_on(to_all: bool, tmp_path: Path) -> None:
+    prepare("grammar", tmp_path / "data", tokenizer="bpe:2048", limit=3000)
+    out = tmp_path / "ladder"
+    command = ["ladder", "demo", "--seeds", "2", "--scale", "0.4", "--data", str(tmp_path / "data"), "--out", str(out)]
+    ladder = subprocess.Popen(
+        [sys.executable, "-m", "fabula", *command, "--workers", "2"], start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    try:
+        runs = wait_for_steps(out)
+        (os.killpg if to_all else os.kill)(ladder.pid, signal.SIGUSR1)
+        deadline = time.monotonic() + 120
+        while not all(map(checkpoint_steps, runs)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert all(map(checkpoint_steps, runs)) and ladder.poll() is None
+    finally:
+        os.kill(ladder.pid, signal.SIGTERM)
+        ladder.wait(60)
+
+
 def wait_for_steps(out: Path) -> list[Path]:
     """The two runs in the making, once each has made two steps."""
     deadline = time.monotonic() + 120

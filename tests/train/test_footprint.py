@@ -10,7 +10,15 @@ import pytest
 from tests.train.tiny import tiny
 
 from fabula.errors import InputError
-from fabula.train.machine.fits import MOST_STEPS, Room, check_memory, check_size, too_large
+from fabula.train.machine.fits import (
+    MOST_STEPS,
+    Room,
+    check_memory,
+    check_size,
+    largest_rows,
+    out_of_memory_told,
+    too_large,
+)
 from fabula.train.machine.footprint import footprint
 from fabula.train.machine.free import free_memory
 
@@ -138,3 +146,41 @@ def test_free_memory_is_what_the_machine_and_the_tightest_group_leave(tmp_path: 
     assert free_memory(proc, groups) == 1_500_000_000 + 1000 * 1024
     (groups / "memory" / "job" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
     assert free_memory(proc, groups) == 8_001_000 * 1024, "no limit"
+    (proc / "self" / "limits").write_text("Max cpu time unlimited\nMax address space   3000000000   unlimited  bytes\n")
+    (proc / "self" / "status").write_text("VmSize:\t 1000000 kB\nVmRSS:\t 1000 kB\n")
+    assert free_memory(proc, groups) == 3_000_000_000 - 1_000_000 * 1024 + 1000 * 1024
+    (proc / "self" / "limits").write_text("Max address space     unlimited    unlimited  bytes\n")
+    assert free_memory(proc, groups) == 8_001_000 * 1024, "no limit"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        ({"batch__rows": 64}, "out of memory with batch.rows=64; what would fit is about --set batch.rows=32 "
+                              "(with batch.accumulation=2 a step stays the same)"),
+        ({"batch__rows": 12, "batch__accumulation": 3}, "batch.rows=6 (with batch.accumulation=6 a step stays"),
+        ({"batch__rows": 3}, "out of memory with batch.rows=3; what would fit is about --set batch.rows=1 "
+                             "(with batch.accumulation=3 a step stays the same)"),
+        ({"batch__rows": 5}, "batch.rows=2"),
+        ({"batch__rows": 1}, "out of memory with batch.rows=1; take a smaller model"),
+    ],
+)  # fmt: skip
+def test_memory_that_ends_on_the_way_names_the_rows_that_would_fit(recipe: dict[str, int], says: str) -> None:
+    for error in (
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+    ):
+        with pytest.raises(InputError) as told, out_of_memory_told(tiny(model__vocabulary=512, **recipe)):
+            raise error
+        assert says in str(told.value)
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="shapes"), out_of_memory_told(tiny(model__vocabulary=512)):
+        raise RuntimeError("shapes differ")
+
+
+def test_what_would_fit_is_less_where_less_is_free() -> None:
+    recipe = tiny(model__vocabulary=512, batch__rows=4096)
+    rows = [largest_rows(recipe, 4, Room(free, None)) for free in (0, GB // 10, GB, 1000 * GB)]
+    assert rows[0] == 1 and rows == sorted(rows) and rows[-1] == 2048 and rows[1] < 2048

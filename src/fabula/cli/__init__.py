@@ -25,7 +25,7 @@ from fabula.cli.screen.signals import end_by_interrupt, stopped_code
 from fabula.cli.screen.terminal import is_plain, make_streams_tolerant, tell
 from fabula.cli.screen.typed import as_called
 from fabula.cli.screen.usage import Commands, UsageError, usage
-from fabula.errors import InputError
+from fabula.errors import InputError, is_out_of_memory
 
 app = typer.Typer(
     name="fabula",
@@ -118,8 +118,10 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         if error.errno not in REMEDIES:
             raise
-        return _wrong(f"{error.filename or 'writing failed'}: {error.strerror}; {REMEDIES[error.errno]}")
-    except MemoryError:
+        return _wrong(f"{error.filename or 'reading or writing failed'}: {error.strerror}; {REMEDIES[error.errno]}")
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if not is_out_of_memory(error):
+            raise
         return _wrong(f"out of memory; {REMEDIES[errno.ENOMEM]}")
     except typer.Abort:  # a signal, where Typer does not return the exit code of it
         return stopped_code()

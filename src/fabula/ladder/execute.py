@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -66,24 +67,32 @@ def carry_out(
 
 
 class _WorkerObserver(Observer):
-    """What a worker's runs tell: nothing; they stop when the process that shares out the work says so, or is gone."""
+    """What a worker's runs tell: nothing; they stop when the process that shares out the work says so, or is gone, and
+    write a checkpoint when it asks for one."""
 
     stop: Event
     """Set once a worker, when it begins."""
+    asked: "Synchronized[int]"
+    """How many times a checkpoint was asked for: of all workers."""
+    answered = 0
     orphaned = False
 
     def stopping(self) -> bool:
         return self.orphaned or self.stop.is_set()
+
+    def checkpoint_asked(self) -> bool:
+        before, _WorkerObserver.answered = self.answered, self.asked.value
+        return self.answered > before
 
 
 _at_work = threading.Lock()
 """Held while this worker makes a run."""
 
 
-def _begin_worker(num_threads: int, stop: Event) -> None:
+def _begin_worker(num_threads: int, stop: Event, asked: "Synchronized[int]") -> None:
     leave_signals_to_parent()  # which has all checkpoints made
     torch.set_num_threads(num_threads)
-    _WorkerObserver.stop = stop
+    _WorkerObserver.stop, _WorkerObserver.asked = stop, asked
 
     def stop_with_checkpoint() -> None:
         _WorkerObserver.orphaned = True
@@ -110,9 +119,9 @@ def _share_out(
     statuses: dict[PlannedRun, str] = {}
     # Spawned, not forked: a forked copy of torch's thread pool hangs.
     context = multiprocessing.get_context("spawn")
-    stop = context.Event()
+    stop, asked = context.Event(), context.Value("q", 0)
     with ProcessPoolExecutor(
-        num_workers, mp_context=context, initializer=_begin_worker, initargs=(num_threads, stop)
+        num_workers, mp_context=context, initializer=_begin_worker, initargs=(num_threads, stop, asked)
     ) as pool:
         futures = {pool.submit(_work, run, data, out): run for run in planned}
         waiting = set(futures)
@@ -125,6 +134,8 @@ def _share_out(
                     started(len(statuses), run)
                     if statuses[run] == "failed":
                         observer.notice(f"{run.folder} failed; its run.json says why")
+                if observer.checkpoint_asked():
+                    asked.value += 1
                 if observer.stopping():
                     stop.set()
                     waiting = {future for future in waiting if not future.cancel()}

@@ -23,10 +23,14 @@ def stopped_code() -> int:
 
 
 def end_by_interrupt() -> None:
-    """Let SIGTERM and SIGHUP end a command as Ctrl-C does: by an exception, so that what is half-written is removed."""
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does: by an exception, so that what is half-written is removed.
+    SIGUSR1 ends nothing, where the system would have it end a process: before a training has begun, and in a command
+    that trains nothing, there is no checkpoint to write."""
     for each in ENDING[1:]:
         if signal.getsignal(each) is signal.SIG_DFL:
             signal.signal(each, _interrupt)
+    if CHECKPOINT is not None and signal.getsignal(CHECKPOINT) is signal.SIG_DFL:
+        signal.signal(CHECKPOINT, signal.SIG_IGN)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

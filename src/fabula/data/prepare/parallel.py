@@ -30,8 +30,9 @@ def num_cores() -> int:
 
 
 def leave_signals_to_parent() -> None:
-    """What ends a command reaches all processes of a terminal or a job; the first one answers, for all."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    """What ends a command, or asks for a checkpoint, reaches all processes of a terminal or a job; the first one
+    answers, for all."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 

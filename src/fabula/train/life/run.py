@@ -29,7 +29,7 @@ from fabula.train.life.estimate import check_fit, estimate, recipe_for_minutes
 from fabula.train.life.extension import shared
 from fabula.train.life.resumption import LATEST, From, candidates, load_first_sound, tell_resumption
 from fabula.train.loop import StartingPoint, Training, layout_information
-from fabula.train.machine.fits import check_memory, check_size
+from fabula.train.machine.fits import check_memory, check_size, out_of_memory_told
 from fabula.train.machine.waiting import waited_seconds
 from fabula.train.observer import Observer
 
@@ -60,14 +60,15 @@ def set_up_training(
     recipe = recipe.with_values(**{"model.vocabulary": asked or vocabulary})
     check_fit(recipe, data)
     check_memory([recipe], observer.notice, keep)
-    source = BatchSource(
-        data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
-        context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
-        hidden_tokens=recipe.batch.hidden_tokens,
-    )  # fmt: skip
-    rulers = make_rulers(data, recipe.model.context, recipe.evaluation.split)
-    engine = build_engine(recipe, recipe.vocabulary, seed, start.weights if start else None)
-    warm_up(engine, source, observer.notice)
+    with out_of_memory_told(recipe):
+        source = BatchSource(
+            data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
+            context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
+            hidden_tokens=recipe.batch.hidden_tokens,
+        )  # fmt: skip
+        rulers = make_rulers(data, recipe.model.context, recipe.evaluation.split)
+        engine = build_engine(recipe, recipe.vocabulary, seed, start.weights if start else None)
+        warm_up(engine, source, observer.notice)
     if minutes is not None:
         recipe = recipe_for_minutes(recipe, rulers, engine.step_seconds, minutes, keep)
         check_size(recipe)
@@ -212,7 +213,7 @@ def _writer_of_resumed(training: Training, out: Path, wanted: From) -> RunWriter
 
 def _carry_out(training: Training, writer: RunWriter) -> str:
     started, waited = time.perf_counter(), waited_seconds()
-    with writer:
+    with writer, out_of_memory_told(training.recipe):
         status = training.run(writer)
         progress = training.progress
         writer.close(

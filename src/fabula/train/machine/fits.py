@@ -1,9 +1,10 @@
 """Refusing what is too large before it is built, with the largest that fits."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from fabula.errors import InputError
+from fabula.errors import InputError, is_out_of_memory
 from fabula.recipe.schema import GPT2_VOCABULARY, Recipe
 from fabula.train.machine.choices import choose_device, choose_precision
 from fabula.train.machine.footprint import footprint
@@ -59,11 +60,42 @@ def check_memory(
     room = room or free_room(device)
     for recipe in recipes:
         check_size(recipe)
-        product_bytes = 2 if choose_precision(recipe.compute.precision, device).value == "bfloat16" else 4
-        if (told := too_large(recipe, product_bytes, room, asked, workers)) is not None:
+        if (told := too_large(recipe, _product_bytes(recipe, device), room, asked, workers)) is not None:
             if told.surely:
                 raise InputError(told.sentence)
             notice(told.sentence)
+
+
+@contextmanager
+def out_of_memory_told(recipe: Recipe) -> Iterator[None]:
+    """Where the memory is not enough all the same, an InputError names the rows that would fit."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        rows, accumulation = recipe.batch.rows, recipe.batch.accumulation
+        if rows == 1:
+            instead = "take a smaller model, or end other programs"
+        else:
+            device = choose_device().value
+            fewer = largest_rows(recipe, _product_bytes(recipe, device), free_room(device))
+            instead = f"what would fit is about --set batch.rows={fewer}"
+            if rows % fewer == 0:
+                instead += f" (with batch.accumulation={accumulation * rows // fewer} a step stays the same)"
+        raise InputError(f"out of memory with batch.rows={rows}; {instead}") from error
+
+
+def _product_bytes(recipe: Recipe, device: str) -> int:
+    return 2 if choose_precision(recipe.compute.precision, device).value == "bfloat16" else 4
+
+
+def largest_rows(recipe: Recipe, product_bytes: int, room: Room) -> int:
+    """Rows, half of the recipe's at most, that `room` is likely enough for: a power of two times less."""
+    rows = max(1, recipe.batch.rows // 2)
+    while rows > 1 and too_large(recipe.with_values(**{"batch.rows": rows}), product_bytes, room) is not None:
+        rows //= 2
+    return rows
 
 
 class TooLarge(NamedTuple):

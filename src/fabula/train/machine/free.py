@@ -12,15 +12,16 @@ NO_LIMIT = 2**60
 
 
 def free_memory(proc: Path = PROC, cgroup: Path = CGROUP) -> int | None:
-    """Bytes that the machine and this process's control groups leave, with those that the process has already: what an
-    earlier run of it has freed is used again (fabula.train.machine.memory). None where the system does not say.
+    """Bytes that the machine, this process's control groups and its own limit (ulimit -v) leave, with those that the
+    process has already: what an earlier run of it has freed is used again (fabula.train.machine.memory). None where
+    the system does not say.
 
     Linux counts what it can drop (MemAvailable); elsewhere all the memory of the machine is what is known.
     """
     meminfo = _text(proc / "meminfo")
     if not (found := re.search(r"^MemAvailable:\s+(\d+) kB", meminfo, re.MULTILINE)):
         return _all_memory()
-    free = min([int(found[1]) * 1024, *_left_in_groups(_text(proc / "self" / "cgroup"), cgroup)])
+    free = min([int(found[1]) * 1024, *_left_in_groups(_text(proc / "self" / "cgroup"), cgroup), *_left_to_map(proc)])
     return free + (resident_bytes(proc) or 0)
 
 
@@ -41,6 +42,13 @@ def free_gpu_memory() -> int:
     """Bytes of the current CUDA device that are free, or held by torch without use."""
     free, _ = torch.cuda.mem_get_info()
     return int(free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated())
+
+
+def _left_to_map(proc: Path) -> list[int]:
+    """What its limit leaves to this process, where it has one."""
+    limit = re.search(r"^Max address space +(\d+)", _text(proc / "self" / "limits"), re.MULTILINE)
+    mapped = re.search(r"^VmSize:\s+(\d+) kB", _text(proc / "self" / "status"), re.MULTILINE)
+    return [max(0, int(limit[1]) - int(mapped[1]) * 1024)] if limit and mapped else []
 
 
 def _left_in_groups(groups: str, root: Path) -> list[int]:
