@@ -45,3 +45,15 @@ def test_a_run_of_even_noise_is_calm(seed: int) -> None:
 def test_what_no_training_loss_does_is_not_praised(loss: np.ndarray) -> None:
     found = diagnose(record(loss))
     assert not found.of("stable") and not found.of("fast_start")
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("height", [0.0, 2.6])
+def test_a_rise_within_the_steep_first_fall_is_seen(height: float, seed: int) -> None:
+    """Five steps before, the loss was higher than at the top of the rise: a level that lags would hide it."""
+    rng = np.random.default_rng([11, seed])
+    step = np.arange(120)
+    loss = 2.0 + 8.0 * np.exp(-step / 8.0) + 0.015 * rng.standard_normal(120)
+    loss += height * np.exp(-0.5 * ((step - 12.0) / 2.5) ** 2)
+    found = diagnose(record(loss))
+    assert bool(found.of("spike")) == bool(height) and bool(found.of("stable")) == (not height)

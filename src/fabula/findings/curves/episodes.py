@@ -34,6 +34,8 @@ NOISE_FACTOR = 6.0
 to three deviations below the mean of a noisy plateau, so three to four of the six are left as the margin."""
 SINGLE_FACTOR = 2.0
 """A spike of a single logged value needs twice the noise factor: heavy-tailed noise reaches six deviations."""
+HIDDEN = 3.0
+"""Deviations that the lowest of some hundred values lies below their mean: with them added it is no lower."""
 SETTLED_SHARE = 0.5
 """What never again rises to half of a rise has settled."""
 OVER_SHARE = 0.25
@@ -184,7 +186,8 @@ def _episodes_of(points: Curve, needs_points: int) -> list[Episode]:
 
 def _levels(values: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """What the level is read from: the values themselves, or, where noise is what sets the threshold, the median of
-    the last five, since the lowest of many noisy values lies far below their mean."""
+    the last five, since the lowest of many noisy values lies far below their mean; in a steep fall, where that median
+    lags behind, at most what noise may have hidden of the level."""
     noisy = NOISE_FACTOR * noise > np.maximum(MIN_RISE_NATS, MIN_RISE_SHARE * np.abs(values))
     beside = np.minimum(np.r_[np.inf, values[:-1]], np.r_[values[1:], np.inf])
     levels = np.where(values < beside - 3.0 * noise, beside, values)  # one value that is far too low is no level
@@ -192,7 +195,7 @@ def _levels(values: np.ndarray, noise: np.ndarray) -> np.ndarray:
         return levels
     medians = np.median(np.lib.stride_tricks.sliding_window_view(values, 5), axis=1)
     padded = np.concatenate([np.maximum.accumulate(values[:4][::-1])[::-1], medians])
-    return np.where(noisy, padded, levels)
+    return np.where(noisy, np.minimum(padded, levels + HIDDEN * noise), levels)
 
 
 def _threshold(level: float, noise: float) -> float:
