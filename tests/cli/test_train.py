@@ -406,6 +406,42 @@ def test_the_noise_of_a_dry_run_is_that_of_the_runs_that_are_named(fabula: Fabul
     assert code == 0 and "nothing with one seed" in out
 
 
+def test_a_ladder_grows_until_it_is_told(fabula: Fabula, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_file(Path(), steps=4, evaluation__every=4)
+    Path("tiny.toml").rename("tier.toml")
+    Path("ladder.toml").write_text(LADDER)
+    plain = ("ladder", "ladder.toml", "--data", "data", "--out", "out", "--phases", "cosine,packed")
+    command = (*plain, "--until-told", "--detect", "9")
+    code, out, _ = fabula(*command, "--dry-run")
+    assert code == 0 and "smaller than 9 nats; looked at with 2, 3, 4, 6, 9, 12 and 16 seeds" in out
+    assert "for 9.000, it needs 2 seeds" in out and not Path("out").exists()
+    for more, why in (
+        (("--detect", "1"), "--detect belongs to --until-told"),
+        (("--budget", "1"), "--budget belongs to --until-told"),
+        (("--until-told", "--detect", "0"), "--detect 0: give a number above 0"),
+        (("--until-told", "--budget", "nan"), "--budget nan: give a number above 0"),
+        (("--until-told", "--seeds", "1"), "begins with 2 to 16 seeds, not 1"),
+        (("--until-told", "--seeds", "17"), "begins with 2 to 16 seeds, not 17"),
+        (("--until-told", "--phases", "packed"), "needs two phases or more"),
+    ):
+        assert why in refused(fabula, *plain, *more)
+
+    with monkeypatch.context() as patch:
+        signals_at(patch, 2)
+        assert fabula(*command)[0] == 130
+    assert json.loads(Path("out/ladder.json").read_text())["until_told"]["taken"] == [], "the rule stands there before"
+    code, out, err = fabula(*command)
+    assert code == 0 and out.startswith("out/report.html\nnext: ")
+    assert "look 1 of 7: shown to be smaller: packed" in err
+    assert "it stops: every question is told or shown to be small" in err
+    assert "shown to be smaller than 9" in Path("out/report.md").read_text()
+    code, _, err = fabula(*command)
+    assert code == 0 and "it has stopped: every question is told" in err and "4 of 4 runs have ended" in err
+
+    assert "and how it stops was settled before its first run" in refused(fabula, *plain)
+    assert "holds a ladder that began with 2 seeds, --detect 9 and 2 recipes" in refused(fabula, *plain, "--until-told")
+
+
 def test_a_ladder_with_a_failed_run_is_made_to_its_end_and_exits_1(fabula: Fabula) -> None:
     Path("tier.toml").write_text(Path(tiny_file(Path(), steps=4, evaluation__every=4)).read_text())
     phases = "".join(

@@ -1,7 +1,7 @@
 """The ladder's folder: LADDER/ladder.json and its runs."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,7 +40,7 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
     """`description`, together with the tiers, phases and seeds of the ladder that stands in `out`, in the order of
     `ladder`. Nothing is written.
 
-    Raises InputError when `out` holds something else, or a ladder of another name, design or scale.
+    Raises InputError when `out` holds something else, or a ladder of another name, design, scale or way to stop.
     """
     path = out / "ladder.json"
     if not path.is_file():
@@ -55,11 +55,15 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
         tiers = dict.fromkeys([*stored["tiers"], *description["tiers"]])
         phases = {each["name"]: each for each in [*stored["phases"], *description["phases"]]}
         num_seeds = max(stored["seeds"], description["seeds"])
+        grows = stored.get("until_told") is not None
         workers = max(stored["workers"], description["workers"]) if stored.get("workers") else None  # not known
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error!r}); choose another --out") from error
     for key in differences:
         raise InputError(f"{out} holds a ladder with {key} {stored[key]}, not {description[key]}; choose another --out")
+    if grows != ("until_told" in description):
+        what = "a ladder that grows until it is told" if grows else "a ladder with a fixed number of seeds"
+        raise InputError(f"{out} holds {what}, and how it stops was settled before its first run; choose another --out")
     return {
         **description,
         "tiers": _in_order(tiers, [Path(tier).stem for tier in ladder.tiers]),
@@ -73,6 +77,12 @@ def open_folder(out: Path, description: dict[str, Any]) -> None:
     """Create the ladder's folder with its ladder.json, or replace that."""
     make_folder(out)
     write_json(out / "ladder.json", description)
+
+
+def note_until_told(out: Path, until_told: Mapping[str, Any]) -> None:
+    """Replace what ladder.json holds of how a growing ladder stands."""
+    stored = json.loads((out / "ladder.json").read_text(encoding="utf-8"))
+    write_json(out / "ladder.json", {**stored, "until_told": until_told})
 
 
 def _in_order(names: Iterable[str], order: list[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Making a ladder from its plan: what is missing is trained, what is there stays. No page, no screen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,8 @@ class Order:
     workers: int
     command: str
     """As it was typed, for ladder.json."""
+    until_told: Mapping[str, Any] | None = None
+    """Of a ladder that grows: its rule and its looks, for ladder.json (study/inference/sequential.py)."""
 
     @property
     def num_tries(self) -> int:
@@ -43,7 +45,7 @@ class Order:
     def description(self) -> dict[str, Any]:
         """The content of ladder.json, together with what stands there. Raises InputError as with_earlier does."""
         new = describe(self.plan, self.planned, self.num_seeds, self.scale, self.command, self.workers)
-        return with_earlier(self.out, new, self.plan)
+        return with_earlier(self.out, new | ({"until_told": self.until_told} if self.until_told else {}), self.plan)
 
     def missing(self) -> list[PlannedRun]:
         """The runs that have no end yet. Raises InputError when one does not fit its plan or the data."""
@@ -99,7 +101,9 @@ def _make(order: Order, observer: Observer, started: Started) -> Literal["finish
         tiers = [tier for tier in there if Path(tier).stem in {run.tier for run in order.planned}]
         phases = list(dict.fromkeys(run.phase for run in order.planned))
         rates = rates_of(choices)
-        order = replace(order, planned=plan_runs(order.plan, tiers, phases, order.num_seeds, order.scale, rates))
+        wanted = {run.folder for run in order.planned}
+        planned = plan_runs(order.plan, tiers, phases, order.num_seeds, order.scale, rates)
+        order = replace(order, planned=[run for run in planned if run.folder in wanted])
     missing = order.missing()
     if there_already := order.there(missing):
         observer.notice(there_already)

@@ -13,6 +13,7 @@ from fabula.record.foreign import STDIN, read_sources
 from fabula.record.reader import find_runs, is_run, read_run
 from fabula.study.grouping.content import content_of
 from fabula.study.grouping.groups import Group, Grouping, grouped
+from fabula.study.inference.sequential import until_told
 from fabula.study.questions import ask
 from fabula.study.views import LadderView, PhaseView, RunView, TierView
 
@@ -99,10 +100,18 @@ def _read_plan(path: Path) -> dict[str, Any]:
     if wrong := misfit(plan, PLAN):
         raise InputError(f"{path / 'ladder.json'}: {wrong}; run `fabula ladder` again")
     refuse_misfits(f"{path / 'ladder.json'}, phases", plan["phases"], PHASE, ("name",))
+    until_told(plan)  # refuses what is damaged
     return plan
 
 
 def _planned(path: Path, plan: dict[str, Any]) -> list[_Entry]:
+    told = until_told(plan)
+    if told is not None:
+        return [
+            _Entry(*place, seed, path / "runs" / place[0] / place[1] / f"seed-{seed}")
+            for place, num in told.now.items()
+            for seed in range(num)
+        ]
     return [
         _Entry(tier, phase["name"], seed, path / "runs" / tier / phase["name"] / f"seed-{seed}")
         for tier in plan["tiers"]

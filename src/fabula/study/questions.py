@@ -7,6 +7,7 @@ from dataclasses import replace
 from fabula.study.inference.contrasts import ComparedRecipe, Place, across_tiers, contrasts
 from fabula.study.inference.effects import PROTOCOLS, Final, answer, with_holm
 from fabula.study.inference.noise import NoiseFloor, noise_floor
+from fabula.study.inference.sequential import asked_in_turn, until_told
 from fabula.study.inference.story_bootstrap import Stories, with_story_intervals
 from fabula.study.views import LadderView, RunView, TierView
 
@@ -30,7 +31,11 @@ def ask(ladder: LadderView) -> LadderView:
     }
     within = [each for questions in asked.values() for each in questions]
     finals, ends = _by_place(ladder, _final), _by_place(ladder, _end)
-    losses = with_holm([answer(each, finals) for each in (*within, *across_tiers(asked))])
+    told, questions = until_told(ladder.plan), [*within, *across_tiers(asked)]
+    if told is None:
+        losses = with_holm([answer(each, finals) for each in questions])
+    else:
+        losses = asked_in_turn(questions, finals, told)
     losses = with_story_intervals(losses, _stories(ladder))
     rough = with_holm([answer(each, ends, (ROUGHNESS,)) for each in within if each.kind == "effect"])
     tiers = tuple(

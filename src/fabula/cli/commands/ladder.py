@@ -11,7 +11,7 @@ from fabula.cli.screen.signals import stopped_code
 from fabula.cli.screen.terminal import show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fabula.cli.screen.display import Display
     from fabula.ladder.make import Order
@@ -34,7 +34,19 @@ def ladder(
     phases: Annotated[
         str | None, typer.Option(help="Only these phases (changes to the recipe), separated by commas.")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds 0 to N - 1 for every recipe.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds 0 to N - 1 for every recipe; with --until-told, to begin with.")
+    ] = None,
+    until_told: Annotated[
+        bool, typer.Option("--until-told", help="More seeds where they decide something, until every question is told.")
+    ] = False,
+    detect: Annotated[
+        float | None,
+        typer.Option(metavar="NATS", help="With --until-told: effects shown to be smaller need no more seeds."),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(metavar="HOURS", help="With --until-told: stop before more than this is spent.")
+    ] = None,
     scale: Annotated[
         float | None, typer.Option(help="Train for this share of each tier's steps, warmup scaled too.")
     ] = None,
@@ -55,10 +67,12 @@ def ladder(
     What is there is kept: an interrupted run is continued, a finished one is not repeated.
     """
     from fabula.cli.defaults import announce, as_begun, called_today, choose_data, ladder_folder, need_torch
+    from fabula.cli.growing import go_on, growing, with_seeds
     from fabula.cli.screen.can_tell import noise_of, tell_what_it_can_tell
     from fabula.cli.screen.typed import as_called, typed
     from fabula.errors import InputError
     from fabula.recipe.ladder import load_ladder, plan_runs
+    from fabula.study.planning.next_seeds import plan_words
 
     need_torch()
     plan = load_ladder(called_today(name))
@@ -77,21 +91,27 @@ def ladder(
     chosen_tiers = _chosen(tiers, list(plan.tiers), "tier")
     chosen_phases = _chosen(phases, [cell.name for cell in plan.cells], "phase")
     plan = plan.model_copy(update={"tiers": tuple(as_begun(out, plan.tiers))})
-    planned = plan_runs(plan, as_begun(out, chosen_tiers), chosen_phases, num_seeds, share)
+    tiers_begun = as_begun(out, chosen_tiers)
+    grows = growing(out, tiers_begun, chosen_phases, num_seeds, until_told, detect, budget)
+    num_seeds = max(grows.now.values()) if grows else num_seeds
+    planned = plan_runs(plan, tiers_begun, chosen_phases, num_seeds, share)
     from fabula.ladder.make import Order  # loads torch: what can be wrong before it is told before
     from fabula.train.machine.threads import use_threads
 
     use_threads(threads)
     order = Order(plan, planned, data, out, num_seeds, share, workers, typed())
+    order = with_seeds(order, grows) if grows else order
     if dry_run:
         order.description()
         noise = noise_of(order, noise_from or [])
         _dry_run(order)
         tell_what_it_can_tell(order, noise)
+        if grows:
+            show(f"it grows: {plan_words(grows)}")
         show(as_called(f"next: {typed(without='--dry-run')}"))
         return
     page = out / "report.html"
-    status = make_and_report(order, page)
+    status = make_and_report(order, page, go_on if grows else None)
     if status == "interrupted":
         show(as_called(f"stopped; continue with: {typed()}"), stderr=True)
         raise typer.Exit(stopped_code())
@@ -102,8 +122,11 @@ def ladder(
         raise typer.Exit(1)
 
 
-def make_and_report(order: "Order", page: Path) -> Literal["finished", "failed", "interrupted"]:
-    """Make what is missing, with a display, and write the report to `page`."""
+def make_and_report(
+    order: "Order", page: Path, go_on: "Callable[[Order, Display], Order | None] | None" = None
+) -> Literal["finished", "failed", "interrupted"]:
+    """Make what is missing, with a display, and write the report to `page`. `go_on` says what to make after that, seen
+    from what is there; None: nothing."""
     from fabula.cli.screen.display import Display
     from fabula.ladder.make import check_order, make_ladder
     from fabula.record.lock import only_writer
@@ -124,6 +147,9 @@ def make_and_report(order: "Order", page: Path) -> Literal["finished", "failed",
                     display.notice(f"{display.title}{run.recipe.name}")
 
             status = make_ladder(order, display, started)
+            while go_on is not None and status != "interrupted" and (more := go_on(order, display)) is not None:
+                order = more
+                status = make_ladder(order, display, started)
         if (order.out / "runs").is_dir():
             write_report([order.out], page)
     except KeyboardInterrupt:  # the second Ctrl-C; the first one is a wish

@@ -20,6 +20,7 @@ def tell_what_it_can_tell(order: "Order", noise: "KnownNoise") -> None:
     """Print it."""
     from fabula.record.wording import plural
     from fabula.study.inference.contrasts import across_tiers
+    from fabula.study.inference.sequential import until_told
     from fabula.study.planning.known_noise import protocols_together
     from fabula.study.planning.power import MOST_SEEDS, seeds_for, smallest_found
 
@@ -35,16 +36,19 @@ def tell_what_it_can_tell(order: "Order", noise: "KnownNoise") -> None:
         "cases it finds a change of"
     )
     together = protocols_together()
+    detect = told.detect if (told := until_told({"until_told": order.until_told})) is not None else None
     for tier, contrasts in asked.items():
         spreads = {name: noise.spreads[where, name] for where, name in noise.spreads if where == tier}
         effects = [each for each in contrasts if each.kind == "effect"]
         for each in effects[:MOST_TOLD]:
             size = smallest_found(each, spreads, num_questions, order.num_seeds, together)
             assert size is not None, "there are two seeds"
-            fewest = seeds_for(size / 2, each, spreads, num_questions, together)
+            smaller = detect or size / 2
+            fewest = seeds_for(smaller, each, spreads, num_questions, together)
             needs = f"it needs {fewest} seeds" if fewest else f"more than {MOST_SEEDS} seeds would not do"
             name = f"{tier}: {each.name}" if len(asked) > 1 else each.name
-            show(f"  {name:<10} {_nats(size)} nats or more; for half of that, {_nats(size / 2)}, {needs}")
+            share = "" if detect else "half of that, "
+            show(f"  {name:<10} {_nats(size)} nats or more; for {share}{_nats(smaller)}, {needs}")
         if len(effects) > MOST_TOLD:
             show(f"  and {len(effects) - MOST_TOLD} more")
     show(f"  the noise is that of {noise.source}")

@@ -138,11 +138,11 @@ def _change(each: Effect) -> Rich:
 
 
 def _unseen(each: Effect) -> str:
-    return (
-        ""
-        if each.unseen_below is None
-        else f"; an effect below {loss_text(each.unseen_below)} could have stayed unseen"
-    )
+    if each.turn is not None and each.turn.outcome == "smaller":
+        return f"; shown to be smaller than {each.turn.detect:g}"
+    if each.unseen_below is None:
+        return ""
+    return f"; an effect below {loss_text(each.unseen_below)} could have stayed unseen"
 
 
 def _on_tiers(effects: Sequence[Effect]) -> list[Rich]:

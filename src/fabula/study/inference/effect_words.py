@@ -1,7 +1,7 @@
 """Effects and interactions in words, and as findings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fabula.record.finding import Finding
@@ -94,6 +94,8 @@ def _unseen(each: Effect) -> str:
     """How large an effect could have stayed unseen, for the end of a sentence."""
     if each.unseen_below is None:
         return ""
+    if each.turn is not None and each.turn.outcome == "smaller":
+        return f"; shown to be smaller than {each.turn.detect:g} nats either way"
     what = "a change of" if each.kind == "effect" else "a difference of"
     return f"; {what} {each.unseen_below:.3f} would have been found in 80 % of cases, a smaller one may stay unseen"
 
@@ -174,7 +176,8 @@ def _condition_matters(each: Effect) -> str:
 
 def _numbers(each: Effect, told: Comparison) -> str:
     """The mean with its interval, and of an interaction the two effects that it is the difference of."""
-    contrast, seeds = each.contrast, f"; {len(each.seeds)} seeds"
+    contrast, turn = each.contrast, each.turn
+    seeds = f"; {len(each.seeds)} seeds" + (f", look {turn.look} of {turn.looks}" if turn is not None else "")
     if contrast.kind == "interaction" and told.together is not None and told.apart is not None:
         conditions = (
             (f"on `{contrast.tiers[1]}`", f"on `{contrast.tiers[0]}`")
@@ -224,6 +227,8 @@ def as_finding(each: Effect) -> Finding:
     }
     if each.contrast.design == "tiers":
         evidence["tiers"] = list(each.contrast.tiers)
+    if each.turn is not None:
+        evidence["turn"] = asdict(each.turn)
     good = each.verdict == "improved" and each.kind == "effect"
     return Finding(
         kind=each.kind,

@@ -113,6 +113,20 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """Where a ladder is looked at several times (sequential.py): the look that decided this question, or the last."""
+
+    look: int
+    looks: int
+    """Planned."""
+    spent: float
+    """Of the error rate, on this question until then."""
+    outcome: Literal["told", "smaller", "open", "lost"]
+    detect: float | None
+    """`smaller`: the effect was shown to be smaller than this, in nats."""
+
+
+@dataclass(frozen=True)
 class Effect:
     """The answer to one question. `reason` says why there is no verdict, where there is none."""
 
@@ -120,6 +134,7 @@ class Effect:
     seeds: tuple[int, ...]
     comparisons: dict[str, Comparison]
     reason: str = ""
+    turn: Turn | None = None
 
     @property
     def kind(self) -> str:
@@ -173,8 +188,9 @@ def effect(tier: str, before: str, after: str, finals_before: Sequence[Final], f
     return answer(contrast, {(tier, before): finals_before, (tier, after): finals_after})
 
 
-def answer(contrast: Contrast, finals: Finals, protocols: Sequence[str] = PROTOCOLS) -> Effect:
-    """Ask `contrast` of the seeds that all of its recipes have come to an end with.
+def answer(contrast: Contrast, finals: Finals, protocols: Sequence[str] = PROTOCOLS, share: float = 1.0) -> Effect:
+    """Ask `contrast` of the seeds that all of its recipes have come to an end with; `share`: of the error rate, for
+    one look of several.
 
     Where a run failed, the others are shown without a verdict: without it they flatter its recipe.
     """
@@ -208,7 +224,7 @@ def answer(contrast: Contrast, finals: Finals, protocols: Sequence[str] = PROTOC
         losses = {place: [runs[seed].losses[key] for seed in whole] for place, runs in by_seed.items()}
         ruler = rulers.pop()
         table = {place: _losses(runs, key, ruler) for place, runs in finals.items() if place[0] in contrast.tiers}
-        comparisons[protocol] = _compare(protocol, ruler, contrast, losses, table)
+        comparisons[protocol] = _compare(protocol, ruler, contrast, losses, table, share)
     if not comparisons:
         reason = reason or "the final evaluation is missing"
     for tier in contrast.tiers:
@@ -248,6 +264,7 @@ def _compare(
     contrast: Contrast,
     losses: Mapping[Place, Sequence[float]],
     table: Mapping[Place, Mapping[int, float]],
+    share: float,
 ) -> Comparison:
     before, after = (tuple(_weighted(side, losses)) for side in contrast.sides)
     scatter = _scatter(contrast, len(before), table)
@@ -261,7 +278,7 @@ def _compare(
         ruler,
         before,
         after,
-        estimate=_estimate(paired, scatter),
+        estimate=_estimate(paired, scatter, share),
         paired=paired,
         groups=tuple((weight, tuple(losses[place])) for place, weight in contrast.weights),
         apart=mean_of(contrast.apart),
@@ -288,10 +305,10 @@ def _scatter(contrast: Contrast, num_seeds: int, table: Mapping[Place, Mapping[i
     )
 
 
-def _estimate(paired: Interval, scatter: Scatter | None) -> Interval:
+def _estimate(paired: Interval, scatter: Scatter | None, share: float) -> Interval:
     if scatter is None:
         return replace(paired, low=None, high=None, p=None)
-    half = scatter.half_width(1.0 - LEVEL)
+    half = scatter.half_width((1.0 - LEVEL) * share)
     return Interval(
         paired.mean, paired.mean - half, paired.mean + half, float(scatter.p(paired.mean)), paired.num_values
     )
@@ -322,13 +339,15 @@ def _by_protocol(each: Effect, p: Mapping[str, float]) -> dict[str, float]:
     return {name: min(both, len(p) * value / BY_ONE) for name, value in p.items()}
 
 
-def with_holm(effects: Sequence[Effect]) -> list[Effect]:
-    """The same effects with p values adjusted over the whole table (Holm 1979)."""
+def with_holm(effects: Sequence[Effect], share: float = 1.0, at_once: int | None = None) -> list[Effect]:
+    """The same effects with p values adjusted over the whole table (Holm 1979). Of one look of several, `share` is its
+    part of the error rate, and `at_once` the questions that no look before it has told."""
     asked = {index: _by_protocol(effects[index], p) for index, p in _asked(effects).items()}
     told, before = list(effects), 0.0
-    level = (1.0 - LEVEL) * (1.0 - BY_ONE) / max(1, len(asked))
+    num = len(asked) if at_once is None else at_once
+    level = (1.0 - LEVEL) * share * (1.0 - BY_ONE) / max(1, num)
     for rank, index in enumerate(sorted(asked, key=lambda index: min(asked[index].values()))):
-        adjusted = {name: max(before, min(1.0, (len(asked) - rank) * value)) for name, value in asked[index].items()}
+        adjusted = {name: max(before, min(1.0, (num - rank) * value / share)) for name, value in asked[index].items()}
         before = min(adjusted.values())
         comparisons = {
             name: replace(each, p_adjusted=adjusted.get(name), level=level)

@@ -4,6 +4,7 @@ from fabula.record.wording import duration_text, loss_text, plural, range_text, 
 from fabula.report.figures.figures import effects_figure
 from fabula.report.render.blocks import Block, Bullets, Details, FigureGrid, Heading, Paragraph, Rich, code, rich
 from fabula.report.sections.effects.chosen_rates import chosen_rates_blocks
+from fabula.report.sections.effects.looks import looks_blocks
 from fabula.report.sections.effects.tables import (
     effects_table,
     noise_table,
@@ -50,7 +51,7 @@ def statistics_blocks(ladder: LadderView) -> list[Block]:
     blocks += [table] if table is not None else []
     items = verdicts(ladder)
     blocks += [Bullets(tuple(items))] if items else []
-    blocks.append(Paragraph(seeds_sentence(ladder)))
+    blocks += [Paragraph(seeds_sentence(ladder)), *looks_blocks(ladder)]
     noise = noise_table(ladder)
     blocks += [Heading(3, rich("What another seed alone does"), "noise"), noise] if noise is not None else []
     return [Details(rich("The statistics: every comparison, and how sure it is"), tuple(blocks), STATISTICS)]
