@@ -35,3 +35,11 @@ def test_the_glossary_is_what_its_script_writes(repo: Path) -> None:
     script = runpy.run_path(str(repo / "docs" / "glossary_page.py"))
     written = (repo / "docs" / "glossary.md").read_text(encoding="utf-8")
     assert written == script["written"](), "run: python docs/glossary_page.py"
+
+
+def test_the_referees_guide_says_what_was_measured(repo: Path) -> None:
+    script = runpy.run_path(str(repo / "docs" / "referee_page.py"))
+    page = (repo / "docs" / "referee.md").read_text(encoding="utf-8")
+    stripped = page.replace("standard deviations |", "")
+    assert stripped != page
+    assert script["written"](stripped) == page, "run: python docs/referee_page.py"

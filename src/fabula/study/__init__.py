@@ -22,6 +22,7 @@ from fabula.study.inference.noise import NoiseFloor
 from fabula.study.ladder import read_ladder
 from fabula.study.referee.comparing import Comparison as GroupComparison
 from fabula.study.referee.comparing import compare
+from fabula.study.referee.deciding import Terms
 from fabula.study.summary import summary
 from fabula.study.views import LadderView, PhaseView, RunView, TierView
 
@@ -33,6 +34,7 @@ __all__ = [
     "NoiseFloor",
     "PhaseView",
     "RunView",
+    "Terms",
     "TierView",
     "as_finding",
     "compare",

@@ -84,7 +84,7 @@ def compare(
     if as_json:
         show(json.dumps(document(compared), indent=1, allow_nan=False))
     else:
-        _show(compared, groups, out)
+        _show(compared, out)
     raise typer.Exit(compared.exit_code)
 
 
@@ -97,13 +97,13 @@ def _looks(text: str) -> tuple[int, int]:
     return int(number), int(looks)
 
 
-def _show(compared: "Comparison", groups: list[str], out: Path | None) -> None:
+def _show(compared: "Comparison", out: Path | None) -> None:
     """The decision of each group, what it stands on, and what was compared."""
     import shlex
     import sys
 
     from fabula.cli.screen.terminal import tell, width_of, wrapped
-    from fabula.cli.screen.typed import as_called
+    from fabula.cli.screen.typed import as_called, typed
     from fabula.study.referee.words import OF_DECISION, compared_words, reason, terms_words, value_words
 
     for each in compared.others:
@@ -119,7 +119,7 @@ def _show(compared: "Comparison", groups: list[str], out: Path | None) -> None:
     tell(f"  {compared_words(compared)}", indent="    ")
     tell(f"  {terms_words(compared.terms)}", indent="    ")
     if out is None:
-        show(as_called(f"next: fabula compare {shlex.join(groups)} --out compare.html"))
+        show(as_called(f"next: {typed()} --out compare.html"))
     else:
         show(out)
         show(f"next: open {shlex.quote(str(out))} in a browser; or read {shlex.quote(str(out.with_suffix('.md')))}")

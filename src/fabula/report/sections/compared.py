@@ -30,9 +30,8 @@ from fabula.study.views import TierView
 TONES: dict[str, Tone] = {"keep": "good", "discard": "failure", "more_seeds": "warning", "incomparable": "unknown"}
 SAME_RULE = "The same rule for all groups, made without a look at which of them is lower."
 INTERVAL = (
-    "the difference of the means; how far it scatters by luck is told from the runs of all groups together, and a wild "
-    "group stays by itself. Of two groups alone the smaller one's degrees of freedom count. p is adjusted by Holm over "
-    "the groups of this page."
+    "the difference of the means; how far it scatters by luck is told from the runs of the two groups, each with its "
+    "own spread, and with the degrees of freedom of the smaller group. p is adjusted by Holm over the groups of this page."
 )
 SEEDS = "all groups have the same, so what a seed does to all of them is taken out as far as the runs show it."
 

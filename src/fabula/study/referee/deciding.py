@@ -1,10 +1,15 @@
 """Keep a change, drop it, or make more runs: from the numbers of the groups alone.
 
-The scatter is told from all groups together, as for a ladder (inference/shared_spread.py); where all groups have the
-same known seeds, these are blocks. All questions of one call share one error rate (Holm 1979). Who looks, makes more
-runs and looks again has several chances to be fooled (Armitage, McPherson and Rowe 1969), so the error rate is shared
-out beforehand: each of N looks has 1/N of it. By Bonferroni's inequality the sum holds whatever happens between the
-looks; the plans that lose less (Pocock 1977; O'Brien and Fleming 1979) need looks at sizes that are known beforehand.
+The estimator is a ladder's for two recipes (inference/shared_spread.py): each group with a spread of its own, and the
+degrees of freedom of the smaller one. Groups do not share what is known of their spreads, as the recipes of a ladder
+do: here every question asks about the base, and where the base is the wild one, spreads from the others told 9 % of
+calls something of changes that do nothing (docs/referee.md). Where all groups have the same known seeds, these are blocks.
+All questions of one call share one error rate (Holm 1979).
+
+Who looks, makes more runs and looks again has several chances to be fooled (Armitage, McPherson and Rowe 1969), so the
+error rate is shared out beforehand: each of N looks has 1/N of it. By Bonferroni's inequality the sum holds whatever
+happens between the looks; the plans that lose less (Pocock 1977; O'Brien and Fleming 1979) need looks at sizes that are
+known beforehand.
 """
 
 import math
@@ -78,7 +83,7 @@ def decide(
 ) -> list[Judged]:
     """`others` against `base`, each a group's values. `paired`: value i of all groups has the same seed."""
     asked = [place for place, values in enumerate(others) if min(len(base), len(values)) > 1]
-    answers = {place: _answer(base, others, place, terms, paired) for place in asked}
+    answers = {place: _answer(base, others[place], terms, paired) for place in asked}
     adjusted = _holm({place: answer.p for place, answer in answers.items() if answer.p is not None})
     judged = []
     for place, values in enumerate(others):
@@ -89,24 +94,19 @@ def decide(
     return judged
 
 
-def _answer(
-    base: Sequence[float], others: Sequence[Sequence[float]], place: int, terms: Terms, paired: bool
-) -> Interval:
-    mean = math.fsum(others[place]) / len(others[place]) - math.fsum(base) / len(base)
-    scatter = scatter_of(base, others, place, paired)
+def _answer(base: Sequence[float], values: Sequence[float], terms: Terms, paired: bool) -> Interval:
+    mean = math.fsum(values) / len(values) - math.fsum(base) / len(base)
+    scatter = _scatter(base, values, paired)
     half = scatter.half_width(terms.error_rate)
-    return Interval(mean, mean - half, mean + half, float(scatter.p(mean)), len(base) + len(others[place]))
+    return Interval(mean, mean - half, mean + half, float(scatter.p(mean)), len(base) + len(values))
 
 
-def scatter_of(base: Sequence[float], others: Sequence[Sequence[float]], place: int, paired: bool) -> Scatter:
-    """What the difference of group `place` and the base does by luck, from all groups with a spread."""
-    groups = [base, *others]
-    known = [number for number, values in enumerate(groups) if len(values) > 1]
-    table_RS = np.array([groups[number] for number in known]) if paired else None
-    sizes = np.array([float(len(groups[number])) for number in known])
-    spreads = shared_spreads(np.array([standard_deviation(groups[number]) ** 2 for number in known]), sizes, table_RS)
-    weights = [-1.0 if number == 0 else float(number == place + 1) for number in known]
-    return spreads.scatter(np.array(weights), sizes)
+def _scatter(base: Sequence[float], values: Sequence[float], paired: bool) -> Scatter:
+    """What the difference does by luck."""
+    sizes = np.array([float(len(base)), float(len(values))])
+    variances = np.array([standard_deviation(each) ** 2 for each in (base, values)])
+    spreads = shared_spreads(variances, sizes, np.array([base, values]) if paired else None)
+    return spreads.scatter(np.array([-1.0, 1.0]), sizes)
 
 
 def _holm(p: dict[int, float]) -> dict[int, float]:
