@@ -31,7 +31,8 @@ TONES: dict[str, Tone] = {"keep": "good", "discard": "failure", "more_seeds": "w
 SAME_RULE = "The same rule for all groups, made without a look at which of them is lower."
 INTERVAL = (
     "the difference of the means; how far it scatters by luck is told from the runs of the two groups, each with its "
-    "own spread, and with the degrees of freedom of the smaller group. p is adjusted by Holm over the groups of this page."
+    "own spread, and with the degrees of freedom of the smaller group. p is adjusted by Holm over the groups of this "
+    "page."
 )
 SEEDS = "all groups have the same, so what a seed does to all of them is taken out as far as the runs show it."
 

@@ -2,8 +2,8 @@
 
 The estimator is a ladder's for two recipes (inference/shared_spread.py): each group with a spread of its own, and the
 degrees of freedom of the smaller one. Groups do not share what is known of their spreads, as the recipes of a ladder
-do: here every question asks about the base, and where the base is the wild one, spreads from the others told 9 % of
-calls something of changes that do nothing (docs/referee.md). Where all groups have the same known seeds, these are blocks.
+do: here every question asks about the base, and where the base is the wild one, spreads from the others told something
+of nothing in 9 % of calls (docs/referee.md). Where all groups have the same known seeds, these are blocks.
 All questions of one call share one error rate (Holm 1979).
 
 Who looks, makes more runs and looks again has several chances to be fooled (Armitage, McPherson and Rowe 1969), so the
