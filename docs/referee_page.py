@@ -52,9 +52,8 @@ def loops() -> str:
         for column in columns:
             here = by_size[row["size"], column]
             cells.append(f"{100 * here['kept'] / here['changes']:.1f} %, {here['new']:.1f}")
-        lines.append(
-            f"| {row['size']:g} {'standard deviation' if row['size'] == 1 else 'standard deviations'} | {' | '.join(cells)} |"
-        )
+        unit = "standard deviation" if row["size"] == 1 else "standard deviations"
+        lines.append(f"| {row['size']:g} {unit} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
