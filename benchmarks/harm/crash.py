@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -28,10 +29,6 @@ from harm.trials.place import Trial, set_up
 DISK = "a disk that is full: words and no traceback, training goes on when there is room"
 ROWS: dict[str, Trial] = {
     "SIGKILL while training, again and again: it ends bit by bit as if nothing had happened": kills.training,
-    "SIGKILL of a ladder with two workers: none trains on, the next call ends as if nothing had happened": kills.ladder(
-        "parent"
-    ),
-    "SIGKILL of one of its workers: said, and the next call ends as if nothing had happened": kills.ladder("worker"),
     "SIGKILL while preparing: the folder is whole or absent, and the next call makes it": kills.preparation,
     "SIGKILL while exporting: the folder is whole or absent": kills.export,
     "SIGKILL while reporting: the page is whole or absent": kills.report,
@@ -43,16 +40,23 @@ ROWS: dict[str, Trial] = {
     "memory that is too small: words and no traceback": limits.memory,
     "SIGTERM, SIGINT, SIGHUP, SIGUSR1, once or twice: its exit code, nothing half-written": signals.commands,
     "SIGUSR1 to a training: it goes on and ends as if nothing had happened": signals.checkpoint_now,
-    "signals to a ladder with two workers: its exit code, none trains on, the next call ends it": signals.ladder,
     "two processes on one run: one is refused": kills.two_writers,
     "flipped bits in a run: said, or harmless": flips.run,
     "flipped bits in prepared stories: said, or harmless": flips.stories,
+    # Last, since each takes as long as many of the others together.
+    "SIGKILL of a ladder with two workers: none trains on, the next call ends as if nothing had happened": kills.ladder(
+        "parent"
+    ),
+    "SIGKILL of a worker of such a ladder: said, and the next call ends as if nothing had happened": kills.ladder(
+        "worker"
+    ),
+    "signals to a ladder with two workers: its exit code, none trains on, the next call ends it": signals.ladder,
 }
 
 
 def main() -> None:
     arguments = _arguments()
-    chosen = {name: trial for name, trial in ROWS.items() if arguments.rows in name}
+    chosen = {name: trial for name, trial in ROWS.items() if re.search(arguments.rows, name)}
     rows = {name: {"trials": 0, "failures": 0, "kills": 0, "seconds": 0.0, "told": list[str]()} for name in chosen}
     if DISK not in ROWS:
         print(f"left out, since nothing may be mounted here: {DISK}")
@@ -92,7 +96,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--kills", type=float, default=float("inf"), help="end when so many processes were killed")
-    parser.add_argument("--rows", default="", help="only the rows with this text in their name")
+    parser.add_argument("--rows", default="", help="only the rows whose names this expression finds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="the number of the first trial of each row")
     parser.add_argument("--out", type=Path)

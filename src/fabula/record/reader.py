@@ -204,10 +204,13 @@ def _metrics(path: Path) -> tuple[Columns, Columns, list[dict[str, Any]]]:
     parts: dict[str, list[Columns]] = {"train": [], "eval": []}
     events: list[dict[str, Any]] = []
     for lines in blocks_of_objects(path):
+        chosen: dict[str, list[dict[str, Any]]] = {"train": [], "eval": [], "event": events}
+        for line in lines:
+            if isinstance(kind := line.get("kind"), str) and kind in chosen:
+                chosen[kind].append(line)
         for kind, columns in parts.items():
-            if chosen := [line for line in lines if line.get("kind") == kind]:
-                columns.append(own_columns(chosen, f"{path}, lines of kind {kind}"))
-        events += [line for line in lines if line.get("kind") == "event"]
+            if chosen[kind]:
+                columns.append(own_columns(chosen[kind], f"{path}, lines of kind {kind}"))
     refuse_misfits(f"{path}, lines of kind event", events, EVENT, ("step", "event"))
     return joined(parts["train"]), joined(parts["eval"]), events
 

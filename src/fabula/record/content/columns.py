@@ -1,7 +1,7 @@
 """Lines as columns of numbers: what a record measured, an array a field."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -31,8 +31,7 @@ def to_columns(lines: Sequence[dict[str, Any]], where: str = "the record") -> Co
     be a number; `where` is what the lines are called.
     """
     columns = {}
-    for name in dict.fromkeys(chain.from_iterable(lines)):
-        values = [line.get(name) for line in lines]
+    for name, values in _by_name(lines):
         kinds = set(map(type, values))
         if kinds <= NUMBERS:
             try:
@@ -43,6 +42,14 @@ def to_columns(lines: Sequence[dict[str, Any]], where: str = "the record") -> Co
             raise _damage(where, name, next(each for each in values if type(each) not in NUMBERS))
     columns.setdefault("step", np.array([], dtype=np.float64))
     return columns
+
+
+def _by_name(lines: Sequence[dict[str, Any]]) -> Iterable[tuple[str, Sequence[Any]]]:
+    """Each name that a line has, with its values. Nearly always all lines have the same names in the same order, and
+    then a million of them take a fifth of the time."""
+    if len(set(map(tuple, lines))) == 1:
+        return zip(lines[0], zip(*map(dict.values, lines), strict=True), strict=True)
+    return ((name, [line.get(name) for line in lines]) for name in dict.fromkeys(chain.from_iterable(lines)))
 
 
 def in_range(values: np.ndarray, beyond: float) -> np.ndarray:
