@@ -1,6 +1,6 @@
 """What is promised of runs and of prepared stories, tried by force. Bounded in time and seeded.
 
-python benchmarks/harm/crash.py [--seconds S] [--kills N] [--rows TEXT] [--seed N] [--first N] [--out FILE]
+python benchmarks/harm/crash.py [--seconds S] [--kills N] [--trials N] [--rows TEXT] [--seed N] [--first N] [--out FILE]
 
 Each row is one promise with its trials and failures. The next trial is one of the row that has had the least time, so
 that every one has its share of it. A failure names its row and number: `--rows TEXT --first NUMBER` tries it again.
@@ -47,9 +47,7 @@ ROWS: dict[str, Trial] = {
     "SIGKILL of a ladder with two workers: none trains on, the next call ends as if nothing had happened": kills.ladder(
         "parent"
     ),
-    "SIGKILL of a worker of such a ladder: said, and the next call ends as if nothing had happened": kills.ladder(
-        "worker"
-    ),
+    "SIGKILL of a worker of a ladder: said, and the next call ends as if nothing had happened": kills.ladder("worker"),
     "signals to a ladder with two workers: its exit code, none trains on, the next call ends it": signals.ladder,
 }
 
@@ -64,7 +62,10 @@ def main() -> None:
     with contextlib.chdir(place):
         set_up()
         while time.monotonic() - began < arguments.seconds and forked.killed < arguments.kills:
-            name = min(chosen, key=lambda each: rows[each]["seconds"])
+            left = [name for name in chosen if rows[name]["trials"] < arguments.trials]
+            if not left:
+                break
+            name = min(left, key=lambda each: rows[each]["seconds"])
             _try(chosen[name], name, rows[name], arguments)
     shutil.rmtree(place)
     record = {
@@ -96,6 +97,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--kills", type=float, default=float("inf"), help="end when so many processes were killed")
+    parser.add_argument("--trials", type=float, default=float("inf"), help="so many of each row at most")
     parser.add_argument("--rows", default="", help="only the rows whose names this expression finds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="the number of the first trial of each row")

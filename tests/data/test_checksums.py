@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from tests.data.stories import jsonl, made_up
 
+from fabula.cli import run
 from fabula.data import checksums
-from fabula.data.dataset import SPLITS, Dataset, open_dataset
+from fabula.data.dataset import SPLITS, Dataset, open_dataset, verify
 from fabula.data.prepare import prepare
 from fabula.errors import InputError
 
@@ -73,6 +74,30 @@ def test_a_large_file_is_hashed_once_until_it_is_another(
     os.utime(tokens, (0, 0))
     open_dataset(folder).split("train")
     assert hashed == ["train.tokens.bin"]
+
+
+def test_what_was_checked_before_is_checked_anew_where_that_is_asked_for(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk that loses a bit changes neither size nor time nor inode."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(checksums, "SMALL_BYTES", 1)
+    num_files = len([path for path in folder.rglob("*") if path.is_file()])
+    assert verify(folder) == num_files
+    path = next(folder.rglob("train.tokens.bin"))
+    status, whole = path.stat(), path.read_bytes()
+    with open(path, "r+b") as file:
+        file.write(bytes([whole[0] ^ 1]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    open_dataset(folder).split("train")  # as it is known
+    with pytest.raises(InputError, match=r"train\.tokens\.bin is damaged"):
+        verify(folder)
+    for command in ("train", "ladder"):
+        what = "demo" if command == "train" else "classic"
+        assert run([command, what, "--data", str(folder), "--out", str(tmp_path / command), "--verify"]) == 2
+        assert "train.tokens.bin is damaged" in capsys.readouterr().err and not (tmp_path / command).exists()
+    path.write_bytes(whole)
+    assert verify(folder) == num_files
 
 
 def test_a_folder_of_before_there_were_checksums_is_asked_what_it_can_be(folder: Path, tmp_path: Path) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
+import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 
@@ -40,6 +44,17 @@ def test_some_damaged_inputs(repo: Path, tmp_path: Path, monkeypatch: pytest.Mon
         if failure := asking.ask(["diagnose", "log"]).failure:
             failures.append((number, kind, failure))
     assert not failures
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a child that has loaded everything is forked")
+def test_some_kills_and_flips(repo: Path) -> None:
+    """A small share of `make test-crash`: one trial of some rows. (Power cuts: tests/record/test_power_cut.py.)"""
+    command = [str(repo / "benchmarks" / "harm" / "crash.py"), "--trials", "1", "--seed", "1"]
+    rows = ["--rows", "SIGKILL while (training|exporting)|EIO|flipped"]
+    ended = subprocess.run([sys.executable, *command, *rows], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    lines = ended.stdout.splitlines()
+    assert len(lines) == 5 and all(re.match(r" +1 trials +\d+ kills +0 failures  ", line) for line in lines)
 
 
 def test_the_harness_sees_a_traceback_and_a_refusal_in_several_lines(

@@ -53,6 +53,15 @@ def check_files(sums: Mapping[Path, str]) -> None:
         _remember(known)
 
 
+def forget(folder: Path) -> None:
+    """Let the files of `folder` be hashed again, whatever is known of them."""
+    inside = str(folder.resolve())
+    seen = _seen()
+    known = {path: mark for path, mark in seen.items() if not Path(path).is_relative_to(inside)}
+    if known != seen:
+        _remember(known)
+
+
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fabula" / "checked.json"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fabula.cli.commands.train import VERIFY, verify_data
 from fabula.cli.screen.signals import stopped_code
 from fabula.cli.screen.terminal import show
 
@@ -61,6 +62,7 @@ def ladder(
         list[Path] | None,
         typer.Option(metavar="PATH", help="With --dry-run: runs that show how far seeds end apart. May be repeated."),
     ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help=VERIFY)] = False,
 ) -> None:
     """Train every run of the ladder that is missing, then write the report.
 
@@ -95,6 +97,8 @@ def ladder(
     grows = growing(out, tiers_begun, chosen_phases, num_seeds, until_told, detect, budget)
     num_seeds = max(grows.now.values()) if grows else num_seeds
     planned = plan_runs(plan, tiers_begun, chosen_phases, num_seeds, share)
+    if verify:
+        verify_data(data)
     from fabula.ladder.make import Order  # loads torch: what can be wrong before it is told before
     from fabula.train.machine.threads import use_threads
 

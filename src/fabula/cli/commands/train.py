@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from fabula.train.loop import StartingPoint, Training
 
 
+VERIFY = "Check every file of --data against its checksum, also those that were checked before."
+
+
+def verify_data(folder: Path) -> None:
+    """Say that all of a prepared folder is what was prepared. Raises InputError where it is not."""
+    from fabula.data.dataset import verify
+
+    show(f"{folder}: all {verify(folder)} files are what was prepared", stderr=True)
+
+
 def train(
     recipe: Annotated[
         str | None,
@@ -73,6 +83,7 @@ def train(
         Path | None,
         typer.Option(help="Start from the model in a Hugging Face folder; its shape replaces the recipe's."),
     ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help=VERIFY)] = False,
 ) -> None:
     """Train one model, and keep all that was measured in a run folder.
 
@@ -126,6 +137,8 @@ def train(
             )
         if not (parent := next(each for each in folder.absolute().parents if each.exists())).is_dir():
             raise InputError(f"{parent} is a file, so {folder} cannot be a folder; choose another --out")
+    if verify:
+        verify_data(Path(stories.value))
     chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], None if resume else steps, minutes)
     try:
         with nullcontext() if dry_run else only_writer(folder):
