@@ -93,6 +93,49 @@ def test_paths_may_be_listed_and_runs_of_one_file_named(logs: Path) -> None:
     assert listed["groups"][0]["difference"] == pytest.approx(told["groups"][0]["difference"])
 
 
+TABLES = {
+    "runs.csv": ("name,steps,val_loss", "{name}-{seed},400,{loss}"),
+    "wandb.csv": ('"Name","State","Created","val/loss"', '"{name}-{seed}","finished","2026","{loss}"'),
+    "variants.csv": ("variant,seed,val_loss", "{name},{seed},{loss}"),
+    "variants.jsonl": ("", '{{"variant": "{name}", "seed": {seed}, "eval_loss": {loss}}}'),
+    "variants.md": ("| variant | val_loss |\n|---|---|", "| {name} | {loss} |"),
+}
+ENDS = {"base": (3.01, 3.0, 2.99), "new": (2.81, 2.8, 2.79)}
+
+
+@pytest.mark.parametrize("form", TABLES)
+def test_a_table_of_runs_has_a_line_for_what_each_came_to(form: str, logs: Path) -> None:
+    header, line = TABLES[form]
+    lines = [line.format(name=name, seed=seed, loss=loss) for name, losses in ENDS.items()
+             for seed, loss in enumerate(losses)]  # fmt: skip
+    (logs / form).write_text("\n".join([*filter(None, [header]), *lines]) + "\n", encoding="utf-8")
+    code, told = code_and_document(f"base={form}::base*", f"new={form}::new*")
+    assert (code, told["decision"]) == (0, "keep")
+    assert told["groups"][0]["difference"] == pytest.approx(-0.2)
+    code, told = code_and_document(f"base={form}::base*", "new=good-*")
+    assert (code, told["decision"]) == (4, "incomparable")  # nobody knows where such numbers were taken
+
+
+def test_a_run_of_a_table_may_have_failed_or_go_on(logs: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lines = ["name,state,val_loss", "b-0,finished,3.0", "b-1,finished,3.1", "n-0,finished,2.5", "n-1,crashed,2.6"]
+    (logs / "t.csv").write_text("\n".join([*lines, "m-0,finished,2.5", "m-1,finished,", ""]), encoding="utf-8")
+    _, told = code_and_document("base=t.csv::b*", "new=t.csv::n*", "more=t.csv::m*")
+    assert told["decisions"] == {"new": "discard", "more": "discard"}
+    (logs / "t.csv").write_text("\n".join([*lines, "m-0,running,2.5", ""]), encoding="utf-8")
+    assert "m-0 still runs" in refused(capfd, "base=t.csv::b*", "new=t.csv::n*")
+
+
+def test_a_file_with_several_kinds_of_runs_is_no_group(logs: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lines = ["variant,seed,step,val_loss"]
+    for name, ends in ENDS.items():
+        for seed, end in enumerate(ends):
+            lines += [f"{name},{seed},{step},{end + 5 * np.exp(-step / 50):.4f}" for step in range(10, 210, 10)]
+    (logs / "all.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert "choose with base=all.csv::base" in refused(capfd, "base=all.csv", "new=good-*")
+    code, told = code_and_document("base=all.csv::base", "new=all.csv::new")
+    assert (code, len(told["base"]["runs"])) == (0, 3)
+
+
 def test_runs_of_unequal_length_are_compared_at_equal_tokens(logs: Path) -> None:
     """At the same step a run of double batches has seen double the tokens."""
     for seed in range(3):
@@ -167,7 +210,7 @@ def test_wrong_input_is_one_line(logs: Path, capfd: pytest.CaptureFixture[str]) 
         ("base=base-*", "new=good-*", "--look", "2"): "is not K/N",
         ("base=base-*", "new=good-*", "--look", "3/2"): "look 3 of 2 is none",
         ("base=base-*", "new=good-*", "--detect", "-1"): "above 0",
-        ("base=base-*", "new=good-*", "--by", "seconds"): "does not log its seconds",
+        ("base=base-*", "new=good-*", "--by", "seconds"): "no seconds are known",
         ("base=base-*", "new=good-*", "--last", "99"): "ask for fewer",
         ("base=base-*", "new=good-*", "--out", "page.txt"): "is an .html file",
         ("base=base-*", "new=good-*::x"): "leave :: out",

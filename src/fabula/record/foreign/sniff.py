@@ -114,7 +114,7 @@ def read_log(path: Path, content: bytes, wanted: Wanted | None = None) -> list[R
     no_log.refuse(path, content)
     if tensorboard.looks_like(content):
         return tensorboard.read(path, content, wanted)
-    text = _decoded(path, content)
+    text = decoded(path, content)
     if '"nbformat"' in text and (outputs := printed_in(text)) is not None:
         return _read_notebook(path, outputs, wanted)
     return _reader_of(path, text, wanted)(path, text, wanted)
@@ -178,7 +178,7 @@ def _is_one_object(text: str) -> bool:
         return False
 
 
-def _decoded(path: Path, content: bytes) -> str:
+def decoded(path: Path, content: bytes) -> str:
     """The text, with line ends as `\\n`; UTF-16 where it says so, as a shell of Windows writes it."""
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:

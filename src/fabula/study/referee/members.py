@@ -14,7 +14,8 @@ import numpy as np
 from fabula.errors import InputError
 from fabula.findings import Facts
 from fabula.findings.facts import facts_of_run, is_foreign
-from fabula.record.foreign import read_sources
+from fabula.record.foreign import LeftOut, read_sources
+from fabula.record.foreign.listing import read_listing
 from fabula.record.reader import Run
 from fabula.study.grouping.content import Content, content_of, differing
 
@@ -52,7 +53,8 @@ class Member:
 
     @property
     def key(self) -> tuple[Path, str]:
-        return self.run.path.resolve(), str(self.run.info.get("name", ""))
+        """The place, and which run of that file."""
+        return self.run.path.resolve(), self.label.removeprefix(str(self.run.path))
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,22 @@ def _read(name: str, paths: Sequence[str], wanted: Mapping[str, str] | None) -> 
     for text in paths:
         given, _, chosen = str(text).partition(WITHIN)
         for path in _matching(name, given):
-            runs, left_out = read_sources(path, wanted)
+            runs, left_out = _runs_at(path, wanted)
             if broken := [each.why for each in left_out if each.damaged]:
                 raise InputError(f"{name}: {broken[0]}; a group without it would look better or worse than it is")
             unread += [each.why for each in left_out]
             members += _chosen(name, path, runs, chosen)
     return Group(name, tuple(members), tuple(unread))
+
+
+def _runs_at(path: Path, wanted: Mapping[str, str] | None) -> tuple[list[Run], list[LeftOut]]:
+    """The runs there; of a table with a line a run, what each came to."""
+    try:
+        return read_sources(path, wanted)
+    except InputError as error:
+        if runs := read_listing(path, error, wanted):
+            return runs, []
+        raise
 
 
 def _matching(name: str, text: str) -> list[Path]:
@@ -125,16 +137,41 @@ def _matching(name: str, text: str) -> list[Path]:
 
 
 def _chosen(name: str, path: Path, runs: Sequence[Run], chosen: str) -> list[Member]:
-    named = {}
+    """The runs whose name, or a value in it, fits: `base-*`, and `base` for `variant base, seed 0`."""
+    named: dict[str, Run] = {}
     for run in runs:
         own = str(run.info.get("name", "")) if is_foreign(run) else ""
-        named[f"{run.path}{WITHIN}{own}" if own else str(run.path)] = (own, run)
-    kept = {label: run for label, (own, run) in named.items() if not chosen or fnmatchcase(own, chosen)}
+        label = f"{run.path}{WITHIN}{own}" if own else str(run.path)
+        named[label if label not in named else f"{label} ({len(named) + 1})"] = run
+    if not chosen:
+        return _unmixed(name, path, [Member(label, run) for label, run in named.items()])
+    kept = [Member(label, run) for label, run in named.items() if _fits(str(run.info.get("name", "")), chosen)]
     if not kept:
-        names = [own for own, _ in named.values() if own]
-        there = f"its runs are called {', '.join(names[:8])}" if names else "its runs have no names; leave :: out"
+        names = [str(run.info["name"]) for run in named.values() if run.info.get("name") and is_foreign(run)]
+        there = f"its runs are called {'; '.join(names[:8])}" if names else "its runs have no names; leave :: out"
         raise InputError(f"{name}: no run of {path} is called {chosen}; {there}")
-    return [Member(label, run) for label, run in kept.items()]
+    return _unmixed(name, path, kept)
+
+
+def _fits(name: str, chosen: str) -> bool:
+    values = [part.partition(" ")[2] for part in name.split(", ")]
+    return any(fnmatchcase(each, chosen) for each in (name, *values) if each)
+
+
+def _unmixed(name: str, path: Path, members: list[Member]) -> list[Member]:
+    """Raises InputError where a column of one file, other than the seed, says that its runs are of several kinds: one
+    whose values come again and differ."""
+    parts = [dict(part.split(" ", 1) for part in str(each.run.info.get("name", "")).split(", ") if " " in part)
+             for each in members if each.foreign]  # fmt: skip
+    for column in dict.fromkeys(column for part in parts for column in part):
+        values = [part.get(column, "") for part in parts]
+        kinds = list(dict.fromkeys(values))
+        if column.lower() not in ("seed", "line") and 1 < len(kinds) < len(values):
+            raise InputError(
+                f"{name} takes runs of several kinds from {path} ({column} {', '.join(kinds[:4])}); choose with "
+                f"{name}={path}{WITHIN}{kinds[0]}"
+            )
+    return members
 
 
 def _refuse_shared(groups: Sequence[Group]) -> None:
@@ -177,6 +214,6 @@ def _refuse_twins(group: Group) -> None:
         if numbers in seen:
             raise InputError(
                 f"{group.name}: {seen[numbers]} and {member.label} hold the same numbers, so they are one run, or two "
-                "of one seed, and count once; leave one of them out, or give each run a seed of its own"
+                "of one seed, and count once; leave one out, give each run its own seed, or log more digits"
             )
         seen[numbers] = member.label

@@ -3,6 +3,7 @@ say it."""
 
 from collections.abc import Sequence
 
+from fabula.record.foreign.listing import FORM
 from fabula.record.foreign.names import normalized
 from fabula.study.referee.members import Group, Member
 from fabula.study.referee.value import LEAST_COMMON, PER_GPT2_TOKEN, By, Rule, curve_of, end_of, failure
@@ -35,6 +36,8 @@ def _unlike(one: Member, other: Member, rule: Rule) -> str:
 
 
 def _unlike_logs(one: Member, other: Member, rule: Rule) -> str:
+    if (one.run.info["log_format"] == FORM) != (other.run.info["log_format"] == FORM):
+        return "another form than the base: a table of runs does not say at which step its numbers were taken"
     names = [_column(member, rule) for member in (one, other)]
     if all(names) and normalized(names[0]) != normalized(names[1]):
         return f"its loss under another name (`{names[1]}`, not `{names[0]}`), which may be another measure"

@@ -86,7 +86,7 @@ def rule_for(groups: Sequence[Group], asked: Asked) -> Rule:
         return Rule(loss, by, None, asked.last, _column(there, loss, asked), why)
     for member in there:
         if _way(member, by) is None:
-            raise InputError(f"{member.label} does not log its {by}; choose another --by (end, tokens, steps, seconds)")
+            raise InputError(f"of {member.label} no {by} are known; choose another --by (end, tokens, steps, seconds)")
     return Rule(loss, by, min(end_of(member, loss, by) for member in there), asked.last, why=why)
 
 

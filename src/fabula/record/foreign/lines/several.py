@@ -55,6 +55,10 @@ MOST_LISTED = 5000
 MOST_RUNS = 200
 
 
+class TableOfRuns(InputError):
+    """Each line is a run: no log, and enough for who compares runs (foreign/listing.py)."""
+
+
 def refuse_listing(table: Table, names: Iterable[str], wanted: Mapping[str, str]) -> None:
     """Raise InputError where each line is a run."""
     short = {normalized(name): name for name in table.cells}
@@ -142,10 +146,10 @@ def ranks_and_runs(table: Table, columns: Columns, chosen: Mapping[str, str]) ->
     yield None, table
 
 
-def _is_listing(table: Table, what: str, lines: int, why: str = "") -> InputError:
+def _is_listing(table: Table, what: str, lines: int, why: str = "") -> TableOfRuns:
     runs = "1 run" if lines == 1 else f"{lines} runs, one line each"
     known = next((advice for program, advice in ADVICE.items() if program in what), ADVICE[""])
-    return InputError(f"{table.path} is {what} ({runs}{why}) and shows no run's course; {known}")
+    return TableOfRuns(f"{table.path} is {what} ({runs}{why}) and shows no run's course; {known}")
 
 
 def _tells_steps(cells: Cells, steps: np.ndarray) -> bool:
