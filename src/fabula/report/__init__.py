@@ -7,6 +7,7 @@ from typing import Any
 from fabula.errors import InputError
 from fabula.findings import Flags
 from fabula.record.files import make_folder, write_text
+from fabula.report.checking.origin import Origin, origin_of
 from fabula.report.comparison import comparison_document
 from fabula.report.document import make_document
 from fabula.report.figures.curves import curves_of_tier
@@ -27,7 +28,7 @@ def write_report(paths: Sequence[Path], out: Path, flags: Flags | None = None) -
     """
     _refuse_ending(out)
     ladder = read_ladder(paths, flags)
-    _write(make_document(ladder), out)
+    _write(make_document(ladder), out, origin_of(ladder, paths, out, flags))
     return summary(ladder)
 
 
@@ -42,8 +43,9 @@ def _refuse_ending(out: Path) -> None:
         raise InputError(f"--out {out}: the page is an .html file; its Markdown twin is written beside it")
 
 
-def _write(document: Document, out: Path) -> None:
-    page, twin = render_page(document), render_markdown(document)
+def _write(document: Document, out: Path, origin: Origin | None = None) -> None:
+    page = render_page(document, origin.as_text() if origin else "")
+    twin = render_markdown(document, origin.as_comment() if origin else "")
     make_folder(out.parent)
     write_text(out, page)
     write_text(out.with_suffix(".md"), twin)

@@ -1,10 +1,12 @@
 """The chart library, asked in words that it answers in: what the system refuses it comes as an OSError."""
 
+import hashlib
 import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import vl_convert
@@ -19,6 +21,20 @@ MOST_ADDRESSES = 100 << 30
 def svg_of(spec: dict[str, Any]) -> str:
     with _refusals():
         return str(vl_convert.vegalite_to_svg(spec))
+
+
+PROBE: dict[str, Any] = {
+    "data": {"values": [{"x": 1, "y": "nats per token"}, {"x": 1234.5, "y": "step"}]},
+    "mark": "point",
+    "encoding": {"x": {"field": "x", "type": "quantitative"}, "y": {"field": "y", "type": "nominal"}},
+    "config": {"font": "system-ui, sans-serif"},
+}
+
+
+@cache
+def drawing_hash() -> str:
+    """Of one small picture with letters in it: machines with the same hash draw pictures alike."""
+    return hashlib.sha256(svg_of(PROBE).encode()).hexdigest()[:16]
 
 
 def png_of(spec: str, scale: float) -> bytes:

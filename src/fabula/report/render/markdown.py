@@ -30,9 +30,11 @@ from fabula.report.render.blocks import (
 DOTS = {"good": "🟢", "note": "🔵", "warning": "🟡", "failure": "🔴", "unknown": "⚪"}
 
 
-def render_markdown(document: Document) -> str:
+def render_markdown(document: Document, origin: str = "") -> str:
+    """`origin` stands in a comment at the end; what it is, fabula.report.checking.origin says."""
     parts = [f"# {escape(document.title)}", escape(document.subtitle), _block(document.opening)]
     parts.extend(text for block in document.blocks if (text := _block(block)))
+    parts += [f"<!-- {origin} -->"] if origin else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
@@ -24,18 +25,22 @@ ENTRY = "window.vegaEmbed = vegaEmbed;"
 """What the page takes from the bundle. Its `vega` and `vegaLite` are null in vl-convert 1.9; vegaEmbed holds both."""
 
 
-def render_page(document: Document) -> str:
-    """The whole file as text."""
+def render_page(document: Document, origin: str = "", version: str = fabula.__version__) -> str:
+    """The whole file as text. `origin`: what it says of its own making (fabula.report.checking.origin)."""
     figures = list(_figures((document.opening, *document.blocks)))
     rows = {figure.anchor: _rows(document, figure) for figure in figures}
-    pictures = {figure.anchor: svg(figure.spec, rows[figure.anchor]) for figure in figures}
+    pictures = {
+        figure.anchor: _with_own_clips(svg(figure.spec, rows[figure.anchor]), number)
+        for number, figure in enumerate(figures, start=1)
+    }
     specs = {figure.anchor: _entry(figure) for figure in figures}
     return (
         _environment()
         .get_template("page.html.jinja")
         .render(
             document=document,
-            version=fabula.__version__,
+            version=version,
+            origin=origin,
             style=_file("style.css"),
             script=_file("page.js"),
             figures_script=_file("figures.js"),
@@ -44,6 +49,16 @@ def render_page(document: Document) -> str:
             parts=set(pictures),
         )
     )
+
+
+_CLIP = re.compile(r"(?<=[\"#])clip\d+")
+
+
+def _with_own_clips(picture: str, number: int) -> str:
+    """What pictures are cut by has names that vl-convert counts through a process; here through a page, so that the
+    same records make the same page."""
+    names = {name: f"clip{number}-{place}" for place, name in enumerate(dict.fromkeys(_CLIP.findall(picture)), start=1)}
+    return _CLIP.sub(lambda match: names[match[0]], picture)
 
 
 def _figures(part: Any) -> Iterator[Figure]:

@@ -1,0 +1,1 @@
+"""Whether a page still says what its records say: every number of it, recomputed."""
