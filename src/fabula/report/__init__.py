@@ -12,6 +12,7 @@ from fabula.report.comparison import comparison_document
 from fabula.report.document import make_document
 from fabula.report.figures.curves import curves_of_tier
 from fabula.report.figures.figures import figures, png, point_rows
+from fabula.report.paper.writing import write_paper
 from fabula.report.render.blocks import Document
 from fabula.report.render.markdown import render_markdown
 from fabula.report.render.page import render_page
@@ -30,6 +31,15 @@ def write_report(paths: Sequence[Path], out: Path, flags: Flags | None = None) -
     ladder = read_ladder(paths, flags)
     _write(make_document(ladder), out, origin_of(ladder, paths, out, flags))
     return summary(ladder)
+
+
+def write_parts(paths: Sequence[Path], folder: Path, flags: Flags | None = None) -> list[Path]:
+    """Write the figures (SVG, PDF) and tables (LaTeX, CSV) of the page of `paths` into `folder`, for a paper, with an
+    index.md that says which is which. Returns the files, the index first.
+
+    Raises InputError as write_report does, and for a folder that holds something else.
+    """
+    return write_paper(make_document(read_ladder(paths, flags)), folder)
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
@@ -64,4 +74,4 @@ def main_figure(paths: Sequence[Path], tier: str | None = None) -> bytes:
     raise InputError(f"no tier {tier or ''} with curves to draw; give a run or a ladder that has begun")
 
 
-__all__ = ["main_figure", "write_comparison", "write_report"]
+__all__ = ["main_figure", "write_comparison", "write_parts", "write_report"]

@@ -19,6 +19,13 @@ def report(
         ),
     ] = [],  # noqa: B006
     out: Annotated[Path, typer.Option(help="The page; its Markdown twin is written beside it.")] = Path("report.html"),
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A folder for a paper: figures as SVG and PDF, tables as LaTeX and CSV.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what the page says as one JSON document.")] = False,
     vocab: Annotated[int | None, typer.Option(min=2, help=f"{OF_LOGS} size of the vocabulary.")] = None,
     clip: Annotated[float | None, typer.Option(min=0.0, help=f"{OF_LOGS} gradient norm that was clipped to.")] = None,
@@ -41,7 +48,7 @@ def report(
     from fabula.cli.newest import named_or_newest
     from fabula.findings import Flags
     from fabula.record.foreign.names import columns_said
-    from fabula.report import write_report
+    from fabula.report import write_parts, write_report
 
     flags = Flags(
         vocabulary=vocab,
@@ -51,9 +58,17 @@ def report(
         columns=columns_said(columns) if columns else None,
     )
     paths = paths or [named_or_newest(None, ladders=True)]
+    parts = write_parts(paths, to, flags) if to is not None else []
     said = write_report(paths, out, flags)
     if as_json:
-        show(json.dumps({"page": str(out), "twin": str(out.with_suffix(".md")), **said}, indent=2, allow_nan=False))
+        files = {"parts": [str(part) for part in parts]} if parts else {}
+        show(
+            json.dumps(
+                {"page": str(out), "twin": str(out.with_suffix(".md")), **files, **said}, indent=2, allow_nan=False
+            )
+        )
         return
     show(out)
+    if parts:
+        show(f"{parts[0]} lists {len(parts) - 1} files of figures and tables")
     show(f"next: open {shlex.quote(str(out))} in a browser; or read {shlex.quote(str(out.with_suffix('.md')))}")

@@ -289,9 +289,26 @@ def _from_point_to_point(path: str) -> str:
     return told
 
 
+def svg_for_paper(spec: dict[str, Any], rows: Iterable[dict[str, Any]]) -> str:
+    """The picture by itself: in daylight colours, with the legend and the unit that the page tells beside it."""
+    unit = spec.get("usermeta", {}).get("unit")
+    text = json.dumps(with_rows(spec, rows)).replace('"legend": null', f'"legend": {json.dumps(LEGEND)}')
+    drawn = json.loads(in_daylight(text))
+    if unit:
+        drawn["encoding"]["y"]["axis"]["title"] = unit
+    return svg_of({**drawn, "background": "white", "padding": 6})
+
+
+LEGEND = {"title": None, "orient": "top", "labelColor": LIGHT["--ink"], "labelLimit": 400}
+
+
+def in_daylight(spec: str) -> str:
+    for name, value in LIGHT.items():
+        spec = spec.replace(f"var({name})", value)
+    return spec
+
+
 def png(spec: dict[str, Any], rows: Iterable[dict[str, Any]], scale: float = 2.0) -> bytes:
     """The picture in daylight colours, for places that show no page."""
     text = json.dumps({**with_rows(spec, rows), "background": LIGHT["--paper"], "padding": 16})
-    for name, value in LIGHT.items():
-        text = text.replace(f"var({name})", value)
-    return png_of(text, scale)
+    return png_of(in_daylight(text), scale)

@@ -42,6 +42,11 @@ def png_of(spec: str, scale: float) -> bytes:
         return bytes(vl_convert.vegalite_to_png(spec, scale=scale))
 
 
+def pdf_of(svg: str) -> bytes:
+    with _refusals():
+        return bytes(vl_convert.svg_to_pdf(svg))
+
+
 def vega_of(spec: dict[str, Any]) -> dict[str, Any]:
     with _refusals():
         return dict(vl_convert.vegalite_to_vega(spec))

@@ -1,0 +1,1 @@
+"""A report's figures and tables as files for a paper."""
