@@ -99,12 +99,12 @@ def verify_report(page: Path, records: Sequence[Path] = ()) -> Verified:
 
 
 def compare_twins(text: str, fresh: str) -> Compared:
-    return _compared(places_of_twin(text), places_of_twin(fresh))
+    return _compared(places_of_twin(text), places_of_twin(_as_written(fresh)))
 
 
 def compare_pages(text: str, fresh: str, left_out: Collection[str] = ()) -> Compared:
     """`left_out`: kinds of places that are not compared."""
-    (ours, packed), (theirs, due) = places_of_page(text), places_of_page(fresh)
+    (ours, packed), (theirs, due) = places_of_page(text), places_of_page(_as_written(fresh))
     if packed and due:
         titles = dict(TITLES.findall(fresh))
         data = places_of_figures(unpacked(due), titles)
@@ -116,6 +116,11 @@ def compare_pages(text: str, fresh: str, left_out: Collection[str] = ()) -> Comp
     return _compared(*([each for each in side if each.kind not in left_out] for side in (ours, theirs)))
 
 
+def _as_written(text: str) -> str:
+    """Halves of characters, which UTF-8 has not, become `?` in a file (fabula.record.files)."""
+    return text.encode(errors="replace").decode()
+
+
 def _compared(ours: Sequence[Place], theirs: Sequence[Place]) -> Compared:
     numbers = sum(len(each.numbers) for each in theirs if each.kind in ("text", "drawing"))
     return Compared(len(theirs), numbers, tuple(differences(ours, theirs)))
@@ -125,7 +130,7 @@ def _read(page: Path) -> str:
     if page.is_dir():
         raise InputError(f"{page} is a folder; give the page in it, such as {page / 'report.html'}")
     try:
-        return page.read_text(encoding="utf-8", errors="replace")
+        return page.read_bytes().decode(errors="replace")  # a story may hold a carriage return of its own
     except FileNotFoundError:
         raise InputError(f"{page} does not exist; give a page that fabula report wrote (.html or .md)") from None
 
