@@ -10,6 +10,7 @@ from fabula.errors import InputError
 from fabula.recipe.ladder import Ladder, PlannedRun
 from fabula.recipe.tiers import current_name
 from fabula.record.files import make_folder, write_json
+from fabula.record.frozen import PLAN_FILE, read_frozen
 from fabula.record.reader import is_run, read_run
 from fabula.train.life.run import check_origin, stored_recipe
 
@@ -36,6 +37,11 @@ def describe(
     }
 
 
+def _is_fresh(out: Path) -> bool:
+    """Whether nothing but a frozen plan is there."""
+    return not out.exists() or (out.is_dir() and all(each.name == PLAN_FILE for each in out.iterdir()))
+
+
 def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict[str, Any]:
     """`description`, together with the tiers, phases and seeds of the ladder that stands in `out`, in the order of
     `ladder`. Nothing is written.
@@ -44,9 +50,12 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
     """
     path = out / "ladder.json"
     if not path.is_file():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not _is_fresh(out):
             raise InputError(f"{out} exists and is not a ladder; choose another --out")
-        return description
+        frozen = read_frozen(out)
+        if frozen is not None and frozen.problem:
+            raise InputError(f"{out}: {frozen.problem}; no run is there yet: delete the file and freeze it anew")
+        return {**description, **({"plan_hash": frozen.hash} if frozen else {})}
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         stored = {"design": ladder.design, **stored}  # ladders of before it was written down
@@ -66,6 +75,7 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
         raise InputError(f"{out} holds {what}, and how it stops was settled before its first run; choose another --out")
     return {
         **description,
+        **{key: stored[key] for key in ("plan_hash",) if key in stored},
         "tiers": _in_order(tiers, [Path(tier).stem for tier in ladder.tiers]),
         "phases": [phases[name] for name in _in_order(phases, [cell.name for cell in ladder.cells])],
         "seeds": num_seeds,

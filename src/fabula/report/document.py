@@ -25,6 +25,7 @@ from fabula.report.render.blocks import (
 )
 from fabula.report.render.terms import glossary, with_terms
 from fabula.report.sections import opening, single_run
+from fabula.report.sections.effects.planned import planned_blocks
 from fabula.report.sections.effects.section import across_blocks, effect_blocks, statistics_blocks
 from fabula.report.sections.findings import finding_blocks, improved_blocks
 from fabula.report.sections.foreign_logs import alarms, files_table, log_blocks, log_lead, logs_table
@@ -93,6 +94,7 @@ def _side_by_side(
     own, logs = ladder.own, ladder.logs
     blocks: list[Block] = [Bullets(tuple(left))] if (left := unfinished(own)) else []
     blocks += statistics_blocks(own) if own.runs else []
+    blocks += planned_blocks(own)
     if logs:
         blocks += [Bullets(tuple(told))] if (told := alarms(logs, groups)) else []
         blocks.append(logs_table(logs))

@@ -10,6 +10,7 @@ from fabula.findings import Flags
 from fabula.record.content.parsing import json_value
 from fabula.record.content.shape import PHASE, PLAN, misfit, refuse_misfits
 from fabula.record.foreign import STDIN, read_sources
+from fabula.record.frozen import PLAN_FILE, Frozen, read_frozen
 from fabula.record.reader import find_runs, is_run, read_run
 from fabula.study.grouping.content import content_of
 from fabula.study.grouping.groups import Group, Grouping, grouped
@@ -41,10 +42,11 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
     changes: dict[str, str] = {}
     includes: dict[str, tuple[str, ...]] = {}
     plan: dict[str, Any] = {}
+    frozen: Frozen | None = None
     named = [path for path in paths if path.is_dir() and is_run(path)]
     for path in paths:
         if (path / "ladder.json").is_file():
-            plan = _read_plan(path)
+            plan, frozen = _read_plan(path), _read_frozen(path)
             changes.update({phase["name"]: phase.get("change") or "" for phase in plan["phases"]})
             includes.update({phase["name"]: tuple(phase.get("includes") or ()) for phase in plan["phases"]})
             entries.extend(_planned(path, plan))
@@ -68,7 +70,7 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
     name = str(plan.get("name") or (everything[0].path.name if len(everything) == 1 else "runs"))
     differs = {(each.tier, each.phase): each.change for each in grouping.groups if each.differs}
     tiers = _sorted(views, changes, includes, differs, of_ladders)
-    ladder = ask(LadderView(name, tiers, plan, grouping=grouping if loose else Grouping()))
+    ladder = ask(LadderView(name, tiers, plan, frozen, grouping=grouping if loose else Grouping()))
     return replace(ladder, tiers=(*ladder.tiers, *logs))
 
 
@@ -102,6 +104,18 @@ def _read_plan(path: Path) -> dict[str, Any]:
     refuse_misfits(f"{path / 'ladder.json'}, phases", plan["phases"], PHASE, ("name",))
     until_told(plan)  # refuses what is damaged
     return plan
+
+
+def _read_frozen(path: Path) -> Frozen | None:
+    """What was planned before; that it is the plan with which the runs were begun, ladder.json says."""
+    frozen, begun = read_frozen(path), _read_plan(path).get("plan_hash")
+    if frozen is None:
+        return (
+            Frozen(problem=f"{PLAN_FILE}, with which these runs were begun, is not there any more") if begun else None
+        )
+    if not frozen.problem and begun is not None and begun != frozen.hash:
+        return Frozen(problem=f"{PLAN_FILE} is another one than that with which these runs were begun")
+    return frozen
 
 
 def _planned(path: Path, plan: dict[str, Any]) -> list[_Entry]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fabula.findings import Diagnosis, Facts, Flags, diagnose
 from fabula.findings.facts import facts_of_run
+from fabula.record.frozen import Frozen
 from fabula.record.reader import Run
 from fabula.study.grouping.groups import Grouping
 from fabula.study.inference.effects import Effect, num_questions
@@ -216,6 +217,8 @@ class LadderView:
     tiers: tuple[TierView, ...]
     plan: dict[str, Any] = field(default_factory=dict)
     """ladder.json, where there is one."""
+    frozen: Frozen | None = None
+    """plan.json, where a plan was frozen before the first run."""
     across: tuple[Effect, ...] = ()
     """How effects differ between tiers."""
     grouping: Grouping = field(default_factory=Grouping)

@@ -58,6 +58,9 @@ def ladder(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained, how long it takes, and what it can tell.")
     ] = False,
+    freeze: Annotated[
+        bool, typer.Option("--freeze", help="Only write the plan, with its hash, before the first run.")
+    ] = False,
     noise_from: Annotated[
         list[Path] | None,
         typer.Option(metavar="PATH", help="With --dry-run: runs that show how far seeds end apart. May be repeated."),
@@ -114,6 +117,10 @@ def ladder(
             show(f"it grows: {plan_words(grows)}")
         show(as_called(f"next: {typed(without='--dry-run')}"))
         return
+    if freeze:
+        _freeze(order, plan_words(grows) if grows else "")
+        show(as_called(f"next: {typed(without='--freeze')}"))
+        return
     page = out / "report.html"
     status = make_and_report(order, page, go_on if grows else None)
     if status == "interrupted":
@@ -124,6 +131,30 @@ def ladder(
     show(as_called(f"next: open {shlex.quote(str(page))} in a browser; or: fabula generate {last}"))
     if status == "failed":
         raise typer.Exit(1)
+
+
+def _freeze(order: "Order", growth: str) -> None:
+    """Write the plan, and say it. `growth`: how it grows, in words; empty for a fixed number of seeds."""
+    from fabula.cli.screen.can_tell import questions
+    from fabula.cli.screen.display import Display
+    from fabula.ladder.freeze import freeze, refuse_late
+    from fabula.ladder.make import check_order
+    from fabula.record.frozen import PLAN_FILE
+    from fabula.record.lock import only_writer
+    from fabula.record.wording import plural
+    from fabula.study.inference.contrasts import across_tiers
+    from fabula.study.planning.frozen import ANALYSIS, question_text
+
+    refuse_late(order.out)
+    asked = questions(order)
+    told = [question_text(each) for each in (*(one for some in asked.values() for one in some), *across_tiers(asked))]
+    with only_writer(order.out), Display() as display:
+        check_order(order, display)
+        _lint(order.planned, display)
+        plan = freeze(order, told, ANALYSIS, growth)
+    show(order.out / PLAN_FILE)
+    show(f"frozen at {plan['frozen']}: {plural(len(told), 'question')}, {plural(len(order.planned), 'run')}")
+    show(f"hash {plan['hash']}; whoever is given it now can check later that the plan is this one")
 
 
 def make_and_report(

@@ -25,6 +25,8 @@ from fabula.study.inference.statistics import (
 )
 
 LEVEL = 0.95
+ESTIMATOR = "shared spreads, seeds as blocks (1)"
+"""Its number grows with every change that may change a verdict: a frozen plan names it."""
 BY_ONE = 0.05
 """Of a question's error rate, for a verdict that one protocol gives alone (`depends on the protocol`)."""
 POWER = 0.8
