@@ -77,6 +77,7 @@ OTHERWISE: dict[str, tuple[dict[str, Any], str]] = {
     "estimator": ({"analysis": {**ANALYSIS, "estimator": "another (0)"}}, "and another (0) was planned"),
     "error rate": ({"analysis": {**ANALYSIS, "error_rate": 0.01}}, "The error rate of this page is 0.05, and 0.01"),
     "protocols": ({"analysis": {**ANALYSIS, "protocols": ["story"]}}, "['story'] was planned"),
+    "rule": ({"grows": True}, "The rule for stopping is another one than planned: a fixed number of seeds."),
     "scale": ({"scale": 0.1}, "The scale is 0.004, and 0.1 was planned."),
     "recipes": ({"recipes": {"basic/init": "0"}}, "Trained by another recipe than planned: basic/init."),
     "tokenizer": ({"data": {"tokenizers": {"gpt2": "0"}}}, "The tokenizer is another"),

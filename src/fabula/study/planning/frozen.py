@@ -7,6 +7,8 @@ from typing import Any
 from fabula.record.wording import plural, seeds_text
 from fabula.study.inference.contrasts import Contrast
 from fabula.study.inference.effects import ESTIMATOR, LEVEL, PROTOCOLS
+from fabula.study.inference.sequential import until_told
+from fabula.study.planning.next_seeds import plan_words
 from fabula.study.views import LadderView, RunView
 
 ANALYSIS = {
@@ -123,6 +125,10 @@ def _otherwise(ladder: LadderView) -> list[str]:
     for name, value in said["analysis"].items():
         if name in ANALYSIS and ANALYSIS[name] != value:
             told.append(f"The {name.replace('_', ' ')} of this page is {ANALYSIS[name]}, and {value} was planned.")
+    rule = until_told(ladder.plan)
+    grows = plan_words(rule) if rule else ""
+    if bool(grows) != bool(said.get("grows")) or (grows and grows != said["stopping_rule"]):
+        told.append(f"The rule for stopping is another one than planned: {grows or 'a fixed number of seeds'}.")
     if ladder.plan.get("scale") is not None and ladder.plan["scale"] != said.get("scale"):
         told.append(f"The scale is {ladder.plan['scale']}, and {said.get('scale')} was planned.")
     return told
