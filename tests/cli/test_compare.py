@@ -12,6 +12,7 @@ from fabula.cli import app, run
 from fabula.recipe.ladder import load_ladder
 from fabula.recipe.schema import Recipe
 from fabula.study import compare
+from fabula.study.referee.value import Asked
 
 SEEDS = {"base": (0, 1, 2), "new": (10, 11, 12), "third": (20, 21, 22)}
 
@@ -263,6 +264,17 @@ def test_other_rulers_other_recipes_in_a_group_and_a_log_beside_runs(runs: Path)
     assert "ruler" in told[0] and "other programs do not say" in told[1]
     with pytest.raises(ValueError, match=r"several recipes .* differ in schedule\.peak"):
         compare({"base": [runs / "base", runs / "new" / "seed-0"], "new": [runs / "new" / "seed-1"]})
+
+
+def test_training_losses_of_other_batches_are_other_numbers(runs: Path) -> None:
+    """Padded rows end more stories than packed windows do."""
+    packed = load_ladder("classic").recipe("basic", "packed", 0.01)
+    for seed in range(2):
+        write_run(runs / "packed" / f"seed-{seed}", packed, seed)
+    groups = {"base": [runs / "base"], "new": [runs / "new"], "packed": [runs / "packed"]}
+    assert compare(groups).exit_code == 0
+    told = compare(groups, asked=Asked(loss="training"))
+    assert [each.judged.why for each in told.others if each.judged is not None] == ["better", "unlike"]
 
 
 def test_a_seed_counts_once(runs: Path) -> None:

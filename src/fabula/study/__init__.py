@@ -23,10 +23,12 @@ from fabula.study.ladder import read_ladder
 from fabula.study.referee.comparing import Comparison as GroupComparison
 from fabula.study.referee.comparing import compare
 from fabula.study.referee.deciding import Terms
+from fabula.study.referee.value import Asked
 from fabula.study.summary import summary
 from fabula.study.views import LadderView, PhaseView, RunView, TierView
 
 __all__ = [
+    "Asked",
     "Comparison",
     "Effect",
     "GroupComparison",

@@ -125,4 +125,4 @@ def _runs_table(comparison: Comparison) -> Table:
 
 def compared_subtitle(comparison: Comparison) -> str:
     runs = sum(len(each.values) for each in comparison.groups)
-    return f"{plural(len(comparison.groups), 'group')}, {plural(runs, 'run')}; the base is {comparison.base.name}"
+    return f"{plural(len(comparison.groups), 'group')}, {plural(runs, 'run')}, the first of which is the base"

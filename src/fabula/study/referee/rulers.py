@@ -5,8 +5,11 @@ from collections.abc import Sequence
 
 from fabula.record.foreign.listing import FORM
 from fabula.record.foreign.names import normalized
+from fabula.study.grouping.content import differing
 from fabula.study.referee.members import Group, Member
 from fabula.study.referee.value import LEAST_COMMON, PER_GPT2_TOKEN, By, Rule, curve_of, end_of, failure
+
+OF_BATCHES = ("batch.layout", "batch.end_of_text", "batch.hidden_tokens", "model.context")
 
 
 def unlike(base: Group, group: Group, rule: Rule) -> str:
@@ -29,10 +32,17 @@ def _unlike(one: Member, other: Member, rule: Rule) -> str:
         return "a log of another kind: logs of other programs do not say on which text their losses were measured"
     if one.foreign:
         return _unlike_logs(one, other, rule)
+    if rule.loss == "training" and (fields := _batches(one, other)):
+        return f"other batches ({', '.join(fields)}), on which a training loss is another number"
     why = other.content.measured.unlike(one.content.measured)
     if why.startswith("tokenizer") and rule.column == PER_GPT2_TOKEN:
         return ""
     return why and f"{why}, and losses of different rulers are never ranked"
+
+
+def _batches(one: Member, other: Member) -> list[str]:
+    """The fields that say on what a batch's loss is taken, where they differ."""
+    return [name for name in differing([one.content, other.content]) if name in OF_BATCHES]
 
 
 def _unlike_logs(one: Member, other: Member, rule: Rule) -> str:
