@@ -63,12 +63,15 @@ fuzz: $(READY)
 	  --out docs/measured/fuzz.json
 	$(BIN)/python docs/reliability_page.py
 
-# Kills, limits, two writers, flipped bits: a process is forked for each, so nothing is left behind.
+# Kills, power cuts, limits, signals, two writers, flipped bits: a process is forked for each, so nothing is left behind.
+# CRASH_SECONDS=900 CRASH_KILLS=1000: when the time is over, it goes on to kill until so many processes were killed.
 CRASH_SECONDS ?= 600
+CRASH_KILLS ?= 0
 CRASH_SEED ?= 0
 
 test-crash: $(READY)
-	$(BIN)/python benchmarks/harm/crash.py --seconds $(CRASH_SECONDS) --seed $(CRASH_SEED) --out docs/measured/crash.json
+	$(BIN)/python benchmarks/harm/crash.py --seconds $(CRASH_SECONDS) --kills $(CRASH_KILLS) --seed $(CRASH_SEED) \
+	  --out docs/measured/crash.json
 	$(BIN)/python docs/reliability_page.py
 
 # Nothing else may run meanwhile. What it measures stands in docs/benchmarks and, as tables, in docs/performance.md.

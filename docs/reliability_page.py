@@ -15,8 +15,12 @@ FUZZ, CRASH = DOCS / "measured" / "fuzz.json", DOCS / "measured" / "crash.json"
 
 def crash() -> str:
     record = json.loads(CRASH.read_text(encoding="utf-8"))
-    rows = [f"| {name} | {row['trials']:,} | {row['failures']:,} |" for name, row in record["rows"].items()]
-    return "\n".join(["| promise | trials | failures |", "|---|---:|---:|", *rows])
+    rows = [
+        f"| {name} | {row['trials']:,} | {row.get('kills') or '–'} | {row['failures']:,} |"
+        for name, row in record["rows"].items()
+        if row["trials"]
+    ]
+    return "\n".join(["| promise | trials | killed | failures |", "|---|---:|---:|---:|", *rows])
 
 
 def fuzz() -> str:

@@ -61,8 +61,10 @@ def main() -> None:
     place, began = Path(tempfile.mkdtemp()), time.monotonic()
     with contextlib.chdir(place):
         set_up()
-        while time.monotonic() - began < arguments.seconds and forked.killed < arguments.kills:
+        while True:
             left = [name for name in chosen if rows[name]["trials"] < arguments.trials]
+            if time.monotonic() - began > arguments.seconds:
+                left = [name for name in left if "SIGKILL" in name and forked.killed < arguments.kills]
             if not left:
                 break
             name = min(left, key=lambda each: rows[each]["seconds"])
@@ -96,7 +98,7 @@ def _try(trial: Trial, name: str, row: dict, arguments: argparse.Namespace) -> N
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--kills", type=float, default=float("inf"), help="end when so many processes were killed")
+    parser.add_argument("--kills", type=int, default=0, help="then go on until so many processes were killed")
     parser.add_argument("--trials", type=float, default=float("inf"), help="so many of each row at most")
     parser.add_argument("--rows", default="", help="only the rows whose names this expression finds")
     parser.add_argument("--seed", type=int, default=0)

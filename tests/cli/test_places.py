@@ -79,6 +79,22 @@ def test_what_asks_for_a_checkpoint_ends_no_command(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (0, "went on\n"), ended.stderr
 
 
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+@pytest.mark.parametrize("moment", ["app", "tell"])
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+def test_a_signal_outside_of_any_command_is_no_traceback(name: str, code: int, moment: str) -> None:
+    """While Typer reads what the commands are, or while a refusal is being told."""
+    script = (
+        "import os, signal, sys\n"
+        "from fabula import cli\n"
+        f"setattr(cli, '{moment}', lambda *_, **__: os.kill(os.getpid(), signal.{name}))\n"
+        "sys.argv = ['fabula', 'recipes', 'no such recipe']\n"
+        "cli.main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", "")
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_whoever_reads_no_further_is_told_nothing(unbuffered: str) -> None:
     """`fabula recipes --json | head`: no traceback, and no complaint at the end."""

@@ -53,7 +53,7 @@ def _as_from_the_shell() -> Iterator[None]:
 
 def _wrong(name: str, number: signal.Signals, told: Ended) -> str:
     if TRACE in told.said:
-        return f"{name}, {number.name}: {told.last}"
+        return f"{name}, {number.name}: {told.said[-3000:]}"
     allowed = (0, 128 + number) if number in ENDING else (0,)
     return "" if told.code in allowed else f"{name}, {number.name}: code {told.code}: {told.last}"
 

@@ -89,7 +89,10 @@ def main() -> None:
     """Run the command line. Wrong input: one line, exit 2. A stop from the keyboard: its code by the signal."""
     make_streams_tolerant()
     end_by_interrupt()
-    code = run(sys.argv[1:])
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # a second one, while the first is answered
+        code = stopped_code()
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # `| head` has enough; Python would try once more at its end, and complain
@@ -124,7 +127,7 @@ def run(arguments: list[str]) -> int:
         if not is_out_of_memory(error):
             raise
         return _wrong(f"out of memory; {REMEDIES[errno.ENOMEM]}")
-    except typer.Abort:  # a signal, where Typer does not return the exit code of it
+    except (typer.Abort, KeyboardInterrupt):  # a signal, where Typer does not return its exit code, or not yet
         return stopped_code()
     if code == INTERRUPTED:
         return stopped_code()
