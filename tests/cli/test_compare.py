@@ -266,6 +266,18 @@ def test_other_rulers_other_recipes_in_a_group_and_a_log_beside_runs(runs: Path)
         compare({"base": [runs / "base", runs / "new" / "seed-0"], "new": [runs / "new" / "seed-1"]})
 
 
+def test_all_runs_are_measured_alike_where_one_lacks_its_final_evaluation(runs: Path) -> None:
+    """It was stopped just before; the others' last evaluations on part of the stories are what all have."""
+    assert "on all validation stories" in compare({"base": [runs / "base"], "new": [runs / "new"]}).rule.sentence()
+    steps = small().steps
+    write_run(runs / "new" / "seed-3", small(0.002), 3, end=2.8, status="interrupted", stop_at=steps - 1, every=1)
+    compared = compare({"base": [runs / "base"], "new": [runs / "new"]})
+    assert compared.rule.by == "end" and not compared.rule.final
+    curve = compared.base.group.members[0].facts.val_loss
+    assert curve is not None and compared.base.values[0] == curve.values[-1]
+    assert None not in compared.others[0].values
+
+
 def test_training_losses_of_other_batches_are_other_numbers(runs: Path) -> None:
     """Padded rows end more stories than packed windows do."""
     packed = load_ladder("classic").recipe("basic", "packed", 0.01)

@@ -35,8 +35,11 @@ def _unlike(one: Member, other: Member, rule: Rule) -> str:
     if rule.loss == "training" and (fields := _batches(one, other)):
         return f"other batches ({', '.join(fields)}), on which a training loss is another number"
     why = other.content.measured.unlike(one.content.measured)
-    if why.startswith("tokenizer") and rule.column == PER_GPT2_TOKEN:
+    if why.startswith("tokenizer") and rule.final == PER_GPT2_TOKEN:
         return ""
+    if not why and rule.loss == "validation" and not rule.final:
+        subsets = [(member.run.info.get("rulers") or {}).get("stream_subset") for member in (one, other)]
+        why = "another ruler" if all(subsets) and subsets[0] != subsets[1] else ""
     return why and f"{why}, and losses of different rulers are never ranked"
 
 

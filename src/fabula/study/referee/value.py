@@ -45,15 +45,11 @@ class Rule:
     at: float | None
     """So many tokens, steps or seconds; None at each run's end."""
     last: int = 1
-    column: str = "val_loss"
-    """Of the final evaluation of runs that fabula made."""
+    final: str = ""
+    """The column of the final evaluation on all validation stories, where fabula made all runs and all have it; empty:
+    the logged curve, for all of them."""
     why: str = ""
     """What decided it, where that is not what is usual."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is the final evaluation on all validation stories, where fabula made the runs."""
-        return self.loss == "validation" and self.by == "end" and self.last == 1
 
     def sentence(self) -> str:
         if self.loss == "training":
@@ -61,8 +57,8 @@ class Rule:
         elif self.last > 1:
             what = f"the mean of the last {self.last} validation losses"
         else:
-            what = "the validation loss"
-        if self.column == PER_GPT2_TOKEN:
+            what = "the loss on all validation stories" if self.final else "the validation loss"
+        if self.final == PER_GPT2_TOKEN:
             what += ", per GPT-2 token since the tokenizers differ"
         where = "at the end of each run" if self.at is None else f"at {self.at:,.0f} {self.by}, which all runs reached"
         return f"{what}, {where}" + (f" ({self.why})" if self.why else "")
@@ -83,7 +79,7 @@ def rule_for(groups: Sequence[Group], asked: Asked) -> Rule:
     if asked.by is None and by != "end":
         why = "; ".join([each for each in (why, "the runs did not go equally far") if each])
     if by == "end":
-        return Rule(loss, by, None, asked.last, _column(there, loss, asked), why)
+        return Rule(loss, by, None, asked.last, _final(there, loss, asked), why)
     for member in there:
         if _way(member, by) is None:
             raise InputError(f"of {member.label} no {by} are known; choose another --by (end, tokens, steps, seconds)")
@@ -120,13 +116,13 @@ def _positions(member: Member) -> float:
     return float(np.nanmax(member.run.evals.get("positions", np.zeros(1)), initial=0.0))
 
 
-def _column(members: Sequence[Member], loss: Loss, asked: Asked) -> str:
-    """Runs of other tokenizers on the same text have a loss in common."""
+def _final(members: Sequence[Member], loss: Loss, asked: Asked) -> str:
+    """Runs of other tokenizers on the same text have one loss in common."""
     if loss == "training" or asked.last > 1 or any(member.foreign for member in members):
-        return "val_loss"
-    tokenizers = {member.content.measured.tokenizer for member in members}
-    shared = all(PER_GPT2_TOKEN in member.facts.final for member in members)
-    return PER_GPT2_TOKEN if len(tokenizers) > 1 and shared else "val_loss"
+        return ""
+    if len({member.content.measured.tokenizer for member in members}) > 1:
+        return PER_GPT2_TOKEN if all(PER_GPT2_TOKEN in member.facts.final for member in members) else ""
+    return "val_loss" if all("val_loss" in member.facts.final for member in members) else ""
 
 
 def curve_of(member: Member, loss: Loss) -> Curve | None:
@@ -179,10 +175,10 @@ def failure(member: Member) -> str:
 
 def value_of(member: Member, rule: Rule) -> float | None:
     """None where the run does not log what the rule asks for."""
-    if not member.foreign and rule.whole and rule.column in member.facts.final:
-        return member.facts.final[rule.column]
+    if rule.final:
+        return member.facts.final.get(rule.final)
     curve = curve_of(member, rule.loss)
-    if curve is None or not len(curve.finite) or rule.column != "val_loss":
+    if curve is None or not len(curve.finite):
         return None
     curve = curve.finite
     by = "steps" if rule.by == "end" else rule.by
