@@ -101,6 +101,23 @@ def test_the_runs_that_are_wanted_find_the_effect_in_four_of_five_cases() -> Non
         assert POWER - 0.03 < found.mean() < POWER + 0.11  # two groups know their spread better than one
 
 
+def test_of_a_hundred_changes_that_do_nothing_at_most_five_are_kept() -> None:
+    """Where more seeds are wanted, a second look decides. One run each, kept where it is lower, would keep fifty."""
+    for loop in range(2):
+        random = np.random.default_rng([7, loop])
+        base, kept = random.standard_normal(3).tolist(), 0
+        for _ in range(100):
+            new = random.standard_normal(3).tolist()
+            for look in (1, 2):
+                (judged,) = decide(base, [new], Terms(look=look))
+                if judged.wanted is None:
+                    break
+                base += random.standard_normal(judged.wanted.base).tolist()
+                new += random.standard_normal(judged.wanted.new).tolist()
+            kept += judged.decision == "keep"
+        assert kept <= 5
+
+
 def test_more_runs_are_wanted_for_less_and_never_more_than_the_limit() -> None:
     asked = [wanted(3, 3, ratio, 0.025, MOST_RUNS) for ratio in (12.0, 3.0, 2.0, 1.0, 0.05)]
     assert [each.in_all for each in asked] == [*sorted(each.in_all for each in asked[:-1]), 0]
