@@ -21,6 +21,7 @@ from fabula.cli.commands.prepare import prepare
 from fabula.cli.commands.recipes import recipes
 from fabula.cli.commands.report import report
 from fabula.cli.commands.train import train
+from fabula.cli.commands.unseal import unseal
 from fabula.cli.commands.verify import verify
 from fabula.cli.screen.signals import end_by_interrupt, stopped_code
 from fabula.cli.screen.terminal import is_plain, make_streams_tolerant, tell
@@ -52,7 +53,7 @@ def _fabula(
     """Train small language models from scratch, and show with evidence what made them good."""
 
 
-for command in (demo, prepare, train, ladder, generate, diagnose, report, compare, verify, export, recipes):
+for command in (demo, prepare, train, ladder, generate, diagnose, report, compare, verify, unseal, export, recipes):
     app.command()(command)
 
 

@@ -24,8 +24,10 @@ from fabula.data.checksums import REMEDY, check_document, check_files, forget
 from fabula.data.tokenizers.tokenizer import Tokenizer, load_tokenizer
 from fabula.errors import InputError, nearest
 
-SplitName = Literal["train", "tune", "validation"]
+SplitName = Literal["train", "tune", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "tune", "validation")
+"""What every prepared folder has. `test` is there where it was asked for, and sealed: `Dataset.unsealed`."""
+TEST: SplitName = "test"
 MANIFEST_VERSION = 1
 
 STORY_HASH = np.dtype("<u8")
@@ -59,6 +61,8 @@ class Removed(_Frozen):
     train_like_validation: int = 0
     train_like_tune: int = 0
     tune_like_validation: int = 0
+    like_test: int = 0
+    """Of train, like one of test, or of test, like one of the other held-out splits."""
 
 
 class Manifest(_Frozen):
@@ -70,6 +74,8 @@ class Manifest(_Frozen):
     duplicate_rule: str
     removed: Removed
     splits: dict[SplitName, SplitFacts]
+    test_rule: str | None = None
+    """None where no test stories were set aside."""
     gpt2_lengths: str
     """"recorded", or the reason why GPT-2 token counts are missing."""
     separated: str | None = None
@@ -77,7 +83,8 @@ class Manifest(_Frozen):
     split_on: str | None = None
     text_key: str | None = None
     validation: str | None = None
-    """These three as they were given, so that the stories can be read in the same way again."""
+    test: float | None = None
+    """These four as they were given, so that the stories can be read in the same way again."""
     sha256: dict[str, str] = {}
     """File in texts/ -> checksum. Empty in older folders."""
     checksum: str | None = None
@@ -207,9 +214,21 @@ class Dataset:
 
     def split(self, name: SplitName) -> Split:
         """Raises InputError when the files of the split do not fit the manifest."""
+        assert name in SPLITS, "the test split is sealed"
         if name not in self._splits:
             self._splits[name] = self._open(name)
         return self._splits[name]
+
+    def unsealed(self) -> Split:
+        """The test split, which is scored once (fabula.ladder.unseal), and read by nothing else.
+
+        Raises InputError where none was set aside.
+        """
+        if TEST not in self.manifest.splits:
+            raise InputError(
+                f"{self.folder} has no test stories; set some aside before training: fabula prepare SOURCE --test 0.05"
+            )
+        return self._open(TEST)
 
     def entropy_floor(self, name: SplitName = "validation") -> float | None:
         """Nats per target token of the grammar that made the stories, end-of-text counted; None for other texts.
@@ -320,7 +339,7 @@ def _prepared_again(manifest: Manifest, tokenizer: str, folder: Path) -> str:
     """The command that adds a tokenization of the same stories."""
     source = "SOURCE" if manifest.source in NAMES_OF_PIPES else manifest.source
     words = ["fabula", "prepare", source, "--tokenizer", tokenizer, "--out", str(folder)]
-    for option in ("split_on", "text_key", "validation", "limit"):
+    for option in ("split_on", "text_key", "validation", "test", "limit"):
         value = getattr(manifest, option)
         if value is not None:
             words += [f"--{option.replace('_', '-')}", str(value)]

@@ -27,6 +27,7 @@ from fabula.report.render.terms import glossary, with_terms
 from fabula.report.sections import opening, single_run
 from fabula.report.sections.effects.planned import planned_blocks
 from fabula.report.sections.effects.section import across_blocks, effect_blocks, statistics_blocks
+from fabula.report.sections.effects.unsealed import unsealed_blocks
 from fabula.report.sections.findings import finding_blocks, improved_blocks
 from fabula.report.sections.foreign_logs import alarms, files_table, log_blocks, log_lead, logs_table
 from fabula.report.sections.interpretation import unfinished
@@ -95,6 +96,7 @@ def _side_by_side(
     blocks: list[Block] = [Bullets(tuple(left))] if (left := unfinished(own)) else []
     blocks += statistics_blocks(own) if own.runs else []
     blocks += planned_blocks(own)
+    blocks += unsealed_blocks(own)
     if logs:
         blocks += [Bullets(tuple(told))] if (told := alarms(logs, groups)) else []
         blocks.append(logs_table(logs))

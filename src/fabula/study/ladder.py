@@ -12,6 +12,7 @@ from fabula.record.content.shape import PHASE, PLAN, misfit, refuse_misfits
 from fabula.record.foreign import STDIN, read_sources
 from fabula.record.frozen import PLAN_FILE, Frozen, read_frozen
 from fabula.record.reader import find_runs, is_run, read_run
+from fabula.record.unsealed import Unsealed, read_unsealed
 from fabula.study.grouping.content import content_of
 from fabula.study.grouping.groups import Group, Grouping, grouped
 from fabula.study.inference.sequential import until_told
@@ -43,10 +44,11 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
     includes: dict[str, tuple[str, ...]] = {}
     plan: dict[str, Any] = {}
     frozen: Frozen | None = None
+    unsealed: Unsealed | None = None
     named = [path for path in paths if path.is_dir() and is_run(path)]
     for path in paths:
         if (path / "ladder.json").is_file():
-            plan, frozen = _read_plan(path), _read_frozen(path)
+            plan, frozen, unsealed = _read_plan(path), _read_frozen(path), read_unsealed(path)
             changes.update({phase["name"]: phase.get("change") or "" for phase in plan["phases"]})
             includes.update({phase["name"]: tuple(phase.get("includes") or ()) for phase in plan["phases"]})
             entries.extend(_planned(path, plan))
@@ -70,7 +72,7 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
     name = str(plan.get("name") or (everything[0].path.name if len(everything) == 1 else "runs"))
     differs = {(each.tier, each.phase): each.change for each in grouping.groups if each.differs}
     tiers = _sorted(views, changes, includes, differs, of_ladders)
-    ladder = ask(LadderView(name, tiers, plan, frozen, grouping=grouping if loose else Grouping()))
+    ladder = ask(LadderView(name, tiers, plan, frozen, unsealed, grouping=grouping if loose else Grouping()))
     return replace(ladder, tiers=(*ladder.tiers, *logs))
 
 

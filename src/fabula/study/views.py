@@ -12,6 +12,7 @@ from fabula.findings import Diagnosis, Facts, Flags, diagnose
 from fabula.findings.facts import facts_of_run
 from fabula.record.frozen import Frozen
 from fabula.record.reader import Run
+from fabula.record.unsealed import Unsealed
 from fabula.study.grouping.groups import Grouping
 from fabula.study.inference.effects import Effect, num_questions
 from fabula.study.inference.noise import NoiseFloor, late_roughness
@@ -219,6 +220,8 @@ class LadderView:
     """ladder.json, where there is one."""
     frozen: Frozen | None = None
     """plan.json, where a plan was frozen before the first run."""
+    unsealed: Unsealed | None = None
+    """test.json, where the test stories were unsealed."""
     across: tuple[Effect, ...] = ()
     """How effects differ between tiers."""
     grouping: Grouping = field(default_factory=Grouping)

@@ -40,6 +40,12 @@ def prepare(
     validation: Annotated[
         str | None, typer.Option(help="Where the validation stories come from: a source, or a fraction of the stories.")
     ] = None,
+    test: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FRACTION", help="Set this share of the stories aside, sealed: `fabula unseal` scores them once."
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Take the first N stories only.")] = None,
     split_on: Annotated[
         str | None,
@@ -74,6 +80,7 @@ def prepare(
                 limit=limit,
                 split_on=split_on,
                 text_key=text_key,
+                test=test,
                 progress=bar,
             )
     except KeyboardInterrupt:
@@ -106,9 +113,12 @@ def _summary(made: "PreparationSummary") -> list[str]:
         (removed.train_like_validation, "of train, nearly the same as one of validation"),
         (removed.train_like_tune, "of train, nearly the same as one of tune"),
         (removed.tune_like_validation, "of tune, nearly the same as one of validation"),
+        (removed.like_test, "nearly the same as one of test, or of test and like a held-out one"),
     )
     left_out = [f"  {num:,} {reason}" for num, reason in reasons if num]
     lines += ["Stories left out:", *left_out] if left_out else ["No story was left out."]
+    if made.manifest.test_rule is not None:
+        lines.append("The test stories are sealed: nothing reads them until `fabula unseal LADDER` scores them, once.")
     if made.manifest.gpt2_lengths != "recorded":
         lines.append(
             "Nothing is missing for training. Losses are given per token of this tokenizer only, not per GPT-2 token "

@@ -63,6 +63,7 @@ def prepare(
     limit: int | None = None,
     split_on: str | None = None,
     text_key: str | None = None,
+    test: float | None = None,
     progress: ProgressDisplay | None = None,
 ) -> PreparationSummary:
     """Read the stories of `source`, split and tokenize them, and write the folder `out`.
@@ -70,13 +71,16 @@ def prepare(
     `source` is `builtin`, a file, a folder, `-`, or a data set id; `out` is `default_folder(source)` where it is not
     given; `tokenizer` is bpe:N, gpt2, gpt2-compact or a file; `validation` is a source or a fraction; `limit` takes
     the first stories only; `split_on` is what separates the stories of a plain text (found out where it is None), and
-    `text_key` the key or column of the story in other files. Where `out` is a prepared folder of the same stories,
-    the tokenization is added to it. Raises InputError, and leaves nothing behind, for anything wrong with these.
+    `text_key` the key or column of the story in other files; `test` sets a fraction of the stories aside, sealed, none
+    where it is not given. Where `out` is a prepared folder of the same stories, the tokenization is added to it.
+    Raises InputError, and leaves nothing behind, for anything wrong with these.
     """
     started = time.monotonic()
     out = default_folder(source) if out is None else Path(out)
     if limit is not None and limit < 1:
         raise InputError(f"--limit {limit}: give 1 or more stories, or leave it out")
+    if test is not None and not 0 < test <= 0.5:
+        raise InputError(f"--test {test:g}: a fraction lies above 0 and is at most 0.5")
     check_tokenizer_name(tokenizer)
     if split_on is not None:
         check_split_on(split_on)
@@ -91,10 +95,13 @@ def prepare(
             check_asked(asked, files, held_out)
         fixed = _fixed_tokenizer(tokenizer)
         before = _existing(out, fixed.name if fixed else tokenizer)
+        test = _same_test(before, test, out)
         with ordered_workers(_seconds(files, limit)) as run:
             passes = Passes(run, progress or Silence(), Path(work))
             plan = (
-                plan_grammar(limit, held_out, passes) if files is None else plan_files(files, limit, held_out, passes)
+                plan_grammar(limit, held_out, passes, test)
+                if files is None
+                else plan_files(files, limit, held_out, passes, test)
             )
             chosen = fixed or _tokenizer_of_the_text(tokenizer, plan, passes)
             if before is not None:
@@ -107,9 +114,20 @@ def prepare(
                 "split_on": split_on,
                 "text_key": text_key,
                 "validation": validation,
+                "test": test,
             }
             manifest, tokenization = _create(out, read, plan, chosen, passes)
     return PreparationSummary(out, manifest, tokenization, time.monotonic() - started, added=False)
+
+
+def _same_test(before: Manifest | None, test: float | None, out: Path) -> float | None:
+    """The share of test stories: another tokenization of a folder has the same."""
+    if before is None or test == before.test:
+        return test
+    if test is not None:
+        has = "no test stories" if before.test is None else f"test stories by --test {before.test:g}"
+        raise InputError(f"{out} has {has}; leave --test out to add a tokenization, or give another --out")
+    return before.test
 
 
 def default_folder(source: str) -> Path:
@@ -194,10 +212,13 @@ def _create(
         tokenization = encoding.write(tokens, folder / "texts", number=1)
         if encoding.facts["train"].num_stories == 0:
             raise plan.nothing_left()
+        if "test" in encoding.facts and encoding.facts["test"].num_stories == 0:
+            raise InputError(f"--test {read['test']:g} sets no story aside, of so few; give a larger fraction")
         manifest = Manifest(
             **read,
             validation_rule=plan.validation_rule,
             tune_rule=plan.tune_rule,
+            test_rule=plan.test_rule,
             duplicate_rule=plan.duplicate_rule,
             removed=encoding.removed,
             splits=encoding.facts,
@@ -213,7 +234,7 @@ def _add(out: Path, before: Manifest, plan: Plan, tokenizer: Tokenizer, passes: 
     with whole_folder(tokenization_folder(out, tokenizer.name)) as tokens:
         encoding = _Encoding(plan, tokenizer, passes, with_gpt2_lengths=False)
         tokenization = encoding.write(tokens, None, number)
-        for name in SPLITS:
+        for name in before.splits:
             if encoding.facts[name].text_hash != before.splits[name].text_hash:
                 raise InputError(
                     f"{out} holds other stories ({name}: {before.splits[name].num_stories} from {before.source}, "
@@ -257,7 +278,7 @@ class _Encoding:
         sha256: dict[str, str] = {}
         removed: dict[SplitName, list[int]] = {}
         num_empty = 0
-        for name in SPLITS:
+        for name in (*SPLITS, *(name for name in self.plan.splits if name not in SPLITS)):
             part = self.plan.splits[name]
             gpt2 = self.with_gpt2_lengths and name != "train"
             task = Encode(part.selection, self._file(), dtype, gpt2)
@@ -270,12 +291,13 @@ class _Encoding:
             num_tokens[name] = writer.num_tokens
             removed[name] = writer.removed
             num_empty += writer.num_empty
-        like_validation, like_tune = removed["train"] or [0, 0]
+        like_validation, like_tune, *like_test = removed["train"] or [0, 0]
         self.removed = Removed(
             empty=num_empty,
             train_like_validation=like_validation,
             train_like_tune=like_tune,
             tune_like_validation=sum(removed["tune"]),
+            like_test=sum(like_test) + sum(removed.get("test", [])),
         )
         write_text(tokens / "tokenizer.json", self.tokenizer.to_json())
         sha256["tokenizer.json"] = sha256_of(tokens / "tokenizer.json")

@@ -30,6 +30,8 @@ GRAMMAR_HELD_OUT = 400
 recommended recipe: on a slow laptop, most of a first training of two minutes."""
 GRAMMAR_PLACES = 1_000
 """Story numbers that are kept free for each of them, so that preparations of different size share them."""
+GRAMMAR_TEST = 10_000_000
+"""The number of the first test story: beyond what any preparation trains on."""
 GRAMMAR_STORY_BYTES = 750
 SHINGLES_IN_MEMORY = 4_000_000
 KEPT_BYTES = 32_000_000
@@ -50,6 +52,7 @@ class Plan:
     validation_rule: str
     tune_rule: str
     duplicate_rule: str
+    test_rule: str | None = None
 
     def nothing_left(self) -> InputError:
         """What to raise when all stories to train on were near-duplicates."""
@@ -69,7 +72,9 @@ class _Count:
     candidates: FileSource
 
 
-def plan_grammar(limit: int | None, validation: FileSource | float | None, passes: Passes) -> Plan:
+def plan_grammar(
+    limit: int | None, validation: FileSource | float | None, passes: Passes, test: float | None = None
+) -> Plan:
     """Splits of the built-in grammar from disjoint ranges of story numbers.
 
     Validation and tune come first and start at fixed numbers, so that preparations of different size share them.
@@ -82,15 +87,18 @@ def plan_grammar(limit: int | None, validation: FileSource | float | None, passe
     num_tune = max(1, min(num_validation, round(total * HELD_OUT_SHARE), GRAMMAR_HELD_OUT))
     tune_start = max(GRAMMAR_PLACES, num_validation)
     train_start = tune_start + GRAMMAR_PLACES
-    num_train = total - num_tune - (0 if isinstance(validation, FileSource) else num_validation)
+    num_test = 0 if test is None else max(1, round(total * test))
+    num_train = total - num_tune - num_test - (0 if isinstance(validation, FileSource) else num_validation)
     if num_train < 1:
-        raise InputError(f"{total} stories are too few for three splits; raise --limit")
+        raise InputError(f"{total} stories are too few for {'four' if num_test else 'three'} splits; raise --limit")
     name = "grammar"
     splits: dict[SplitName, SplitPlan] = {
         "validation": SplitPlan(GrammarSource(name, 0, num_validation), Selection()),
         "tune": SplitPlan(GrammarSource(name, tune_start, tune_start + num_tune), Selection()),
         "train": SplitPlan(GrammarSource(name, train_start, train_start + num_train), Selection()),
     }
+    if num_test:
+        splits["test"] = SplitPlan(GrammarSource(name, GRAMMAR_TEST, GRAMMAR_TEST + num_test), Selection())
     rule = f"stories 0 to {num_validation - 1} of the grammar"
     if isinstance(validation, FileSource):
         splits["validation"] = SplitPlan(validation, Selection())
@@ -101,11 +109,18 @@ def plan_grammar(limit: int | None, validation: FileSource | float | None, passe
         validation_rule=rule,
         tune_rule=f"stories {tune_start} to {tune_start + num_tune - 1} of the grammar",
         duplicate_rule=EXACT_RULE,
+        test_rule=f"{num_test} stories of the grammar from number {GRAMMAR_TEST} on" if num_test else None,
     )
     return _without_duplicates(plan, None, passes)
 
 
-def plan_files(files: SourceFiles, limit: int | None, validation: FileSource | float | None, passes: Passes) -> Plan:
+def plan_files(
+    files: SourceFiles,
+    limit: int | None,
+    validation: FileSource | float | None,
+    passes: Passes,
+    test: float | None = None,
+) -> Plan:
     """Splits of stories in files. Raises InputError for wrong contents, and where a split would be empty."""
     given = validation if isinstance(validation, FileSource) else None
     if validation is None:
@@ -142,16 +157,25 @@ def plan_files(files: SourceFiles, limit: int | None, validation: FileSource | f
     rate = 8
     while max(num_validation_bytes, tune_share * counted.num_bytes) / rate > SHINGLES_IN_MEMORY:
         rate *= 2
+    splits: dict[SplitName, SplitPlan] = {
+        "validation": held_out,
+        "tune": SplitPlan(counted.candidates, Selection(high, HASHES)),
+        "train": SplitPlan(counted.source, Selection(low, high)),
+    }
+    if test is not None:  # beside validation in the order of keys, so that tune stays what it is without one
+        end = min(low + int(test * HASHES), high)
+        splits["test"] = SplitPlan(counted.source, Selection(low, end))
+        splits["train"] = SplitPlan(counted.source, Selection(end, high))
+        low = end
+    if low >= high:
+        raise _too_few(files, counted.num_stories)
     plan = Plan(
-        splits={
-            "validation": held_out,
-            "tune": SplitPlan(counted.candidates, Selection(high, HASHES)),
-            "train": SplitPlan(counted.source, Selection(low, high)),
-        },
+        splits=splits,
         num_train_bytes=round(counted.num_bytes * (high - low) / HASHES),
         validation_rule=rule,
         tune_rule=f"{tune_share:.3g} of the stories to train on, by hash of their letters and digits",
         duplicate_rule=shingle_rule(rate),
+        test_rule=f"{test:.3g} of the stories, by hash of their letters and digits" if test is not None else None,
     )
     return _without_duplicates(plan, rate, passes)
 
@@ -209,12 +233,16 @@ def _count(which: str, source: Source, limit: int | None, low: int, high: int, p
 
 
 def _without_duplicates(plan: Plan, rate: int | None, passes: Passes) -> Plan:
-    """The plan with `tune` kept clear of validation, and `train` of both."""
+    """The plan with `tune` kept clear of validation, `test` of both, and `train` of all."""
     splits = dict(plan.splits)
     validation = _index("validation", splits["validation"], rate, passes)
     splits["tune"] = _kept_clear(splits["tune"], (validation,))
     tune = _index("tune", splits["tune"], rate, passes)
-    splits["train"] = _kept_clear(splits["train"], (validation, tune))
+    held_out: tuple[str, ...] = (validation, tune)
+    if "test" in splits:
+        splits["test"] = _kept_clear(splits["test"], held_out)
+        held_out = (*held_out, _index("test", splits["test"], rate, passes))
+    splits["train"] = _kept_clear(splits["train"], held_out)
     return replace(plan, splits=splits)
 
 

@@ -23,7 +23,7 @@ from fabula.record.reader import is_run
 from fabula.report.figures.library import drawing_hash
 from fabula.study.views import LadderView
 
-OF_A_LADDER = ("ladder.json", "plan.json")
+OF_A_LADDER = ("ladder.json", "plan.json", "test.json")
 OF_A_RUN = ("run.json", "recipe.toml", "metrics.jsonl", "samples.jsonl", "evaluations.jsonl", "internals.jsonl")
 """The files that a page is made from, each perhaps packed (.gz). Weights, locks and notes beside them are not read."""
 MARK = "fabula report made from"

@@ -28,8 +28,8 @@ def effects_table(effects: Sequence[Effect]) -> Table | None:
             (
                 asked_cell(each),
                 _verdict_cell(each),
-                _difference_cell(each.comparisons.get("stream")),
-                _difference_cell(each.comparisons.get("story")),
+                difference_cell(each.comparisons.get("stream")),
+                difference_cell(each.comparisons.get("story")),
                 _p_cell(each),
             )
         )
@@ -61,7 +61,7 @@ def asked_cell(each: Effect) -> Rich:
     return rich(strong(each.name), quiet(f"with against without, {each.num_runs} runs", own_line=True))
 
 
-def _difference_cell(told: Comparison | None) -> Rich:
+def difference_cell(told: Comparison | None) -> Rich:
     if told is None:
         return rich(NONE)
     spans: list[Part] = [strong(signed(told.estimate.mean))]
