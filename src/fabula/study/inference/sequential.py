@@ -80,7 +80,7 @@ class UntilTold:
 
 
 def begun(first: int, detect: float | None, budget_hours: float | None, places: Sequence[Place]) -> UntilTold:
-    """Before the first run. On a budget a ladder grows seed by seed, so that it can stop in time."""
+    """Before the first run. On a budget a ladder begins with two seeds, from which it knows what a run costs."""
     looks, shares = planned_looks(first)
     return UntilTold(
         looks, shares, detect, budget_hours, dict.fromkeys(places, FEWEST_SEEDS if budget_hours else first)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fabula.study.inference.effects import LEVEL, Effect
 from fabula.study.inference.sequential import UntilTold, until_told
-from fabula.study.planning.next_seeds import plan_words
+from fabula.study.planning.next_seeds import plan_words, question_name
 from fabula.study.views import LadderView
 
 OUTCOMES = {
@@ -46,19 +46,17 @@ def looks_told(ladder: LadderView) -> LooksTold | None:
     if told is None:
         return None
     levels = [(1.0 - LEVEL) * share for share in told.shares]
-    looks = tuple(_look(number, told, levels[number], ladder.effects) for number in range(len(told.taken)))
+    looks = tuple(_look(number, told, levels[number], ladder) for number in range(len(told.taken)))
     planned = tuple(zip(told.looks, levels, strict=True))
     return LooksTold(plan_words(told), told.stopped, looks, planned, tuple(ladder.effects))
 
 
-def _look(number: int, told: UntilTold, level: float, effects: list[Effect]) -> LookTold:
+def _look(number: int, told: UntilTold, level: float, ladder: LadderView) -> LookTold:
     look = told.taken[number]
     decided = [
-        each.name
-        for each in effects
+        question_name(each, ladder)
+        for each in ladder.effects
         if each.turn is not None and each.turn.look == number + 1 and each.turn.outcome != "open"
     ]
     seeds = look.seeds.values()
-    return LookTold(
-        number + 1, look.at, min(seeds), max(seeds), sum(seeds), look.hours, level, tuple(dict.fromkeys(decided))
-    )
+    return LookTold(number + 1, look.at, min(seeds), max(seeds), sum(seeds), look.hours, level, tuple(decided))

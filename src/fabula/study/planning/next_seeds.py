@@ -10,6 +10,11 @@ from fabula.study.inference.sequential import Look, UntilTold
 from fabula.study.questions import ask
 from fabula.study.views import LadderView
 
+LEAST_HOURS = 1e-6
+"""Of a run whose record has no times."""
+ROUNDING = 1e-9
+"""Of the seeds that a budget pays for."""
+
 
 def after_runs(told: UntilTold, ladder: LadderView, at: str, workers: int) -> UntilTold:
     """What is made next, or why nothing is, once all that `told.now` names has come to an end. A look is taken where
@@ -29,16 +34,17 @@ def after_runs(told: UntilTold, ladder: LadderView, at: str, workers: int) -> Un
 def _with_more(told: UntilTold, places: Sequence[Place], ladder: LadderView, workers: int) -> UntilTold:
     """More seeds for `places`, the recipes of open questions; or the reason why it stops."""
     if not places:
-        return replace(told, stopped=_all_decided(_answers(told, ladder)))
+        return replace(told, stopped=_all_decided(_answers(told, ladder), ladder))
     if len(told.taken) == len(told.looks):
         return replace(told, stopped=f"{told.looks[-1]} seeds are the most that a ladder is given")
-    num = _num_seeds(told, places)
-    wanted = told.looks[len(told.taken)] if told.budget_hours is None else num + 1
+    num, wanted = _num_seeds(told, places), told.looks[len(told.taken)]
     if told.budget_hours is not None:
         of_a_run = _hours_of_a_run(ladder)
-        cost = sum(of_a_run[place] for place in places) / workers
-        if hours_spent(ladder, workers) + cost > told.budget_hours:
-            return replace(told, stopped=f"the budget of {told.budget_hours:g} hours allows no more")
+        of_a_seed = max(LEAST_HOURS, sum(of_a_run[place] for place in places) / workers)
+        more = (told.budget_hours - hours_spent(ladder, workers)) / of_a_seed
+        wanted = min(wanted, num + int(max(0.0, more) + ROUNDING))
+    if wanted <= num:
+        return replace(told, stopped=f"the budget of {told.budget_hours:g} hours allows no more")
     return replace(told, now={**told.now, **dict.fromkeys(places, wanted)}, stopped="")
 
 
@@ -53,9 +59,14 @@ def look_words(told: UntilTold, ladder: LadderView) -> str:
     words = {"told": "told", "smaller": "shown to be smaller", "lost": "cannot be told", "open": "open"}
     parts = []
     for outcome, word in words.items():
-        names = [each.name for each in answers if each.turn is not None and each.turn.outcome == outcome]
+        names = [question_name(each, ladder) for each in answers if each.turn and each.turn.outcome == outcome]
         parts += [f"{word}: {', '.join(names)}"] if names else []
     return f"look {len(told.taken)} of {len(told.looks)}: {'; '.join(parts)}"
+
+
+def question_name(each: Effect, ladder: LadderView) -> str:
+    """With its tier, where there are several."""
+    return f"{each.tier}: {each.name}" if len(ladder.tiers) > 1 and len(each.contrast.tiers) == 1 else each.name
 
 
 def plan_words(told: UntilTold) -> str:
@@ -107,8 +118,8 @@ def _hours_of_a_run(ladder: LadderView) -> dict[Place, float]:
     }
 
 
-def _all_decided(answers: Sequence[Effect]) -> str:
-    lost = [each.name for each in answers if each.turn is not None and each.turn.outcome == "lost"]
+def _all_decided(answers: Sequence[Effect], ladder: LadderView) -> str:
+    lost = [question_name(each, ladder) for each in answers if each.turn is not None and each.turn.outcome == "lost"]
     if lost:
         return f"nothing more can be told ({plural(len(lost), 'question')} without a verdict: {', '.join(lost)})"
     smaller = any(each.turn is not None and each.turn.outcome == "smaller" for each in answers)
