@@ -13,6 +13,7 @@ from fabula.recipe.ladder import load_ladder
 from fabula.recipe.schema import Recipe
 from fabula.study import compare
 from fabula.study.referee.value import Asked
+from fabula.study.referee.words import reason
 
 SEEDS = {"base": (0, 1, 2), "new": (10, 11, 12), "third": (20, 21, 22)}
 
@@ -226,7 +227,7 @@ def test_the_page_shows_the_decision_the_groups_and_every_run(logs: Path, capfd:
     assert out.startswith("keep: new is better than base") and "page.html" in out
     page, twin = ((logs / name).read_text(encoding="utf-8") for name in ("page.html", "page.md"))
     assert "<svg" in page
-    assert "**Keep**: new is better than base" in twin
+    assert "**Keep**: new is better than base" in twin and "nats per" not in twin.split("## Groups")[0]
     assert all(f"`{name}-{seed}.csv`" in twin for name in ("base", "good") for seed in range(3))
 
 
@@ -247,6 +248,7 @@ def test_runs_of_fabula_are_compared_by_their_final_evaluation_and_by_seed(runs:
     compared = compare({"base": [runs / "base"], "new": [runs / "new"]})
     assert compared.paired
     assert compared.decision == "keep"
+    assert reason(compared.others[0], compared).endswith(", nats per token.")
     assert compared.others[0].differs == ("schedule.peak",)
     final = compared.base.group.members[0].facts.final["val_loss"]
     assert compared.base.values[0] == final

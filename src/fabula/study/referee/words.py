@@ -5,6 +5,7 @@ from fabula.study.inference.statistics import Interval
 from fabula.study.referee.comparing import Compared, Comparison
 from fabula.study.referee.deciding import ERROR_RATE, Judged, Terms
 from fabula.study.referee.power import MOST_COUNTED, Wanted
+from fabula.study.referee.value import PER_GPT2_TOKEN
 
 OF_DECISION = {"keep": "keep", "discard": "discard", "more_seeds": "more seeds", "incomparable": "incomparable"}
 
@@ -52,8 +53,15 @@ def reason(each: Compared, comparison: Comparison) -> str:
             f"All runs of {base.name} ended at the same number to its last digit, and all of {each.name}: nobody sees "
             "what luck does. Log the loss with more digits."
         )
-    numbers = f"its loss is {difference_words(judged.difference, comparison.terms.level)}, nats per token"
+    numbers = f"its loss is {difference_words(judged.difference, comparison.terms.level)}{_unit(comparison)}"
     return f"{_verdict(each, judged, comparison)}: {numbers}.{_then(each, judged, comparison)}"
+
+
+def _unit(comparison: Comparison) -> str:
+    """Of runs that fabula made; what a log of another program counts in, nobody knows."""
+    if any(member.foreign for each in comparison.groups for member in each.group.members):
+        return ""
+    return ", nats per GPT-2 token" if comparison.rule.final == PER_GPT2_TOKEN else ", nats per token"
 
 
 def _verdict(each: Compared, judged: Judged, comparison: Comparison) -> str:
