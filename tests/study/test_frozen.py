@@ -85,6 +85,15 @@ OTHERWISE: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    "field", [{"seeds": ["a"]}, {"seeds": None}, {"tiers": [1]}, {"phases": ["init"]}, {"questions": {}},
+              {"recipes": {"a": 1}}, {"data": {"text_hashes": []}}, {"analysis": "any"}, {"frozen": 3}],
+)  # fmt: skip
+def test_a_plan_of_another_shape_is_named_and_read_no_further(field: dict[str, Any], ladder: Path) -> None:
+    freeze(ladder, **field)
+    assert "is of another version of fabula, or no plan: " + next(iter(field)) in told(ladder).problem
+
+
 @pytest.mark.parametrize("what", OTHERWISE)
 def test_what_is_otherwise_than_planned_is_told(what: str, ladder: Path) -> None:
     for run in ladder.glob("runs/*/*/*"):

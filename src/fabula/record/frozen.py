@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from fabula.record.content.parsing import json_value
+from fabula.record.content.shape import COUNT, OBJECT, TEXT, Shape, list_of, misfit, or_null, table_of
 
 PLAN_FILE = "plan.json"
-LISTS = ("tiers", "phases", "seeds", "questions")
-OBJECTS = ("analysis", "data", "recipes")
-TEXTS = ("frozen", "fabula", "name", "design", "stopping_rule")
+SHAPE: Shape = {
+    **dict.fromkeys(("frozen", "fabula", "name", "design", "stopping_rule"), TEXT),
+    **dict.fromkeys(("tiers", "questions"), list_of(TEXT)),
+    "phases": list_of(OBJECT),
+    "seeds": list_of(COUNT),
+    "analysis": OBJECT,
+    "data": {"text_hashes": table_of(or_null(TEXT)), "tokenizers": table_of(or_null(TEXT))},
+    "recipes": table_of(or_null(TEXT)),
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ def read_frozen(folder: Path) -> Frozen | None:
         return Frozen(problem=f"{PLAN_FILE} is damaged: it holds no plan with its hash")
     if content["hash"] != plan_hash(content):
         return Frozen(problem=f"{PLAN_FILE} was changed after it was frozen: what it says does not have its hash")
-    kinds = {**dict.fromkeys(LISTS, list), **dict.fromkeys(OBJECTS, dict), **dict.fromkeys(TEXTS, str)}
-    if wrong := [name for name, kind in kinds.items() if not isinstance(content.get(name), kind)]:
-        return Frozen(problem=f"{PLAN_FILE} is of another version of fabula, or no plan: {', '.join(wrong)}")
+    lacking = next((f"{name} is missing" for name in SHAPE if content.get(name) is None), None)
+    if wrong := lacking or misfit(content, SHAPE):
+        return Frozen(problem=f"{PLAN_FILE} is of another version of fabula, or no plan: {wrong}")
     return Frozen(content, content["hash"])

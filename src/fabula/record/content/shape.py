@@ -65,6 +65,7 @@ def count_or_zero(value: Any) -> int:
 
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 SCALAR = Kind("a text, a number, true or false", lambda value: isinstance(value, (str, bool)) or _is_number(value))
+OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 LAYERS = list_of(or_null(NUMBER))
 
 Shape = Mapping[str, "Kind | Shape"]
@@ -107,7 +108,7 @@ STORIES: Shape = {
 PLAN: Shape = {
     **dict.fromkeys(("name", "command"), TEXT),
     "tiers": list_of(TEXT),
-    "phases": list_of(Kind("an object", lambda value: isinstance(value, dict))),
+    "phases": list_of(OBJECT),
     "seeds": Kind("a number of seeds up to 10,000", lambda value: COUNT.fits(value) and value <= 10_000),
 }
 """ladder.json. No page shows more seeds than that."""

@@ -111,7 +111,8 @@ def read_origin(page: Path, text: str) -> Origin:
     found = _IN_PAGE.search(text)
     if found is None:
         raise InputError(
-            f"{page} does not say what it was made from: it is no report, or one of before fabula wrote that; "
+            f"{page} does not say what it was made from: it is no page of fabula report (fabula compare "
+            "writes others), or one of before that was written; "
             f"make it anew with: fabula report PATH --out {page.with_suffix('.html')}"
         )
     try:
