@@ -30,6 +30,8 @@ EARLY = DOCS / "measured" / "early_signs.json"
 """Written by benchmarks/early_signs.py."""
 LADDERS = DOCS / "measured" / "null_ladders.json"
 """Written by measure_ladders.py."""
+SEQUENTIAL = DOCS / "measured" / "sequential_ladders.json"
+"""Written by measure_sequential.py."""
 CURVES_A_SIDE = 200
 SEEDS = (31, 32)
 """Of the curves that show a kind, and of those that do not."""
@@ -247,6 +249,58 @@ def ladders() -> str:
     return "\n".join(lines)
 
 
+def sequential() -> str:
+    """What measure_sequential.py found: growing ladders without an effect, and the runs in which effects are found."""
+    told = json.loads(SEQUENTIAL.read_text(encoding="utf-8"))
+    nulls, small = told["nulls"], told["small"]
+    firsts = sorted({row["first"] for row in nulls})
+    lines = [
+        f"{nulls[0]['ladders']:,} ladders a cell without an effect, {told['power'][0]['ladders']:,} with one.",
+        "",
+        f"| ladder | spread of the recipes | {' | '.join(f'begins with {first} seeds' for first in firsts)} | runs |",
+        "|---|---|" + "---|" * len(firsts) + "---:|",
+    ]
+    rows: dict[tuple[str, str], dict[int, str]] = {}
+    runs: dict[tuple[str, str], list[float]] = {}
+    for row in nulls:
+        until = f", `--detect` {row['detect']:g} SD" if row["detect"] else ""
+        key = row["design"], row["noise"] + until
+        rows.setdefault(key, {})[row["first"]] = _share(row["false"], row["ladders"])
+        runs.setdefault(key, []).append(row["runs"])
+    for (design, name), shares in rows.items():
+        cells = " | ".join(shares.get(first, "") for first in firsts)
+        lines.append(f"| {design} | {name} | {cells} | {max(runs[design, name]):.0f} |")
+    worst = max(small, key=lambda row: row["false"])
+    lines += [
+        "",
+        f"An effect as large as `--detect` is said to be smaller in at most {_share(worst['false'], worst['ladders'])} "
+        f"of ladders ({worst['noise']}; {len(small)} spreads tried).",
+        "",
+        "| the three changes lower the loss by (SD) | `--detect` | finds the first | runs, mean (90 % have at most) "
+        "| a fixed ladder that finds it as often |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for row in told["power"]:
+        fixed = [
+            each
+            for each in told["fixed"]
+            if each["gains"] == row["gains"] and each["found"] >= min(row["found"], 0.995)
+        ]
+        least = f"{fixed[0]['seeds']} seeds, {fixed[0]['runs']} runs" if fixed else "more than 16 seeds"
+        gains = ", ".join(f"{gain:g}" for gain in row["gains"])
+        detect = f"{row['detect']:g} SD" if row["detect"] else "none"
+        lines.append(
+            f"| {gains} | {detect} | {row['found']:.2f} | {row['runs']:.1f} ({row['most_of_90_percent']}) | {least} |"
+        )
+    parts = []
+    for gains in dict.fromkeys(tuple(each["gains"]) for each in told["fixed"]):
+        enough = [each for each in told["fixed"] if tuple(each["gains"]) == gains and each["found"] >= 0.8]
+        words = ", ".join(f"{gain:g}" for gain in gains)
+        parts.append(f"{enough[0]['runs']} runs for {words} (found in {enough[0]['found']:.2f})")
+    lines += ["", f"The smallest fixed ladders that find the first change in 80 % of cases: {'; '.join(parts)}."]
+    return "\n".join(lines)
+
+
 PARTS = {
     "kinds": kinds,
     "thresholds": thresholds,
@@ -255,6 +309,7 @@ PARTS = {
     "real": real,
     "early": early,
     "ladders": ladders,
+    "sequential": sequential,
     "completions": completions,
 }
 

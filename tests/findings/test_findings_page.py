@@ -15,7 +15,7 @@ def test_the_page_is_what_the_code_and_the_records_say(repo: Path) -> None:
     page = (repo / "docs" / "findings.md").read_text(encoding="utf-8")
     stripped = page.replace("| `lr_fixed` |", "| `gone` |", 1).replace("| `MAX_BLOCKS` |", "| `gone` |")
     assert stripped != page
-    parts = ("kinds", "thresholds", "simulated", "real", "ladders", "completions")
+    parts = ("kinds", "thresholds", "simulated", "real", "ladders", "sequential", "completions")
     assert script["written"](stripped, parts) == page, "run: python docs/findings_page.py"
 
 

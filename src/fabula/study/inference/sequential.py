@@ -24,7 +24,7 @@ from fabula.study.inference.effects import LEVEL, PROTOCOLS, Effect, Finals, Tur
 
 SHARE_AT = {3: 0.1, 4: 0.2, 6: 0.3, 9: 0.2, 12: 0.1, 16: 0.1}
 """Seeds -> part of the error rate. Three seeds find what is large anyway, and the last looks are seldom reached: with
-equal parts, ladders with one change of two standard deviations need 6 % more runs (docs/measure_sequential.py)."""
+equal parts, ladders with one change of two standard deviations need 6 % more runs (docs/log.md)."""
 MOST_SEEDS = max(SHARE_AT)
 FEWEST_SEEDS = 2
 Seeds = Mapping[Place, int]
