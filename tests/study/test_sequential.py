@@ -98,7 +98,9 @@ def test_what_ladder_json_holds_comes_back() -> None:
     for key, wrong in (
         ("looks", [3]), ("looks", "three"), ("shares", [1.0] * 7), ("shares", [-0.1, *tree["shares"][1:]]),
         ("detect", "much"), ("detect", -1), ("now", [3]), ("now", {"basic": {"a": -3}}), ("now", {"basic": {"a": 1e9}}),
-        ("taken", [{}]), ("taken", tree["taken"] * 9), ("now", None),
+        ("taken", [{}]),
+        ("taken", [{**tree["taken"][0], "seeds": {}}]), ("shares", [float("nan")] * 7),
+        ("taken", tree["taken"] * 9), ("now", None),
     ):  # fmt: skip
         with pytest.raises(InputError, match=r"ladder\.json, until_told"):
             until_told({"until_told": {**tree, key: wrong}})

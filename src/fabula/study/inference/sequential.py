@@ -173,7 +173,10 @@ def _nested(seeds: Seeds) -> dict[str, dict[str, int]]:
 
 
 def _flat(tree: Mapping[str, Mapping[str, int]]) -> dict[Place, int]:
-    return {(tier, phase): _count(num) for tier, phases in tree.items() for phase, num in phases.items()}
+    seeds = {(tier, phase): _count(num) for tier, phases in tree.items() for phase, num in phases.items()}
+    if not seeds:
+        raise ValueError("no recipe has seeds")
+    return seeds
 
 
 def _count(num: Any) -> int:
