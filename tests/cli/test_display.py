@@ -1,6 +1,8 @@
 """The live display: what it shows without a terminal, and what it keeps from one."""
 
 import io
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -91,3 +93,16 @@ def test_an_evaluation_that_takes_long_is_followed(display: Display, monkeypatch
 
 def test_what_would_steer_a_terminal_is_not_printed() -> None:
     assert printable("a\tb\r\nc\x1b[2J\x07é漢\x9b") == "a b  c\ufffd[2J\ufffdé漢\ufffd"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="SIGUSR1 as POSIX has it")
+def test_signals_are_wishes_also_while_other_processes_train() -> None:
+    """A ladder with workers trains nothing itself."""
+    before = [signal.getsignal(each) for each in (signal.SIGUSR1, signal.SIGTERM)]
+    with Display() as display:
+        display.shared_out()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert display.checkpoint_asked() and not display.checkpoint_asked() and not display.stopping()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert display.stopping()
+    assert [signal.getsignal(each) for each in (signal.SIGUSR1, signal.SIGTERM)] == before

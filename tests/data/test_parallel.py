@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from fabula.data.prepare.parallel import deaf_children
+
 POOL = """
 import os, time
 from multiprocessing import get_context
@@ -18,6 +20,15 @@ if __name__ == "__main__":
         print(*{pool.submit(os.getpid).result() for _ in range(50)}, flush=True)
         time.sleep(60)
 """
+
+
+def test_what_asks_for_a_checkpoint_ends_no_process_that_still_loads() -> None:
+    with deaf_children():
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    child.send_signal(signal.SIGUSR1)
+    child.communicate(b"\n")
+    assert child.returncode == 0
+    assert signal.SIGUSR1 not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 
 
 def is_there(process: int) -> bool:
@@ -36,6 +47,7 @@ def test_a_worker_ends_with_its_parent_and_leaves_signals_to_it(tmp_path: Path) 
     workers = [int(word) for word in parent.stdout.readline().split()]
     for worker in workers:
         os.kill(worker, signal.SIGTERM)
+        os.kill(worker, signal.SIGUSR1)
     time.sleep(0.2)
     assert workers and all(map(is_there, workers))
     parent.kill()

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from fabula.data.dataset import open_dataset
-from fabula.data.prepare.parallel import end_with_parent, leave_signals_to_parent
+from fabula.data.prepare.parallel import deaf_children, end_with_parent, leave_signals_to_parent
 from fabula.errors import InputError
 from fabula.recipe.ladder import PlannedRun
 from fabula.record.reader import is_run
@@ -119,12 +119,15 @@ def _share_out(
     statuses: dict[PlannedRun, str] = {}
     # Spawned, not forked: a forked copy of torch's thread pool hangs.
     context = multiprocessing.get_context("spawn")
-    stop, asked = context.Event(), context.Value("q", 0)
+    with deaf_children():
+        stop, asked = context.Event(), context.Value("q", 0)
     with ProcessPoolExecutor(
         num_workers, mp_context=context, initializer=_begin_worker, initargs=(num_threads, stop, asked)
     ) as pool:
-        futures = {pool.submit(_work, run, data, out): run for run in planned}
+        with deaf_children():
+            futures = {pool.submit(_work, run, data, out): run for run in planned}
         waiting = set(futures)
+        observer.shared_out()
         try:
             while waiting:
                 done, waiting = wait(waiting, timeout=POLL_SECONDS)

@@ -38,6 +38,9 @@ class Observer:
         """Whether to stop after this step, with a checkpoint, as interrupted."""
         return False
 
+    def shared_out(self) -> None:
+        """Runs are about to be made side by side, by other processes, which tell nothing."""
+
     def checkpoint_asked(self) -> bool:
         """Whether to write a checkpoint after this step beside those that the recipe asks for, and go on."""
         return False

@@ -88,6 +88,9 @@ class Display(Observer):
             self.num_alike = 0
         self._estimate = estimate
 
+    def shared_out(self) -> None:
+        self._stop.install()
+
     def begun(self, step: int) -> None:
         self._stop.install()
         self._told_scoring = -math.inf

@@ -37,6 +37,20 @@ def leave_signals_to_parent() -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes started in this block hear no SIGUSR1, from their first instruction on: sent to a whole job while they
+    load their libraries, it would end them."""
+    if not hasattr(signal, "SIGUSR1"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def end_with_parent(before: Callable[[], None] = lambda: None) -> None:
     """Let this process end when the one that started it is gone, after `before()`: a pool's worker would wait for ever
     for its next item, since its brothers hold the other end of the queue as well."""
