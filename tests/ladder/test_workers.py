@@ -59,7 +59,7 @@ def test_each_run_writes_a_checkpoint_when_asked_and_goes_on(to_all: bool, tmp_p
 
 def wait_for_steps(out: Path) -> list[Path]:
     """The two runs in the making, once each has made two steps."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         runs = [run for run in find_runs(out) if len(read_run(run).train["step"]) >= 2] if out.exists() else []
         if len(runs) == 2:
