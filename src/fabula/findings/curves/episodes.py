@@ -169,9 +169,8 @@ def _episodes_of(points: Curve, needs_points: int) -> list[Episode]:
         rise = values[index] - floor
         # The values of an episode are no part of the level after it.
         level = levels[index] if not 0 < since <= index < since + 4 else np.median(values[since : index + 1])
-        if level <= floor:
-            floor, floor_at = float(level), index
-        elif rise > _threshold(floor, noise[index]) and _lasts(values, index, floor, noise[index], needs_points):
+        # The rise first: the median of five follows it two points later, and would still count as the old level.
+        if rise > _threshold(floor, noise[index]) and _lasts(values, index, floor, noise[index], needs_points):
             first = _onset(values, floor_at, index, floor, noise[index])
             over, peak_at = _course(values, first, floor, _threshold(floor, noise[first]))
             back = _first(values[over:] <= floor + max(noise[index], 0.0), over) if over is not None else None
@@ -180,6 +179,8 @@ def _episodes_of(points: Curve, needs_points: int) -> list[Episode]:
                 break
             # What it has come back to is the new level; a second rise from there is an episode of its own.
             index, floor, floor_at, since = over, float(values[over]), over, over
+        elif level <= floor:
+            floor, floor_at = float(level), index
         index += 1
     return found
 
