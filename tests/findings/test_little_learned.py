@@ -1,5 +1,6 @@
 """A warning of what ruins runs is a failure where the run has learned next to nothing by its end."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -86,3 +87,48 @@ def test_who_has_made_all_steps_and_knows_hardly_more_than_at_first_has_failed(
     known: Facts, severities: list[str]
 ) -> None:
     assert [each.severity for each in diagnose_facts(known).of("plateau")] == severities
+
+
+@pytest.mark.parametrize(
+    ("every", "first", "severity"),
+    [(10, 40.0, "failure"), (10, 1.04 * UNTRAINED, ""), (100, 400.0, "")],  # 100: so late a loss tells no start
+)
+def test_a_record_that_begins_late_shows_a_start_that_is_still_high(every: int, first: float, severity: str) -> None:
+    whole = facts(0.8, first=first).train_loss
+    assert whole is not None
+    begun = Curve("loss", whole.steps[every - 1 :: every], whole.values[every - 1 :: every])
+    found = diagnose_facts(
+        Facts(train_loss=begun, vocabulary=V, from_scratch=True, num_steps=400)
+    ).of("initial_loss_off")  # fmt: skip
+    assert [each.severity for each in found] == ([severity] if severity else [])
+    assert all("begins at step 10 with a loss of" in each.sentence for each in found)
+
+
+@pytest.mark.parametrize(
+    ("end", "steps", "severity"), [(0.88, 400, "failure"), (0.82, 400, "note"), (0.88, 120, "note")]
+)
+def test_a_loss_that_levels_off_above_the_frequencies_of_the_tokens_has_failed(
+    end: float, steps: int, severity: str
+) -> None:
+    (found,) = diagnose_facts(facts(end, steps=steps)).of("plateau")
+    assert found.severity == severity
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "known", "severity"),
+    [
+        (UNTRAINED, 1.5 * UNTRAINED, {}, "failure"),
+        (UNTRAINED, 0.7 * UNTRAINED, {}, "warning"),
+        (3.0, 3.5, {"vocabulary": None}, "failure"),  # worse than before the first step
+        (3.0, 2.8, {"vocabulary": None}, "warning"),
+    ],
+)
+def test_memorising_to_beyond_the_start_is_a_failure(
+    first: float, end: float, known: dict[str, Any], severity: str
+) -> None:
+    at = np.arange(0.0, 401, 20)
+    lowest = 0.4 * first
+    val = np.interp(at, [0, 100, 400], [first, lowest, end])
+    learnt = facts(0.1, first=first, **known)
+    (found,) = diagnose_facts(dataclasses.replace(learnt, val_loss=Curve("val_loss", at, val))).of("overfitting")
+    assert found.severity == severity and ("It ended above" in found.sentence) == (severity == "failure")
