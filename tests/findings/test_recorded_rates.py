@@ -5,6 +5,11 @@ import pytest
 from tests.findings.families import record
 
 from fabula.findings import Diagnosis, diagnose
+from fabula.findings.diagnosis import diagnose_facts
+from fabula.findings.facts import Curve, Facts
+from fabula.recipe.presets import load_recipe
+from fabula.recipe.scaling import with_steps
+from fabula.recipe.schedule import learning_rates
 from fabula.record.reader import Run
 
 KINDS = {"schedule_ok", "lr_fixed", "lr_rising", "lr_peak_not_reached", "warmup_missing", "warmup_too_long",
@@ -82,3 +87,17 @@ def test_a_jump_at_a_resume_has_its_own_kind_alone() -> None:
     run = record(learning_rate=rates)
     found = diagnose(Run(run.path, run.info, run.train, run.evals, [{"event": "resumed", "step": 100}]))
     assert found.of("lr_jump_on_resume") and not kinds(found)
+
+
+@pytest.mark.parametrize("name", ["basic/cosine", "modern", "gemma3-nano-rising"])
+@pytest.mark.parametrize("factor", [1.0, 100.0])
+def test_a_rate_that_the_recipe_does_not_plan_is_told(name: str, factor: float) -> None:
+    """A recipe states the schedule; where the record has other rates, the record counts."""
+    recipe = with_steps(load_recipe(name), 400)
+    steps, rates = np.arange(1.0, 401.0), np.array(learning_rates(recipe)[-400:])
+    rates[200:260] *= factor
+    said = kinds(
+        diagnose_facts(Facts(learning_rate=Curve("learning_rate", steps, rates), recipe=recipe, num_steps=400))
+    )
+    assert "lr_raised" not in said if factor == 1.0 else said & {"lr_raised", "lr_rising"}
+    assert factor == 1.0 or "schedule_ok" not in said

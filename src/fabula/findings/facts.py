@@ -19,6 +19,9 @@ from fabula.record.content.columns import Columns
 from fabula.record.content.parsing import toml_value
 from fabula.record.reader import Run
 
+SAME_RATE = 0.05
+"""Of the highest rate: a recorded one that is further from the recipe's is another one."""
+
 
 @dataclass(frozen=True)
 class Flags:
@@ -139,6 +142,15 @@ class Facts:
             held = (curve.steps > cut.get("to_step", 0)) & (curve.steps <= cut.get("until_step", 0))
             values[held] /= float(cut["rate_factor"])
         return Curve(curve.name, curve.steps, values)
+
+    @cached_property
+    def follows_recipe(self) -> bool:
+        """Whether there is a recipe, and the rates on record are those that it plans."""
+        curve = self.planned_rate.finite if self.planned_rate is not None else None
+        if self.recipe is None or curve is None:
+            return self.recipe is not None
+        planned = np.interp(curve.steps, list(planned_steps(self.recipe)), learning_rates(self.recipe))
+        return bool(np.allclose(curve.values, planned, rtol=0.0, atol=SAME_RATE * float(planned.max())))
 
     @cached_property
     def loss_curves(self) -> list[Curve]:

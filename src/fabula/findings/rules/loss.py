@@ -85,6 +85,8 @@ def initial_loss(facts: Facts) -> Outcome:
             "padding is counted, and is easy to predict",
         )
     )
+    if began:
+        causes = ("the first steps were too large", *causes)
     little = little_learned(facts) if high else ""
     start = f"The {'untrained model' if facts.from_scratch else 'run'} starts at"
     if began:

@@ -12,8 +12,8 @@ from fabula.record.finding import Finding
 @rule
 def raised_again(facts: Facts) -> Outcome:
     curve = facts.learning_rate
-    if facts.recipe is not None:
-        return Silent("applies only to records without a recipe, which states the schedule")
+    if facts.follows_recipe:
+        return Silent("applies only to rates that no recipe plans")
     if curve is None or len(curve.finite) < MIN_POINTS:
         return Silent(f"needs the learning rate at {MIN_POINTS} steps or more")
     resumed = [int(event["step"]) for event in facts.events if event.get("event") == "resumed"]

@@ -121,7 +121,7 @@ def shape(facts: Facts) -> Outcome:
                 sentence=f"The learning rate {_was(facts)} {number(peak)} at every step, without warmup or decay.",
             )
         ]
-    if facts.recipe is None and climbs(curve):
+    if not facts.follows_recipe and climbs(curve):
         return []  # several schedules one after the other, or restarts: told by a rule of their own
     if never_left_warmup(facts, curve):
         return [_peak_not_reached(facts, curve, steps, evidence)]
