@@ -45,7 +45,9 @@ RATE_GONE = 0.02
 GAP_SHARE = 0.05
 """Training and validation loss within 5 % of each other: what was learned also works on new stories."""
 OVERFIT_SHARE = 0.01
-"""Validation loss 1 % above its lowest, and more than three times its noise, while training loss kept falling."""
+"""Validation loss 1 % above its lowest, and more than five times its noise, while training loss kept falling."""
+OVERFIT_NOISE = 5.0
+"""The lowest of some twenty values lies two deviations below their mean, and the end is known to one."""
 FELL_ON = 0.05
 """... by a twentieth of that rise and three standard errors: the loss of stories known by heart cannot fall far."""
 STAIR_FACTOR = 4.0
@@ -290,7 +292,7 @@ def generalisation(facts: Facts) -> Outcome:
         "final_train": train_end,
     }
     fell_on = train_then - train_end > max(FELL_ON * (final - best), 3.0 * train_error)
-    if fell_on and final - best > max(OVERFIT_SHARE * best, 3.0 * noise):
+    if fell_on and final - best > max(OVERFIT_SHARE * best, OVERFIT_NOISE * noise):
         ruined = worse_than_untrained(facts, val, final / (1.0 + OVERFIT_SHARE))
         return [
             Finding(
