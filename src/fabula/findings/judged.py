@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from fabula.findings.curves.episodes import MIN_POINTS
-from fabula.findings.facts import Curve, Facts
+from fabula.findings.facts import Facts
 from fabula.findings.rule import number, plural, share
 
 LOOKED_AT_THE_LOSS = "stable"
@@ -56,11 +56,9 @@ def little_learned(facts: Facts) -> str:
     return f" At its end the loss is {number(level)}, {where} the {untrained:.2f} of a model that knows nothing."
 
 
-def worse_than_untrained(facts: Facts, val: Curve, final: float) -> str:
-    """A sentence that says so of a run whose validation loss ends at `final`, above that of a model that knows nothing,
-    or of the one that it started from; else empty."""
-    if facts.vocabulary is not None and facts.from_scratch is not False and final > math.log(facts.vocabulary):
-        return f" It ended above the {math.log(facts.vocabulary):.2f} of a model that knows nothing."
-    if val.steps[0] == 0 and final > val.values[0]:
-        return f" It ended above the {number(float(val.values[0]))} that it had before the first step."
-    return ""
+def worse_than_untrained(facts: Facts, loss: float) -> str:
+    """A sentence that says so of a run whose validation loss ends at `loss`, above that of a model that knows nothing;
+    else empty."""
+    if facts.vocabulary is None or facts.from_scratch is False or loss <= math.log(facts.vocabulary):
+        return ""
+    return f" It ended above the {math.log(facts.vocabulary):.2f} of a model that knows nothing."

@@ -293,7 +293,7 @@ def generalisation(facts: Facts) -> Outcome:
     }
     fell_on = train_then - train_end > max(FELL_ON * (final - best), 3.0 * train_error)
     if fell_on and final - best > max(OVERFIT_SHARE * best, OVERFIT_NOISE * noise):
-        ruined = worse_than_untrained(facts, val, final / (1.0 + OVERFIT_SHARE))
+        ruined = worse_than_untrained(facts, final / (1.0 + OVERFIT_SHARE))
         return [
             Finding(
                 kind="overfitting",
