@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 from tests.train.tiny import tiny
 
+from fabula.cli.screen import signals
 from fabula.cli.screen.display import Display, printable
 from fabula.train.life.estimate import Estimate
 from fabula.train.machine.choice import Choice
@@ -96,8 +97,9 @@ def test_what_would_steer_a_terminal_is_not_printed() -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="SIGUSR1 as POSIX has it")
-def test_signals_are_wishes_also_while_other_processes_train() -> None:
+def test_signals_are_wishes_also_while_other_processes_train(monkeypatch: pytest.MonkeyPatch) -> None:
     """A ladder with workers trains nothing itself."""
+    monkeypatch.setattr(signals, "_last", signal.SIGINT)  # what ended a process is remembered to its end
     before = [signal.getsignal(each) for each in (signal.SIGUSR1, signal.SIGTERM)]
     with Display() as display:
         display.shared_out()

@@ -32,6 +32,19 @@ def falling(rng: np.random.Generator, num_steps: int = 1000, scatter: float = 0.
     return 2.0 + 5.0 * steps**-0.35 + scatter * rng.standard_t(tail, num_steps)
 
 
+@pytest.mark.parametrize("every", [1, 7, 32, 50, 100])
+def test_a_trusted_checkpoint_is_kept_until_there_is_a_newer_one(every: int) -> None:
+    """However few are kept: else a rollback begins anew."""
+    there: set[int] = set()
+    for step in range(every, 600, every):
+        there |= {step}
+        there = {step} | rollback.needed(sorted(there), step)
+        assert len(there) <= 2 + (rollback.MARGIN + rollback.APART) / min(every, rollback.APART)
+        for trouble in range(step + 1, step + every + 1):
+            latest = (trouble - rollback.MARGIN - rollback.APART) // every * every
+            assert max((each for each in there if each <= trouble - rollback.MARGIN), default=0) >= max(0, latest)
+
+
 @pytest.mark.parametrize("scatter", [0.003, 0.03, 0.1, 0.3])
 def test_no_alarm_where_the_loss_falls_or_stays(scatter: float) -> None:
     for seed in range(3):

@@ -216,7 +216,7 @@ class Checkpoints(Section):
     every: CountOrNone = 1000
     """Steps between checkpoints; 0: only at the end."""
     keep: CountOrNone = 2
-    """How many of the latest to keep (the best one is kept too); 0: all."""
+    """How many of the latest to keep (the best one is kept too, and what a rollback may need); 0: all."""
 
 
 class Guarding(Section):

@@ -32,7 +32,7 @@ from fabula.train.life.estimate import positions_scored
 from fabula.train.life.extension import last_shared_step
 from fabula.train.life.guard import Guard
 from fabula.train.life.progress import Progress
-from fabula.train.life.rollback import Trouble, roll_back
+from fabula.train.life.rollback import Trouble, needed, roll_back
 from fabula.train.observer import Observer
 
 FINAL_SAMPLE_TOKENS = 120
@@ -310,11 +310,13 @@ class Training:
             stored["guard"] = asdict(self.guard)
         taken, synchronize = state.snapshot(engine.model, engine.optimizer), writer.synchronizer()
         keep, also = self.recipe.checkpoint.keep, {self.progress.best_step, self.before_decay}
+        goes_back = self.recipe.guard.policy == "rollback"
 
         def write() -> None:
             synchronize()
             state.save(writer.folder, step, taken, stored)
-            remove_old_checkpoints(writer.folder, keep, also)
+            for_rollback = needed(checkpoint_steps(writer.folder), step) if goes_back else set()
+            remove_old_checkpoints(writer.folder, keep, also | for_rollback)
 
         self.background.start(step, write)
 

@@ -5,6 +5,7 @@ the spikes did not come again, though the same batches did no harm elsewhere. He
 passed over, and the rate is cut beside it: a small run's rate is more often too high than its batches are bad.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fabula.record.checkpoint import checkpoint_steps, remove_checkpoint
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
 
 MARGIN = 2 * SHORT
 """Steps before the trouble was seen whose checkpoints are not trusted: it may have begun before it was seen."""
+APART = SHORT
+"""Steps between two checkpoints that are kept for this: the run goes back by no more than MARGIN and these."""
+
+
+def needed(steps: Sequence[int], step: int) -> set[int]:
+    """Those of the checkpoints after `steps` that a rollback may need once update `step` is made: the last trusted one,
+    and, so that there is one later on, the first of each APART steps since."""
+    firsts = {each // APART: each for each in sorted(steps, reverse=True)}.values()
+    trusted = max((each for each in firsts if each <= step - MARGIN), default=0)
+    return {each for each in firsts if each >= trusted}
 
 
 class Trouble(Exception):
