@@ -6,6 +6,7 @@ real thing are marked `beside`, and in a clone alone they are left out and count
 """
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,11 @@ os.environ |= dict.fromkeys(
 os.environ["no_proxy"] = "127.0.0.1,localhost"
 os.environ.setdefault("OMP_NUM_THREADS", "2")  # what the smallest machine has; torch reads it when it is imported
 
+# A shell starts what runs in the background deaf to Ctrl-C, nohup deaf to SIGHUP, and children inherit it: tests of
+# signals would find how they were started.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A busy machine is no reason to fail: a limit on how long an example may take would find the machine, not the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

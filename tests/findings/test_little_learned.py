@@ -32,6 +32,7 @@ def facts(end: float, first: float = UNTRAINED, steps: int = 400, **known: Any) 
         (facts(0.65), ""),
         (facts(0.8, from_scratch=False), ""),
         (facts(0.8, vocabulary=None), ""),
+        (facts(4.0, vocabulary=4), ""),  # DNA: 0.97 of ln 4 is a good model
         (facts(0.8, num_steps=1000), ""),  # it is still going on
         (facts(0.8, steps=60), ""),
         (facts(0.8, from_scratch=None), "only 20 % below"),
@@ -132,3 +133,17 @@ def test_memorising_to_beyond_the_start_is_a_failure(
     learnt = facts(0.1, first=first, **known)
     (found,) = diagnose_facts(dataclasses.replace(learnt, val_loss=Curve("val_loss", at, val))).of("overfitting")
     assert found.severity == severity and ("It ended above" in found.sentence) == (severity == "failure")
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "share", "severity"), [(20, 0.87, "note"), (4, 0.94, "note"), (V, 0.87, "failure")]
+)
+def test_few_tokens_may_have_little_order(vocabulary: int, share: float, severity: str) -> None:
+    """What is written with four letters may be near chance, and a sound model of it near ln V."""
+    known = math.log(vocabulary)
+    at = np.arange(1.0, 401.0)
+    loss = Curve("loss", at, known * (share + (1 - share) * np.exp(-at / 30)))
+    (found,) = diagnose_facts(
+        Facts(train_loss=loss, first_loss=known, vocabulary=vocabulary, from_scratch=True, num_steps=400)
+    ).of("plateau")
+    assert found.severity == severity

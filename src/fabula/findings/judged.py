@@ -17,6 +17,8 @@ LITTLE = 0.3
 """A run that is made to its end with something on record that ruins runs, and whose loss is still above 70 % of ln V,
 has learned little. Real trainings of 200 to 300 steps: ruined ones ended at 71 % or more, sound ones at 50 to 80 %,
 so that this alone accuses nobody."""
+FEWEST_TOKENS = 256
+"""With fewer tokens (DNA, moves of a game) a sound model may end near ln V: what they write has little order."""
 AT_THE_END = 0.9
 """Of the planned steps; before, a loss may still fall."""
 FEWEST_STEPS = 100
@@ -39,6 +41,8 @@ def little_learned(facts: Facts) -> str:
     """A sentence that says so of a run from scratch that came to its end; empty where it learned more, or where the
     record does not say."""
     if facts.planned or facts.vocabulary is None or facts.from_scratch is False or not facts.loss_curves:
+        return ""
+    if facts.vocabulary < FEWEST_TOKENS:
         return ""
     untrained = math.log(facts.vocabulary)
     if facts.from_scratch is None and (facts.first_loss is None or facts.first_loss < 0.9 * untrained):

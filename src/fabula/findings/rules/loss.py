@@ -9,7 +9,7 @@ from fabula.findings.curves.episodes import block_medians, episodes
 from fabula.findings.curves.epochs import epoch_length, without_stairs
 from fabula.findings.curves.noise import noise_of
 from fabula.findings.facts import Curve, Facts
-from fabula.findings.judged import little_learned, worse_than_untrained
+from fabula.findings.judged import FEWEST_TOKENS, little_learned, worse_than_untrained
 from fabula.findings.rule import Outcome, Silent, number, rule, share
 from fabula.findings.rules.accumulation import is_scaled_by
 from fabula.findings.rules.setup import FEW_STEPS
@@ -183,8 +183,9 @@ def stopping_point(facts: Facts) -> Outcome:
     least = FLAT_SHARE * level - (fall_third - fall_fifth) if epochs and epochs < 1.0 else IMPROVING_SHARE * level
     improves = fall_fifth > max(least, 3.0 * error, PRINTED_DIGITS * _resolution(curve.values))
     usual_start = facts.first_loss is None or facts.first_loss <= (1.0 + INITIAL_TOLERANCE) * known
-    hardly = usual_start and level > (1.0 - HARDLY_SHARE) * known and _made_to_its_end(facts)
-    flat_and_high = usual_start and level > (1.0 - FLAT_AND_HIGH_SHARE) * known and _made_to_its_end(facts)
+    judged = usual_start and _made_to_its_end(facts) and (facts.vocabulary or 0) >= FEWEST_TOKENS
+    hardly = judged and level > (1.0 - HARDLY_SHARE) * known
+    flat_and_high = judged and level > (1.0 - FLAT_AND_HIGH_SHARE) * known
     if hardly or (not improves and (untrained or flat_and_high)):
         return [_learned_nothing(facts, third, level, evidence)]
     if improves and not _more_steps_help(facts, curve, noise):
