@@ -1,14 +1,13 @@
-"""What checkpoints cost: steps with one written about every so many seconds, against steps with none, in turns.
+"""What checkpoints and the guard cost: steps with each of them against steps with neither, in turns.
 
-    python benchmarks/checkpoints.py --data DATA [--recipe NAME] [--seconds 60] [--pairs 3] [--minutes 2]
+    python benchmarks/checkpoints.py --data DATA [--recipe NAME] [--seconds 60] [--turns 3] [--minutes 2] [--out FILE]
 
-Each turn trains for some minutes without and with checkpoints, evaluations left out of the time. The medians of the
-tokens a second over all turns are compared; the scatter between turns says how far to trust the difference.
+Each turn trains for some minutes with neither, with a checkpoint about every so many seconds, and with a guard that
+would roll back; evaluations are left out of the time. The scatter between turns says how far to trust a difference.
 """
 
 import argparse
 import json
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -27,7 +26,8 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--recipe", default="modern-portable")
     parser.add_argument("--seconds", type=float, default=60.0, help="between two checkpoints")
     parser.add_argument("--minutes", type=float, default=2.0, help="of one training")
-    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 
@@ -61,15 +61,25 @@ def main() -> None:
     steps = max(10, round(60 * asked.minutes / step_seconds))
     every = max(1, round(asked.seconds / step_seconds))
     without = recipe.with_values(**{"steps": steps, "evaluation.every": steps, "checkpoint.every": 0})
-    kinds = {"without": without, "with": without.with_values(**{"checkpoint.every": every})}
+    kinds = {
+        "off": without,
+        "checkpoints": without.with_values(**{"checkpoint.every": every}),
+        "guard": without.with_values(**{"guard.policy": "rollback"}),
+    }
     speeds: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for pair in range(asked.pairs):
-        for kind in list(kinds)[:: 1 if pair % 2 else -1]:  # what the machine does meanwhile meets both
+    for turn in range(asked.turns):
+        for kind in list(kinds)[:: 1 if turn % 2 else -1]:  # what the machine does meanwhile meets all of them
             speeds[kind].append(tokens_per_second(kinds[kind], asked.data))
-    medians = {kind: statistics.median(each) for kind, each in speeds.items()}
-    cost = 1 - medians["with"] / medians["without"]
-    numbers = {"recipe": recipe.name, "steps": steps, "every": every, "tokens_per_second": speeds, "cost": cost}
-    print(json.dumps(numbers, indent=2))
+    numbers = {
+        "recipe": recipe.name,
+        "steps": steps,
+        "every": every,
+        "seconds": asked.seconds,
+        "tokens_per_second": {kind: [round(each, 1) for each in known] for kind, known in speeds.items()},
+    }
+    print(json.dumps(numbers, indent=1))
+    if asked.out:
+        asked.out.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
