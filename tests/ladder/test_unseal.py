@@ -15,7 +15,7 @@ from fabula.data.dataset import Dataset, Split, open_dataset
 from fabula.data.prepare import prepare
 from fabula.errors import InputError
 from fabula.ladder.unseal import unseal
-from fabula.record.frozen import plan_hash
+from fabula.record.ladders.frozen import plan_hash
 from fabula.record.reader import read_run
 from fabula.report.document import make_document
 from fabula.report.render.markdown import render_markdown

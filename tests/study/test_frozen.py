@@ -9,7 +9,7 @@ from tests.report.synthetic import write_ladder
 
 from fabula.recipe.ladder import Ladder, load_ladder
 from fabula.record.files import write_json
-from fabula.record.frozen import plan_hash, read_frozen
+from fabula.record.ladders.frozen import plan_hash, read_frozen
 from fabula.record.reader import read_info
 from fabula.report.document import make_document
 from fabula.report.render.markdown import render_markdown

@@ -10,7 +10,7 @@ from fabula.errors import InputError
 from fabula.recipe.ladder import Ladder, PlannedRun
 from fabula.recipe.tiers import current_name
 from fabula.record.files import make_folder, write_json
-from fabula.record.frozen import PLAN_FILE, read_frozen
+from fabula.record.ladders.frozen import PLAN_FILE, read_frozen
 from fabula.record.reader import is_run, read_run
 from fabula.train.life.run import check_origin, stored_recipe
 

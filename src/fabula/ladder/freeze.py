@@ -11,7 +11,7 @@ from fabula.errors import InputError
 from fabula.ladder.make import Order
 from fabula.recipe.toml import to_toml
 from fabula.record.files import make_folder, toml_hash, write_json
-from fabula.record.frozen import PLAN_FILE, plan_hash, read_frozen
+from fabula.record.ladders.frozen import PLAN_FILE, plan_hash, read_frozen
 from fabula.record.reader import find_runs
 
 FIXED = "a fixed number: every recipe is trained with each of these seeds, and all of them count"

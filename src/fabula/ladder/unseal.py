@@ -14,10 +14,10 @@ from fabula.data.dataset import Dataset, open_dataset
 from fabula.errors import InputError
 from fabula.model.load import load_model
 from fabula.record.files import write_json
-from fabula.record.frozen import plan_hash, read_frozen
+from fabula.record.ladders.frozen import plan_hash, read_frozen
+from fabula.record.ladders.unsealed import TEST_FILE, Unsealed, read_unsealed
 from fabula.record.lock import only_writer
 from fabula.record.reader import is_run, read_run
-from fabula.record.unsealed import TEST_FILE, Unsealed, read_unsealed
 from fabula.score.held_out import score
 from fabula.score.rulers import COMMON_CONTEXT, Protocol, Ruler
 from fabula.train.engine import loss_functions

@@ -10,9 +10,9 @@ from fabula.findings import Flags
 from fabula.record.content.parsing import json_value
 from fabula.record.content.shape import PHASE, PLAN, misfit, refuse_misfits
 from fabula.record.foreign import STDIN, read_sources
-from fabula.record.frozen import PLAN_FILE, Frozen, read_frozen
+from fabula.record.ladders.frozen import PLAN_FILE, Frozen, read_frozen
+from fabula.record.ladders.unsealed import Unsealed, read_unsealed
 from fabula.record.reader import find_runs, is_run, read_run
-from fabula.record.unsealed import Unsealed, read_unsealed
 from fabula.study.grouping.content import content_of
 from fabula.study.grouping.groups import Group, Grouping, grouped
 from fabula.study.inference.sequential import until_told

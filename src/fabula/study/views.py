@@ -10,9 +10,9 @@ import numpy as np
 
 from fabula.findings import Diagnosis, Facts, Flags, diagnose
 from fabula.findings.facts import facts_of_run
-from fabula.record.frozen import Frozen
+from fabula.record.ladders.frozen import Frozen
+from fabula.record.ladders.unsealed import Unsealed
 from fabula.record.reader import Run
-from fabula.record.unsealed import Unsealed
 from fabula.study.grouping.groups import Grouping
 from fabula.study.inference.effects import Effect, num_questions
 from fabula.study.inference.noise import NoiseFloor, late_roughness

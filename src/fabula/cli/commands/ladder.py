@@ -139,7 +139,7 @@ def _freeze(order: "Order", growth: str) -> None:
     from fabula.cli.screen.display import Display
     from fabula.ladder.freeze import freeze, refuse_late
     from fabula.ladder.make import check_order
-    from fabula.record.frozen import PLAN_FILE
+    from fabula.record.ladders.frozen import PLAN_FILE
     from fabula.record.lock import only_writer
     from fabula.record.wording import plural
     from fabula.study.inference.contrasts import across_tiers

@@ -8,7 +8,7 @@ import typer
 from fabula.cli.screen.terminal import show
 
 if TYPE_CHECKING:
-    from fabula.record.unsealed import Unsealed
+    from fabula.record.ladders.unsealed import Unsealed
 
 
 def unseal(
@@ -24,7 +24,7 @@ def unseal(
     from fabula.cli.defaults import need_torch
     from fabula.cli.screen.typed import as_called
     from fabula.errors import InputError
-    from fabula.record.unsealed import read_unsealed
+    from fabula.record.ladders.unsealed import read_unsealed
     from fabula.report import write_report
 
     earlier = read_unsealed(ladder) if ladder.is_dir() else None

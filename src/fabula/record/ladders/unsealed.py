@@ -7,7 +7,7 @@ from typing import Any
 
 from fabula.record.content.parsing import json_value
 from fabula.record.content.shape import NUMBER
-from fabula.record.frozen import plan_hash
+from fabula.record.ladders.frozen import plan_hash
 
 TEST_FILE = "test.json"
 

@@ -1,0 +1,1 @@
+"""The documents that lie in a ladder's folder beside its runs."""
