@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fabula.cli.screen.typed import as_called, program
+from fabula.cli import app
+from fabula.cli.screen.typed import VERBS, as_called, program
 
 
 @pytest.fixture
@@ -37,6 +38,11 @@ def test_only_commands_are_respelled(script: Path, monkeypatch: pytest.MonkeyPat
     text = "see fabula; make it with: fabula prepare SOURCE, or `fabula train` (data/fabula train)"
     told = "see fabula; make it with: .venv/bin/fabula prepare SOURCE, or `.venv/bin/fabula train` (data/fabula train)"
     assert as_called(text) == told
+
+
+def test_every_command_is_respelled() -> None:
+    names = [each.name or each.callback.__name__ for each in app.registered_commands if each.callback]
+    assert {*names} - {"help"} == {*VERBS.split("|")}
 
 
 def test_python_m_fabula_says_so(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import pytest
 from tests.train.tiny import data_in, tiny, tiny_run
 
 from fabula import cli
-from fabula.data.dataset import Dataset, Split, open_dataset
+from fabula.data.dataset import Dataset, Split, open_dataset, verify
 from fabula.data.prepare import prepare
 from fabula.errors import InputError
 from fabula.ladder.unseal import unseal
-from fabula.record.ladders.frozen import plan_hash
+from fabula.record.files import content_hash
 from fabula.record.reader import read_run
 from fabula.report.document import make_document
 from fabula.report.render.markdown import render_markdown
@@ -170,7 +170,7 @@ DAMAGE: dict[str, tuple[Spoil, str]] = {
     "of another kind": (lambda file: file.write_text("[3]"), "is damaged"),
     "texts for losses": (
         lambda file: file.write_text(json.dumps((said := {"losses": {"r": {"stream": "3"}}, "unsealed": "t"})
-                                                | {"hash": plan_hash(said)})),
+                                                | {"hash": content_hash(said)})),
         "is damaged",
     ),
 }  # fmt: skip
@@ -184,7 +184,7 @@ def test_losses_that_were_changed_are_not_shown(how: str, ladder: Path) -> None:
         "rulers": {},
         "losses": {"runs/small/first/seed-0": {"stream": 3.5}},
     }
-    (ladder / "test.json").write_text(json.dumps({**said, "hash": plan_hash(said)}))
+    (ladder / "test.json").write_text(json.dumps({**said, "hash": content_hash(said)}))
     assert not (on_test(read_ladder([ladder])) or pytest.fail("unsealed")).problem
     spoil, problem = DAMAGE[how]
     spoil(ladder / "test.json")
@@ -207,3 +207,23 @@ def test_a_ladder_that_is_not_whole_is_refused(ladder: Path, sealed: Path, gramm
     with pytest.raises(InputError, match="holds no ladder"):
         unseal(ladder, sealed)
     assert not (ladder / "test.json").exists()
+
+
+@pytest.mark.parametrize("wrong", ['[3]', '{"tiers": ["small"], "phases": [{}], "seeds": 2}',
+                                   '{"tiers": ["small"], "phases": [{"name": "first"}]}',
+                                   '{"tiers": 3, "phases": [], "seeds": 2}'])  # fmt: skip
+def test_a_damaged_ladder_is_refused(wrong: str, ladder: Path, sealed: Path) -> None:
+    (ladder / "ladder.json").write_text(wrong)
+    with pytest.raises(InputError, match=r"ladder\.json"):
+        unseal(ladder, sealed)
+    assert not (ladder / "test.json").exists()
+
+
+def test_verify_hashes_the_sealed_stories_too(sealed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "stories"
+    shutil.copytree(sealed, folder)
+    assert verify(folder) == len([path for path in folder.rglob("*") if path.is_file()])
+    path = next(folder.rglob("test.tokens.bin"))
+    path.write_bytes(bytes([path.read_bytes()[0] ^ 1, *path.read_bytes()[1:]]))
+    with pytest.raises(InputError, match=r"test\.tokens\.bin is damaged"):
+        verify(folder)

@@ -8,8 +8,8 @@ import pytest
 from tests.report.synthetic import write_ladder
 
 from fabula.recipe.ladder import Ladder, load_ladder
-from fabula.record.files import write_json
-from fabula.record.ladders.frozen import plan_hash, read_frozen
+from fabula.record.files import content_hash, write_json
+from fabula.record.ladders.frozen import read_frozen
 from fabula.record.reader import read_info
 from fabula.report.document import make_document
 from fabula.report.render.markdown import render_markdown
@@ -43,7 +43,7 @@ def freeze(folder: Path, **otherwise: Any) -> dict[str, Any]:
         "recipes": {f"{each.tier}/{each.phase}": each.of("recipe_hash") for each in view.runs},
         **otherwise,
     }  # fmt: skip
-    plan = {**plan, "hash": plan_hash(plan)}
+    plan = {**plan, "hash": content_hash(plan)}
     write_json(folder / "plan.json", plan)
     return plan
 
@@ -124,7 +124,7 @@ def test_a_plan_that_was_changed_is_named_and_nothing_is_held_against_it(ladder:
         (text.replace('"a fixed number"', '"as I like"'), "was changed after it was frozen"),
         (text[:200], "is damaged"),
         ("[]", "is damaged"),
-        (json.dumps({"format": 2, "hash": plan_hash({"format": 2})}), "is of another version of fabula, or no plan"),
+        (json.dumps({"format": 2, "hash": content_hash({"format": 2})}), "is of another version of fabula, or no plan"),
     ):
         path.write_text(changed)
         assert problem in told(ladder).problem

@@ -10,8 +10,8 @@ from fabula.data.dataset import open_dataset
 from fabula.errors import InputError
 from fabula.ladder.make import Order
 from fabula.recipe.toml import to_toml
-from fabula.record.files import make_folder, toml_hash, write_json
-from fabula.record.ladders.frozen import PLAN_FILE, plan_hash, read_frozen
+from fabula.record.files import content_hash, make_folder, toml_hash, write_json
+from fabula.record.ladders.frozen import PLAN_FILE, read_frozen
 from fabula.record.reader import find_runs
 
 FIXED = "a fixed number: every recipe is trained with each of these seeds, and all of them count"
@@ -74,4 +74,4 @@ def planned(order: Order, questions: Sequence[str], analysis: dict[str, Any], gr
         # Rates that brackets choose are not known yet, and with them no recipe is.
         "recipes": {} if order.num_tries else hashes,
     }
-    return {**content, "hash": plan_hash(content)}
+    return {**content, "hash": content_hash(content)}

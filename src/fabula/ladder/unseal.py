@@ -1,6 +1,5 @@
 """The losses of a ladder's runs on the test stories, which nothing else reads: once, when all runs have ended."""
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -13,8 +12,9 @@ import fabula
 from fabula.data.dataset import Dataset, open_dataset
 from fabula.errors import InputError
 from fabula.model.load import load_model
-from fabula.record.files import write_json
-from fabula.record.ladders.frozen import plan_hash, read_frozen
+from fabula.record.files import content_hash, write_json
+from fabula.record.ladders.described import LADDER_FILE, read_described
+from fabula.record.ladders.frozen import read_frozen
 from fabula.record.ladders.unsealed import TEST_FILE, Unsealed, read_unsealed
 from fabula.record.lock import only_writer
 from fabula.record.reader import is_run, read_run
@@ -53,7 +53,7 @@ def unseal(ladder: Path, data: Path | None = None, tell: Callable[[str], None] =
             "rulers": rulers,
             "losses": losses,
         }
-        write_json(ladder / TEST_FILE, {**content, "hash": plan_hash(content)})
+        write_json(ladder / TEST_FILE, {**content, "hash": content_hash(content)})
     told = read_unsealed(ladder)
     assert told is not None and not told.problem, "it was just written"
     return told
@@ -92,14 +92,12 @@ def finished_runs(ladder: Path) -> list[Path]:
 
 
 def _plan(ladder: Path) -> dict[str, Any]:
-    try:
-        plan = json.loads((ladder / "ladder.json").read_text(encoding="utf-8"))
-        assert isinstance(plan["seeds"], int)
-        return {**plan, "phases": list(plan["phases"]), "tiers": [str(tier) for tier in plan["tiers"]]}
-    except FileNotFoundError:
-        raise InputError(f"{ladder} holds no ladder; give a folder that fabula ladder wrote") from None
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
-        raise InputError(f"{ladder / 'ladder.json'} is damaged ({error!r})") from error
+    if not (ladder / LADDER_FILE).is_file():
+        raise InputError(f"{ladder} holds no ladder; give a folder that fabula ladder wrote")
+    plan = read_described(ladder)
+    if plan.get("seeds") is None:
+        raise InputError(f"{ladder / LADDER_FILE} lacks seeds; run `fabula ladder` again")
+    return plan
 
 
 def _losses(run: Path, data: Path | None) -> tuple[dict[str, float], dict[str, str]]:

@@ -7,9 +7,8 @@ from typing import Any
 
 from fabula.errors import InputError
 from fabula.findings import Flags
-from fabula.record.content.parsing import json_value
-from fabula.record.content.shape import PHASE, PLAN, misfit, refuse_misfits
 from fabula.record.foreign import STDIN, read_sources
+from fabula.record.ladders.described import read_described
 from fabula.record.ladders.frozen import PLAN_FILE, Frozen, read_frozen
 from fabula.record.ladders.unsealed import Unsealed, read_unsealed
 from fabula.record.reader import find_runs, is_run, read_run
@@ -95,15 +94,7 @@ def _foreign(path: Path, flags: Flags | None, taken: Sequence[str]) -> TierView:
 
 
 def _read_plan(path: Path) -> dict[str, Any]:
-    try:
-        plan = json_value((path / "ladder.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path / 'ladder.json'} cannot be read ({error}); run `fabula ladder` again") from error
-    if not isinstance(plan, dict) or any(plan.get(key) is None for key in ("tiers", "phases")):
-        raise InputError(f"{path / 'ladder.json'} lacks tiers or phases; run `fabula ladder` again")
-    if wrong := misfit(plan, PLAN):
-        raise InputError(f"{path / 'ladder.json'}: {wrong}; run `fabula ladder` again")
-    refuse_misfits(f"{path / 'ladder.json'}, phases", plan["phases"], PHASE, ("name",))
+    plan = read_described(path)
     until_told(plan)  # refuses what is damaged
     return plan
 

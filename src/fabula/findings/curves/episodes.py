@@ -34,7 +34,7 @@ NOISE_FACTOR = 6.0
 to three deviations below the mean of a noisy plateau, so three to four of the six are left as the margin."""
 SINGLE_FACTOR = 2.0
 """A spike of a single logged value needs twice the noise factor: heavy-tailed noise reaches six deviations."""
-HIDDEN = 3.0
+HIDDEN_BY_NOISE = 3.0
 """Deviations that the lowest of some hundred values lies below their mean: with them added it is no lower."""
 SETTLED_SHARE = 0.5
 """What never again rises to half of a rise has settled."""
@@ -196,7 +196,7 @@ def _levels(values: np.ndarray, noise: np.ndarray) -> np.ndarray:
         return levels
     medians = np.median(np.lib.stride_tricks.sliding_window_view(values, 5), axis=1)
     padded = np.concatenate([np.maximum.accumulate(values[:4][::-1])[::-1], medians])
-    return np.where(noisy, np.minimum(padded, levels + HIDDEN * noise), levels)
+    return np.where(noisy, np.minimum(padded, levels + HIDDEN_BY_NOISE * noise), levels)
 
 
 def _threshold(level: float, noise: float) -> float:

@@ -1,14 +1,12 @@
 """LADDER/plan.json: what was planned before the first run, with a hash of it."""
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fabula.record.content.parsing import json_value
 from fabula.record.content.shape import COUNT, OBJECT, TEXT, Shape, list_of, misfit, or_null, table_of
+from fabula.record.files import content_hash
 
 PLAN_FILE = "plan.json"
 SHAPE: Shape = {
@@ -31,12 +29,6 @@ class Frozen:
     """Why nothing can be said of what was planned: the file is damaged, or was changed after it was written."""
 
 
-def plan_hash(content: Mapping[str, Any]) -> str:
-    """Of all that the plan says but this hash itself, however it is laid out."""
-    rest = {name: value for name, value in content.items() if name != "hash"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
 def read_frozen(folder: Path) -> Frozen | None:
     """None where nothing was frozen."""
     path = folder / PLAN_FILE
@@ -48,7 +40,7 @@ def read_frozen(folder: Path) -> Frozen | None:
         return Frozen(problem=f"{PLAN_FILE} is damaged: {error}")
     if not isinstance(content, dict) or not isinstance(content.get("hash"), str):
         return Frozen(problem=f"{PLAN_FILE} is damaged: it holds no plan with its hash")
-    if content["hash"] != plan_hash(content):
+    if content["hash"] != content_hash(content):
         return Frozen(problem=f"{PLAN_FILE} was changed after it was frozen: what it says does not have its hash")
     lacking = next((f"{name} is missing" for name in SHAPE if content.get(name) is None), None)
     if wrong := lacking or misfit(content, SHAPE):

@@ -3,13 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from fabula.record.content.parsing import json_value
-from fabula.record.content.shape import NUMBER
-from fabula.record.ladders.frozen import plan_hash
+from fabula.record.content.shape import NUMBER, TEXT, Kind, Shape, misfit, table_of
+from fabula.record.files import content_hash
 
 TEST_FILE = "test.json"
+NEEDED = ("unsealed", "rulers", "losses")
+SHAPE: Shape = {
+    "unsealed": TEXT,
+    "plan_hash": TEXT,
+    "rulers": table_of(TEXT),
+    "losses": table_of(Kind("an object of losses", table_of(NUMBER).fits)),
+}
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,14 @@ def read_unsealed(folder: Path) -> Unsealed | None:
     if not path.is_file():
         return None
     try:
-        content: Any = json_value(path.read_text(encoding="utf-8"))
-        if content["hash"] != plan_hash(content):
-            return Unsealed(problem=f"{TEST_FILE} was changed after it was written: its content does not have its hash")
-        losses = {str(run): dict(by_ruler) for run, by_ruler in content["losses"].items()}
-        assert all(NUMBER.fits(loss) for by_ruler in losses.values() for loss in by_ruler.values())
-        return Unsealed(str(content["unsealed"]), content["plan_hash"], dict(content["rulers"]), losses)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
-        return Unsealed(problem=f"{TEST_FILE} is damaged ({error!r})")
+        content = json_value(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return Unsealed(problem=f"{TEST_FILE} is damaged: {error}")
+    if not isinstance(content, dict) or not isinstance(content.get("hash"), str):
+        return Unsealed(problem=f"{TEST_FILE} is damaged: it holds no losses with their hash")
+    if content["hash"] != content_hash(content):
+        return Unsealed(problem=f"{TEST_FILE} was changed after it was written: its content does not have its hash")
+    lacking = next((f"{name} is missing" for name in NEEDED if content.get(name) is None), None)
+    if wrong := lacking or misfit(content, SHAPE):
+        return Unsealed(problem=f"{TEST_FILE} is damaged: {wrong}")
+    return Unsealed(content["unsealed"], content.get("plan_hash"), content["rulers"], content["losses"])

@@ -111,9 +111,8 @@ def read_origin(page: Path, text: str) -> Origin:
     found = _IN_PAGE.search(text)
     if found is None:
         raise InputError(
-            f"{page} does not say what it was made from: it is no page of fabula report (fabula compare "
-            "writes others), or one of before that was written; "
-            f"make it anew with: fabula report PATH --out {page.with_suffix('.html')}"
+            f"{page} does not say what it was made from, as pages of fabula report do (those of fabula compare and of "
+            f"older versions do not); make it anew with: fabula report PATH --out {page.with_suffix('.html')}"
         )
     try:
         stored: Any = json_value(found["page"] or found["twin"])

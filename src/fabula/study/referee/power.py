@@ -10,9 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from fabula.study.inference.effects import POWER
 from fabula.study.inference.statistics import t_quantile
 
-POWER = 0.8
 FEWEST = 3
 """Runs that a group without any verdict is sent for: of two alone the spread is hardly known."""
 NUM_SPREADS = 500
