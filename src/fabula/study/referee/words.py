@@ -109,19 +109,17 @@ def _more(each: Compared, comparison: Comparison) -> str:
 
 def compared_words(comparison: Comparison) -> str:
     """What is compared, and how."""
-    pairs = "runs of one seed beside each other" if comparison.paired else "the runs of a group without order"
+    pairs = "runs with the same seed in pairs" if comparison.paired else "the runs not in pairs"
     return f"Compared: {comparison.rule.sentence()}; lower is better; {pairs}."
 
 
 def terms_words(terms: Terms) -> str:
     """The error rate, over looks and groups."""
-    rate = f"A group that changes nothing is told to be better or worse in {percent(ERROR_RATE)} of cases at most"
+    rate = f"A change that does nothing is called better or worse in {percent(ERROR_RATE)} of cases at most"
     if terms.looks == 1:
         return f"{rate}; this is the only look."
-    return (
-        f"{rate}, over {terms.looks} looks, each with {percent(terms.error_rate)} of it; this is look {terms.look} of "
-        f"{terms.looks}."
-    )
+    each = percent(terms.error_rate)
+    return f"{rate}: {each} at each of {terms.looks} looks. This is look {terms.look} of {terms.looks}."
 
 
 def value_words(each: Compared) -> str:
