@@ -14,6 +14,7 @@ from fabula import __version__
 from fabula.cli.commands.compare import compare
 from fabula.cli.commands.demo import demo
 from fabula.cli.commands.diagnose import diagnose
+from fabula.cli.commands.evaluate import evaluate
 from fabula.cli.commands.export import export
 from fabula.cli.commands.generate import generate
 from fabula.cli.commands.ladder import ladder
@@ -53,7 +54,9 @@ def _fabula(
     """Train small language models from scratch, and show with evidence what made them good."""
 
 
-for command in (demo, prepare, train, ladder, generate, diagnose, report, compare, verify, unseal, export, recipes):
+for command in (
+    demo, prepare, train, ladder, generate, evaluate, diagnose, report, compare, verify, unseal, export, recipes,
+):  # fmt: skip
     app.command()(command)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fabula.record.content.parsing import json_value
+from fabula.record.evaluations import without_added
 from fabula.record.files import sync_folder, write_bytes
 from fabula.record.wording import plural
 
@@ -45,7 +46,8 @@ class Loss:
 def cut_back(path: Path, offset: int, step: int | None, digest: str | None = None) -> Loss | None:
     """Keep what `path` held at the checkpoint of `step`, its first `offset` bytes; append the rest to
     NAME.discarded.jsonl. Where it does not hold them, keep each line that can be read up to `step`, and say what is
-    lost. `digest`: sha256 of those bytes, where the checkpoint knows it."""
+    lost. `digest`: sha256 of those bytes, where the checkpoint knows it. What `fabula evaluate` added of that
+    checkpoint or an earlier one stays as well: the training makes nothing of it again."""
     content = path.read_bytes() if path.exists() else b""
     kept, aside, loss = content[:offset], content[offset:], None
     if digest is not None:
@@ -55,6 +57,8 @@ def cut_back(path: Path, offset: int, step: int | None, digest: str | None = Non
     if step is not None and not whole:
         kept, aside, unreadable, last = _readable(content, step)
         loss = Loss(path.stem, max(0, offset - len(content)), unreadable, last, step)
+    stay, others = without_added(aside.splitlines(keepends=True), step)
+    kept, aside = kept + b"".join(stay), b"".join(others)
     if aside:
         with open(path.with_name(f"{path.stem}.discarded.jsonl"), "ab") as discarded:
             discarded.write(aside if aside.endswith(b"\n") else aside + b"\n")  # the last line may be cut off

@@ -14,6 +14,8 @@ from fabula.record.content.columns import Columns, joined, refuse_uncounted, to_
 from fabula.record.content.lines import blocks_of_objects
 from fabula.record.content.parsing import json_value
 from fabula.record.content.shape import EVENT, LOOK, RUN, SAMPLE, STORIES, Shape, misfit, refuse_misfits
+from fabula.record.evaluations import NAME as EVALUATIONS
+from fabula.record.evaluations import Session, is_as_written, read_sessions
 from fabula.record.files import PARTIAL, refuse_pointer, sha256_of, toml_hash
 from fabula.record.lock import writer_of
 
@@ -64,9 +66,14 @@ class Run:
         """The final evaluation story by story, a protocol each; empty where the run has not come to its end, or was
         made by another tool. Raises InputError when evaluations.jsonl is damaged."""
         path = self.path / "evaluations.jsonl"
-        lines = [line for line in _kept(path, STORIES, ()) if line.get("kind") == "stories"]
+        lines = [line for line in _kept(path, {}, ()) if line.get("kind") == "stories"]
         refuse_misfits(f"{path}, lines of stories", lines, STORIES, ("protocol", "split", "ruler", "tokens", "nats"))
         return {line["protocol"]: _story_losses(path, line) for line in lines}
+
+    @cached_property
+    def sessions(self) -> list[Session]:
+        """What `fabula evaluate` added: completions with their measures. Raises InputError where it is damaged."""
+        return read_sessions(self.path / "evaluations.jsonl", MOST_KEPT)
 
     @cached_property
     def internals(self) -> list[dict[str, Any]]:
@@ -192,7 +199,7 @@ def _check_hashes(run: Run) -> None:
     for stream, digest in known.items():
         path = run.path / f"{stream}.jsonl"
         if path.is_file():
-            whole = sha256_of(path) == digest
+            whole = sha256_of(path) == digest or (path.name == EVALUATIONS and is_as_written(path.read_bytes(), digest))
         else:
             whole = path.with_name(f"{path.name}.gz").is_file() or digest == EMPTY
         if not whole:

@@ -10,13 +10,12 @@ from typing import Any
 
 from fabula.findings.facts import Facts
 from fabula.findings.rule import Outcome, Silent, rule, share
-from fabula.findings.story_text import (
+from fabula.findings.story_text import changed_pronoun, newcomer
+from fabula.record.english import (
     FUNCTION_WORDS,
     OPENING_WORDS,
-    changed_pronoun,
     genders,
     loops,
-    newcomer,
     pronouns,
     repeated_share,
     stem,
