@@ -29,7 +29,7 @@ def first_steps(
     """Device, losses and weights of three steps on `device`, or on the one that is chosen."""
     with monkeypatch.context() as patch:
         if device is not None:
-            patch.setattr(engine, "choose_device", lambda: Choice(device, "for the test"))
+            patch.setattr(engine, "choose_device", lambda wanted: Choice(device, "for the test"))
         data, recipe = data_in(grammar_folder), tiny()
         source = BatchSource(data, layout="packed", rows=4, accumulation=1, context=32, seed=0)
         built = engine.build_engine(recipe, data.tokenizer.vocabulary, seed=0)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fabula.model.activations import relu
 from fabula.model.kernels import attention as fused_attention
+from fabula.model.kernels import flash
 from fabula.model.kernels import head as fused
 from fabula.recipe.schema import Model
 
@@ -133,6 +134,8 @@ def causal_attention(q_BHTE: Tensor, k_BKTE: Tensor, v_BKTE: Tensor, scale: floa
     """
     if fused.fuses(q_BHTE.device.type, q_BHTE.dtype):
         return fused_attention.causal_attention(q_BHTE, k_BKTE, v_BKTE, scale, window)
+    if flash.flashes(q_BHTE.device.type, q_BHTE.dtype, q_BHTE.shape[3]):
+        return flash.causal_attention(q_BHTE, k_BKTE, v_BKTE, scale, window)
     T = q_BHTE.shape[2]
     groups = q_BHTE.shape[1] // k_BKTE.shape[1]
     if groups > 1:

@@ -194,6 +194,8 @@ class Batches(Section):
 
 
 class Compute(Section):
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where the model is trained; `auto`: on a GPU where torch finds one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of activations and matrix products; `auto`: bfloat16 where the processor multiplies it natively."""
     weights: Literal["float32", "bfloat16"] = "float32"

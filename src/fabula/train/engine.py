@@ -18,15 +18,23 @@ from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
 from fabula.score.held_out import TokenLosses, rows_of_batch
 from fabula.score.rulers import COMMON_CONTEXT
+from fabula.train.device_step import STEPS_AHEAD, DeviceStep
 from fabula.train.machine.choice import Choice
-from fabula.train.machine.choices import choose_compile, choose_device, choose_fused, choose_precision
+from fabula.train.machine.choices import (
+    choose_compile,
+    choose_device,
+    choose_fused,
+    choose_graph,
+    choose_precision,
+    choose_updates,
+)
 from fabula.train.machine.compiled import reuse_compiled
 from fabula.train.machine.memory import keep_freed_memory
 from fabula.train.machine.neighbours import watch_neighbours
 from fabula.train.machine.threads import chosen_threads
 from fabula.train.meanwhile import telling
-from fabula.train.optimizer import make_optimizer
-from fabula.train.step import LossSum, StepResult, train_step
+from fabula.train.optimizer import make_optimizer, read_on_device
+from fabula.train.step import Launched, LossSum, Made, StepResult, train_step
 
 INITIALIZATION_STREAM = 0x696E6974  # "init": keeps these numbers apart from the order's and the completions'
 PROBE_STEPS, PROBE_SECONDS = (3, 10), 3.0
@@ -55,15 +63,28 @@ class Engine:
     compile_seconds: float = 0.0
     step_seconds: float = field(default=float("nan"))
     """Seconds of one step, the median of those that the probe measured."""
+    device_step: DeviceStep | None = None
+    """Makes the updates where the device decides on them."""
+
+    @property
+    def steps_ahead(self) -> int:
+        """Updates that may be launched before an earlier one is read."""
+        return 0 if self.device_step is None else STEPS_AHEAD
 
     def step(self, source: BatchSource, step: int, batch: int | None = None, factor: float = 1.0) -> StepResult:
-        """Make update `step`, counted from 1, with the batch of number `batch` (its own by default) and `factor` times
+        """Make update `step`; see `launch`."""
+        return self.launch(source, step, batch, factor).result()
+
+    def launch(self, source: BatchSource, step: int, batch: int | None = None, factor: float = 1.0) -> Launched:
+        """Begin update `step`, counted from 1, with the batch of number `batch` (its own by default) and `factor` times
         its rate."""
         number = step if batch is None else batch
         batches = [source.batch(number, micro_step) for micro_step in range(self.recipe.batch.accumulation)]
-        clip = self.recipe.optimizer.clip
         rate = factor * self.learning_rate(step)
-        return train_step(self.model, self.loss_sum, self.optimizer, batches, rate, clip, self.device)
+        if self.device_step is not None:
+            return self.device_step.launch(batches, rate)
+        clip = self.recipe.optimizer.clip
+        return Made(train_step(self.model, self.loss_sum, self.optimizer, batches, rate, clip, self.device))
 
     def learning_rate(self, step: int) -> float:
         """The rate of update `step`."""
@@ -76,7 +97,19 @@ class Engine:
             initialize(self.model, self.recipe.initialization, initialization_seed(self.seed))
         else:
             self.model.load_state_dict(self.initial_weights)
-        self.optimizer = make_optimizer(self.model, self.recipe.optimizer, self.recipe.schedule.peak)
+        self.renew_optimizer()
+
+    def renew_optimizer(self) -> None:
+        """An optimizer that remembers nothing."""
+        recipe = self.recipe
+        self.optimizer = make_optimizer(self.model, recipe.optimizer, recipe.schedule.peak)
+        if self.choices["updates"].value == "device":
+            read_on_device(self.optimizer, self.device)
+            shape = recipe.batch.accumulation, recipe.batch.rows, recipe.model.context
+            graph = self.choices["graph"].value == "on"
+            self.device_step = DeviceStep(
+                self.model, self.loss_sum, self.optimizer, recipe.optimizer.clip, shape, self.device, graph
+            )
 
 
 def build_engine(
@@ -84,7 +117,7 @@ def build_engine(
 ) -> Engine:
     """Build and initialise the model of `recipe` on the best device there is. Nothing is compiled yet."""
     watch_neighbours()
-    device_choice = choose_device()
+    device_choice = choose_device(recipe.compute.device)
     precision = choose_precision(recipe.compute.precision, device_choice.value)
     compiling = choose_compile(recipe, vocabulary, device_choice.value)
     device = torch.device(device_choice.value)
@@ -97,6 +130,8 @@ def build_engine(
         "precision": precision,
         "compile": compiling,
         "fused": choose_fused(device_choice.value, precision.value),
+        "updates": choose_updates(device_choice.value),
+        "graph": choose_graph(device_choice.value, recipe.batch.accumulation),
         "memory": keep_freed_memory(),
     }
     optimizer = make_optimizer(model, recipe.optimizer, recipe.schedule.peak)

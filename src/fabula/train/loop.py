@@ -3,6 +3,7 @@
 import errno
 import math
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -34,6 +35,7 @@ from fabula.train.life.guard import Guard
 from fabula.train.life.progress import Progress
 from fabula.train.life.rollback import Trouble, needed, roll_back
 from fabula.train.observer import Observer
+from fabula.train.step import Launched
 
 FINAL_SAMPLE_TOKENS = 120
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -61,6 +63,18 @@ class StartingPoint:
     weights: Mapping[str, Tensor]
 
 
+@dataclass(frozen=True)
+class UnderWay:
+    """An update that is launched and not yet in the record."""
+
+    step: int
+    launched: Launched
+    factor: float
+    """What the learning rate was multiplied by."""
+    inside: Inside | None
+    began: float
+
+
 @dataclass
 class Training:
     """One run in the making. `run` is the loop; every other method is one thing the loop does."""
@@ -81,6 +95,10 @@ class Training:
     """What the run may take, where that was said in place of a number of steps."""
     last_losses: list[float] = field(default_factory=list)
     """What the last evaluation measured."""
+    under_way: deque[UnderWay] = field(default_factory=deque)
+    """Updates that are launched and not yet told; none where the host decides."""
+    told_at: float = 0.0
+    """When the last update was told."""
 
     def run(self, writer: RunWriter) -> str:
         """Train to the last step, or until the observer wants to stop. Returns the run's final status.
@@ -101,6 +119,7 @@ class Training:
                 try:
                     stopped = self.advance(writer, clock)
                 except Trouble as trouble:
+                    self.under_way.clear()
                     roll_back(self, writer, str(trouble))
                     if clock is not None:
                         clock.go_back(self.progress.step, self.progress.training_seconds)
@@ -116,6 +135,11 @@ class Training:
         self.update(writer)
         if clock is not None:
             self.keep_time(clock, writer)
+        asked = self.observer.checkpoint_asked()
+        if self.under_way:
+            if not (asked or self.observer.stopping()):
+                return False  # nothing is due after the updates that are told
+            self.tell_all(writer)
         step = self.progress.step
         last = step == self.recipe.steps
         if last or step % self.recipe.evaluation.every == 0:
@@ -123,7 +147,7 @@ class Training:
         if last:
             self.check_end(writer)
         stopping = not last and self.observer.stopping()
-        saving = self.observer.checkpoint_asked() or stopping or self.has_checkpoint(step)
+        saving = asked or self.observer.checkpoint_asked() or stopping or self.has_checkpoint(step)
         if saving:
             self.check_weights(writer)
         if last or stopping:
@@ -135,9 +159,12 @@ class Training:
     def has_checkpoint(self, step: int) -> bool:
         """Whether a checkpoint is due after update `step`: where the recipe asks for it, and no step is being
         skipped."""
+        return step == self.recipe.steps or (self.asks_for_checkpoint(step) and not self.progress.skipped_in_a_row)
+
+    def asks_for_checkpoint(self, step: int) -> bool:
+        """Whether the recipe asks for one after update `step`."""
         every = self.recipe.checkpoint.every
-        asked = every > 0 and step > 0 and (step % every == 0 or step == self.before_decay)
-        return step == self.recipe.steps or (asked and not self.progress.skipped_in_a_row)
+        return every > 0 and step > 0 and (step % every == 0 or step == self.before_decay)
 
     @property
     def before_decay(self) -> int:
@@ -145,14 +172,36 @@ class Training:
         return last_shared_step(self.recipe) if self.recipe.schedule.kind == "warmdown" else 0
 
     def update(self, writer: RunWriter) -> None:
-        """One optimizer update and its line."""
-        progress = self.progress
-        step = progress.step + 1
+        """Launch one optimizer update, and tell what came of those before it; of this one too where it is waited
+        for."""
+        step = self.progress.step + len(self.under_way) + 1
         inside = self.look_inside(step)
-        started = time.perf_counter()
-        factor = self.guard.factor(step)
-        result = self.engine.step(self.source, step, step + self.guard.shift, factor)
-        seconds = time.perf_counter() - started
+        factor, began = self.guard.factor(step), time.perf_counter()
+        launched = self.engine.launch(self.source, step, step + self.guard.shift, factor)
+        self.under_way.append(UnderWay(step, launched, factor, inside, began))
+        if self.is_waited_for(step):
+            self.tell_all(writer)
+        while len(self.under_way) > self.engine.steps_ahead:
+            self.tell(writer, self.under_way.popleft())
+
+    def is_waited_for(self, step: int) -> bool:
+        """Whether something is due after update `step` that has to know what came of it."""
+        recipe = self.recipe
+        looked_into = recipe.record.internals > 0 and step % recipe.record.internals == 0
+        due = step % recipe.evaluation.every == 0 or self.asks_for_checkpoint(step)
+        return step >= recipe.steps or looked_into or due
+
+    def tell_all(self, writer: RunWriter) -> None:
+        """Wait for the updates that are under way."""
+        while self.under_way:
+            self.tell(writer, self.under_way.popleft())
+
+    def tell(self, writer: RunWriter, update: UnderWay) -> None:
+        """The line of an update, and what follows from it."""
+        progress, step = self.progress, update.step
+        result = update.launched.result()
+        now = time.perf_counter()
+        seconds, self.told_at = now - max(update.began, self.told_at), now
         progress.step = step
         progress.tokens += result.num_tokens
         progress.positions += self.recipe.positions_per_step
@@ -163,13 +212,13 @@ class Training:
             "positions": progress.positions,
             "loss": result.loss,
             "grad_norm": result.grad_norm,
-            "learning_rate": factor * self.engine.learning_rate(step),
+            "learning_rate": update.factor * self.engine.learning_rate(step),
             "seconds": progress.training_seconds,
             "tokens_per_second": result.num_tokens / seconds,
         }
         writer.train(**line)
-        if inside is not None:
-            writer.internals(step=step, **inside.after(result, self.recipe.optimizer.clip))
+        if update.inside is not None:
+            writer.internals(step=step, **update.inside.after(result, self.recipe.optimizer.clip))
         self.observer.stepped(line)
         policy = self.recipe.guard.policy
         if result.applied:
@@ -199,6 +248,7 @@ class Training:
         steps = clock.planned_end(self.recipe, progress.step, progress.training_seconds, progress.evaluation_seconds)
         if steps is None:
             return
+        steps = max(steps, progress.step + len(self.under_way) + 1)  # the next update may be the last
         self.recipe = self.engine.recipe = self.recipe.with_values(steps=steps)
         layout = layout_information(self.source, steps)
         writer.change_recipe(to_toml(self.recipe.as_tree()), steps=steps, layout=layout)

@@ -55,15 +55,31 @@ class Both(torch.optim.Optimizer):
         first.param_groups, second.param_groups = self.param_groups[:num_first], self.param_groups[num_first:]
         first.state = second.state = self.state
 
+    found_inf: Tensor | None = None
+    """See Muon."""
+
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         assert closure is None
         for each in self.both:
+            each.found_inf = self.found_inf  # type: ignore[attr-defined]
             each.step()
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate * group.get(RATE, 1.0)
+        rate = learning_rate * group.get(RATE, 1.0)
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def read_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    """Have rates and counters read on the device when a step is made, not on the host when it is launched."""
+    for group in optimizer.param_groups:
+        group["lr"] = torch.zeros((), device=device)
+        if "capturable" in group:
+            group["capturable"] = device.type == "cuda"
 
 
 def _layer_matrices(model: Decoder) -> list[Tensor]:

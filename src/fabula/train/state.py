@@ -69,9 +69,7 @@ def load(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimi
         name, _, key = full_name.rpartition("/")
         if name not in parameters:
             raise InputError(f"{checkpoint.optimizer} holds {full_name}, unknown here", "it belongs to another recipe")
-        # Counters stay on the CPU, as the fused optimizers keep them there unless they are capturable.
-        kept = tensor.clone() if tensor.dim() == 0 else tensor.to(parameters[name].device)
-        optimizer.state[parameters[name]][key] = kept
+        optimizer.state[parameters[name]][key] = tensor.to(parameters[name].device, copy=True)
 
 
 def load_weights(path: Path, model: nn.Module) -> None:

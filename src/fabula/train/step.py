@@ -1,7 +1,8 @@
-"""One optimizer update."""
+"""One optimizer update, which the host decides on: where it computes itself, it never waits for what it asks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,24 @@ class StepResult:
     """False where loss or gradient was not finite: then no weight was touched."""
 
 
+class Launched(Protocol):
+    """An update that is under way."""
+
+    def result(self) -> StepResult:
+        """What came of it; waits until it is made."""
+        ...
+
+
+@dataclass(frozen=True)
+class Made:
+    """An update that was made when it was asked for."""
+
+    made: StepResult
+
+    def result(self) -> StepResult:
+        return self.made
+
+
 def train_step(
     model: nn.Module,
     loss_sum: LossSum,
@@ -41,15 +60,13 @@ def train_step(
     """
     num_tokens = sum(batch.num_targets for batch in micro_batches)
     optimizer.zero_grad(set_to_none=True)
-    total = torch.zeros((), device=device)
-    for batch in micro_batches:
-        inputs_BT = torch.from_numpy(batch.inputs_BT).to(device, non_blocking=True)
-        targets_BT = torch.from_numpy(batch.targets_BT).to(device, non_blocking=True)
-        loss = loss_sum(inputs_BT, targets_BT) / num_tokens
-        loss.backward()
-        total += loss.detach()
+    rows = [
+        (torch.from_numpy(batch.inputs_BT).to(device), torch.from_numpy(batch.targets_BT).to(device))
+        for batch in micro_batches
+    ]
+    total = accumulate(loss_sum, rows, num_tokens, device)
     parameters = list(model.parameters())
-    norm = torch.nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
+    norm = gradient_norm(parameters)
     applied = bool(torch.isfinite(norm) & torch.isfinite(total))
     if applied:
         if clip and norm > clip:
@@ -57,3 +74,20 @@ def train_step(
         set_learning_rate(optimizer, learning_rate)
         optimizer.step()
     return StepResult(float(total), float(norm), num_tokens, applied)
+
+
+def accumulate(
+    loss_sum: LossSum, rows: Sequence[tuple[Tensor, Tensor]], num_tokens: int | Tensor, device: torch.device
+) -> Tensor:
+    """Add the gradients of the mean loss over all micro-batches to the parameters'; returns that mean."""
+    total = torch.zeros((), device=device)
+    for inputs_BT, targets_BT in rows:
+        loss = loss_sum(inputs_BT, targets_BT) / num_tokens
+        loss.backward()
+        total += loss.detach()
+    return total
+
+
+def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """The global norm of the gradients that there are."""
+    return torch.nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])

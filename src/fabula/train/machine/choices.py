@@ -17,7 +17,15 @@ COMPILE_FROM_FLOP = 5e12
 110, so that it is even at F / 110e9 - F / 290e9 = 20 s, which is F = 3.5e12."""
 
 
-def choose_device() -> Choice:
+def choose_device(wanted: str = "auto") -> Choice:
+    """Raises InputError where the recipe wants a device that is not there."""
+    if wanted != "auto":
+        there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if not there[wanted]:
+            raise InputError(
+                f'compute.device = "{wanted}", but torch {torch.__version__} finds none here; leave it out'
+            )
+        return Choice(wanted, "the recipe says so")
     if torch.cuda.is_available():
         return Choice("cuda", f"{torch.cuda.get_device_name()} is available")
     if torch.backends.mps.is_available():
@@ -52,6 +60,26 @@ def choose_fused(device: str, precision: str) -> Choice:
         return Choice("off", "only for bfloat16 on a processor")
     native = find_fused()
     return Choice("off" if native.library is None else "on", native.reason)
+
+
+def choose_updates(device: str) -> Choice:
+    """Who decides whether an update is made (device_step.py)."""
+    if device == "cuda":
+        return Choice("device", "a host that asked whether a gradient is finite would leave the GPU idle")
+    return Choice("host", "only a GPU works while the host goes on")
+
+
+MOST_MICRO_STEPS = 16
+"""In one graph: each is a copy of all kernels of a forward and backward pass, some KB each."""
+
+
+def choose_graph(device: str, accumulation: int) -> Choice:
+    """Whether an update is launched as one CUDA graph."""
+    if device != "cuda":
+        return Choice("off", "only for CUDA")
+    if accumulation > MOST_MICRO_STEPS:
+        return Choice("off", f"{accumulation} micro-steps are too many for one graph")
+    return Choice("on", "one launch an update in place of thousands")
 
 
 def training_flop(recipe: Recipe, vocabulary: int) -> float:

@@ -56,10 +56,10 @@ def check_memory(
 
     `workers` trainings share what is free. Nothing is checked where the system does not say what that is.
     """
-    device = choose_device().value
-    room = room or free_room(device)
     for recipe in recipes:
         check_size(recipe)
+        device = choose_device(recipe.compute.device).value
+        room = room or free_room(device)
         if (told := too_large(recipe, _product_bytes(recipe, device), room, asked, workers)) is not None:
             if told.surely:
                 raise InputError(told.sentence)
@@ -78,7 +78,7 @@ def out_of_memory_told(recipe: Recipe) -> Iterator[None]:
         if rows == 1:
             instead = "take a smaller model, or end other programs"
         else:
-            device = choose_device().value
+            device = choose_device(recipe.compute.device).value
             fewer = largest_rows(recipe, _product_bytes(recipe, device), free_room(device))
             instead = f"what would fit is about --set batch.rows={fewer}"
             if rows % fewer == 0:
