@@ -1,0 +1,1 @@
+"""A language model as a judge of stories, with the tests that show whether it can be believed."""
