@@ -13,7 +13,7 @@ from pathlib import Path
 from fabula.record.reader import find_runs
 
 COPIED = ("run.json", "recipe.toml", "samples.jsonl")
-APPENDED = ("metrics", "evaluations")
+APPENDED = ("metrics", "evaluations", "judgements")
 LARGEST_PLAIN_BYTES = 20_000
 """A longer NAME.jsonl is packed; the reader takes NAME.jsonl.gz as well."""
 

@@ -42,15 +42,48 @@ def evaluate(
     ] = 0,
     step: Annotated[int | None, typer.Option(help="The checkpoint of this step; default: the latest.")] = None,
     best: Annotated[bool, typer.Option("--best", help="The checkpoint with the lowest validation loss.")] = False,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROVIDER:MODEL",
+            help="Have a language model mark the stories: anthropic:MODEL or openai:MODEL; the key is taken from "
+            "ANTHROPIC_API_KEY, OPENAI_API_KEY or FABULA_JUDGE_KEY.",
+        ),
+    ] = None,
+    judge_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The judge's server, for example a llama.cpp or Ollama of your own."),
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(min=0.0, metavar="DOLLARS", help="Ask nothing if that may cost more, and stop before it does."),
+    ] = None,
+    judge_price: Annotated[
+        str | None,
+        typer.Option(metavar="IN/OUT", help="The judge's price: dollars for a million tokens sent and written."),
+    ] = None,
+    judge_samples: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Have at most N completions of each prompt judged.")
+    ] = 2,
+    judge_requests: Annotated[int, typer.Option(min=1, metavar="N", help="Ask the judge N things at once.")] = 4,
+    judge_timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Wait so long for an answer of the judge.")
+    ] = 60.0,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Have the judge choose between this run's stories and those of RUN."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Let a model complete beginnings of stories, and measure what it tells.
 
-    What comes is appended to RUN/evaluations.jsonl, with all that is needed to make it again.
+    What comes is appended to RUN/evaluations.jsonl, with all that is needed to make it again. What a judge says is
+    appended to RUN/judgements.jsonl, with the tests that show whether it can be believed.
     """
     import json
     import shlex
 
+    from fabula.cli.judging import Wanted, judge_run, ready
     from fabula.cli.newest import named_or_newest
     from fabula.cli.screen.terminal import tell
     from fabula.coherence.completing import Settings
@@ -60,10 +93,14 @@ def evaluate(
     from fabula.model.decode.sampling import Sampling
     from fabula.model.load import best_step
     from fabula.record.wording import plural
+    from fabula.study.judging.words import as_fields
+    from fabula.study.judging.words import told as sentences
 
     if best and step is not None:
         raise InputError("give --step or --best, not both")
     Sampling(temperature, top_p=top_p)
+    wanted = Wanted(judge, judge_url, max_cost, judge_price, judge_samples, judge_requests, judge_timeout, against)
+    asked = ready(wanted)
     run = named_or_newest(run)
     stories = _stories(run, data)
     names = prompts or ["fabula", *(["validation"] if stories else [])]
@@ -74,11 +111,16 @@ def evaluate(
 
     settings = Settings(samples, tokens, temperature, top_p, seed)
     done = evaluate_run(run, best_step(run) if best else step, sets, settings, stories, told)
+    step = int(done.session["step"])
+    verdict = None if asked is None else judge_run(run, step, done.completions, wanted, asked)
     if as_json:
-        show(json.dumps({**done.session, "completions": done.completions}, indent=2, allow_nan=False))
+        said = {} if verdict is None else {"judged": as_fields(verdict)}
+        show(json.dumps({**done.session, **said, "completions": done.completions}, indent=2, allow_nan=False))
         return
     num = sum(not line["human"] for line in done.completions)
     show(f"{plural(num, 'completion')} at step {done.session['step']:,}, in {run / 'evaluations.jsonl'}")
+    for sentence in [] if verdict is None else sentences(verdict):
+        tell(sentence)
     show(as_called(f"next: fabula report {shlex.quote(str(run))} --out report.html"))
 
 

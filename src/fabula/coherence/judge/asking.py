@@ -151,6 +151,8 @@ class _Asking:
 
     async def _pause(self, reply: Reply, attempt: int) -> bool:
         """Whether there is another try. Where the server has too many requests, nobody begins one meanwhile."""
+        if reply.failure == "malformed":  # the server is well, and the next answer is another one
+            return True
         wait = self.settings.first_wait * 2.0**attempt if reply.wait is None else reply.wait
         if wait > self.settings.longest_wait:
             return False
