@@ -69,7 +69,9 @@ def test_what_is_imported_is_declared(wing: str, repo: Path) -> None:
     project = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = list(project["dependencies"])
     if wing == "making":
-        declared += [line for extra in ("train", "hub", "gguf") for line in project["optional-dependencies"][extra]]
+        declared += [
+            line for extra in ("train", "hub", "gguf", "judge") for line in project["optional-dependencies"][extra]
+        ]
     packages = {Requirement(line).name.lower().replace("_", "-") for line in declared}
     provided_by = importlib.metadata.packages_distributions()
 

@@ -81,8 +81,8 @@ def judge_run(run: Path, step: int, completions: Sequence[Mapping[str, Any]], wa
     from fabula.coherence.judge.prices import refuse_above
     from fabula.coherence.judge.session import Session, plan, told_of
     from fabula.errors import InputError
-    from fabula.record.judgements import appending, read_judgements
     from fabula.record.lock import only_writer
+    from fabula.record.sessions.judgements import appending, read_judgements
     from fabula.study.judging.controls import LEAST
     from fabula.study.judging.scores import judged
     from fabula.study.judging.sessions import sessions_of

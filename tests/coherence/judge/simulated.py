@@ -12,7 +12,7 @@ from typing import Literal
 
 from fabula.coherence.judge.rubric import Answer, Marks, Preference
 from fabula.coherence.judge.told import Question, Told
-from fabula.record.judgements import AGES, MARKS
+from fabula.record.sessions.judgements import AGES, MARKS
 
 Better = Literal["first", "second", "equal"]
 Judge = Callable[[Question, random.Random], Answer]

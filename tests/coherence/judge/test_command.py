@@ -19,7 +19,7 @@ from fabula.coherence.judge.told import Told
 from fabula.coherence.judge.which import judge_of
 from fabula.errors import InputError
 from fabula.recipe.schema import Recipe
-from fabula.record.judgements import read_judgements
+from fabula.record.sessions.judgements import read_judgements
 from fabula.study.judging.sessions import sessions_of
 
 KEY = "sk-this-is-a-secret-0123456789"

@@ -12,7 +12,7 @@ from fabula.coherence.judge.rubric import Answer
 from fabula.coherence.judge.told import Question
 from fabula.record.content.parsing import json_value
 from fabula.record.files import make_folder, write_json
-from fabula.record.judgements import MARKS
+from fabula.record.sessions.judgements import MARKS
 
 
 def usual_folder() -> Path:

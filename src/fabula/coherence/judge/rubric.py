@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from fabula.record.judgements import AGES, MARKS
+from fabula.record.sessions.judgements import AGES, MARKS
 
 LONGEST_REASON = 300
 """Characters of a reason that are kept; a judge is asked for a sentence."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from fabula.record.judgements import AGES, MARKS
+from fabula.record.sessions.judgements import AGES, MARKS
 from fabula.study.inference.statistics import Interval, correlation, mean_interval, wilson_interval
 from fabula.study.judging.controls import Reliability, both_orders, reliability
 from fabula.study.judging.sessions import AGAINST, COMPLETION, PAIR_CONTROL, TRUE, Marked, Session

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fabula.record.judgements import MARKS
+from fabula.record.sessions.judgements import MARKS
 
 COMPLETION = "completion"
 TRUE = "true"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fabula.record.judgements import MARKS
+from fabula.record.sessions.judgements import MARKS
 from fabula.record.wording import plural
 from fabula.study.inference.statistics import Interval
 from fabula.study.judging.scores import OVERALL, Agreement, Judged, Position, Preferred

@@ -9,10 +9,10 @@ def client_of(judge: Judge, timeout: float) -> Client:
     """The client of a judge's provider; its package takes two seconds to import, and is asked for only here."""
     try:
         if judge.provider == "openai":
-            from fabula.coherence.judge.clients.openai_compatible import OpenAICompatible
+            from fabula.coherence.judge.clients.openai_compatible import OpenAICompatible  # heavy: openai
 
             return OpenAICompatible(judge, timeout)
-        from fabula.coherence.judge.clients.anthropic_messages import AnthropicMessages
+        from fabula.coherence.judge.clients.anthropic_messages import AnthropicMessages  # heavy: anthropic
 
         return AnthropicMessages(judge, timeout)
     except ModuleNotFoundError as error:

@@ -1,0 +1,1 @@
+"""What is said of a run after its training, a session at a time."""
