@@ -25,6 +25,7 @@ from fabula.report.render.blocks import (
 )
 from fabula.report.render.terms import glossary, with_terms
 from fabula.report.sections import opening, single_run
+from fabula.report.sections.coherence import coherence_blocks
 from fabula.report.sections.effects.planned import planned_blocks
 from fabula.report.sections.effects.section import across_blocks, effect_blocks, statistics_blocks
 from fabula.report.sections.effects.unsealed import unsealed_blocks
@@ -107,7 +108,7 @@ def _side_by_side(
         blocks += _tier(own, tier, groups, drawn[tier.name])
     for tier in logs:
         blocks += log_blocks(tier, drawn[tier.name])
-    blocks += [*story_blocks(own, groups), *improved_blocks(ladder, groups)]
+    blocks += [*story_blocks(own, groups), *coherence_blocks(own), *improved_blocks(ladder, groups)]
     blocks += finding_blocks(ladder, groups, {figure.anchor for each in drawn.values() for figure in each})
     return [*blocks, *_recipes(own)]
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from fabula.record.finding import Finding
 
 Tone = Literal["", "good", "note", "warning", "failure", "unknown"]
+Mark = Literal["", "copied", "repeated", "prompt"]
+"""Of words in a story: from a training story, said before, or of its beginning."""
 Size = Literal["wide", "beside", "narrow"]
 """Of a figure: the whole width, two thirds of it with words beside, or a third."""
 
@@ -28,6 +30,7 @@ class Span:
     own_line: bool = False
     term: str = ""
     """What the page tells of this word when it is touched (see fabula.report.render.glossary)."""
+    mark: Mark = ""
 
 
 Rich = tuple[Span, ...]
@@ -212,6 +215,14 @@ class Completions:
 
 
 @dataclass(frozen=True)
+class MarkedStories:
+    """Completions of several beginnings, with marks in them."""
+
+    entries: tuple[tuple[Rich, str, Rich], ...]
+    """Label, beginning, and how it went on."""
+
+
+@dataclass(frozen=True)
 class Likewise:
     """The same kind with the same causes in another phase."""
 
@@ -261,6 +272,7 @@ Block = (
     | FigureGrid
     | Observed
     | Completions
+    | MarkedStories
     | FindingCards
     | Details
     | Opening

@@ -17,6 +17,7 @@ from fabula.report.render.blocks import (
     FindingCard,
     FindingCards,
     Heading,
+    MarkedStories,
     Observed,
     Opening,
     Paragraph,
@@ -27,6 +28,7 @@ from fabula.report.render.blocks import (
     told,
 )
 
+MARKS = {"copied": "***", "repeated": "*", "prompt": "**"}
 DOTS = {"good": "🟢", "note": "🔵", "warning": "🟡", "failure": "🔴", "unknown": "⚪"}
 
 
@@ -65,6 +67,8 @@ def _block(block: Block) -> str:
             return "\n\n".join([*story, *answer] if block.story_first else [*answer, *story])
         case Completions():
             return _completions(block)
+        case MarkedStories():
+            return "\n\n".join(f"{inline(label)}\n\n{_marked(begun, text)}" for label, begun, text in block.entries)
         case FindingCards():
             return "\n\n".join(_card(card) for card in block.cards)
         case Details():
@@ -96,6 +100,8 @@ def _span(span: Span, in_table: bool) -> str:
         text = escape(span.text)
         if span.strong:
             text = _around(text, "**")
+        if span.mark:
+            text = _around(text, MARKS[span.mark])
     if span.tone:
         text = f"{DOTS[span.tone]} {text}"
     if span.link:
@@ -173,6 +179,10 @@ def _completions(block: Completions) -> str:
         quoted = _quoted(text.strip().splitlines())
         parts.append(f"{inline(label)}\n\n{quoted or '> (nothing)'}")
     return "\n\n".join(parts)
+
+
+def _marked(begun: str, text: Rich) -> str:
+    return f"> {escape(begun)} … {inline(text).strip()}"
 
 
 def _card(card: FindingCard) -> str:

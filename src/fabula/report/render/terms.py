@@ -13,6 +13,7 @@ from fabula.report.render.blocks import (
     Details,
     FindingCards,
     Heading,
+    MarkedStories,
     Rich,
     Span,
     rich,
@@ -71,7 +72,7 @@ def _marked(part: Any, reader: _Reader) -> Any:
         return tuple(_marked(each, reader) for each in part)
     if isinstance(part, Details):  # its summary is pressed to open it
         return replace(part, blocks=_marked(part.blocks, reader))
-    if isinstance(part, Completions) or not is_dataclass(part):
+    if isinstance(part, (Completions, MarkedStories)) or not is_dataclass(part):
         return part
     texts = {each.name: _marked(getattr(part, each.name), reader) for each in fields(part)}
     return replace(part, **texts)  # type: ignore[type-var]

@@ -29,6 +29,7 @@ from fabula.report.render.blocks import (
     told,
 )
 from fabula.report.sections.cells import RULE, health_cell
+from fabula.report.sections.coherence import coherence_blocks
 from fabula.report.sections.course import points, told_of
 from fabula.report.sections.findings import cards, not_checked
 from fabula.report.sections.foreign_logs import alarms, log_lead, log_notes, logs_table
@@ -124,7 +125,7 @@ def single_run_blocks(ladder: LadderView, groups: Sequence[FoundGroup], figures:
     if ladder.logs:
         blocks += [Bullets(tuple(items))] if (items := alarms(ladder.logs, groups)) else []
         blocks.append(logs_table(ladder.logs))
-    blocks += story_blocks(ladder, groups)
+    blocks += [*story_blocks(ladder, groups), *coherence_blocks(ladder)]
     for title, which in SECTIONS.items():
         said = {name: _beside(name, tier, groups, drawn) for name in which}
         there = {name: each for name in which for each in figures if each.anchor == slug("figure", tier.name, name)}
