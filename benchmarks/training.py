@@ -49,18 +49,23 @@ WAITING = {"fabula": SETTINGS, AS_TORCH_WAITS: {"GOMP_SPINCOUNT": "300000"}}
 class Contender:
     """A process of contenders.py."""
 
-    def __init__(self, kind: str, recipe: str, data: Path, threads: int, turn_seconds: float) -> None:
+    def __init__(self, kind: str, recipe: str, data: Path, threads: int, device: str = "cpu") -> None:
         self.kind, self.recipe = kind, recipe
         script = Path(__file__).with_name("contenders.py")
+        options = ["--data", str(data), "--threads", str(threads), "--device", device]
         self.process = subprocess.Popen(
-            [sys.executable, str(script), kind, recipe, "--data", str(data), "--threads", str(threads)],
+            [sys.executable, str(script), kind, recipe, *options],
             text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | WAITING.get(kind, {}),
         )  # fmt: skip
-        ready = self._answer()
-        self.positions, self.start_seconds = ready["positions"], ready["start_seconds"]
         self.turns: list[dict[str, float]] = []
         """What it answered, turn by turn."""
         self.steps = 1
+        """Of a turn."""
+
+    def get_ready(self, turn_seconds: float) -> None:
+        """Wait until it has compiled, and choose the steps of a turn of about so many seconds."""
+        ready = self._answer()
+        self.positions, self.start_seconds = ready["positions"], ready["start_seconds"]
         self.turn()
         self.steps = max(1, round(turn_seconds / self.turns.pop()["seconds"]))
 
@@ -112,7 +117,10 @@ def compete(
 ) -> list[dict[str, Any]]:
     """What each contender took; how fabula's recipes compare with the plain loop and with transformers, where these are
     in the group, and with their own roof."""
-    contenders = {each: Contender(*each, data, threads, turn_seconds) for each in group}
+    contenders = {}
+    for named in group:
+        contenders[named] = Contender(*named, data, threads)
+        contenders[named].get_ready(turn_seconds)
     for _ in range(turns):
         for each in contenders.values():
             each.turn()

@@ -123,7 +123,7 @@ def test_the_record_does_not_tell_that_it_was_written_a_step_late(
     host, device, resumed = (read_run(tmp_path / name) for name in ("host", "device", "resumed"))
     for other in (device, resumed):
         assert list(other.train["step"]) == list(host.train["step"])
-        assert list(other.eval["step"]) == list(host.eval["step"])
+        assert list(other.evals["step"]) == list(host.evals["step"])
         np.testing.assert_allclose(other.train["loss"], host.train["loss"], rtol=1e-5)
     found, expected = tensors(tmp_path / "resumed"), tensors(tmp_path / "device")
     assert all(torch.equal(found[name], expected[name]) for name in expected)
