@@ -10,7 +10,7 @@ READY := $(VENV)/ready
 # More than four at once gain little and ask for much memory: each loads torch.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help setup demo test test-slow test-crash lint fuzz bench lock clean
+.PHONY: help setup demo test test-slow test-crash lint fuzz bench bench-gpu lock clean
 
 help:
 	@echo "make setup      make the environment ($(VENV)): 1 to 2 minutes, needs the network; then: . $(BIN)/activate"
@@ -20,6 +20,7 @@ help:
 	@echo "make fuzz       damaged logs, runs and recipes for everything that reads (ten minutes: FUZZ_SECONDS=600)"
 	@echo "make test-crash kills, limits and flipped bits for everything that writes (ten minutes: CRASH_SECONDS=600)"
 	@echo "make bench      how fast it is on this machine, against others (a quarter of an hour, needs STORIES=DIR)"
+	@echo "make bench-gpu  the tests and the speed of a GPU, and what it reaches (8 minutes, needs STORIES=DIR)"
 	@echo "make clean      remove what make made"
 
 setup: $(READY)
@@ -85,6 +86,14 @@ bench: $(READY)
 	$(BIN)/python benchmarks/starting.py "$(STORIES)" --data $(BENCH) --out docs/benchmarks/starting.json
 	$(BIN)/python benchmarks/time_to_loss.py docs/runs --training docs/benchmarks/training.json --out docs/benchmarks/loss.json
 	$(BIN)/python docs/performance_page.py
+
+# On the machine with the GPU: with its own torch, make bench-gpu BIN=DIR, the folder of a python that has torch and fabula.
+bench-gpu:
+	@test -d "$(STORIES)" || { echo "make bench-gpu STORIES=DIR: a folder of stories, train.jsonl and validation.jsonl" >&2; exit 1; }
+	for each in gpt2 bpe:8192; do \
+	  test -d "$(BENCH)/tokens/$$(echo $$each | tr : -)" || $(BIN)/fabula prepare "$(STORIES)" --tokenizer $$each --out $(BENCH) || exit 1; done
+	$(BIN)/python benchmarks/gpu.py --data $(BENCH) --out docs/benchmarks/gpu.json
+	$(BIN)/python docs/gpu_page.py
 
 # One lock for Linux, macOS and Windows and all Pythons we support, with hashes, and without a registry's address.
 LOCKED_EXTRAS := train hub gguf judge test dev

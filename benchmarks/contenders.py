@@ -84,15 +84,20 @@ def fabula_step(recipe: Recipe, data: Path, device: str, makes_room: bool) -> St
     return step
 
 
+def nothing_hidden(recipe: Recipe) -> Recipe:
+    """What others can train: they have no input that is not to be seen."""
+    return recipe.with_values(**{"batch.hidden_tokens": 0.0})
+
+
 def plain_step(recipe: Recipe, data: Path, device: str) -> Step:
-    source, vocabulary = source_of(recipe, data)
+    source, vocabulary = source_of(nothing_hidden(recipe), data)
     shape, vocabulary = recipe.model, -(-vocabulary // FILLED_UP_TO) * FILLED_UP_TO
     model = PlainGPT(shape.layers, shape.width, shape.heads, shape.context, vocabulary).to(device)
     return _loop(recipe, source, model, torch.compile(model) if compiles(recipe) else model, torch.bfloat16, device)
 
 
 def transformers_step(recipe: Recipe, data: Path, device: str, dtype: torch.dtype) -> Step:
-    source, vocabulary = source_of(recipe, data)
+    source, vocabulary = source_of(nothing_hidden(recipe), data)
     model = transformers_model(recipe.model, vocabulary).to(device)
     model.train()
 

@@ -100,3 +100,21 @@ def test_time_to_a_loss_is_read_off_the_record(  # type: ignore[no-untyped-def]
     at = list(record.evals["step"]).index(reached["step"])
     assert curve[at] <= wanted < curve[at - 1]
     assert 0 < reached["seconds"] <= record.evals["seconds"][at]
+
+
+def test_the_tables_of_a_gpu_are_what_their_script_writes(repo: Path) -> None:
+    script = runpy.run_path(str(repo / "docs" / "gpu_page.py"))
+    page = (repo / "docs" / "performance.md").read_text(encoding="utf-8")
+    stripped = page.replace("| `gemma3-270m` |", "| `another` |")
+    assert stripped != page
+    assert script["written"](stripped) == page, "run: python docs/gpu_page.py"
+
+
+def test_the_work_of_a_step_counts_what_a_window_leaves_out(benchmark) -> None:  # type: ignore[no-untyped-def]
+    gpu: ModuleType = benchmark("gpu")
+    shape = tiny(model__context=8, model__layers=2, model__positions="rope").model
+    # By hand: 8 rows of 1 to 8 keys, 4.5 on average; 2 products of width 16, 2 operations each, three times.
+    assert gpu.attention_flop(shape) == 2 * 12 * 4.5 * 16
+    windowed = shape.model_copy(update={"sliding_window": 2, "global_every": 2})
+    # The first layer sees 1, then 2 of them: (1 + 7 * 2) / 8.
+    assert gpu.attention_flop(windowed) == 12 * 16 * (4.5 + 15 / 8)
