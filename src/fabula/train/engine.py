@@ -140,8 +140,8 @@ def build_engine(
         # One engine is alive at a time; without this, Dynamo would stop compiling after the eighth run of a ladder.
         torch.compiler.reset()
         choices["compiled"] = reuse_compiled()
-        # Each shape for itself: there are two (the recipe's context and the ruler's). With sizes left open, an evaluation
-        # of the whole split took 11 s on an H100, on which 3,500 steps took 14.
+        # Each shape for itself: there are two (the recipe's context and the ruler's). With sizes left open, scoring the
+        # whole split took 11 s on an H100, on which 3,500 steps took 14.
         loss_sum, losses = torch.compile(loss_sum, dynamic=False), torch.compile(losses, dynamic=False)
     engine = Engine(recipe, seed, model, optimizer, device, choices, loss_sum, losses, initial_weights)
     engine.reset()
