@@ -3,12 +3,22 @@
 from pathlib import Path
 
 import pytest
+import torch
 from tests.train.tiny import data_in, tiny
 
 from fabula.errors import InputError
+from fabula.recipe.presets import load_recipe
 from fabula.score.rulers import make_rulers
 from fabula.train.life.estimate import FORWARD_SHARE, estimate, evaluation_positions, recipe_for_minutes
-from fabula.train.machine.choices import choose_compile, choose_precision, training_flop
+from fabula.train.machine.choice import Choice
+from fabula.train.machine.choices import (
+    choose_compile,
+    choose_device,
+    choose_graph,
+    choose_precision,
+    choose_updates,
+    training_flop,
+)
 
 
 @pytest.mark.parametrize("every", [1, 3, 4, 12, 50])
@@ -65,6 +75,19 @@ def test_precision_follows_the_recipe_and_says_why() -> None:
     assert choose_precision("auto", "mps").value == "float32"
 
 
+def test_a_device_that_is_asked_for_is_there_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("cpu") == Choice("cpu", "the recipe says so")
+    with pytest.raises(InputError, match=r'compute\.device = "cuda", but torch .* finds none here; leave it out'):
+        choose_device("cuda")
+
+
+def test_updates_and_graphs_are_of_a_gpu() -> None:
+    assert (choose_updates("cuda").value, choose_updates("cpu").value) == ("device", "host")
+    assert choose_graph("cuda", 1).value == "on" and choose_graph("cpu", 1).value == "off"
+    assert "too many for one graph" in choose_graph("cuda", 1000).reason
+
+
 def test_compiling_depends_on_the_recipe_and_on_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "c++")
     assert choose_compile(tiny(compute__compile="on"), 512, "cpu").value == "on"
@@ -75,6 +98,11 @@ def test_compiling_depends_on_the_recipe_and_on_a_compiler(monkeypatch: pytest.M
     )
     assert choose_compile(long, 512, "cpu").value == "on"
     assert choose_compile(long, 512, "mps").value == "off"
+    # Of a GPU many small steps are as good a reason as a few large ones.
+    choice = choose_compile(short, 512, "cuda")
+    assert choice.value == "off" and "would save" in choice.reason
+    assert choose_compile(long, 512, "cuda").value == "on"
+    assert choose_compile(load_recipe("gemma3-270m-gpt2").with_values(steps=300), 50_257, "cuda").value == "on"
     monkeypatch.delenv("CXX")
     monkeypatch.setenv("PATH", "")
     choice = choose_compile(long, 512, "cpu")
