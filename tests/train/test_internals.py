@@ -84,7 +84,7 @@ def test_a_traced_step_is_traced_once_and_computes_the_same(
             made.append((result.loss, result.grad_norm))
             graphs.append(len(traced))
             if inside is not None:
-                inside.after(result, clip=1.0)
+                inside.after(engine.model, result, clip=1.0)
         results.append((made, {name: each.clone() for name, each in engine.model.named_parameters()}))
     (seen, weights), (unseen, others) = results
     assert seen == unseen and graphs[0] > 0 and set(graphs) == {graphs[0]}
@@ -141,7 +141,7 @@ def test_dead_units_and_weights_that_stand_still_are_counted(grammar_folder: Pat
         first.bias[: first.out_features // 2] = -1e3
     rows = torch.from_numpy(training.source.batch(1, 0).inputs_BT)
     look = Inside.before(model, rows, some_hidden=False)
-    line = look.after(training.engine.step(training.source, 1), clip=1.0)
+    line = look.after(model, training.engine.step(training.source, 1), clip=1.0)
     assert 0.5 <= line["dead_units"][0] < 0.7 and line["dead_units"][1] < 0.2
     assert all(each > 0.5 for each in line["unchanged"]) and all(each < 1e-8 for each in line["update_ratio"])
 

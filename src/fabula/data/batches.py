@@ -37,11 +37,13 @@ class Batch(NamedTuple):
     """HIDDEN where the token is not to be seen."""
     targets_BT: IntArray
     """IGNORE where masked."""
+    of_all: int | None = None
+    """Where these are one process's rows of a batch: the tokens of all of its rows."""
 
     @property
     def num_targets(self) -> int:
         """Tokens that count in the loss."""
-        return int(np.count_nonzero(self.targets_BT != IGNORE))
+        return int(np.count_nonzero(self.targets_BT != IGNORE)) if self.of_all is None else self.of_all
 
 
 def permutation(data_seed: int, seed: int, epoch: int, num_stories: int) -> IntArray:
@@ -143,7 +145,9 @@ class BatchSource:
         end_of_text: bool = True,
         hidden_tokens: float = 0.0,
         split: Literal["train", "tune", "validation"] = "train",
+        share: tuple[int, int] = (0, 1),
     ) -> None:
+        """`share`: the place of this process, and how many share the rows of each batch."""
         assert end_of_text or layout == "packed", "a padded row begins and ends with EOT"
         assert layout in ("padded", "packed") and rows > 0 and context > 0 and accumulation > 0
         self.layout = layout
@@ -151,6 +155,7 @@ class BatchSource:
         self.context = context
         self.accumulation = accumulation
         self.hidden_tokens = hidden_tokens
+        self.share = share
         self.eot = data.tokenizer.eot
         self._seeds = (data.seed, seed)
         self._split = data.split(split)
@@ -158,7 +163,8 @@ class BatchSource:
         assert self._order.epoch_targets > 0, "stories without tokens need their EOTs"
 
     def batch(self, step: int, micro_step: int = 0) -> Batch:
-        """Batch of micro-step `micro_step` (from 0) of `step` (from 1): inputs and targets [R, T]."""
+        """Batch of micro-step `micro_step` (from 0) of `step` (from 1): inputs and targets [R, T], of the rows R those
+        that are this process's share."""
         assert step >= 1 and 0 <= micro_step < self.accumulation
         micro_steps = (step - 1) * self.accumulation + micro_step
         first = micro_steps * self.rows
@@ -172,7 +178,11 @@ class BatchSource:
             draws_BT = stream.random_raw(batch.inputs_BT.size).reshape(batch.inputs_BT.shape)
             hidden_BT = draws_BT < np.uint64(self.hidden_tokens * 2**64)
             batch = batch._replace(inputs_BT=np.where(hidden_BT, HIDDEN, batch.inputs_BT))
-        return batch
+        place, size = self.share
+        if size == 1:
+            return batch
+        own = slice(place * self.rows // size, (place + 1) * self.rows // size)
+        return Batch(batch.inputs_BT[own], batch.targets_BT[own], batch.num_targets)
 
     def _windows(self, first: int) -> Batch:
         start = first * self.context

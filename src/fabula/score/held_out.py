@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fabula.data.batches import IGNORE
+from fabula.data.batches import IGNORE, Batch
 from fabula.score.rulers import Ruler, Rulers
 
 TokenLosses = Callable[[Tensor, Tensor], Tensor]
@@ -23,6 +23,18 @@ Tell = Callable[[int, int], None]
 """(stories scored so far, stories to score in all); a story that is scored by two rulers counts twice."""
 
 POSITIONS_PER_BATCH = 4096
+
+
+class Scorers(NamedTuple):
+    """The processes that share the batches of an evaluation, each scoring one in turn."""
+
+    place: int = 0
+    size: int = 1
+    added_up: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]] = lambda nats_N: nats_N
+    """The sum over all of them of what each has: 0 where it has scored nothing."""
+
+
+ONE = Scorers()
 
 
 @dataclass(frozen=True)
@@ -64,24 +76,35 @@ def score(
     eot: int,
     device: torch.device,
     tell: Callable[[int], None] = lambda targets: None,
+    scorers: Scorers = ONE,
 ) -> Score:
     """Score every target of `ruler` once; a token-weighted total in float64. `tell` hears after each batch how many
     targets are done.
 
-    Batches all have one shape (short ones are filled with masked rows), so that a compiled model is compiled once.
+    Batches all have one shape (short ones are filled with masked rows), so that a compiled model is compiled once. Each
+    of several `scorers` calls `token_losses` equally often, which may have to be done together.
     """
     rows = rows_of_batch(ruler.context)
-    losses, num_done = [], 0
-    for batch in ruler.batches(rows, eot):
+
+    def nats(batch: Batch) -> npt.NDArray[np.float64]:
         missing = rows - len(batch.inputs_BT)
         inputs = np.pad(batch.inputs_BT, ((0, missing), (0, 0)), constant_values=eot)
         wanted = np.pad(batch.targets_BT, ((0, missing), (0, 0)), constant_values=IGNORE)
         with torch.no_grad():
             losses_BT = token_losses(torch.from_numpy(inputs).to(device), torch.from_numpy(wanted).to(device))
-        losses.append(losses_BT.double().cpu().numpy()[wanted != IGNORE])
+        scored: npt.NDArray[np.float64] = losses_BT.double().cpu().numpy()[wanted != IGNORE]
+        return scored
+
+    losses: list[npt.NDArray[np.float64]] = []
+    num_done = 0
+    for batch in ruler.batches(rows, eot):
+        mine = len(losses) % scorers.size == scorers.place
+        losses.append(nats(batch) if mine else np.zeros(batch.num_targets))
         num_done += len(losses[-1])
         tell(num_done)
-    losses_N = np.concatenate(losses)
+    if 0 < len(losses) % scorers.size <= scorers.place:  # idle in the last round
+        nats(Batch(np.zeros((0, ruler.context), np.int64), np.zeros((0, ruler.context), np.int64)))
+    losses_N = scorers.added_up(np.concatenate(losses))
     lengths_S = ruler.story_targets
     assert len(losses_N) == lengths_S.sum(), "every target is scored once, story by story"
     story_nats_S = np.add.reduceat(losses_N, np.cumsum(lengths_S) - lengths_S)
@@ -107,6 +130,7 @@ def evaluate(
     device: torch.device,
     full: bool,
     tell: Tell = lambda done, total: None,
+    scorers: Scorers = ONE,
 ) -> Evaluation:
     """Score the subset and the training sample, and where `full` the whole split by every protocol."""
     wanted = {"train_sample": rulers.train_sample, "subset": rulers.stream_subset}
@@ -123,7 +147,7 @@ def evaluate(
         def told(targets: int, before: int = num_scored, ends_S: npt.NDArray[np.int64] = ends_S) -> None:
             tell(before + int(np.searchsorted(ends_S, targets, side="right")), total)
 
-        scores[name] = score(token_losses, ruler, eot, device, told)
+        scores[name] = score(token_losses, ruler, eot, device, told, scorers)
         num_scored += len(ends_S)
     subset = scores["subset"]
     stream = scores.get("stream", subset)

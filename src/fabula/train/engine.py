@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -34,7 +35,13 @@ from fabula.train.machine.neighbours import watch_neighbours
 from fabula.train.machine.threads import chosen_threads
 from fabula.train.meanwhile import telling
 from fabula.train.optimizer import make_optimizer, read_on_device
+from fabula.train.processes.lost import ProcessLost, loss_told
+from fabula.train.processes.tensors import hand_out_weights
+from fabula.train.processes.together import ALONE, Together, check_device
 from fabula.train.step import Launched, LossSum, Made, StepResult, train_step
+
+if TYPE_CHECKING:
+    from fabula.train.processes.sharing import Shared
 
 INITIALIZATION_STREAM = 0x696E6974  # "init": keeps these numbers apart from the order's and the completions'
 PROBE_STEPS, PROBE_SECONDS = (3, 10), 3.0
@@ -60,6 +67,10 @@ class Engine:
     token_losses: TokenLosses
     initial_weights: Mapping[str, Tensor] | None = None
     """A state_dict to start from in place of the recipe's initialisation."""
+    together: Together = ALONE
+    """The processes that make the run."""
+    shared: "Shared | None" = None
+    """The model as they share it, where they are several."""
     compile_seconds: float = 0.0
     step_seconds: float = field(default=float("nan"))
     """Seconds of one step, the median of those that the probe measured."""
@@ -84,7 +95,11 @@ class Engine:
         if self.device_step is not None:
             return self.device_step.launch(batches, rate)
         clip = self.recipe.optimizer.clip
-        return Made(train_step(self.model, self.loss_sum, self.optimizer, batches, rate, clip, self.device))
+        with loss_told():
+            made = train_step(
+                self.model, self.loss_sum, self.optimizer, batches, rate, clip, self.device, self.together, self.shared
+            )
+        return Made(made)
 
     def learning_rate(self, step: int) -> float:
         """The rate of update `step`."""
@@ -93,7 +108,9 @@ class Engine:
 
     def reset(self) -> None:
         """Weights as the seed makes them, or as they were given; an optimizer without memory."""
-        if self.initial_weights is None:
+        if self.together.several:
+            hand_out_weights(self.model, self._first_weights() if self.together.leads else None)
+        elif self.initial_weights is None:
             initialize(self.model, self.recipe.initialization, initialization_seed(self.seed))
         else:
             self.model.load_state_dict(self.initial_weights)
@@ -111,13 +128,35 @@ class Engine:
                 self.model, self.loss_sum, self.optimizer, recipe.optimizer.clip, shape, self.device, graph
             )
 
+    def set_losses(self, compiled: bool) -> None:
+        """Take the losses of the model as they are, or through torch.compile."""
+        losses = loss_functions(self.model, self.recipe.batch.hidden_tokens > 0)
+        if compiled and not self.together.sharded:
+            # Each shape for itself: there are two (the recipe's context and the ruler's). With sizes left open, scoring
+            # the whole split took 11 s on an H100, on which 3,500 steps took 14.
+            losses = torch.compile(losses[0], dynamic=False), torch.compile(losses[1], dynamic=False)
+        self.loss_sum, self.token_losses = losses if self.shared is None else self.shared.compute(*losses)
+
+    def _first_weights(self) -> Mapping[str, Tensor]:
+        """All weights, on the processor, also where each process holds a part of them."""
+        if self.initial_weights is not None:
+            return self.initial_weights
+        plain = Decoder(self.model.shape, self.model.vocabulary).to(getattr(torch, self.recipe.compute.weights))
+        initialize(plain, self.recipe.initialization, initialization_seed(self.seed))
+        return plain.state_dict()
+
 
 def build_engine(
-    recipe: Recipe, vocabulary: int, seed: int, initial_weights: Mapping[str, Tensor] | None = None
+    recipe: Recipe,
+    vocabulary: int,
+    seed: int,
+    initial_weights: Mapping[str, Tensor] | None = None,
+    together: Together = ALONE,
 ) -> Engine:
     """Build and initialise the model of `recipe` on the best device there is. Nothing is compiled yet."""
     watch_neighbours()
     device_choice = choose_device(recipe.compute.device)
+    check_device(together, device_choice.value)
     precision = choose_precision(recipe.compute.precision, device_choice.value)
     compiling = choose_compile(recipe, vocabulary, device_choice.value)
     device = torch.device(device_choice.value)
@@ -133,17 +172,24 @@ def build_engine(
         "updates": choose_updates(device_choice.value),
         "graph": choose_graph(device_choice.value, recipe.batch.accumulation),
         "memory": keep_freed_memory(),
+        **together.choices(),
     }
-    optimizer = make_optimizer(model, recipe.optimizer, recipe.schedule.peak)
-    loss_sum, losses = loss_functions(model, recipe.batch.hidden_tokens > 0)
-    if compiling.value == "on":
+    compiled = compiling.value == "on"
+    if compiled:
         # One engine is alive at a time; without this, Dynamo would stop compiling after the eighth run of a ladder.
         torch.compiler.reset()
         choices["compiled"] = reuse_compiled()
-        # Each shape for itself: there are two (the recipe's context and the ruler's). With sizes left open, scoring the
-        # whole split took 11 s on an H100, on which 3,500 steps took 14.
-        loss_sum, losses = torch.compile(loss_sum, dynamic=False), torch.compile(losses, dynamic=False)
-    engine = Engine(recipe, seed, model, optimizer, device, choices, loss_sum, losses, initial_weights)
+    shared = None
+    if together.several:
+        from fabula.train.processes.sharing import share_out  # DDP and FSDP take over a second to load
+
+        shared = share_out(model, together.sharded, device.type, compiled)
+    losses = loss_functions(model, recipe.batch.hidden_tokens > 0)
+    optimizer = make_optimizer(model, recipe.optimizer, recipe.schedule.peak)
+    engine = Engine(
+        recipe, seed, model, optimizer, device, choices, *losses, initial_weights, together=together, shared=shared
+    )
+    engine.set_losses(compiled)
     engine.reset()
     return engine
 
@@ -177,8 +223,10 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
         try:
             with telling(notice, "compiling"):
                 engine.step(source, 1)
+        except ProcessLost:
+            raise
         except RuntimeError as error:  # Dynamo, Inductor or a C++ compiler; a defect of ours is raised again below
-            engine.loss_sum, engine.token_losses = loss_functions(engine.model, engine.recipe.batch.hidden_tokens > 0)
+            engine.set_losses(compiled=False)
             reason = f"torch.compile failed: {str(error).splitlines()[0][:160]}"
             engine.choices["compile"] = Choice("off", reason)  # said with the other choices
             engine.choices.pop("compiled", None)
@@ -208,5 +256,5 @@ def probe(engine: Engine, source: BatchSource) -> list[float]:
     while len(seconds) < least or (len(seconds) < most and sum(seconds) < PROBE_SECONDS):
         started = time.perf_counter()
         engine.step(source, len(seconds) + 1)
-        seconds.append(time.perf_counter() - started)
+        seconds += engine.together.same(time.perf_counter() - started)
     return seconds

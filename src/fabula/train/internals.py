@@ -29,7 +29,6 @@ LOGIT_POSITIONS = 64
 class Inside:
     """One update, seen from before it to after it."""
 
-    model: Decoder
     weights: dict[str, Tensor]
     seen: dict[str, Any]
     """Of the row that went through the twin."""
@@ -43,15 +42,15 @@ class Inside:
         started = time.perf_counter()
         weights = {name: each.detach().clone() for name, each in model.named_parameters()}
         seen = activations(model, inputs_BT[:1], some_hidden)
-        return cls(model, weights, seen, time.perf_counter() - started)
+        return cls(weights, seen, time.perf_counter() - started)
 
     @torch.no_grad()
-    def after(self, result: StepResult, clip: float) -> dict[str, Any]:
-        """The line of the record, but for its step."""
+    def after(self, model: Decoder, result: StepResult, clip: float) -> dict[str, Any]:
+        """The line of the record, but for its step, of the model as it is now."""
         started = time.perf_counter()
         # The gradients as they stand are clipped: what they were before is told.
         scale = max(1.0, result.grad_norm / clip) if clip and result.applied else 1.0
-        parts = [_movement(each, self.weights, scale) for each in parts_of(self.model)]
+        parts = [_movement(each, self.weights, scale) for each in parts_of(model)]
         first, *layers, last = parts
         line: dict[str, Any] = {name: [each[name] for each in layers] for name in first}
         line |= {f"embedding_{name}": value for name, value in first.items()}

@@ -21,7 +21,7 @@ from fabula.record.checkpoint import checkpoint_steps, remove_old_checkpoints
 from fabula.record.wording import plural
 from fabula.record.writer import RunWriter
 from fabula.score.completions import complete_prompts
-from fabula.score.held_out import evaluate
+from fabula.score.held_out import Scorers, evaluate
 from fabula.score.known_stories import KnownStories, know_stories
 from fabula.score.rulers import Rulers
 from fabula.train import state
@@ -35,6 +35,9 @@ from fabula.train.life.guard import Guard
 from fabula.train.life.progress import Progress
 from fabula.train.life.rollback import Trouble, needed, roll_back
 from fabula.train.observer import Observer
+from fabula.train.processes.lost import ProcessLost
+from fabula.train.processes.tensors import held, whole_model
+from fabula.train.processes.together import Together
 from fabula.train.step import Launched
 
 FINAL_SAMPLE_TOKENS = 120
@@ -99,34 +102,50 @@ class Training:
     """Updates that are launched and not yet told; none where the host decides."""
     told_at: float = 0.0
     """When the last update was told."""
+    lost: str | None = None
+    """What ended the run, where it was the loss of another process."""
+    whole_until: int = 0
+    """The last update of which the record has all that was due, so that a checkpoint may be taken behind it."""
 
     def run(self, writer: RunWriter) -> str:
-        """Train to the last step, or until the observer wants to stop. Returns the run's final status.
+        """Train to the last step, or until the observer wants to stop, or another process of the run is lost. Returns
+        the run's final status.
 
         Raises TrainingFailed when too many steps in a row were not finite, or what came out is not.
         """
+        try:
+            return self.make(writer)
+        except ProcessLost as error:
+            self.end_without_the_others(writer, error)
+            return "interrupted"
+        finally:
+            self.background.wait()  # also when all else failed: nothing is written once the run has been closed
+
+    def make(self, writer: RunWriter) -> str:
+        """All updates that are left, and what comes before and after them."""
         self.observer.begun(self.progress.step)
         if self.progress.step == 0:
-            writer.event(0, "started")
+            writer.event(0, "started", **self.together.event())
             self.evaluate(writer, full=True)
         clock = None
         if self.seconds is not None:
             part, full = positions_scored(self.rulers)
             clock = Clock(self.seconds, self.progress.evaluation_seconds, part / full)
         stopped = False
-        try:
-            while self.progress.step < self.recipe.steps and not stopped:
-                try:
-                    stopped = self.advance(writer, clock)
-                except Trouble as trouble:
-                    self.under_way.clear()
-                    roll_back(self, writer, str(trouble))
-                    if clock is not None:
-                        clock.go_back(self.progress.step, self.progress.training_seconds)
-            self.settle_checkpoint(writer)
-        finally:
-            self.background.wait()  # also when all else failed: nothing is written once the run has been closed
+        while self.progress.step < self.recipe.steps and not stopped:
+            try:
+                stopped = self.advance(writer, clock)
+            except Trouble as trouble:
+                self.under_way.clear()
+                roll_back(self, writer, str(trouble))
+                if clock is not None:
+                    clock.go_back(self.progress.step, self.progress.training_seconds)
+        self.settle_checkpoint(writer)
         return "interrupted" if stopped else "finished"
+
+    @property
+    def together(self) -> Together:
+        return self.engine.together
 
     def advance(self, writer: RunWriter, clock: Clock | None) -> bool:
         """One update, and all that comes after it. Returns whether the run is to stop here."""
@@ -146,8 +165,12 @@ class Training:
             self.evaluate(writer, full=last)
         if last:
             self.check_end(writer)
-        stopping = not last and self.observer.stopping()
-        saving = asked or self.observer.checkpoint_asked() or stopping or self.has_checkpoint(step)
+        self.whole_until = step
+        stop, asked = self.observer.stopping(), asked or self.observer.checkpoint_asked()
+        if not last:
+            stop, asked = self.together.heard(stop, asked)
+        stopping = not last and stop
+        saving = asked or stopping or self.has_checkpoint(step)
         if saving:
             self.check_weights(writer)
         if last or stopping:
@@ -155,6 +178,17 @@ class Training:
         if saving:
             self.save(writer)
         return stopping
+
+    def end_without_the_others(self, writer: RunWriter, error: ProcessLost) -> None:
+        """Keep what can be kept when another process is lost: where this one has the whole model, as it stood after the
+        last update that is in the record with all that was due behind it."""
+        self.lost, step = str(error), self.progress.step
+        writer.event(step, "process_lost", reason=error.detail)
+        writer.event(step, "interrupted")
+        self.settle_checkpoint(writer)
+        if step == self.whole_until and not self.together.sharded and step not in checkpoint_steps(writer.folder):
+            self.save(writer)
+            self.settle_checkpoint(writer)
 
     def has_checkpoint(self, step: int) -> bool:
         """Whether a checkpoint is due after update `step`: where the recipe asks for it, and no step is being
@@ -187,9 +221,8 @@ class Training:
     def is_waited_for(self, step: int) -> bool:
         """Whether something is due after update `step` that has to know what came of it."""
         recipe = self.recipe
-        looked_into = recipe.record.internals > 0 and step % recipe.record.internals == 0
         due = step % recipe.evaluation.every == 0 or self.asks_for_checkpoint(step)
-        return step >= recipe.steps or looked_into or due
+        return step >= recipe.steps or self.is_looked_into(step) or due
 
     def tell_all(self, writer: RunWriter) -> None:
         """Wait for the updates that are under way."""
@@ -217,8 +250,10 @@ class Training:
             "tokens_per_second": result.num_tokens / seconds,
         }
         writer.train(**line)
-        if update.inside is not None:
-            writer.internals(step=step, **update.inside.after(result, self.recipe.optimizer.clip))
+        if self.is_looked_into(step):
+            model = whole_model(self.engine.model, gradients=True)
+            if update.inside is not None:
+                writer.internals(step=step, **update.inside.after(model, result, self.recipe.optimizer.clip))
         self.observer.stepped(line)
         policy = self.recipe.guard.policy
         if result.applied:
@@ -236,19 +271,27 @@ class Training:
 
     def look_inside(self, step: int) -> Inside | None:
         """What stands before update `step`, if the recipe asks for a look at it."""
-        every = self.recipe.record.internals
-        if not every or step % every:
+        if not self.is_looked_into(step):
+            return None
+        model = whole_model(self.engine.model)
+        if not self.together.leads:
             return None
         rows = torch.from_numpy(self.source.batch(step + self.guard.shift, 0).inputs_BT[:1]).to(self.engine.device)
-        return Inside.before(self.engine.model, rows, some_hidden=self.recipe.batch.hidden_tokens > 0)
+        return Inside.before(model, rows, some_hidden=self.recipe.batch.hidden_tokens > 0)
+
+    def is_looked_into(self, step: int) -> bool:
+        """Whether the recipe asks for a look at update `step`."""
+        every = self.recipe.record.internals
+        return every > 0 and step % every == 0
 
     def keep_time(self, clock: Clock, writer: RunWriter) -> None:
         """Change the number of steps where the machine turned out faster or slower than planned."""
         progress, before = self.progress, self.recipe.steps
-        steps = clock.planned_end(self.recipe, progress.step, progress.training_seconds, progress.evaluation_seconds)
-        if steps is None:
+        wanted = clock.planned_end(self.recipe, progress.step, progress.training_seconds, progress.evaluation_seconds)
+        (said,) = self.together.same(wanted or 0)
+        if not said:
             return
-        steps = max(steps, progress.step + len(self.under_way) + 1)  # the next update may be the last
+        steps = max(int(said), progress.step + len(self.under_way) + 1)  # the next update may be the last
         self.recipe = self.engine.recipe = self.recipe.with_values(steps=steps)
         layout = layout_information(self.source, steps)
         writer.change_recipe(to_toml(self.recipe.as_tree()), steps=steps, layout=layout)
@@ -267,7 +310,8 @@ class Training:
     def check_weights(self, writer: RunWriter) -> None:
         """Raise TrainingFailed where a weight is not finite: no later step brings it back, so that a checkpoint of it
         is of no use."""
-        if not all(bool(each.isfinite().all()) for each in self.engine.model.parameters()):
+        parameters = self.engine.model.parameters()
+        if self.together.any(not all(bool(held(each).isfinite().all()) for each in parameters)):
             self.fail(writer, f"the weights after step {self.progress.step:,} are not finite")
 
     def fail(self, writer: RunWriter, reason: str) -> NoReturn:
@@ -291,7 +335,8 @@ class Training:
         started = time.perf_counter()
         eot = self.data.tokenizer.eot
         tell = self.observer.evaluating
-        fields, stories = evaluate(self.engine.token_losses, self.rulers, eot, self.engine.device, full, tell)
+        scorers = Scorers(*self.together.share, self.together.added_up)
+        fields, stories = evaluate(self.engine.token_losses, self.rulers, eot, self.engine.device, full, tell, scorers)
         if progress.step == self.recipe.steps:
             for story in stories:
                 writer.stories(step=progress.step, **story)
@@ -334,7 +379,9 @@ class Training:
         final = self.progress.step == self.recipe.steps
         prompts = evaluation.prompts if final else evaluation.prompts[:1]
         num_tokens = FINAL_SAMPLE_TOKENS if final else evaluation.sample_tokens
-        model, tokenizer = self.engine.model, self.data.tokenizer
+        model, tokenizer = whole_model(self.engine.model), self.data.tokenizer
+        if not self.together.leads:
+            return []
         completions = complete_prompts(model, tokenizer, prompts, num_tokens, self.seed, self.known_stories)
         lines = [{"step": self.progress.step, **each, "final": final} for each in completions]
         for line in lines:
@@ -350,6 +397,9 @@ class Training:
         training goes on; before that, one that is still being written is waited for."""
         self.settle_checkpoint(writer)
         engine, step = self.engine, self.progress.step
+        taken = state.snapshot(engine.model, engine.optimizer, keep=self.together.leads)
+        if not self.together.leads:
+            return
         stored: dict[str, Any] = {
             "progress": asdict(self.progress),
             "offsets": writer.offsets(),
@@ -358,7 +408,7 @@ class Training:
         }
         if self.recipe.guard.policy != "skip":
             stored["guard"] = asdict(self.guard)
-        taken, synchronize = state.snapshot(engine.model, engine.optimizer), writer.synchronizer()
+        synchronize = writer.synchronizer()
         keep, also = self.recipe.checkpoint.keep, {self.progress.best_step, self.before_decay}
         goes_back = self.recipe.guard.policy == "rollback"
 

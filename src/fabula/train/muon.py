@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fabula.train.processes.tensors import like, whole
+
 COEFFICIENTS = (3.4445, -4.775, 2.0315)
 """Of the quintic x -> a x + b x^3 + c x^5, whose steepness at zero brings all singular values near 1 within a few
 iterations, without settling there (Jordan et al.)."""
@@ -56,8 +58,8 @@ class Muon(torch.optim.Optimizer):
                 ahead_OI = grad_OI.lerp(average_OI, momentum)  # Nesterov's look ahead
                 rows, columns = weight_OI.shape
                 weight_OI.mul_(1 - rate * group["weight_decay"])
-                update_OI = orthogonalized(ahead_OI, self.dtype)
-                weight_OI.add_(update_OI, alpha=-rate * math.sqrt(max(1, rows / columns)))
+                update_OI = orthogonalized(whole(ahead_OI), self.dtype)  # of parts of a matrix it is another one
+                weight_OI.add_(like(weight_OI, update_OI), alpha=-rate * math.sqrt(max(1, rows / columns)))
 
     def _select(self, weights: Sequence[Tensor], group: dict[str, Any], unchanged: Tensor) -> None:
         """A step of N matrices of one shape at once, which the device takes or leaves. One by one, small matrices leave

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from fabula.errors import InputError
 from fabula.model.load import read_weights
 from fabula.record.checkpoint import Checkpoint, write_checkpoint
+from fabula.train.processes.tensors import named_moments, whole
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,14 @@ class Snapshot:
     moments: dict[str, Tensor]
 
 
-def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer) -> Snapshot:
-    """Copy the weights and the optimizer's tensors into memory of the processor."""
-    return Snapshot(
-        {name: _copied(tensor) for name, tensor in model.state_dict().items()},
-        {
-            f"{name}/{key}": _copied(value)
-            for name, parameter in model.named_parameters()
-            for key, value in optimizer.state.get(parameter, {}).items()
-        },
+def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, keep: bool = True) -> Snapshot:
+    """Copy the weights and the optimizer's tensors into memory of the processor. Where several processes each hold a
+    part of them, all have to ask; those that do not `keep` anything get none."""
+    weights, moments = (
+        {name: _copied(tensor) for name, each in named if (tensor := whole(each)) is not None and keep}
+        for named in (model.state_dict().items(), named_moments(model, optimizer))
     )
+    return Snapshot(weights, moments)
 
 
 def save(run: Path, step: int, taken: Snapshot, state: Mapping[str, Any]) -> Path:
@@ -52,35 +51,46 @@ def _copied(tensor: Tensor) -> Tensor:
 
 
 def load(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Put a checkpoint's weights and moments into `model` and `optimizer`.
+    """Put a checkpoint's weights and moments into `model` and `optimizer`. Raises InputError as `read` does."""
+    put(read(checkpoint, model), model, optimizer)
 
-    Raises InputError when names or shapes differ (then it is a checkpoint of another recipe), and when a weight is not
-    finite or a moment no number (then no step after it would be).
+
+def read(checkpoint: Checkpoint, model: nn.Module) -> Snapshot:
+    """A checkpoint's weights and moments.
+
+    Raises InputError when names or shapes are not those of `model` (then it is a checkpoint of another recipe), and
+    when a weight is not finite or a moment no number (then no step after it would be).
     """
-    load_weights(checkpoint.model, model)
+    weights = _read_weights_of(checkpoint.model, model)
     parameters = dict(model.named_parameters())
     # A parameter without tensors has none: of some an optimizer remembers nothing, and before its first step of all.
     moments = read_weights(checkpoint.optimizer)
-    bad = [name for name, each in model.state_dict().items() if not bool(each.isfinite().all())]
+    bad = [name for name, each in weights.items() if not bool(each.isfinite().all())]
     bad += [name for name, each in moments.items() if bool(each.isnan().any())]  # an infinite second moment is harmless
     if bad:
         raise InputError(f"{checkpoint.folder}: {bad[0]} is not finite", "go on from an earlier checkpoint")
-    for full_name, tensor in moments.items():
-        name, _, key = full_name.rpartition("/")
-        if name not in parameters:
+    for full_name in moments:
+        if full_name.rpartition("/")[0] not in parameters:
             raise InputError(f"{checkpoint.optimizer} holds {full_name}, unknown here", "it belongs to another recipe")
+    return Snapshot(weights, moments)
+
+
+def put(taken: Snapshot, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put weights and moments into `model` and `optimizer`, in the types and on the device that it has."""
+    model.load_state_dict(taken.weights)
+    parameters = dict(model.named_parameters())
+    for full_name, tensor in taken.moments.items():
+        name, _, key = full_name.rpartition("/")
         optimizer.state[parameters[name]][key] = tensor.to(parameters[name].device, copy=True)
 
 
-def load_weights(path: Path, model: nn.Module) -> None:
-    """Put the tensors of a safetensors file into `model`, in the types and on the device that it has.
-
-    Raises InputError when a name is missing or left over, or a shape differs.
-    """
+def _read_weights_of(path: Path, model: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises InputError when a name of `model` is missing or one is left over, or a
+    shape differs."""
     stored = read_weights(path)
     expected = model.state_dict()
     different = [name for name in expected if name not in stored or stored[name].shape != expected[name].shape]
     if different or len(stored) != len(expected):
         name = different[0] if different else next(name for name in stored if name not in expected)
         raise InputError(f"{path} does not fit this recipe (first difference: {name})", "it belongs to another one")
-    model.load_state_dict(stored)
+    return stored

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fabula.recipe.schema import Recipe
     from fabula.train.life.resumption import From
     from fabula.train.loop import StartingPoint, Training
+    from fabula.train.processes.together import Together
 
 
 VERIFY = "Check every file of --data against its checksum, also those that were checked before."
@@ -72,7 +73,15 @@ def train(
     best: Annotated[
         bool, typer.Option("--best", help="With --resume: from the checkpoint with the lowest validation loss.")
     ] = False,
-    threads: Annotated[int | None, typer.Option(help="Compute on N threads. Without it: one for each core.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Compute on N threads, in each process. Without it: one for each core.")
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Share the rows of each step among N processes here, and the threads as well.")
+    ] = None,
+    shard: Annotated[
+        bool, typer.Option("--shard", help="With several processes: each keeps a part of the model, not all of it.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained and how long it takes; write nothing.")
     ] = False,
@@ -102,8 +111,17 @@ def train(
     )  # fmt: skip
     from fabula.errors import InputError
     from fabula.record.lock import only_writer
+    from fabula.train.processes.torchrun import torchrun_rank, torchrun_restarts
 
     need_torch()
+    rank, (restarts, most_restarts) = torchrun_rank(), torchrun_restarts()
+    if rank:
+        raise typer.Exit(_follow())
+    if rank == 0 and most_restarts and out is None:
+        raise InputError("torchrun may start this run again (--max-restarts), and must find it again; give --out")
+    if restarts and out is not None and (out / "run.json").is_file():
+        show(f"started again by torchrun: going on with {out}", stderr=True)
+        resume, step, best, steps, minutes, set_, init_from = True, None, False, None, None, [], None
     if (step is not None or best) and not resume:
         raise InputError(f"{'--best' if best else '--step'} says where --resume goes on; give --resume too")
     if step is not None and best:
@@ -141,21 +159,48 @@ def train(
         verify_data(Path(stories.value))
     chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], None if resume else steps, minutes)
     try:
-        with nullcontext() if dry_run else only_writer(folder):
+        with nullcontext() if dry_run else only_writer(folder), _together(processes, shard) as together:
             if resume:
                 from fabula.train.life.resumption import From
 
-                _resume(chosen, Path(stories.value), folder, From(step, best), steps, seed, threads, dry_run, strict)
+                where = Path(stories.value), folder
+                _resume(chosen, *where, From(step, best), steps, seed, threads, together, dry_run, strict)
             else:
                 assert chosen is not None, "only a run that goes on has its recipe elsewhere"
                 keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
                 where = Path(stories.value), folder
-                _start(chosen, *where, seed or 0, minutes, threads, keep, init_from, dry_run, strict)
+                _start(chosen, *where, seed or 0, minutes, threads, together, keep, init_from, dry_run, strict)
     except (
         KeyboardInterrupt
     ):  # while the model is built or compiled; once steps are made, `_carry_out` knows what to say
         show("\nstopped before the first step; nothing was written", stderr=True)
         raise typer.Exit(stopped_code()) from None
+
+
+def _together(processes: int | None, shard: bool) -> "AbstractContextManager[Together | None]":
+    """The processes of this run; None where this one is alone, and torch need not be loaded yet."""
+    from fabula.errors import InputError
+    from fabula.train.processes.torchrun import torchrun_rank
+
+    if torchrun_rank() is None and processes in (None, 1):
+        if shard:
+            raise InputError("--shard shares the model out among several processes; give --processes N too")
+        return nullcontext()
+    from fabula.train.processes.group import gathered
+
+    return gathered(processes, shard)
+
+
+def _follow() -> int:
+    """The life of a process that torchrun has started beside the first one."""
+    from fabula.data.prepare.parallel import leave_signals_to_parent
+
+    leave_signals_to_parent()  # torchrun sends them to all, and the first one answers
+    from fabula.train.processes.following import follow
+    from fabula.train.processes.group import gathered
+
+    with gathered(None, sharded=False) as together:
+        return follow(together)
 
 
 def _start(
@@ -165,6 +210,7 @@ def _start(
     seed: int,
     minutes: float | None,
     threads: int | None,
+    together: "Together | None",
     keep: frozenset[str],
     init_from: Path | None,
     dry_run: bool,
@@ -178,8 +224,10 @@ def _start(
     from fabula.train.life.run import set_up_training, start_run
     from fabula.train.machine.fits import check_size
     from fabula.train.machine.threads import use_threads
+    from fabula.train.processes.together import ALONE
 
-    use_threads(threads)
+    together = together or ALONE
+    use_threads(threads, processes=together.sharing_threads)
 
     start = None
     if init_from is not None:
@@ -189,7 +237,7 @@ def _start(
         if strict and minutes is None:  # with minutes, the probe has to say first for how long the recipe goes
             _lint(recipe, strict, display)
         display.preparing(recipe)
-        training = set_up_training(recipe, prepared, seed, display, minutes, keep, start)
+        training = set_up_training(recipe, prepared, seed, display, minutes, keep, start, together)
         _lint(training.recipe, strict, display)
         if dry_run:
             _print_plan(training)
@@ -205,6 +253,7 @@ def _resume(
     steps: int | None,
     seed: int | None,
     threads: int | None,
+    together: "Together | None",
     dry_run: bool,
     strict: bool,
 ) -> None:
@@ -219,7 +268,9 @@ def _resume(
     from fabula.train.life.extension import with_more_steps
     from fabula.train.life.run import check_origin, checkpoints_for, resume_run, set_up_training, stored_recipe
     from fabula.train.machine.threads import use_threads
+    from fabula.train.processes.together import ALONE, processes_of
 
+    together = together or ALONE
     stored = stored_recipe(out)
     if recipe is not None and current_name(stored.name) != current_name(recipe.name):
         raise InputError(f"{out} was made with the recipe {stored.name}, not {recipe.name}; give that name")
@@ -233,12 +284,13 @@ def _resume(
         show(f"{out} is finished already", stderr=True)
         _print_outcome(out)
         return
-    use_threads(threads, info.get("threads"))
+    as_before = info.get("threads") if processes_of(info) == together.size else None
+    use_threads(threads, as_before, together.sharing_threads)
     with Display() as display:
         if longer != stored:
             display.notice(_extension(stored, longer, places[0] if places else 0))
         display.preparing(longer)
-        training = set_up_training(longer, prepared, info["seed"], display)
+        training = set_up_training(longer, prepared, info["seed"], display, together=together)
         _lint(training.recipe, strict, display)
         if dry_run:
             _print_plan(training)
@@ -269,10 +321,12 @@ def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path],
         tell(f"fabula: the training failed: {error}", stderr=True)
         raise typer.Exit(1) from None
     display.close()
+    if training.lost is not None:
+        tell(f"fabula: {training.lost}", stderr=True)
     if status == "interrupted":
         again = shlex.join(["fabula", "train", "--data", str(training.data.folder), "--out", str(out), "--resume"])
         show(as_called(f"stopped; continue with: {again}"), stderr=True)
-        raise typer.Exit(stopped_code())
+        raise typer.Exit(stopped_code() if training.lost is None else 1)
     _print_outcome(out)
 
 

@@ -12,7 +12,7 @@ from fabula.record.writer import RunWriter
 from fabula.train import state
 from fabula.train.life.guard import Guard
 from fabula.train.life.progress import Progress
-from fabula.train.observer import Observer
+from fabula.train.processes.tensors import hand_out_moments, hand_out_weights
 
 if TYPE_CHECKING:
     from fabula.train.loop import Training
@@ -38,6 +38,9 @@ class Found:
     checkpoint: Checkpoint
     damaged: tuple[tuple[int, str], ...]
     """Steps of the checkpoints that would have been taken before it, and the problem of each."""
+    taken: state.Snapshot
+    progress: Progress
+    guard: Guard
 
 
 def candidates(run: Path, wanted: From) -> list[int]:
@@ -51,21 +54,21 @@ def candidates(run: Path, wanted: From) -> list[int]:
     return checkpoint_steps(run)[::-1]
 
 
-def load_first_sound(training: "Training", run: Path, steps: Sequence[int]) -> Found | None:
-    """Put the first of the checkpoints at `steps` that is whole, finite and of this recipe into `training`; None where
-    there is none at all.
+def first_sound(training: "Training", run: Path, steps: Sequence[int]) -> Found | None:
+    """The first of the checkpoints at `steps` that is whole, finite and of this recipe; None where there is none at
+    all, and where another process leads, which looks for all.
 
     Raises InputError, with what is wrong with the first one, when none of them is sound.
     """
+    if not training.engine.together.leads:
+        return None
     damaged: list[tuple[int, InputError]] = []
     for step in steps:
         try:
-            checkpoint = read_checkpoint(run, step)
-            _load(training, checkpoint)
+            before = tuple((step, error.problem) for step, error in damaged)
+            return _read(training, read_checkpoint(run, step), before)
         except InputError as error:
             damaged.append((step, error))
-        else:
-            return Found(checkpoint, tuple((step, error.problem) for step, error in damaged))
     if not damaged:
         return None
     (_, first), *others = damaged
@@ -73,7 +76,23 @@ def load_first_sound(training: "Training", run: Path, steps: Sequence[int]) -> F
     raise InputError(f"{first.problem}{more}", "train again into another --out" if others else first.remedy)
 
 
-def _load(training: "Training", checkpoint: Checkpoint) -> None:
+def take_over(training: "Training", found: Found | None) -> bool:
+    """Put what the first process has found into everybody's `training`. Whether it has found something."""
+    together, engine = training.engine.together, training.engine
+    words = together.said(None if found is None else {"progress": asdict(found.progress), "guard": asdict(found.guard)})
+    if words is None:
+        return False
+    engine.reset()  # an optimizer without what came before
+    training.progress, training.guard = Progress(**words["progress"]), Guard(**words["guard"])
+    if together.several:
+        hand_out_weights(engine.model, found.taken.weights if found else None)
+        hand_out_moments(together, engine.model, engine.optimizer, found.taken.moments if found else None)
+    elif found is not None:
+        state.put(found.taken, engine.model, engine.optimizer)
+    return True
+
+
+def _read(training: "Training", checkpoint: Checkpoint, damaged: tuple[tuple[int, str], ...]) -> Found:
     if not {"progress", "offsets"} <= checkpoint.state.keys():
         raise InputError(
             f"{checkpoint.folder} was not written by a training, so no training can go on from it", "train anew"
@@ -83,23 +102,24 @@ def _load(training: "Training", checkpoint: Checkpoint) -> None:
         guard = Guard(**checkpoint.state.get("guard", {}))
     except TypeError as error:
         raise InputError(f"{checkpoint.folder / 'state.json'} is of another version ({error})", "train anew") from error
-    training.engine.reset()  # an optimizer without what a damaged checkpoint put into it
-    state.load(checkpoint, training.engine.model, training.engine.optimizer)
-    training.progress, training.guard = progress, guard
+    return Found(checkpoint, damaged, state.read(checkpoint, training.engine.model), progress, guard)
 
 
 def tell_resumption(
-    writer: RunWriter, observer: Observer, step: int, damaged: Sequence[tuple[int, str]], aside: Sequence[int]
+    training: "Training", writer: RunWriter, step: int, damaged: Sequence[tuple[int, str]], aside: Sequence[int]
 ) -> None:
     """Record, and say, that the run goes on after `step`, what was passed over for it and what is lost."""
     for each, reason in damaged:
         writer.event(step, "checkpoint_damaged", checkpoint=each, reason=reason)
-        observer.notice(f"{reason}; going on from the checkpoint of step {step:,}")
+        training.observer.notice(f"{reason}; going on from the checkpoint of step {step:,}")
     for loss in writer.losses:
         writer.event(step, "record_incomplete", **{key: value for key, value in asdict(loss).items() if value})
-        observer.notice(f"{loss.told}; the training goes on from the checkpoint of step {step:,}")
+        training.observer.notice(f"{loss.told}; the training goes on from the checkpoint of step {step:,}")
     if aside:
         steps = ", ".join(f"{each:,}" for each in aside)
         word = "checkpoint" if len(aside) == 1 else "checkpoints"
-        observer.notice(f"set aside: the {word} of step {steps}, now in {writer.folder / 'checkpoints.discarded'}")
-    writer.event(step, "resumed", **({"set_aside": list(aside)} if aside else {}))
+        training.observer.notice(
+            f"set aside: the {word} of step {steps}, now in {writer.folder / 'checkpoints.discarded'}"
+        )
+    told = training.engine.together.event()
+    writer.event(step, "resumed", **({"set_aside": list(aside)} if aside else {}), **told)

@@ -13,7 +13,7 @@ from fabula.record.wording import number
 from fabula.record.writer import RunWriter
 from fabula.train.life.guard import SHORT, Guard
 from fabula.train.life.progress import Progress
-from fabula.train.life.resumption import load_first_sound
+from fabula.train.life.resumption import first_sound, take_over
 
 if TYPE_CHECKING:
     from fabula.train.loop import Training
@@ -44,10 +44,8 @@ def roll_back(training: "Training", writer: RunWriter, reason: str) -> None:
     """
     before, guard, settings = training.progress, training.guard, training.recipe.guard
     step = before.step
-    found = load_first_sound(
-        training, writer.folder, [each for each in checkpoint_steps(writer.folder)[::-1] if each <= step - MARGIN]
-    )
-    if found is None:
+    trusted = [each for each in checkpoint_steps(writer.folder)[::-1] if each <= step - MARGIN]
+    if not take_over(training, first_sound(training, writer.folder, trusted)):
         training.engine.reset()
         training.progress, training.guard = Progress(), Guard()
     progress = training.progress
@@ -67,7 +65,7 @@ def roll_back(training: "Training", writer: RunWriter, reason: str) -> None:
     )
     writer.attempt = training.guard.attempt
     for each in checkpoint_steps(writer.folder):
-        if each > progress.step:
+        if each > progress.step and training.engine.together.leads:
             remove_checkpoint(writer.folder, each)
     place = f"the checkpoint of step {progress.step:,}" if progress.step else "the beginning"
     training.observer.notice(

@@ -27,11 +27,12 @@ from fabula.score.rulers import make_rulers
 from fabula.train.engine import build_engine, warm_up
 from fabula.train.life.estimate import check_fit, estimate, recipe_for_minutes
 from fabula.train.life.extension import shared
-from fabula.train.life.resumption import LATEST, From, candidates, load_first_sound, tell_resumption
+from fabula.train.life.resumption import LATEST, From, candidates, first_sound, take_over, tell_resumption
 from fabula.train.loop import StartingPoint, Training, layout_information
 from fabula.train.machine.fits import check_memory, check_size, out_of_memory_told
 from fabula.train.machine.waiting import waited_seconds
 from fabula.train.observer import Observer
+from fabula.train.processes.together import ALONE, Together
 
 
 def set_up_training(
@@ -42,12 +43,14 @@ def set_up_training(
     minutes: float | None = None,
     keep: frozenset[str] = frozenset(),
     start: StartingPoint | None = None,
+    together: Together = ALONE,
 ) -> Training:
     """Build everything a run needs and measure how long it will take; nothing is written.
 
     `recipe.model.vocabulary` is filled in from the data's tokenizer. With `minutes`, the steps are chosen to fit;
     dotted keys in `keep` (what the user set) do not change with them. `start` gives the first weights in place of the
-    recipe's initialisation.
+    recipe's initialisation. Of several processes `together`, the first one tells the others what to set up, which wait
+    for that (fabula.train.processes.following).
 
     Raises InputError when recipe and data do not fit each other, or the training does not fit into memory.
     """
@@ -59,15 +62,23 @@ def set_up_training(
         )
     recipe = recipe.with_values(**{"model.vocabulary": asked or vocabulary})
     check_fit(recipe, data)
-    check_memory([recipe], observer.notice, keep)
+    if together.leads:
+        check_memory([recipe], observer.notice, keep, workers=1 if together.sharded else together.on_this_machine)
+        if recipe.batch.rows < together.size:
+            raise InputError(
+                f"batch.rows={recipe.batch.rows} are too few for {together.size} processes, each of which needs one; "
+                f"give --processes {recipe.batch.rows} at most, or more batch.rows and less batch.accumulation"
+            )
+    if together.several and together.leads:
+        together.said(order(recipe, data, seed, minutes, keep, together))
     with out_of_memory_told(recipe):
         source = BatchSource(
             data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
             context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
-            hidden_tokens=recipe.batch.hidden_tokens,
+            hidden_tokens=recipe.batch.hidden_tokens, share=together.share,
         )  # fmt: skip
         rulers = make_rulers(data, recipe.model.context, recipe.evaluation.split)
-        engine = build_engine(recipe, recipe.vocabulary, seed, start.weights if start else None)
+        engine = build_engine(recipe, recipe.vocabulary, seed, start.weights if start else None, together)
         warm_up(engine, source, observer.notice)
     if minutes is not None:
         recipe = recipe_for_minutes(recipe, rulers, engine.step_seconds, minutes, keep)
@@ -76,6 +87,21 @@ def set_up_training(
     observer.planned(recipe, engine.choices, estimate(recipe, rulers, engine.step_seconds))
     seconds = None if minutes is None else minutes * 60
     return Training(recipe, data, seed, engine, source, rulers, observer, start=start, seconds=seconds)
+
+
+def order(
+    recipe: Recipe, data: Dataset, seed: int, minutes: float | None, keep: frozenset[str], together: Together
+) -> dict[str, Any]:
+    """What the first process has the others set up."""
+    return {
+        "recipe": recipe.as_tree(),
+        "data": str(data.folder.absolute()),
+        "seed": seed,
+        "minutes": minutes,
+        "keep": sorted(keep),
+        "threads": torch.get_num_threads(),
+        "sharded": together.sharded,
+    }
 
 
 def run_information(training: Training) -> dict[str, Any]:
@@ -126,6 +152,7 @@ def start_run(training: Training, out: Path) -> str:
         writer = RunWriter.create(
             out, to_toml(training.recipe.as_tree()), training.data.tokenizer.to_json(), run_information(training)
         )
+        take_over(training, None)
         return _carry_out(training, writer)
 
 
@@ -187,7 +214,8 @@ def _writer_of_resumed(training: Training, out: Path, wanted: From) -> RunWriter
     info, new = read_info(out), run_information(training)
     check_origin(out, info, training.data, training.seed)
     before, steps = stored_recipe(out).steps, training.recipe.steps
-    found = load_first_sound(training, out, checkpoints_for(training.recipe, out, wanted))
+    found = first_sound(training, out, checkpoints_for(training.recipe, out, wanted))
+    take_over(training, found)
     if found is None and info.get("init_from"):
         raise InputError(
             f"{out} started from {info['init_from']} and has no checkpoint yet; start it again with --init-from"
@@ -207,7 +235,7 @@ def _writer_of_resumed(training: Training, out: Path, wanted: From) -> RunWriter
         writer.change_recipe(to_toml(training.recipe.as_tree()), steps=steps, layout=layout, segments=segments)
         writer.event(step, "extended", steps=steps, steps_before=before)
     if step:
-        tell_resumption(writer, training.observer, step, found.damaged if found else (), aside)
+        tell_resumption(training, writer, step, found.damaged if found else (), aside)
     return writer
 
 

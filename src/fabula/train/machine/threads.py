@@ -30,10 +30,10 @@ def processors_of_quota() -> float | None:
         return None
 
 
-def choose_threads(wanted: int | None = None, earlier: int | None = None) -> Choice:
+def choose_threads(wanted: int | None = None, earlier: int | None = None, processes: int = 1) -> Choice:
     """The number of threads: `wanted`, or what OMP_NUM_THREADS says, or one for each core that this process may use, of
     which a run that goes on takes no more than `earlier`, the number that it began with: sums of another number of
-    threads end in other digits.
+    threads end in other digits. Of several `processes` of one run each takes its part.
 
     Cores that are busy with something else count as well: beside one busy process two threads on two cores trained
     `modern-portable` at 0.50 of their speed alone, one thread at 0.48; and a neighbour may leave. Raises InputError for
@@ -43,6 +43,8 @@ def choose_threads(wanted: int | None = None, earlier: int | None = None) -> Cho
         if not 1 <= wanted <= MOST:
             raise InputError(f"--threads {wanted}: give a number from 1 to {MOST}")
         return Choice(str(wanted), "--threads says so")
+    if processes > 1:
+        return Choice(str(max(1, torch.get_num_threads() // processes)), f"the part of one of {processes} processes")
     if "OMP_NUM_THREADS" in os.environ:
         return Choice(str(torch.get_num_threads()), "OMP_NUM_THREADS says so")
     cores, quota = torch.get_num_threads(), processors_of_quota()
@@ -57,9 +59,9 @@ _chosen: list[Choice] = []
 """What `use_threads` chose last, in this process."""
 
 
-def use_threads(wanted: int | None = None, earlier: int | None = None) -> None:
+def use_threads(wanted: int | None = None, earlier: int | None = None, processes: int = 1) -> None:
     """Choose the number of threads, and let torch use it from now on."""
-    _chosen[:] = [choose_threads(wanted, earlier)]
+    _chosen[:] = [choose_threads(wanted, earlier, processes)]
     torch.set_num_threads(int(_chosen[0].value))
 
 
