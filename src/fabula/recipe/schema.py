@@ -243,6 +243,10 @@ class Recording(Section):
     internals: CountOrNone = 0
     """Steps between looks inside: gradients, updates, activations and attention, layer by layer; 0: none."""
 
+    def looks_into(self, step: int) -> bool:
+        """Whether there is a look inside at update `step`."""
+        return self.internals > 0 and step % self.internals == 0
+
 
 class Recipe(Section):
     name: str = Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")

@@ -32,6 +32,8 @@ from fabula.train.life.budget import Clock
 from fabula.train.life.estimate import positions_scored
 from fabula.train.life.extension import last_shared_step
 from fabula.train.life.guard import Guard
+from fabula.train.life.layout import layout_information
+from fabula.train.life.leaving import keep_what_there_is
 from fabula.train.life.progress import Progress
 from fabula.train.life.rollback import Trouble, needed, roll_back
 from fabula.train.observer import Observer
@@ -116,7 +118,7 @@ class Training:
         try:
             return self.make(writer)
         except ProcessLost as error:
-            self.end_without_the_others(writer, error)
+            keep_what_there_is(self, writer, error)
             return "interrupted"
         finally:
             self.background.wait()  # also when all else failed: nothing is written once the run has been closed
@@ -179,17 +181,6 @@ class Training:
             self.save(writer)
         return stopping
 
-    def end_without_the_others(self, writer: RunWriter, error: ProcessLost) -> None:
-        """Keep what can be kept when another process is lost: where this one has the whole model, as it stood after the
-        last update that is in the record with all that was due behind it."""
-        self.lost, step = str(error), self.progress.step
-        writer.event(step, "process_lost", reason=error.detail)
-        writer.event(step, "interrupted")
-        self.settle_checkpoint(writer)
-        if step == self.whole_until and not self.together.sharded and step not in checkpoint_steps(writer.folder):
-            self.save(writer)
-            self.settle_checkpoint(writer)
-
     def has_checkpoint(self, step: int) -> bool:
         """Whether a checkpoint is due after update `step`: where the recipe asks for it, and no step is being
         skipped."""
@@ -222,7 +213,7 @@ class Training:
         """Whether something is due after update `step` that has to know what came of it."""
         recipe = self.recipe
         due = step % recipe.evaluation.every == 0 or self.asks_for_checkpoint(step)
-        return step >= recipe.steps or self.is_looked_into(step) or due
+        return step >= recipe.steps or recipe.record.looks_into(step) or due
 
     def tell_all(self, writer: RunWriter) -> None:
         """Wait for the updates that are under way."""
@@ -250,7 +241,7 @@ class Training:
             "tokens_per_second": result.num_tokens / seconds,
         }
         writer.train(**line)
-        if self.is_looked_into(step):
+        if self.recipe.record.looks_into(step):
             model = whole_model(self.engine.model, gradients=True)
             if update.inside is not None:
                 writer.internals(step=step, **update.inside.after(model, result, self.recipe.optimizer.clip))
@@ -271,18 +262,13 @@ class Training:
 
     def look_inside(self, step: int) -> Inside | None:
         """What stands before update `step`, if the recipe asks for a look at it."""
-        if not self.is_looked_into(step):
+        if not self.recipe.record.looks_into(step):
             return None
         model = whole_model(self.engine.model)
         if not self.together.leads:
             return None
         rows = torch.from_numpy(self.source.batch(step + self.guard.shift, 0).inputs_BT[:1]).to(self.engine.device)
         return Inside.before(model, rows, some_hidden=self.recipe.batch.hidden_tokens > 0)
-
-    def is_looked_into(self, step: int) -> bool:
-        """Whether the recipe asks for a look at update `step`."""
-        every = self.recipe.record.internals
-        return every > 0 and step % every == 0
 
     def keep_time(self, clock: Clock, writer: RunWriter) -> None:
         """Change the number of steps where the machine turned out faster or slower than planned."""
@@ -408,8 +394,8 @@ class Training:
         }
         if self.recipe.guard.policy != "skip":
             stored["guard"] = asdict(self.guard)
-        synchronize = writer.synchronizer()
-        keep, also = self.recipe.checkpoint.keep, {self.progress.best_step, self.before_decay}
+        synchronize, keep = writer.synchronizer(), self.recipe.checkpoint.keep
+        also = {self.progress.best_step, self.before_decay}
         goes_back = self.recipe.guard.policy == "rollback"
 
         def write() -> None:
@@ -432,15 +418,3 @@ class Training:
         reason = f"{error.strerror}; free some space"
         writer.event(step, "checkpoint_failed", reason=reason)
         self.observer.notice(f"step {step:,}: no checkpoint could be written ({reason}); the training goes on")
-
-
-def layout_information(source: BatchSource, steps: int) -> dict[str, Any]:
-    """What run.json tells of the rows of so many steps."""
-    layout = source.statistics(steps)
-    return {
-        "positions": layout.positions,
-        "padding_share": layout.padding_share,
-        "truncated_share": layout.story_tokens_cut_share,
-        "distinct_story_tokens": layout.distinct_story_tokens,
-        "epochs": layout.epochs,
-    }

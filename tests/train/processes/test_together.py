@@ -15,7 +15,8 @@ from tests.train.tiny import StopAfter, data_in, tensors, tiny
 from fabula.data.batches import BatchSource
 from fabula.data.dataset import Dataset
 from fabula.record.checkpoint import checkpoint_steps
-from fabula.record.reader import Run, read_run
+from fabula.record.reader import read_run
+from fabula.train.loop import Training
 from fabula.train.observer import Observer
 
 SHORT = {"steps": 6, "evaluation__every": 100}
@@ -68,6 +69,19 @@ def test_the_shares_of_all_are_the_batch(
     assert {each.num_targets for each in shares} == {whole.num_targets}
 
 
+class KillTheOther(Observer):
+    """Ends the other process after update `step`, as a machine that fails would."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def stepped(self, line: dict[str, Any]) -> None:
+        if line["step"] == self.step:
+            (other,) = multiprocessing.active_children()
+            other.kill()
+            other.join()
+
+
 def test_two_processes_make_the_run_of_one(grammar_folder: Path, tmp_path: Path) -> None:
     padded, muon = tiny(**SHORT, **PADDED), tiny(**SHORT, **MUON)
     made(grammar_folder, tmp_path / "one", padded, nan_at=[3])
@@ -77,6 +91,11 @@ def test_two_processes_make_the_run_of_one(grammar_folder: Path, tmp_path: Path)
         made(grammar_folder, tmp_path / "two-muon", muon, two, sharded=True)
         made(grammar_folder, tmp_path / "moved", muon, two, StopAfter(2))
         made(grammar_folder, tmp_path / "moved", muon, two, StopAfter(3), sharded=True)
+        lost = made(grammar_folder, tmp_path / "lost", muon, two, KillTheOther(5))
+    # Each process has the whole model, so that nothing is lost.
+    assert_kept(lost, tmp_path / "lost", [4, 5])
+    made(grammar_folder, tmp_path / "lost", muon)
+    assert_alike(tmp_path / "one-muon", tmp_path / "lost")
     made(grammar_folder, tmp_path / "moved", muon)
 
     assert_alike(tmp_path / "one", tmp_path / "two")
@@ -117,29 +136,21 @@ def test_all_go_back_together(grammar_folder: Path, tmp_path: Path) -> None:
         assert_alike(tmp_path / "one", tmp_path / name)
 
 
-class KillTheOther(Observer):
-    """Ends the other process after update `step`, as a machine that fails would."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def stepped(self, line: dict[str, Any]) -> None:
-        if line["step"] == self.step:
-            (other,) = multiprocessing.active_children()
-            other.kill()
-            other.join()
-
-
-@pytest.mark.parametrize("sharded", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_what_was_made_is_kept_when_a_process_is_lost(grammar_folder: Path, tmp_path: Path, sharded: bool) -> None:
+@pytest.mark.slow
+def test_parts_of_the_model_that_are_lost_are_those_of_the_last_checkpoint(
+    grammar_folder: Path, tmp_path: Path
+) -> None:
+    recipe = tiny(**SHORT)
     with group() as two:
-        training = made(grammar_folder, tmp_path / "run", tiny(), two, KillTheOther(6), sharded)
-    assert training.lost is not None
-    record: Run = read_run(tmp_path / "run")
-    assert record.info["status"] == "interrupted"
-    assert events(tmp_path / "run")[-2:] == ["process_lost", "interrupted"]
-    # Of the whole model there is one here; of a part that is gone only what was written before.
-    assert checkpoint_steps(tmp_path / "run") == ([4] if sharded else [4, 6])
-    made(grammar_folder, tmp_path / "run", tiny())
-    made(grammar_folder, tmp_path / "whole", tiny())
-    assert_alike(tmp_path / "whole", tmp_path / "run")
+        training = made(grammar_folder, tmp_path / "lost", recipe, two, KillTheOther(5), sharded=True)
+    assert_kept(training, tmp_path / "lost", [4])
+    made(grammar_folder, tmp_path / "one", recipe)
+    made(grammar_folder, tmp_path / "lost", recipe)
+    assert_alike(tmp_path / "one", tmp_path / "lost")
+
+
+def assert_kept(training: Training, run: Path, checkpoints: list[int]) -> None:
+    """What a run leaves that has lost a process."""
+    assert training.lost is not None and read_run(run).info["status"] == "interrupted"
+    assert events(run)[-2:] == ["process_lost", "interrupted"]
+    assert checkpoint_steps(run) == checkpoints

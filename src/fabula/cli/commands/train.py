@@ -111,7 +111,7 @@ def train(
     )  # fmt: skip
     from fabula.errors import InputError
     from fabula.record.lock import only_writer
-    from fabula.train.processes.torchrun import torchrun_rank, torchrun_restarts
+    from fabula.train.processes.launch import torchrun_rank, torchrun_restarts
 
     need_torch()
     rank, (restarts, most_restarts) = torchrun_rank(), torchrun_restarts()
@@ -159,16 +159,15 @@ def train(
         verify_data(Path(stories.value))
     chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], None if resume else steps, minutes)
     try:
-        with nullcontext() if dry_run else only_writer(folder), _together(processes, shard) as together:
+        with nullcontext() if dry_run else only_writer(folder), _together(processes, shard, chosen) as together:
+            where = Path(stories.value), folder
             if resume:
                 from fabula.train.life.resumption import From
 
-                where = Path(stories.value), folder
                 _resume(chosen, *where, From(step, best), steps, seed, threads, together, dry_run, strict)
             else:
                 assert chosen is not None, "only a run that goes on has its recipe elsewhere"
                 keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
-                where = Path(stories.value), folder
                 _start(chosen, *where, seed or 0, minutes, threads, together, keep, init_from, dry_run, strict)
     except (
         KeyboardInterrupt
@@ -177,11 +176,13 @@ def train(
         raise typer.Exit(stopped_code()) from None
 
 
-def _together(processes: int | None, shard: bool) -> "AbstractContextManager[Together | None]":
+def _together(processes: int | None, shard: bool, recipe: "Recipe | None") -> "AbstractContextManager[Together | None]":
     """The processes of this run; None where this one is alone, and torch need not be loaded yet."""
     from fabula.errors import InputError
-    from fabula.train.processes.torchrun import torchrun_rank
+    from fabula.train.processes.launch import check_rows, torchrun_rank
 
+    if recipe is not None:
+        check_rows(recipe, processes or 1)
     if torchrun_rank() is None and processes in (None, 1):
         if shard:
             raise InputError("--shard shares the model out among several processes; give --processes N too")

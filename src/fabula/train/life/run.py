@@ -27,11 +27,13 @@ from fabula.score.rulers import make_rulers
 from fabula.train.engine import build_engine, warm_up
 from fabula.train.life.estimate import check_fit, estimate, recipe_for_minutes
 from fabula.train.life.extension import shared
+from fabula.train.life.layout import layout_information
 from fabula.train.life.resumption import LATEST, From, candidates, first_sound, take_over, tell_resumption
-from fabula.train.loop import StartingPoint, Training, layout_information
+from fabula.train.loop import StartingPoint, Training
 from fabula.train.machine.fits import check_memory, check_size, out_of_memory_told
 from fabula.train.machine.waiting import waited_seconds
 from fabula.train.observer import Observer
+from fabula.train.processes.launch import check_rows
 from fabula.train.processes.together import ALONE, Together
 
 
@@ -64,11 +66,7 @@ def set_up_training(
     check_fit(recipe, data)
     if together.leads:
         check_memory([recipe], observer.notice, keep, workers=1 if together.sharded else together.on_this_machine)
-        if recipe.batch.rows < together.size:
-            raise InputError(
-                f"batch.rows={recipe.batch.rows} are too few for {together.size} processes, each of which needs one; "
-                f"give --processes {recipe.batch.rows} at most, or more batch.rows and less batch.accumulation"
-            )
+        check_rows(recipe, together.size)
     if together.several and together.leads:
         together.said(order(recipe, data, seed, minutes, keep, together))
     with out_of_memory_told(recipe):

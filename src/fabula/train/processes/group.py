@@ -20,10 +20,10 @@ from torch.distributed.rendezvous import rendezvous
 from fabula.data.prepare.parallel import deaf_children, end_with_parent, leave_signals_to_parent
 from fabula.errors import InputError
 from fabula.train.processes.following import follow
+from fabula.train.processes.launch import torchrun_rank
 from fabula.train.processes.lost import loss_told
 from fabula.train.processes.meeting import fresh_part
 from fabula.train.processes.together import ALONE, Together
-from fabula.train.processes.torchrun import torchrun_rank
 
 MOST = 1024
 PATIENCE = timedelta(minutes=30)
