@@ -1,0 +1,109 @@
+"""Writes the tables of scale.md from docs/measured/processes.json (benchmarks/processes.py).
+
+python docs/scale_page.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+PAGE = DOCS / "scale.md"
+RECORD = DOCS / "measured" / "processes.json"
+MISSING = "not measured yet"
+Record = dict[str, Any]
+
+
+def record() -> Record:
+    return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else {}
+
+
+def measured(known: Record) -> str:
+    """One line a promise: what was measured of it, on what, and what was not."""
+    rows = [
+        ("2 and 4 processes make the losses of one", _parity(known.get("parity"))),
+        ("stopped on one, gone on with on 2, on 4, on one", _chain(known.get("chain"))),
+        ("killed processes cost no step of the record", _kills(known.get("kills"))),
+        ("speed of two processes of one thread", _speed(known.get("speed"))),
+        ("several GPUs (NCCL)", "not measured: there was never more than one GPU at hand"),
+        ("several machines (`torchrun --nnodes`)", "not measured: the same code, over a real network"),
+    ]
+    return "\n".join(["| promise | measured |", "|---|---|", *(f"| {what} | {found} |" for what, found in rows)])
+
+
+def parity(known: Record) -> str:
+    """A line a recipe: the largest difference of a step's loss."""
+    if "parity" not in known:
+        return MISSING
+    rows = known["parity"]["rows"]
+    recipes = list(dict.fromkeys(row["recipe"] for row in rows))
+    ways = list(dict.fromkeys((row["processes"], row["sharded"]) for row in rows))
+    titles = ["one process, 2 threads" if size == 1 else f"{size}, {'FSDP' if part else 'DDP'}" for size, part in ways]
+    found = {(row["recipe"], row["processes"], row["sharded"]): row["loss"] for row in rows}
+    lines = [
+        f"| `{recipe}` | {' | '.join(f'{found[recipe, size, part]:.1e}' for size, part in ways)} |"
+        for recipe in recipes
+    ]
+    return "\n".join([f"| recipe | {' | '.join(titles)} |", f"|---|{'---:|' * len(ways)}", *lines])
+
+
+def _parity(found: Record | None) -> str:
+    if found is None:
+        return MISSING
+    several = [row["loss"] for row in found["rows"] if row["processes"] > 1]
+    alone = [row["loss"] for row in found["rows"] if row["processes"] == 1]
+    recipes = len({row["recipe"] for row in found["rows"]})
+    return (
+        f"{recipes} recipes, {found['steps']} steps, whole and sharded: no loss is further than {max(several):.0e} of "
+        f"itself from that of one process; another number of threads moves it by up to {max(alone):.0e} "
+        f"({_machine(found)})"
+    )
+
+
+def _chain(found: Record | None) -> str:
+    if found is None:
+        return MISSING
+    furthest = max(row["loss"] for row in found["rows"])
+    return f"whole and sharded, {found['steps']} steps: no loss further than {furthest:.0e} from an unbroken run's"
+
+
+def _kills(found: Record | None) -> str:
+    if found is None:
+        return MISSING
+    rows = found["rows"]
+    num_kills, first = sum(row["kills"] for row in rows), sum(row["first"] for row in rows)
+    elastic = sum(row["kills"] for row in rows if row["torchrun"])
+    furthest = max(row["loss"] for row in rows)
+    return (
+        f"{num_kills} SIGKILLs at random moments, {first} of them of the first process, {elastic} of them under "
+        f"`torchrun --max-restarts`: all {len(rows)} runs have every step once, and no loss is further than "
+        f"{furthest:.0e} from that of a run without kills"
+    )
+
+
+def _speed(found: Record | None) -> str:
+    if found is None:
+        return MISSING
+    told = [f"{row['way']} {row['ratio']:.2f} on `{row['recipe']}`" for row in found["rows"] if row["ratio"] != 1.0]
+    return f"against one process of two threads: {', '.join(told)} ({_machine(found)})"
+
+
+def _machine(found: Record) -> str:
+    return f"{found['cores']} cores, gloo, torch {found['torch']}"
+
+
+def written(page: str) -> str:
+    """`page` with its tables made anew, each between its two comments."""
+    known = record()
+    for name, table in (("measured", measured(known)), ("parity", parity(known))):
+        start, end = f"<!-- {name}: written by scale_page.py -->\n", f"\n<!-- end of {name} -->"
+        before, _, rest = page.partition(start)
+        _, _, behind = rest.partition(end)
+        page = f"{before}{start}{table}{end}{behind}"
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
