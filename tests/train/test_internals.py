@@ -69,7 +69,7 @@ def test_a_traced_step_is_traced_once_and_computes_the_same(
         return graph
 
     compiled = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda function: compiled(function, backend=backend))
+    monkeypatch.setattr(torch, "compile", lambda function, **more: compiled(function, backend=backend, **more))
     monkeypatch.setenv("CXX", "c++")  # for the choice alone: tracing needs no compiler
     training = tiny_training(grammar_folder, tiny(compute__compile="on"))
     engine, source = training.engine, training.source
