@@ -12,7 +12,7 @@ from typing import Any
 
 from fabula.data.dataset import open_dataset
 from fabula.errors import InputError
-from fabula.ladder.execute import carry_out_run
+from fabula.ladder.execute import CarryOut, carry_out
 from fabula.ladder.folder import how_it_ended
 from fabula.recipe.ladder import Ladder, PlannedRun
 from fabula.record.reader import read_run
@@ -78,12 +78,21 @@ def bracket_runs(ladder: Ladder, tier: str, phase: str, scale: float, rates: dic
 
 
 def choose_rates(
-    ladder: Ladder, tiers: Sequence[str], phases: Sequence[str], scale: float, data: Path, out: Path, observer: Observer
+    ladder: Ladder,
+    tiers: Sequence[str],
+    phases: Sequence[str],
+    scale: float,
+    data: Path,
+    out: Path,
+    observer: Observer,
+    carry: CarryOut | None = None,
 ) -> list[RateChoice] | None:
-    """Try every bracket that the wanted phases stand on, in order; runs that are there are not repeated.
+    """Try every bracket that the wanted phases stand on, in order; runs that are there are not repeated. `carry` makes
+    those of one bracket, one after the other in this process where it is not given.
 
     None when the user stopped. Raises InputError when no rate of a bracket kept its loss finite.
     """
+    here: CarryOut = lambda runs, started: carry_out(runs, data, out, observer, started)  # noqa: E731
     wanted = [index for index, phase in enumerate(ladder.phases) if phase.name in phases]
     choices: list[RateChoice] = []
     for tier in tiers:
@@ -92,13 +101,9 @@ def choose_rates(
             if not phase.bracket:
                 continue
             runs = bracket_runs(ladder, tier, phase.name, scale, rates)
-            losses = []
-            for run in runs:
-                observer.notice(f"learning rate of {run.recipe.name}: {run.multiple:g} x, peak {_peak(run):g}")
-                loss = _loss_of(run, data, out, observer)
-                if loss is None:
-                    return None
-                losses.append(loss)
+            losses = _losses_of(runs, data, out, observer, carry or here)
+            if losses is None:
+                return None
             if not any(map(math.isfinite, losses)):
                 raise InputError(
                     f"no learning rate in the bracket of {phase.name} stays finite; give smaller multiples"
@@ -127,11 +132,23 @@ def _peak(run: BracketRun) -> float:
     return run.recipe.schedule.peak
 
 
-def _loss_of(run: BracketRun, data: Path, out: Path, observer: Observer) -> float | None:
-    """Make the run where it is missing. Infinite where it failed, None where the user stopped."""
-    prepared = open_dataset(data, run.recipe.tokenizer)
-    status = how_it_ended(run, out, prepared) or carry_out_run(run, data, out, observer)
-    if status != "finished":
-        return math.inf if status == "failed" else None
-    loss = float(read_run(out / run.folder).full_evals()["val_loss"][-1])
+def _losses_of(
+    runs: Sequence[BracketRun], data: Path, out: Path, observer: Observer, carry: CarryOut
+) -> list[float] | None:
+    """Make the runs that are missing. Infinite where one failed, None where the user stopped."""
+    prepared = open_dataset(data, runs[0].recipe.tokenizer)
+
+    def tell(number: int, run: PlannedRun) -> None:
+        assert isinstance(run, BracketRun), "what was given is told of"
+        observer.notice(f"learning rate of {run.recipe.name}: {run.multiple:g} x, peak {_peak(run):g}")
+
+    ended: dict[PlannedRun, str] = {run: how_it_ended(run, out, prepared) or "" for run in runs}
+    ended |= carry([run for run in runs if not ended[run]], tell)
+    if not set(ended.values()) <= {"finished", "failed"}:
+        return None
+    return [_loss(out / run.folder) if ended[run] == "finished" else math.inf for run in runs]
+
+
+def _loss(folder: Path) -> float:
+    loss = float(read_run(folder).full_evals()["val_loss"][-1])
     return loss if math.isfinite(loss) else math.inf

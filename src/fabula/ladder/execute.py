@@ -20,6 +20,9 @@ from fabula.train.life.run import resume_run, set_up_training, start_run
 from fabula.train.loop import TrainingFailed
 from fabula.train.observer import Observer
 
+CarryOut = Callable[[Sequence[PlannedRun], Callable[[int, PlannedRun], None]], dict[PlannedRun, str]]
+"""Makes runs, and tells of each by its number: their statuses."""
+
 POLL_SECONDS = 0.5
 """Between two looks at whether the user wants to stop, while workers work."""
 

@@ -7,7 +7,10 @@ from typing import Any, Literal
 
 from fabula.data.dataset import open_dataset
 from fabula.ladder.brackets import choose_rates, rates_of
-from fabula.ladder.execute import carry_out
+from fabula.ladder.execute import CarryOut, carry_out
+from fabula.ladder.fleet.opening import opened
+from fabula.ladder.fleet.place import Place
+from fabula.ladder.fleet.sharing import share_out
 from fabula.ladder.folder import describe, how_it_ended, open_folder, with_earlier
 from fabula.recipe.ladder import Ladder, PlannedRun, plan_runs
 from fabula.record.lock import only_writer
@@ -36,6 +39,12 @@ class Order:
     """As it was typed, for ladder.json."""
     until_told: Mapping[str, Any] | None = None
     """Of a ladder that grows: its rule and its looks, for ladder.json (study/inference/sequential.py)."""
+    place: Place | None = None
+    """Where its runs are made, if not by this process and its workers."""
+    threads: int | None = None
+    """Of each run, where `place` makes it; None: chosen there."""
+    at_once: int | None = None
+    """Runs side by side at most, where `place` makes them; None: as many as it has room for."""
 
     @property
     def num_tries(self) -> int:
@@ -45,7 +54,9 @@ class Order:
     def description(self) -> dict[str, Any]:
         """The content of ladder.json, together with what stands there. Raises InputError as with_earlier does."""
         new = describe(self.plan, self.planned, self.num_seeds, self.scale, self.command, self.workers)
-        return with_earlier(self.out, new | ({"until_told": self.until_told} if self.until_told else {}), self.plan)
+        grows = {"until_told": self.until_told} if self.until_told else {}
+        on = {"on": self.place.engine} if self.place else {}
+        return with_earlier(self.out, new | grows | on, self.plan)
 
     def missing(self) -> list[PlannedRun]:
         """The runs that have no end yet. Raises InputError when one does not fit its plan or the data."""
@@ -76,7 +87,8 @@ def check_order(order: Order, observer: Observer) -> None:
     known = (
         each.with_values(**{"model.vocabulary": each.model.vocabulary or words[each.tokenizer]}) for each in recipes
     )
-    check_memory(known, observer.notice, workers=order.workers)
+    if order.place is None:  # elsewhere, each run looks at the machine that it is on
+        check_memory(known, observer.notice, workers=order.workers)
 
 
 def make_ladder(order: Order, observer: Observer, started: Started) -> Literal["finished", "failed", "interrupted"]:
@@ -88,13 +100,32 @@ def make_ladder(order: Order, observer: Observer, started: Started) -> Literal["
         return _make(order, observer, started)
 
 
+def _carrier(order: Order, observer: Observer) -> CarryOut:
+    """What makes runs, where the order says."""
+    if order.place is None:
+        return lambda runs, started: carry_out(runs, order.data, order.out, observer, started, order.workers)
+    place = order.place
+
+    def elsewhere(runs: Sequence[PlannedRun], started: Callable[[int, PlannedRun], None]) -> dict[PlannedRun, str]:
+        if not runs:
+            return {}
+        asked = (place, runs, order.data, order.out, order.threads, order.at_once, observer.notice)
+        with opened(*asked) as engine:
+            return share_out(engine, runs, order.data, order.out, observer, started)
+
+    return elsewhere
+
+
 def _make(order: Order, observer: Observer, started: Started) -> Literal["finished", "failed", "interrupted"]:
+    carry = _carrier(order, observer)
     description = order.description()
     open_folder(order.out, description)
     if order.num_tries:
         there = [tier for tier in order.plan.tiers if Path(tier).stem in description["tiers"]]
         phases = [phase["name"] for phase in description["phases"]]
-        choices = choose_rates(order.plan, there, phases, order.scale, order.data, order.out, observer)
+        choices = choose_rates(
+            order.plan, there, phases, order.scale, order.data, order.out, observer, carry if order.place else None
+        )
         if choices is None:
             return "interrupted"
         open_folder(order.out, {**description, "brackets": [choice.as_json() for choice in choices]})
@@ -107,9 +138,7 @@ def _make(order: Order, observer: Observer, started: Started) -> Literal["finish
     missing = order.missing()
     if there_already := order.there(missing):
         observer.notice(there_already)
-    statuses = carry_out(
-        missing, order.data, order.out, observer, lambda number, run: started(number, run, missing), order.workers
-    )
+    statuses = carry(missing, lambda number, run: started(number, run, missing))
     if len(statuses) < len(missing) or "interrupted" in statuses.values():
         return "interrupted"
     return "failed" if order.failed() else "finished"

@@ -26,6 +26,10 @@ WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 """What a file system says that knows no locks."""
 
 
+class Busy(InputError):
+    """Another process writes this folder."""
+
+
 _held: set[Path] = set()
 """Lock files of this process."""
 
@@ -35,9 +39,9 @@ def only_writer(folder: Path) -> Iterator[None]:
     """Hold the lock of `folder` for the block, first removing what earlier writers, killed on the way, left half done.
 
     Within a block of the same process it does nothing: a command takes the lock before it sets a training up, and the
-    training, which may be called alone, takes it as well. Raises InputError, naming the process, while another one
-    holds it. Where the file system knows no locks, and where nothing can be written (which the writer will say
-    better), the block goes on without.
+    training, which may be called alone, takes it as well. Raises Busy, an InputError that names the process, while
+    another one holds it. Where the file system knows no locks, and where nothing can be written (which the writer will
+    say better), the block goes on without.
     """
     path = _lock_file(folder)
     descriptor = None if path in _held else _acquire(path, folder)
@@ -96,7 +100,7 @@ def _acquire(path: Path, folder: Path) -> int | None:
             raise
         os.close(descriptor)
         if time.monotonic() > deadline:
-            raise InputError(_refusal(folder, writer or "another process"))
+            raise Busy(_refusal(folder, writer or "another process"))
         time.sleep(0.01)
 
 

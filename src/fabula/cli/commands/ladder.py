@@ -52,9 +52,19 @@ def ladder(
         float | None, typer.Option(help="Train for this share of each tier's steps, warmup scaled too.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Compute on N threads in all. Without it: one for each core.")
+        int | None,
+        typer.Option(help="Compute on N threads in all (with --on: in each run). Without it: one for each core."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Runs side by side, sharing the cores.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs side by side, sharing the cores; with --on: at most so many.", show_default="1"),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ray[:ADDRESS]|slurm", help="Make the runs by Ray or Slurm, on all their machines (docs/scale.md)."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained, how long it takes, and what it can tell.")
     ] = False,
@@ -102,11 +112,13 @@ def ladder(
     planned = plan_runs(plan, tiers_begun, chosen_phases, num_seeds, share)
     if verify:
         verify_data(data)
-    from fabula.ladder.make import Order  # loads torch: what can be wrong before it is told before
+    from fabula.ladder.fleet.place import place_of  # loads torch: what can be wrong before it is told before
+    from fabula.ladder.make import Order
     from fabula.train.machine.threads import use_threads
 
+    elsewhere = place_of(on) if on is not None else None
     use_threads(threads)
-    order = Order(plan, planned, data, out, num_seeds, share, workers, typed())
+    order = Order(plan, planned, data, out, num_seeds, share, workers or 1, typed(), None, elsewhere, threads, workers)
     order = with_seeds(order, grows) if grows else order
     if dry_run:
         order.description()
@@ -176,9 +188,9 @@ def make_and_report(
             def started(number: int, run: "PlannedRun", missing: "Sequence[PlannedRun]") -> None:
                 lengths = {(run.tier, run.recipe.steps * run.recipe.positions_per_step) for run in missing}
                 display.num_alike = len(missing) if len(lengths) == 1 else 0
-                word = "run" if order.workers == 1 else "done"
-                display.title = f"{word} {number} of {len(missing)}, seed {run.seed}: "
-                if order.workers > 1:
+                here = order.workers == 1 and order.place is None
+                display.title = f"{'run' if here else 'done'} {number} of {len(missing)}, seed {run.seed}: "
+                if not here:
                     display.notice(f"{display.title}{run.recipe.name}")
 
             status = make_ladder(order, display, started)
