@@ -3,9 +3,9 @@ that one process makes in order.
 
 python benchmarks/fleet.py --nodes 3 --runs 24 --out docs/measured/fleet.json
 
-Two and three nodes of one machine by Ray's own cluster utility, one core each; the head is left alone, for the ladder is
-called from there. Every few seconds a worker or a whole node is killed with SIGKILL in turn, and a new node joins in its
-place, until so many were killed. Takes about as long as the ladder twice, and some seconds a kill.
+Two and three nodes of one machine by Ray's own cluster utility, one core each; the head is left alone, for the ladder
+is called from there. Every few seconds a worker or a whole node is killed with SIGKILL in turn, and a new node joins in
+its place, until so many were killed. Takes about as long as the ladder twice, and some seconds a kill.
 """
 
 from __future__ import annotations

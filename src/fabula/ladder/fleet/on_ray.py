@@ -114,7 +114,7 @@ def ray_engine(
 
     new: dict[str, Any] = {} if place.address else {"num_cpus": num_cores(), "include_dashboard": False}
     try:
-        ray.init(address=place.address or "local", log_to_driver=False, logging_level=logging.ERROR, **new)
+        ray.init(address=place.address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **new)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         raise InputError(f"--on ray:{place.address}: no Ray cluster answers there ({_first_line(error)})") from error
     try:
