@@ -2,7 +2,7 @@
 
 It keeps what fabula relies on: an array's tasks run as processes of their own with Slurm's variables, leave the queue
 when they end, go back into it by `scontrol requeue`, and are signalled by `scancel`. What the real one does otherwise
-was tried by hand (docs/scale.md).
+was tried by hand (docs/ladders.md).
 """
 
 import json

@@ -206,6 +206,23 @@ def test_equal_time_only_where_the_times_may_be_believed(tmp_path: Path) -> None
         folder, 1, 0.45
     )
     assert "equal positions took equal time" in with_times(folder, 1, 0.001)
+    first, *_, last = sorted((folder / "runs").rglob("run.json"))
+    for path, machines in ((first, [("a", 8)]), (last, [("b", 8)])):
+        kinds = [{"host": host, "processor": f"Chip {cores}", "cores": cores} for host, cores in machines]
+        path.write_text(json.dumps({**json.loads(path.read_text()), "machines": kinds}))
+    assert "equal positions took equal time" in with_times(folder, 1, 0.001), "another name is another like machine"
+    moved = [{"host": "a", "processor": "Chip", "cores": 8}, {"host": "c", "processor": "Chip", "cores": 2}]
+    last.write_text(json.dumps({**json.loads(last.read_text()), "machines": moved}))
+    unlike = with_times(folder, 1, 0.001)
+    assert (
+        "the runs were made on unlike machines (Chip 8, 8 cores: 1 run, " in unlike and "Chip, 2 cores: 1 run" in unlike
+    )
+    plan = json.loads((folder / "ladder.json").read_text())
+    (folder / "ladder.json").write_text(json.dumps(plan | {"on": "ray"}))
+    assert "shared out by ray, which may have put several on one machine" in with_times(folder, 1, 0.0)
+    (folder / "ladder.json").write_text(json.dumps(plan))
+    for path in (first, last):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "machines": None}))
     told = with_times(folder, 1, 0.001, init=0.5)
     assert "After 3.0 s of training" in told and "**cosine** against init" in told
 

@@ -75,7 +75,7 @@ def with_earlier(out: Path, description: dict[str, Any], ladder: Ladder) -> dict
         raise InputError(f"{out} holds {what}, and how it stops was settled before its first run; choose another --out")
     return {
         **description,
-        **{key: stored[key] for key in ("plan_hash",) if key in stored},
+        **{key: stored[key] for key in ("plan_hash", "on") if key in stored},
         "tiers": _in_order(tiers, [Path(tier).stem for tier in ladder.tiers]),
         "phases": [phases[name] for name in _in_order(phases, [cell.name for cell in ladder.cells])],
         "seeds": num_seeds,

@@ -1,11 +1,14 @@
 """Effects at equal time, where the times may be believed: runs made one after the other, on a machine of their own."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from fabula.record.wording import share_text
+from fabula.record.content.shape import count_or_zero
+from fabula.record.wording import plural, share_text
 from fabula.study.inference.contrasts import ComparedRecipe, contrasts
 from fabula.study.inference.effects import Effect, Final, answer, with_holm
 from fabula.study.views import LadderView, RunView, TierView
@@ -52,6 +55,10 @@ def _neighbours(ladder: LadderView, runs: Sequence[RunView]) -> str:
         return "it was not recorded how many runs shared the machine"
     if workers > 1:
         return f"{workers} runs shared the machine"
+    if on := ladder.plan.get("on"):
+        return f"the runs were shared out by {on}, which may have put several on one machine"
+    if unlike := unlike_machines(runs):
+        return f"the runs were made on unlike machines ({unlike})"
     if len({(view.of("device"), view.of("threads")) for view in runs}) > 1:
         return "the runs were made on different devices or numbers of threads"
     waits = [(view.of("timings", "waiting_seconds"), view.of("timings", "total_seconds")) for view in runs]
@@ -61,6 +68,18 @@ def _neighbours(ladder: LadderView, runs: Sequence[RunView]) -> str:
     if shares and max(shares) > MOST_WAITING:
         return f"other work ran beside: a run waited for a processor for up to {share_text(max(shares))} of its time"
     return ""
+
+
+def unlike_machines(runs: Sequence[RunView]) -> str:
+    """The kinds of machine that the runs were made on, with their numbers of runs; empty where they are of one kind, or
+    not on record."""
+    kinds = Counter(kind for view in runs for kind in {machine_text(each) for each in view.of("machines") or ()})
+    return ", ".join(f"{kind}: {plural(count, 'run')}" for kind, count in kinds.items()) if len(kinds) > 1 else ""
+
+
+def machine_text(machine: Mapping[str, Any]) -> str:
+    """Its kind: machines of one kind are equally fast, whatever they are called."""
+    return f"{machine.get('processor') or 'a processor'}, {plural(count_or_zero(machine.get('cores')), 'core')}"
 
 
 def _at(view: RunView, seconds: float) -> Final:

@@ -62,7 +62,8 @@ def ladder(
     on: Annotated[
         str | None,
         typer.Option(
-            metavar="ray[:ADDRESS]|slurm", help="Make the runs by Ray or Slurm, on all their machines (docs/scale.md)."
+            metavar="ray[:ADDRESS]|slurm",
+            help="Make the runs by Ray or Slurm, on all their machines (docs/ladders.md).",
         ),
     ] = None,
     dry_run: Annotated[

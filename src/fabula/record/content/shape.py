@@ -74,6 +74,7 @@ RUN: Shape = {
     **dict.fromkeys(("status", "recipe", "device", "started", "error", "init_from", "name", "recipe_hash"), TEXT),
     **dict.fromkeys(("seed", "steps", "steps_done", "vocabulary"), COUNT),
     "threads": SCALAR,
+    "machines": list_of(OBJECT),
     "parameters": {"total": COUNT, "without_embeddings": COUNT},
     "data": {
         **dict.fromkeys(("path", "source", "tokenizer", "tokenizer_hash"), TEXT),
@@ -106,7 +107,7 @@ STORIES: Shape = {
     "step": COUNT, **dict.fromkeys(("protocol", "split", "ruler"), TEXT), "tokens": list_of(COUNT), "nats": LAYERS,
 }  # fmt: skip
 PLAN: Shape = {
-    **dict.fromkeys(("name", "command"), TEXT),
+    **dict.fromkeys(("name", "command", "on"), TEXT),
     "tiers": list_of(TEXT),
     "phases": list_of(OBJECT),
     "seeds": Kind("a number of seeds up to 10,000", lambda value: COUNT.fits(value) and value <= 10_000),

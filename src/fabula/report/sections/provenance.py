@@ -19,6 +19,7 @@ from fabula.report.render.blocks import (
     strong,
     told,
 )
+from fabula.study.equal_time import machine_text
 from fabula.study.grouping.content import dotted
 from fabula.study.health import state_text
 from fabula.study.views import LadderView, RunView, TierView
@@ -153,7 +154,12 @@ def _provenance(views: Sequence[RunView]) -> list[tuple[str, Callable[[RunView],
     entries += [(f"chosen: {choice}", partial(_choice_text, choice)) for choice in _keys(views, "choices")]
     add("device", "device")
     add("threads", "threads")
+    entries.append(("machine", _machines_text))
     return entries
+
+
+def _machines_text(view: RunView) -> str | None:
+    return ", then ".join(dict.fromkeys(machine_text(each) for each in view.of("machines") or ())) or None
 
 
 def _choice_text(name: str, view: RunView) -> str | None:

@@ -32,6 +32,7 @@ from fabula.train.life.resumption import LATEST, From, candidates, first_sound, 
 from fabula.train.loop import StartingPoint, Training
 from fabula.train.machine.fits import check_memory, check_size, out_of_memory_told
 from fabula.train.machine.waiting import waited_seconds
+from fabula.train.machine.which import machine, machines_with
 from fabula.train.observer import Observer
 from fabula.train.processes.launch import check_rows
 from fabula.train.processes.together import ALONE, Together
@@ -129,6 +130,7 @@ def run_information(training: Training) -> dict[str, Any]:
         "layout": layout_information(training.source, recipe.steps),
         "device": str(engine.device),
         "threads": torch.get_num_threads(),
+        "machines": [machine()],
         "versions": {
             "fabula": fabula.__version__,
             "torch": torch.__version__,
@@ -222,6 +224,7 @@ def _writer_of_resumed(training: Training, out: Path, wanted: From) -> RunWriter
     aside = set_aside_after(out, step)  # before the record is cut: it never ends before the latest checkpoint
     offsets = found.checkpoint.state["offsets"] if found else dict.fromkeys(STREAMS, 0)
     info |= {name: new[name] for name in ("choices", "versions", "device", "threads")}
+    info["machines"] = machines_with(info.get("machines"), machine())
     for name in ("error", "record_hashes"):
         info.pop(name, None)
     hashes = found.checkpoint.state.get("record_hashes") if found else None

@@ -1,0 +1,30 @@
+"""Which machine this is, so that runs of unlike ones can be told apart: their speeds tell nothing of their recipes."""
+
+import os
+import platform
+import re
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+PROCESSORS = Path("/proc/cpuinfo")
+
+
+def machine() -> dict[str, str | int]:
+    """Its name, its processor in words and the number of its cores."""
+    return {"host": socket.gethostname(), "processor": _processor(), "cores": os.cpu_count() or 1}
+
+
+def machines_with(earlier: Any, here: dict[str, str | int]) -> list[Any]:
+    """The machines of a run that goes on here, the first one first, each once."""
+    before = list(earlier) if isinstance(earlier, Sequence) and not isinstance(earlier, str) else []
+    return before if here in before else [*before, here]
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", PROCESSORS.read_text(encoding="utf-8"), re.MULTILINE)
+    except (OSError, ValueError):
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()
