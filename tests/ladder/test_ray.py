@@ -14,6 +14,7 @@ import pytest
 from tests.ladder.test_fleet import RUNS
 from tests.ladder.test_slurm import ladder_in
 
+from fabula.cli import run
 from fabula.errors import InputError
 from fabula.ladder.fleet.needs import PROCESS_BYTES
 from fabula.ladder.fleet.on_ray import RayEngine
@@ -86,10 +87,10 @@ def test_a_ladder_on_a_local_ray_whose_worker_is_killed(grammar_folder: Path, tm
     command[command.index("slurm")] = "ray"
     with open(tmp_path / "said.txt", "wb") as said:
         ladder = subprocess.Popen([sys.executable, "-m", "fabula", *command], stderr=said, stdout=said)
-    run, deadline = tmp_path / "out" / "runs" / "tiny" / "start" / "seed-0", time.monotonic() + 200
-    while not checkpoint_steps(run) and time.monotonic() < deadline:
+    made, deadline = tmp_path / "out" / "runs" / "tiny" / "start" / "seed-0", time.monotonic() + 200
+    while not checkpoint_steps(made) and time.monotonic() < deadline:
         time.sleep(0.05)
-    lock = run.with_name(".seed-0.lock").read_text()
+    lock = made.with_name(".seed-0.lock").read_text()
     os.kill(int(lock.split()[1]), signal.SIGKILL)
     assert ladder.wait(300) == 0, (tmp_path / "said.txt").read_text()
     assert "it is taken up again" in (tmp_path / "said.txt").read_text()
@@ -98,10 +99,11 @@ def test_a_ladder_on_a_local_ray_whose_worker_is_killed(grammar_folder: Path, tm
     assert json.loads((tmp_path / "out" / "ladder.json").read_text())["on"] == "ray"
 
 
-@pytest.mark.slow
-def test_where_no_ray_answers_is_one_line(grammar_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"])
+def test_where_no_ray_answers_is_one_line(
+    address: str, grammar_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = [*ladder_in(tmp_path), "--data", str(grammar_folder)]
-    command[command.index("slurm")] = "ray:127.0.0.1:1"
-    told = subprocess.run([sys.executable, "-m", "fabula", *command], capture_output=True, text=True, check=False)
-    assert told.returncode == 2
-    assert "--on ray:127.0.0.1:1: no Ray cluster answers there" in told.stderr.splitlines()[-1]
+    command[command.index("slurm")] = f"ray:{address}"
+    assert run(command) == 2
+    assert f"--on ray:{address}: no Ray cluster answers there" in capsys.readouterr().err.splitlines()[-1]

@@ -63,13 +63,24 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def complete_folder(temporary: Path, path: Path) -> None:
+    """Give a folder that is whole its name, once every file and folder in it is on disk: what stands under `path` is
+    complete. Who may read it, the umask says: safetensors (0.8.0) writes its files for their owner alone."""
+    rights = temporary.stat().st_mode & 0o666  # what the umask left of the new folder's, but for entering it
+    for each in [*sorted(temporary.rglob("*")), temporary]:
+        if each.is_dir():
+            sync_folder(each)
+            continue
+        each.chmod(rights)
+        with open(each, "rb+") as handle:
+            os.fsync(handle.fileno())
+    os.rename(temporary, path)
+    sync_folder(path.parent)
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path`; rename it to `path` on success, remove it on any failure.
-
-    Every file and folder in it is synced before the rename, so that the name `path` stands for complete contents only.
-    Who may read it, the umask says: safetensors (0.8.0) writes its files for their owner alone.
-    """
+    """Yield a temporary sibling of `path`; rename it to `path` on success, remove it on any failure."""
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     if temporary.exists():
@@ -77,16 +88,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        rights = temporary.stat().st_mode & 0o666  # what the umask left of the new folder's, but for entering it
-        for each in [*sorted(temporary.rglob("*")), temporary]:
-            if each.is_dir():
-                sync_folder(each)
-                continue
-            each.chmod(rights)
-            with open(each, "rb+") as handle:
-                os.fsync(handle.fileno())
-        os.rename(temporary, path)
-        sync_folder(path.parent)
+        complete_folder(temporary, path)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, SafetensorError) and (number := re.search(r"os error (\d+)", str(error))):

@@ -14,6 +14,7 @@ from fabula.cli.screen.typed import as_called
 if TYPE_CHECKING:
     from fabula.data.prepare import PreparationSummary
 
+NOTHING = "nothing was written"
 DEFAULT_TOKENIZER = "bpe:8192"
 """What the recommended recipe reads; made from the stories, without network."""
 
@@ -68,6 +69,7 @@ def prepare(
     import shlex
 
     from fabula.cli.screen.terminal import tell
+    from fabula.data.prepare import default_folder, unfinished
     from fabula.data.prepare import prepare as prepare_folder
 
     try:
@@ -84,7 +86,9 @@ def prepare(
                 progress=bar,
             )
     except KeyboardInterrupt:
-        show("\nstopped; nothing was written", stderr=True)
+        kept = unfinished(default_folder(source) if out is None else out)
+        rest = f"the same call goes on where it was; until then {kept} holds it" if kept.is_dir() else NOTHING
+        show(f"\nstopped; {rest}", stderr=True)
         raise typer.Exit(stopped_code()) from None
     for line in _summary(made):
         tell(line, indent="  ")

@@ -1,5 +1,6 @@
 """From a source to a prepared folder: splits, duplicates, vocabulary, encoding, writing."""
 
-from fabula.data.prepare.preparation import PreparationSummary, prepare
+from fabula.data.prepare.journal import unfinished
+from fabula.data.prepare.preparation import PreparationSummary, default_folder, prepare
 
-__all__ = ["PreparationSummary", "prepare"]
+__all__ = ["PreparationSummary", "default_folder", "prepare", "unfinished"]

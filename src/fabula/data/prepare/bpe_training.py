@@ -1,11 +1,13 @@
 """Training a byte-level BPE on the stories to train on."""
 
+import json
 from dataclasses import replace
 
+from fabula.data.prepare.journal import appended
 from fabula.data.prepare.passes import Passes
 from fabula.data.prepare.splits import Plan
 from fabula.data.prepare.tasks import HASHES, Sample
-from fabula.data.stories.sources import GrammarSource
+from fabula.data.stories.sources import GrammarSource, Source
 from fabula.data.tokenizers.bpe import EOT_TEXT, byte_tokens, to_bytes
 from fabula.data.tokenizers.tokenizer import ByteLevelTokenizer, tokenizer_size
 
@@ -28,8 +30,7 @@ def train_tokenizer(name: str, plan: Plan, passes: Passes) -> ByteLevelTokenizer
     if isinstance(source, GrammarSource):  # drawn independently: the first stories are as good as any, and cost less
         share = 1.0
         source = replace(source, stop=min(source.stop, source.start + GRAMMAR_SAMPLE))
-    sample = passes.over(f"sample for {name}", Sample(part.selection, int(share * HASHES)), source)
-    texts = [text for chunk in sample for text in chunk]
+    texts = _sample(name, Sample(part.selection, int(share * HASHES)), source, passes)
     if not texts:
         raise plan.nothing_left()
     ranks = train_ranks(texts, size - 1)
@@ -38,6 +39,22 @@ def train_tokenizer(name: str, plan: Plan, passes: Passes) -> ByteLevelTokenizer
             f"These stories hold only {held:,} different tokens, so {name} has {held:,} of them, not {size:,}."
         )
     return ByteLevelTokenizer(name, ranks, eot=len(ranks))
+
+
+def _sample(name: str, task: Sample, source: Source, passes: Passes) -> list[str]:
+    place = passes.journal.at("sample")
+    path = passes.work / "sample.jsonl"
+    with appended(path, place.state) as (file, state):
+        texts = [json.loads(line) for line in file]
+        number = place.chunks
+        chunks = [] if place.done else passes.over(f"sample for {name}", task, source, place.chunks)
+        for number, chunk in enumerate(chunks, start=place.chunks + 1):
+            texts += chunk
+            if passes.journal.keeps:
+                file.writelines(json.dumps(text).encode() + b"\n" for text in chunk)
+            passes.journal.note("sample", number, state)
+        passes.journal.note("sample", number, state, done=True)
+    return texts
 
 
 def train_ranks(texts: list[str], num_tokens: int) -> dict[bytes, int]:

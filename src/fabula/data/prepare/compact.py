@@ -37,9 +37,14 @@ def compact_tokenizer(plan: Plan, passes: Passes) -> ByteLevelTokenizer:
     """The tokenizer for the plan's training split. Raises InputError where GPT-2's vocabulary cannot be had."""
     ranks = gpt2_tokenizer().ranks
     part = plan.splits["train"]
-    used: set[int] = set()
-    for ids in passes.over("tokens in use", UsedTokens(part.selection), part.source):
+    place = passes.journal.at("used")
+    used: set[int] = set(place.state.get("ids", ()))
+    number = place.chunks
+    chunks = [] if place.done else passes.over("tokens in use", UsedTokens(part.selection), part.source, place.chunks)
+    for number, ids in enumerate(chunks, start=place.chunks + 1):
         used.update(ids.tolist())
+        passes.journal.note("used", number, lambda: {"ids": sorted(used)})
+    passes.journal.note("used", number, lambda: {"ids": sorted(used)}, done=True)
     if not used:
         raise plan.nothing_left()
     kept = compact_ranks(ranks, used)

@@ -85,7 +85,7 @@ def _kept_runs(normalised: Sequence[bytes], rate: int) -> Runs:
     that stays in the cache: three to four times as fast as all at once.
     """
     letters = np.frombuffer(b"".join(normalised), np.uint8)
-    limit = np.uint64((2**64 - 1) // rate)
+    limit = _limit(rate)
     one, other = np.empty((2, BLOCK + SHINGLE - 1), np.uint64)
     kept, hashes = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
     for start in range(0, len(letters) - SHINGLE + 1, BLOCK):
@@ -107,6 +107,17 @@ def _kept_runs(normalised: Sequence[bytes], rate: int) -> Runs:
     owners = np.searchsorted(ends, places, side="right")
     inside = places + SHINGLE <= ends[owners]  # a run across the border of two stories is nobody's
     return np.concatenate(hashes)[inside], owners[inside]
+
+
+def _at_rate(runs: Runs, rate: int) -> Runs:
+    """Of runs that were kept at a smaller rate, those that are kept at this one."""
+    hashes, owners = runs
+    kept = hashes <= _limit(rate)
+    return hashes[kept], owners[kept]
+
+
+def _limit(rate: int) -> np.uint64:
+    return np.uint64((2**64 - 1) // rate)
 
 
 def shingles(normalised: Sequence[bytes], rate: int = 8) -> Runs:
@@ -166,6 +177,7 @@ class HeldOut:
         """Which of the given stories, of which `runs` are the kept ones, are near-duplicates of a held-out one."""
         if not len(self.keys):
             return np.zeros(len(keys), bool)
+        runs = _at_rate(runs, self.rate)
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         alike: npt.NDArray[np.bool_] = self.keys[at] == keys
         hashes, owners = runs
@@ -195,9 +207,8 @@ class HeldOut:
 
 
 def resembling(held_out: Sequence[HeldOut], keys: Hashes, normalised: Sequence[bytes]) -> list[npt.NDArray[np.bool_]]:
-    """Which of the given stories are near-duplicates of a story in each index; all indexes keep the same shingles."""
+    """Which of the given stories are near-duplicates of a story in each index."""
     runs: Runs = np.zeros(0, np.uint64), np.zeros(0, np.int64)
-    if any(len(index.shingles) for index in held_out):
-        (rate,) = {index.rate for index in held_out}
-        runs = _kept_runs(normalised, rate)
+    if rates := [index.rate for index in held_out if len(index.shingles)]:
+        runs = _kept_runs(normalised, min(rates))  # those of a larger rate are among them
     return [index.resembling(keys, normalised, runs) for index in held_out]

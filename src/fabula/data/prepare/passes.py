@@ -2,10 +2,11 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from fabula.data.prepare.journal import Journal
 from fabula.data.prepare.parallel import OrderedMap
 from fabula.data.stories.chunks import Chunk
 from fabula.data.stories.sources import Source
@@ -40,14 +41,18 @@ class Passes:
     progress: ProgressDisplay
     work: Path
     """A folder for what is needed only while preparing."""
+    journal: Journal = field(default_factory=lambda: Journal(None))
 
-    def over(self, what: str, task: Callable[[Chunk], Result], source: Source) -> Iterator[Result]:
-        """The task's results in the order of the source's chunks."""
+    def over(self, what: str, task: Callable[[Chunk], Result], source: Source, skip: int = 0) -> Iterator[Result]:
+        """The task's results in the order of the source's chunks, without those of the first `skip`."""
         self.progress.begin(what, source.size)
         weights: deque[int] = deque()
 
         def weighed() -> Iterator[Chunk]:
-            for chunk in source.chunks():
+            for number, chunk in enumerate(source.chunks()):
+                if number < skip:
+                    self.progress.advance(chunk.weight)
+                    continue
                 weights.append(chunk.weight)
                 yield chunk
 

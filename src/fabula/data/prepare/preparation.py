@@ -1,11 +1,14 @@
 """From a source to a prepared folder: plan the splits, get the tokenizer, encode, write. Whole or absent."""
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import fabula
 from fabula.data.checksums import checksum
 from fabula.data.dataset import (
     SPLITS,
@@ -21,11 +24,13 @@ from fabula.data.dataset import (
 )
 from fabula.data.prepare.bpe_training import train_tokenizer
 from fabula.data.prepare.compact import compact_tokenizer
+from fabula.data.prepare.journal import COMPLETE, WHOLE, Journal, kept_work
 from fabula.data.prepare.parallel import ordered_workers
 from fabula.data.prepare.passes import Passes, ProgressDisplay, Silence
 from fabula.data.prepare.splits import GRAMMAR_STORIES, Plan, plan_files, plan_grammar
 from fabula.data.prepare.tasks import Encode, TokenizerFile
 from fabula.data.prepare.writing import SplitWriter
+from fabula.data.stories.chunks import StoryFile
 from fabula.data.stories.finding import STDIN, Asked, SourceFiles, check_asked, find_source
 from fabula.data.stories.formats.kinds import suffix_of
 from fabula.data.stories.separators.cutting import check_split_on
@@ -33,12 +38,22 @@ from fabula.data.stories.sources import BUILTIN, GRAMMAR, FileSource
 from fabula.data.tokenizers.gpt2 import gpt2_tokenizer
 from fabula.data.tokenizers.tokenizer import COMPACT, Tokenizer, check_tokenizer_name, load_tokenizer, tokenizer_size
 from fabula.errors import InputError
-from fabula.record.files import sha256_of, whole_folder, write_json, write_text
+from fabula.record.files import (
+    complete_folder,
+    content_hash,
+    make_folder,
+    sha256_of,
+    whole_folder,
+    write_json,
+    write_text,
+)
 from fabula.record.lock import only_writer
 
 COMPRESSION = 4  # gzip and parquet hold about so many times their size in text
 RECORDED = "recorded"
 BYTES_A_SECOND = 12e6  # of one core, reading and encoding; decides only whether processes are worth it
+LONG_SECONDS = 60.0
+"""Of one core's work, from which on a preparation that is killed goes on where it was: 0.7 GB of text."""
 STORIES_A_SECOND = 2_000  # of one core, made by the grammar
 
 
@@ -88,16 +103,35 @@ def prepare(
     builtin = source in (BUILTIN, GRAMMAR)
     if builtin and asked != Asked():
         raise InputError(f"--split-on and --text-key are for stories in files, and {source} has none; leave them out")
-    with only_writer(out), TemporaryDirectory(prefix="fabula-") as work:
-        files = None if builtin else find_source(source, Path(work), asked)
-        held_out = _validation(validation, Path(work), asked, files)
+    with only_writer(out), TemporaryDirectory(prefix="fabula-") as temporary, ExitStack() as held:
+        files = None if builtin else find_source(source, Path(temporary), asked)
+        held_out = _validation(validation, Path(temporary), asked, files)
         if files is not None:
             check_asked(asked, files, held_out)
         fixed = _fixed_tokenizer(tokenizer)
         before = _existing(out, fixed.name if fixed else tokenizer)
         test = _same_test(before, test, out)
+        read = {
+            "source": GRAMMAR if files is None else files.train.name,
+            "limit": limit,
+            "separated": files.separated.separator.words() if files is not None and files.separated else None,
+            "split_on": split_on,
+            "text_key": text_key,
+            "validation": validation,
+            "test": test,
+        }
+        work, journal = Path(temporary), Journal(None)
+        if _is_long(files, held_out, limit, Path(temporary)):
+            call = {
+                **read,
+                "tokenizer": tokenizer,
+                "files": _fingerprint(files, held_out),
+                "fabula": fabula.__version__,
+            }
+            work = held.enter_context(kept_work(out, call))
+            journal = Journal(work)
         with ordered_workers(_seconds(files, limit)) as run:
-            passes = Passes(run, progress or Silence(), Path(work))
+            passes = Passes(run, progress or Silence(), work, journal)
             plan = (
                 plan_grammar(limit, held_out, passes, test)
                 if files is None
@@ -107,15 +141,6 @@ def prepare(
             if before is not None:
                 tokenization = _add(out, before, plan, chosen, passes)
                 return PreparationSummary(out, before, tokenization, time.monotonic() - started, added=True)
-            read = {
-                "source": GRAMMAR if files is None else files.train.name,
-                "limit": limit,
-                "separated": files.separated.separator.words() if files is not None and files.separated else None,
-                "split_on": split_on,
-                "text_key": text_key,
-                "validation": validation,
-                "test": test,
-            }
             manifest, tokenization = _create(out, read, plan, chosen, passes)
     return PreparationSummary(out, manifest, tokenization, time.monotonic() - started, added=False)
 
@@ -186,6 +211,24 @@ def _tokenizer_of_the_text(name: str, plan: Plan, passes: Passes) -> Tokenizer:
     return compact_tokenizer(plan, passes) if name == COMPACT else train_tokenizer(name, plan, passes)
 
 
+def _is_long(files: SourceFiles | None, held_out: FileSource | float | None, limit: int | None, once: Path) -> bool:
+    """Whether the preparation takes so long that it is worth going on with, and can be: what came through a pipe, and
+    lies in the folder `once`, is gone with this call."""
+    paths = [file.path for file in _files(files, held_out)]
+    return _seconds(files, limit) >= LONG_SECONDS and not any(path.is_relative_to(once) for path in paths)
+
+
+def _files(files: SourceFiles | None, held_out: FileSource | float | None) -> list[StoryFile]:
+    parts = [files.train, files.validation] if files is not None else []
+    return [file for part in [*parts, held_out] if isinstance(part, FileSource) for file in part.files]
+
+
+def _fingerprint(files: SourceFiles | None, held_out: FileSource | float | None) -> str:
+    """Of the names, sizes and times of all files."""
+    stats = ((file, file.path.stat()) for file in _files(files, held_out))
+    return content_hash({"files": [[file.name, stat.st_size, stat.st_mtime_ns] for file, stat in stats]})
+
+
 def _seconds(files: SourceFiles | None, limit: int | None) -> float:
     """About how long one core needs."""
     if files is None:
@@ -204,10 +247,10 @@ def _create(
     if out.exists():
         out.rmdir()  # empty, as `_existing` saw
     gpt2_lengths = _gpt2_lengths()
-    with whole_folder(out) as folder:
-        (folder / "texts").mkdir()
+    with _becoming(out, passes) as folder:
+        (folder / "texts").mkdir(exist_ok=True)
         tokens = tokenization_folder(folder, tokenizer.name)
-        tokens.mkdir(parents=True)
+        tokens.mkdir(parents=True, exist_ok=True)
         encoding = _Encoding(plan, tokenizer, passes, with_gpt2_lengths=gpt2_lengths == RECORDED)
         tokenization = encoding.write(tokens, folder / "texts", number=1)
         if encoding.facts["train"].num_stories == 0:
@@ -231,7 +274,7 @@ def _create(
 
 def _add(out: Path, before: Manifest, plan: Plan, tokenizer: Tokenizer, passes: Passes) -> Tokenization:
     number = max((tokenization.number for tokenization in read_tokenizations(out)), default=0) + 1
-    with whole_folder(tokenization_folder(out, tokenizer.name)) as tokens:
+    with _becoming(tokenization_folder(out, tokenizer.name), passes) as tokens:
         encoding = _Encoding(plan, tokenizer, passes, with_gpt2_lengths=False)
         tokenization = encoding.write(tokens, None, number)
         for name in before.splits:
@@ -241,6 +284,21 @@ def _add(out: Path, before: Manifest, plan: Plan, tokenizer: Tokenizer, passes: 
                     f"here {encoding.facts[name].num_stories}); give another --out"
                 )
     return tokenization
+
+
+@contextmanager
+def _becoming(path: Path, passes: Passes) -> Iterator[Path]:
+    """A folder that becomes `path` when all went well: in a long preparation with what an earlier call left in it."""
+    if not passes.journal.keeps:
+        with whole_folder(path) as folder:
+            yield folder
+        return
+    folder = passes.work / WHOLE
+    folder.mkdir(exist_ok=True)
+    yield folder
+    make_folder(path.parent)
+    write_text(passes.work / COMPLETE, "")
+    complete_folder(folder, path)
 
 
 def _write_checked(path: Path, document: Manifest | Tokenization) -> None:
@@ -282,9 +340,16 @@ class _Encoding:
             part = self.plan.splits[name]
             gpt2 = self.with_gpt2_lengths and name != "train"
             task = Encode(part.selection, self._file(), dtype, gpt2)
-            with SplitWriter(name, tokens, texts, gpt2) as writer:
-                for piece in self.passes.over(f"tokenizing {name}", task, part.source):
+            journal, note = self.passes.journal, f"tokenizing-{name}"
+            place = journal.at(note)
+            with SplitWriter(name, tokens, texts, gpt2, self.passes.work, place.state) as writer:
+                pieces = [] if place.done else self.passes.over(f"tokenizing {name}", task, part.source, place.chunks)
+                number = place.chunks
+                for number, piece in enumerate(pieces, start=place.chunks + 1):
                     writer.add(piece)
+                    journal.note(note, number, writer.state)
+                if not place.done:
+                    journal.note(note, number, writer.state, done=True)
             self.facts[name] = writer.facts()
             self.sha256 |= writer.sha256(texts=True)
             sha256 |= writer.sha256(texts=False)

@@ -6,6 +6,8 @@ in size, for a full evaluation reads all of a split.
 """
 
 import json
+import os
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from fabula.data.dataset import SplitName
 from fabula.data.prepare.duplicates import EXACT_RULE, HeldOut, shingle_rule
+from fabula.data.prepare.journal import State, appended
 from fabula.data.prepare.passes import Passes
 from fabula.data.prepare.tasks import HASHES, Count, Fingerprint, Selection
 from fabula.data.stories.chunks import Chunk, StoryFile
@@ -34,6 +37,7 @@ GRAMMAR_TEST = 10_000_000
 """The number of the first test story: beyond what any preparation trains on."""
 GRAMMAR_STORY_BYTES = 750
 SHINGLES_IN_MEMORY = 4_000_000
+COUNTED = ("num_stories", "num_bytes", "least", "greatest", "take")
 KEPT_BYTES = 32_000_000
 """Stories of so much text at most stay in memory once they are read; more are read again in each pass."""
 
@@ -154,9 +158,7 @@ def plan_files(
     high = min(HASHES - int(tune_share * HASHES), counted.greatest_key)
     if low >= high or counted.num_stories < (3 if given is None else 2):
         raise _too_few(files, counted.num_stories)
-    rate = 8
-    while max(num_validation_bytes, tune_share * counted.num_bytes) / rate > SHINGLES_IN_MEMORY:
-        rate *= 2
+    rate = _rate(max(num_validation_bytes, tune_share * counted.num_bytes))
     splits: dict[SplitName, SplitPlan] = {
         "validation": held_out,
         "tune": SplitPlan(counted.candidates, Selection(high, HASHES)),
@@ -177,7 +179,15 @@ def plan_files(
         duplicate_rule=shingle_rule(rate),
         test_rule=f"{test:.3g} of the stories, by hash of their letters and digits" if test is not None else None,
     )
-    return _without_duplicates(plan, rate, passes)
+    return _without_duplicates(plan, rate, passes, max(rate, _rate((test or 0.0) * counted.num_bytes)))
+
+
+def _rate(num_bytes: float) -> int:
+    """Of so much held-out text, one shingle in so many is kept."""
+    rate = 8
+    while num_bytes / rate > SHINGLES_IN_MEMORY:
+        rate *= 2
+    return rate
 
 
 def _too_few(files: SourceFiles, num_stories: int) -> InputError:
@@ -196,12 +206,20 @@ def _too_few(files: SourceFiles, num_stories: int) -> InputError:
 
 def _count(which: str, source: Source, limit: int | None, low: int, high: int, passes: Passes) -> _Count:
     """Read a source to its end, or to `limit` stories, and set aside those with a key outside [low, high)."""
-    num_stories = num_bytes = num_chunks = 0
-    least, greatest = HASHES, -1
+    place = passes.journal.at(note := f"reading-{which}")
+    so_far = {"num_stories": 0, "num_bytes": 0, "least": HASHES, "greatest": -1, "take": 0} | place.state
+    num_stories, num_bytes, least, greatest, take = (so_far[name] for name in COUNTED)
+    num_chunks = place.chunks
     kept: list[Chunk] = []
     path = passes.work / f"{which}-candidates.jsonl"
-    with open(path, "w", encoding="utf-8") as file:
-        for counted in passes.over("reading", Count(low, high, keep=source.size <= KEPT_BYTES), source):
+    with appended(path, place.state) as (file, size):
+        file.seek(0, os.SEEK_END)
+
+        def state() -> State:
+            return {**dict(zip(COUNTED, (num_stories, num_bytes, least, greatest, take), strict=True)), **size()}
+
+        task = Count(low, high, keep=source.size <= KEPT_BYTES and not passes.journal.keeps)
+        for counted in () if place.done else passes.over("reading", task, source, place.chunks):
             take = len(counted.keys) if limit is None else min(len(counted.keys), limit - num_stories)
             num_chunks += 1
             num_stories += take
@@ -209,16 +227,16 @@ def _count(which: str, source: Source, limit: int | None, low: int, high: int, p
             if take:
                 least = min(least, int(counted.keys[:take].min()))
                 greatest = max(greatest, int(counted.keys[:take].max()))
-            for place, text in counted.candidates:
-                if place < take:
-                    file.write(json.dumps({"text": text}) + "\n")
+            file.writelines(_line(text) for at, text in counted.candidates if at < take)
             if counted.parsed is not None and num_bytes <= KEPT_BYTES:
                 kept.append(counted.parsed)
+            passes.journal.note(note, num_chunks, state)
             if num_stories == limit:
                 break
+        passes.journal.note(note, num_chunks, state, done=True)
     if num_stories == 0:
         raise InputError(f"{source.name} holds no stories: what there is, is empty")
-    if len(kept) == num_chunks:
+    if len(kept) == num_chunks and not passes.journal.keeps:
         source = KeptSource(source.name, source.size, tuple(kept))
     if num_stories == limit:
         source = CutSource(source, num_chunks, take)
@@ -232,8 +250,13 @@ def _count(which: str, source: Source, limit: int | None, low: int, high: int, p
     )
 
 
-def _without_duplicates(plan: Plan, rate: int | None, passes: Passes) -> Plan:
-    """The plan with `tune` kept clear of validation, `test` of both, and `train` of all."""
+def _line(text: str) -> bytes:
+    return json.dumps({"text": text}).encode() + b"\n"
+
+
+def _without_duplicates(plan: Plan, rate: int | None, passes: Passes, test_rate: int | None = None) -> Plan:
+    """The plan with `tune` kept clear of validation, `test` of both, and `train` of all. `test_rate`: that of the test
+    stories, which may be a share of any size; so that tune is the same with them and without, it has its own."""
     splits = dict(plan.splits)
     validation = _index("validation", splits["validation"], rate, passes)
     splits["tune"] = _kept_clear(splits["tune"], (validation,))
@@ -241,20 +264,24 @@ def _without_duplicates(plan: Plan, rate: int | None, passes: Passes) -> Plan:
     held_out: tuple[str, ...] = (validation, tune)
     if "test" in splits:
         splits["test"] = _kept_clear(splits["test"], held_out)
-        held_out = (*held_out, _index("test", splits["test"], rate, passes))
+        held_out = (*held_out, _index("test", splits["test"], test_rate, passes))
     splits["train"] = _kept_clear(splits["train"], held_out)
     return replace(plan, splits=splits)
 
 
 def _index(name: str, part: SplitPlan, rate: int | None, passes: Passes) -> str:
     """Write the index of a held-out split; return its folder."""
+    folder = passes.work / f"held-out-{name}"
+    if passes.journal.at(note := f"index-{name}").done:
+        return str(folder)
+    shutil.rmtree(folder, ignore_errors=True)  # of a call that was killed here
     chunks = list(passes.over(f"fingerprints of {name}", Fingerprint(part.selection, rate), part.source))
     firsts = np.cumsum([0, *(len(chunk.keys) for chunk in chunks)])
     keys = np.concatenate([np.zeros(0, np.uint64), *(chunk.keys for chunk in chunks)])
     hashes = np.concatenate([np.zeros(0, np.uint64), *(chunk.shingles for chunk in chunks)])
     owners = [chunk.owners + first for chunk, first in zip(chunks, firsts, strict=False)]
-    folder = passes.work / f"held-out-{name}"
     HeldOut.build(keys, hashes, np.concatenate([np.zeros(0, np.int64), *owners]), rate or 1).save(folder)
+    passes.journal.note(note, len(chunks), dict, done=True)
     return str(folder)
 
 

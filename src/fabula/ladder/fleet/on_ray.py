@@ -3,6 +3,7 @@ not by Ray, which would try for ever or give up by a number."""
 
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from fabula.recipe.ladder import PlannedRun
 from fabula.record.lock import writer_of
 from fabula.record.wording import plural
 
+ANSWER_SECONDS = 10.0
 HEADROOM = 0.9
 """Of a node's memory, that one run may need."""
 
@@ -112,6 +114,8 @@ def ray_engine(
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # ray tells its makers of each start otherwise
     import ray  # a second, and 200 MB: only where it is asked for
 
+    if place.address:
+        _check_answers(place.address)
     new: dict[str, Any] = {} if place.address else {"num_cpus": num_cores(), "include_dashboard": False}
     try:
         ray.init(address=place.address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **new)
@@ -132,6 +136,17 @@ def ray_engine(
         yield engine
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself asks an address at which nobody answers for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():  # `auto`: where the last one of this machine is, Ray finds out
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--on ray:{address}: no Ray cluster answers there ({error})") from error
 
 
 def _first_line(error: Exception) -> str:
