@@ -70,13 +70,9 @@ def test_what_is_imported_is_declared(wing: str, repo: Path) -> None:
     declared = list(project["dependencies"])
     if wing == "making":
         declared += [
-<<<<<<< HEAD
-            line for extra in ("train", "hub", "gguf", "judge") for line in project["optional-dependencies"][extra]
-=======
             line
-            for extra in ("train", "hub", "gguf", "ray", "slurm")
+            for extra in ("train", "hub", "gguf", "judge", "ray", "slurm")
             for line in project["optional-dependencies"][extra]
->>>>>>> 63d275d (Runs know their machines: times of unlike ones are not compared; ray, submitit and optuna in the lock; tests of --on ray)
         ]
     packages = {Requirement(line).name.lower().replace("_", "-") for line in declared}
     provided_by = importlib.metadata.packages_distributions()

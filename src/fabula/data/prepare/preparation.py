@@ -344,12 +344,12 @@ class _Encoding:
             place = journal.at(note)
             with SplitWriter(name, tokens, texts, gpt2, self.passes.work, place.state) as writer:
                 pieces = [] if place.done else self.passes.over(f"tokenizing {name}", task, part.source, place.chunks)
-                number = place.chunks
-                for number, piece in enumerate(pieces, start=place.chunks + 1):
+                seen = place.chunks
+                for seen, piece in enumerate(pieces, start=place.chunks + 1):
                     writer.add(piece)
-                    journal.note(note, number, writer.state)
+                    journal.note(note, seen, writer.state)
                 if not place.done:
-                    journal.note(note, number, writer.state, done=True)
+                    journal.note(note, seen, writer.state, done=True)
             self.facts[name] = writer.facts()
             self.sha256 |= writer.sha256(texts=True)
             sha256 |= writer.sha256(texts=False)
