@@ -47,9 +47,9 @@ def large() -> str:
             second, last = row["mean_megabytes_of_the_second_third"], row["mean_megabytes_of_the_last_third"]
             lines += [
                 "",
-                f"In that part of the {row['gigabytes']:g} GB, memory was {second:,} MB on average in the second third of "
-                f"the time and {last:,} MB in the last. By what the {longest['gigabytes']:g} GB took, the whole of it "
-                f"would take {hours:.1f} hours on this machine and fill {written:.0f} GB: an extrapolation, not a "
+                f"In that part of the {row['gigabytes']:g} GB, memory was {second:,} MB on average in the second third "
+                f"of the time and {last:,} MB in the last. By what the {longest['gigabytes']:g} GB took, the whole of "
+                f"it would take {hours:.1f} hours on this machine and fill {written:.0f} GB: an extrapolation, not a "
                 "measurement.",
             ]
     return "\n".join(lines)
