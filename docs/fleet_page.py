@@ -1,6 +1,6 @@
 """Writes what benchmarks/fleet.py and benchmarks/large_corpus.py measured into ladders.md and data.md.
 
-python docs/scale_page.py
+python docs/fleet_page.py
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def written(name: str, page: str) -> str:
     part, record, table = PARTS[name]
     if not record.is_file():
         return page
-    start, end = f"<!-- {part}: written by scale_page.py -->\n", "\n<!-- end -->"
+    start, end = f"<!-- {part}: written by fleet_page.py -->\n", "\n<!-- end -->"
     before, _, rest = page.partition(start)
     return f"{before}{start}{table()}{end}{rest.partition(end)[2]}"
 
