@@ -85,8 +85,9 @@ def test_a_device_that_is_asked_for_is_there_or_refused(monkeypatch: pytest.Monk
 def test_updates_and_graphs_are_of_a_gpu() -> None:
     assert (choose_updates("cuda").value, choose_updates("cpu").value) == ("device", "host")
     assert choose_updates("cuda", several=True).value == "host"
-    assert choose_graph("device", 1).value == "on" and choose_graph("host", 1).value == "off"
-    assert "too many for one graph" in choose_graph("device", 1000).reason
+    assert choose_graph("cuda", 1).value == "on" and choose_graph("cpu", 1).value == "off"
+    assert choose_graph("cuda", 1, several=True).value == "off"
+    assert "too many for one graph" in choose_graph("cuda", 1000).reason
 
 
 def test_compiling_depends_on_the_recipe_and_on_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,10 +170,10 @@ def build_engine(
         "compile": compiling,
         "fused": choose_fused(device_choice.value, precision.value),
         "updates": choose_updates(device_choice.value, together.several),
+        "graph": choose_graph(device_choice.value, recipe.batch.accumulation, together.several),
         "memory": keep_freed_memory(),
         **together.choices(),
     }
-    choices["graph"] = choose_graph(choices["updates"].value, recipe.batch.accumulation)
     compiled = compiling.value == "on"
     if compiled:
         # One engine is alive at a time; without this, Dynamo would stop compiling after the eighth run of a ladder.

@@ -81,9 +81,11 @@ MOST_MICRO_STEPS = 16
 """In one graph: each is a copy of all kernels of a forward and backward pass, some KB each."""
 
 
-def choose_graph(updates: str, accumulation: int) -> Choice:
+def choose_graph(device: str, accumulation: int, several: bool = False) -> Choice:
     """Whether an update is launched as one CUDA graph."""
-    if updates != "device":
+    if device != "cuda":
+        return Choice("off", "only for CUDA")
+    if several:
         return Choice("off", "only where the device decides on updates")
     if accumulation > MOST_MICRO_STEPS:
         return Choice("off", f"{accumulation} micro-steps are too many for one graph")
