@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-import typer
+from tests.coherence.commands import evaluate_command as command
 from tests.model.runs import write_run
 from tests.model.shapes import GPT
-from typer.testing import CliRunner
 
-from fabula.cli.commands.evaluate import evaluate
 from fabula.errors import InputError
 from fabula.recipe.schema import Recipe
 from fabula.record.lock import only_writer
@@ -37,15 +35,6 @@ def run(tmp_path: Path) -> Path:
         '{"prompt": "Tom", "continuation": " ran home and was very happy."}\n'
     )
     return tmp_path / "run"
-
-
-def command(*arguments: object) -> tuple[str, str]:
-    """stdout and stderr of `fabula evaluate ARGUMENTS`; an InputError is raised as it is."""
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(evaluate)
-    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout, result.stderr
 
 
 def mine(run: Path, *arguments: object) -> list[dict[str, Any]]:

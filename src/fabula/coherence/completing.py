@@ -82,7 +82,7 @@ def completions_of(
         told(len(rows))
     for number, prompt in enumerate(prompts):
         if prompt.continuation is not None:
-            found[number].append(_human(tokenizer, prompt.continuation, number, settings.tokens))
+            found[number].append(human(tokenizer, prompt.continuation, number, settings.tokens))
     return [each for of_prompt in found for each in of_prompt]
 
 
@@ -94,7 +94,7 @@ def _ids(tokenizer: Tokenizer, text: str, recipe: Recipe, context: int) -> list[
     return ids if len(ids) <= context else ids[-max(1, context // 2) :]
 
 
-def _human(tokenizer: Tokenizer, continuation: str, number: int, most: int) -> Completion:
+def human(tokenizer: Tokenizer, continuation: str, number: int, most: int) -> Completion:
     """The true continuation, cut where a model's would have been."""
     ids = tokenizer.encode(continuation)
     text = continuation if len(ids) < most else tokenizer.decode(ids[:most].tolist())

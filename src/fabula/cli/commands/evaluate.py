@@ -73,22 +73,32 @@ def evaluate(
         Path | None,
         typer.Option(metavar="RUN", help="Have the judge choose between this run's stories and those of RUN."),
     ] = None,
+    stories: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.jsonl", help='Measure these texts, {"text": ...} a line, also with "prompt".'),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Let a model complete beginnings of stories, and measure what it tells.
+    """Let a model complete beginnings of stories, and measure what it tells; or measure any stories.
 
-    What comes is appended to RUN/evaluations.jsonl, with all that is needed to make it again. What a judge says is
-    appended to RUN/judgements.jsonl, with the tests that show whether it can be believed.
+    What the model tells is appended to RUN/evaluations.jsonl, with all that is needed to make it again. What a judge
+    says is appended to RUN/judgements.jsonl, with the tests that show whether it can be believed. With --stories nothing
+    is written, and each story gets its measures and one `consistency`: higher is better. With --stories and --data, what
+    holds together is learned from these data instead of TinyStories.
     """
     import json
     import shlex
+    from collections import Counter
 
     from fabula.cli.judging import Wanted, judge_run, ready
+    from fabula.cli.measuring import distances_told, measure_stories, only_stories
     from fabula.cli.newest import named_or_newest
     from fabula.cli.screen.terminal import tell
     from fabula.coherence.completing import Settings
+    from fabula.coherence.measuring import hold_against
     from fabula.coherence.prompts.sets import prompt_set, unique_names
     from fabula.coherence.session import evaluate_run
+    from fabula.data.dataset import open_dataset
     from fabula.errors import InputError
     from fabula.model.decode.sampling import Sampling
     from fabula.model.load import best_step
@@ -96,21 +106,27 @@ def evaluate(
     from fabula.study.judging.words import as_fields
     from fabula.study.judging.words import told as sentences
 
+    if stories is not None:
+        only_stories(run=run, prompts=prompts, step=step, best=best or None, judge=judge, against=against)
+        known = None if data is None else open_dataset(data)
+        measure_stories(stories, hold_against(known, fit=True, told=lambda text: tell(text, stderr=True)), as_json)
+        return
     if best and step is not None:
         raise InputError("give --step or --best, not both")
     Sampling(temperature, top_p=top_p)
     wanted = Wanted(judge, judge_url, max_cost, judge_price, judge_samples, judge_requests, judge_timeout, against)
     asked = ready(wanted)
     run = named_or_newest(run)
-    stories = _stories(run, data)
-    names = prompts or ["fabula", *(["validation"] if stories else [])]
-    sets = unique_names([prompt_set(name, stories) for name in names])
+    known = _stories_of(run, data)
+    sets = unique_names([prompt_set(name, known) for name in prompts or ["fabula", *(["validation"] if known else [])]])
+    made: Counter[str] = Counter()
 
-    def told(name: str, made: int, total: int) -> None:
-        tell(f"{name}: {made} of {plural(total, 'completion')}", stderr=True)
+    def told(name: str, total: int, number: int) -> None:
+        made[name] += number
+        tell(f"{name}: {made[name]} of {plural(total, 'completion')}", stderr=True)
 
     settings = Settings(samples, tokens, temperature, top_p, seed)
-    done = evaluate_run(run, best_step(run) if best else step, sets, settings, stories, told)
+    done = evaluate_run(run, best_step(run) if best else step, sets, settings, hold_against(known), told)
     step = int(done.session["step"])
     verdict = None if asked is None else judge_run(run, step, done.completions, wanted, asked)
     if as_json:
@@ -119,12 +135,14 @@ def evaluate(
         return
     num = sum(not line["human"] for line in done.completions)
     show(f"{plural(num, 'completion')} at step {done.session['step']:,}, in {run / 'evaluations.jsonl'}")
+    for line in distances_told(done.session["summary"]):
+        tell(line, indent="  ")
     for sentence in [] if verdict is None else sentences(verdict):
         tell(sentence)
     show(as_called(f"next: fabula report {shlex.quote(str(run))} --out report.html"))
 
 
-def _stories(run: Path, given: Path | None) -> "Dataset | None":
+def _stories_of(run: Path, given: Path | None) -> "Dataset | None":
     """The prepared stories that were given, or else those of the run, if they are still at their place."""
     from fabula.cli.defaults import data_of
     from fabula.data.dataset import open_dataset
