@@ -96,8 +96,8 @@ def check(text: str, program: Program | None = None) -> Checked:
             bound = op.table[values[op.slot]]
             for said in dict.fromkeys(op.table):
                 if text.startswith(said, at):
-                    slip = () if said == bound else (_slip(program, op.slot, at, said, bound),)
-                    go_on(op.next, at + len(said), values, (*slips, *slip))
+                    now = () if said == bound else (_slip(program, op.slot, at, said, bound),)
+                    go_on(op.next, at + len(said), values, (*slips, *now))
         elif isinstance(op, Switch):
             go_on(op.targets[values[op.slot]], at, values, slips)
             for index, target in enumerate(op.targets):

@@ -82,9 +82,9 @@ def evaluate(
     """Let a model complete beginnings of stories, and measure what it tells; or measure any stories.
 
     What the model tells is appended to RUN/evaluations.jsonl, with all that is needed to make it again. What a judge
-    says is appended to RUN/judgements.jsonl, with the tests that show whether it can be believed. With --stories nothing
-    is written, and each story gets its measures and one `consistency`: higher is better. With --stories and --data, what
-    holds together is learned from these data instead of TinyStories.
+    says is appended to RUN/judgements.jsonl, with the tests that show whether it can be believed. With --stories
+    nothing is written, and each story gets its measures and one `consistency`: higher is better. With --stories and
+    --data, what holds together is learned from these data instead of TinyStories.
     """
     import json
     import shlex

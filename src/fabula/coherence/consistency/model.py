@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -103,7 +104,7 @@ def whole(odds: npt.NDArray[np.float64]) -> float:
 def save(fitted: Consistency, path: Path) -> None:
     """In one file, each weight in a byte: 255 steps between the largest and its opposite."""
     words = list(fitted.themes.weights)
-    arrays: dict[str, npt.NDArray] = {
+    arrays: dict[str, Any] = {
         "version": np.array(VERSION),
         "fitted_on": np.array(fitted.fitted_on),
         "words": np.frombuffer("\n".join(words).encode(), np.uint8),
@@ -134,10 +135,8 @@ def load(path: Path) -> Consistency:
             directions.shape[1],
         )
         order, pronouns = (arrays[name].astype(float) * float(arrays[f"{name}_unit"]) for name in ("order", "pronouns"))
-        fitted = Consistency(
-            order, pronouns, *(arrays[name] for name in ("halves", "center", "spread")), themes, arrays["slopes"],
-            arrays["thresholds"], str(arrays["fitted_on"]),
-        )  # fmt: skip
+        plain = {name: arrays[name] for name in ("halves", "center", "spread", "slopes", "thresholds")}
+        fitted = Consistency(order=order, pronouns=pronouns, themes=themes, fitted_on=str(arrays["fitted_on"]), **plain)
         fits = int(arrays["version"]) == VERSION and len(order) == SIZE and len(fitted.halves) == len(FEATURES)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(f"{path} cannot be read ({error}); remove it, and it is made anew") from error

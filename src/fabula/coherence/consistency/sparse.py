@@ -1,6 +1,7 @@
 """Features by name, hashed into a vector, and logistic regression on them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -34,8 +35,9 @@ def stacked(rows: Sequence[Row]) -> scipy.sparse.csr_matrix:
     )
 
 
-def logistic(x: scipy.sparse.csr_matrix | npt.NDArray[np.float64], true: npt.NDArray[np.bool_], penalty: float):  # type: ignore[no-untyped-def]
-    """Weights, and the constant, with which sigmoid(x @ weights + constant) is the probability of `true`."""
+def logistic(x: Any, true: npt.NDArray[np.bool_], penalty: float) -> tuple[npt.NDArray[np.float64], float]:
+    """Of rows of features, dense or sparse: the weights and the constant with which sigmoid(x @ weights + constant) is
+    the probability of `true`."""
     sign = np.where(true, 1.0, -1.0)
     transposed = x.T.tocsr() if scipy.sparse.issparse(x) else x.T
 
