@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fabula.data.dataset import open_dataset
 from fabula.ladder.brackets import choose_rates, rates_of
 from fabula.ladder.execute import CarryOut, carry_out
-from fabula.ladder.fleet.opening import opened
+from fabula.ladder.fleet.opening import check_place, opened
 from fabula.ladder.fleet.place import Place
 from fabula.ladder.fleet.sharing import share_out
 from fabula.ladder.folder import describe, how_it_ended, open_folder, with_earlier
@@ -89,6 +89,8 @@ def check_order(order: Order, observer: Observer) -> None:
     )
     if order.place is None:  # elsewhere, each run looks at the machine that it is on
         check_memory(known, observer.notice, workers=order.workers)
+    else:
+        check_place(order.place, order.threads)
 
 
 def make_ladder(order: Order, observer: Observer, started: Started) -> Literal["finished", "failed", "interrupted"]:

@@ -87,10 +87,12 @@ def ladder(
     from fabula.cli.screen.can_tell import noise_of, tell_what_it_can_tell
     from fabula.cli.screen.typed import as_called, typed
     from fabula.errors import InputError
+    from fabula.ladder.fleet.place import place_of
     from fabula.recipe.ladder import load_ladder, plan_runs
     from fabula.study.planning.next_seeds import plan_words
 
     need_torch()
+    elsewhere = place_of(on) if on is not None else None
     plan = load_ladder(called_today(name))
     stories, place = choose_data(data), ladder_folder(plan.name, out)
     data, out = Path(stories.value), Path(place.value)
@@ -113,11 +115,9 @@ def ladder(
     planned = plan_runs(plan, tiers_begun, chosen_phases, num_seeds, share)
     if verify:
         verify_data(data)
-    from fabula.ladder.fleet.place import place_of  # loads torch: what can be wrong before it is told before
-    from fabula.ladder.make import Order
+    from fabula.ladder.make import Order  # loads torch: what can be wrong before it is told before
     from fabula.train.machine.threads import use_threads
 
-    elsewhere = place_of(on) if on is not None else None
     use_threads(threads)
     order = Order(plan, planned, data, out, num_seeds, share, workers or 1, typed(), None, elsewhere, threads, workers)
     order = with_seeds(order, grows) if grows else order

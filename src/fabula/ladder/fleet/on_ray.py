@@ -114,8 +114,6 @@ def ray_engine(
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # ray tells its makers of each start otherwise
     import ray  # a second, and 200 MB: only where it is asked for
 
-    if place.address:
-        _check_answers(place.address)
     new: dict[str, Any] = {} if place.address else {"num_cpus": num_cores(), "include_dashboard": False}
     try:
         ray.init(address=place.address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **new)
@@ -138,8 +136,8 @@ def ray_engine(
         ray.shutdown()
 
 
-def _check_answers(address: str) -> None:
-    """Ray itself asks an address at which nobody answers for minutes."""
+def check_answers(address: str) -> None:
+    """Raises InputError where nobody does. Ray itself asks such an address for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not port.isdigit():  # `auto`: where the last one of this machine is, Ray finds out
         return
