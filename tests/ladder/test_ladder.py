@@ -291,8 +291,8 @@ def test_a_learning_rate_is_chosen_on_tune_before_the_phases_runs(
 
 
 def test_a_rate_whose_loss_does_not_stay_finite_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    losses = iter([float("inf"), 3.0, 2.5] + [float("inf")] * 3)
-    monkeypatch.setattr("fabula.ladder.brackets._loss_of", lambda *_: next(losses))
+    losses = iter([[float("inf"), 3.0, 2.5], [float("inf")] * 3])
+    monkeypatch.setattr("fabula.ladder.brackets._losses_of", lambda *_: next(losses))
     monkeypatch.chdir(tmp_path)
     tiny_file(tmp_path, **QUICK)
     (tmp_path / "tiny.toml").rename(tmp_path / "small.toml")

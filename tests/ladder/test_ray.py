@@ -99,11 +99,21 @@ def test_a_ladder_on_a_local_ray_whose_worker_is_killed(grammar_folder: Path, tm
     assert json.loads((tmp_path / "out" / "ladder.json").read_text())["on"] == "ray"
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"])
-def test_where_no_ray_answers_is_one_line(
-    address: str, grammar_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("place", "more", "said"),
+    [
+        ("ray:127.0.0.1:1", [], "--on ray:127.0.0.1:1: no Ray cluster answers there"),
+        ("ray:ray://127.0.0.1:1", [], "--on ray:ray://127.0.0.1:1: no Ray cluster answers there"),
+        ("ray:127.0.0.1:99999", [], "--on ray:127.0.0.1:99999: no Ray cluster answers there"),
+        ("ray", ["--threads", "1000"], "--threads 1000: this machine has"),
+        ("kubernetes", [], '--on "kubernetes": give ray, ray:ADDRESS or slurm'),
+    ],
+)
+def test_what_cannot_be_had_is_one_line_before_anything_is_written(
+    place: str, more: list[str], said: str, grammar_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = [*ladder_in(tmp_path), "--data", str(grammar_folder)]
-    command[command.index("slurm")] = f"ray:{address}"
+    command = [*ladder_in(tmp_path), "--data", str(grammar_folder), *more]
+    command[command.index("slurm")] = place
     assert run(command) == 2
-    assert f"--on ray:{address}: no Ray cluster answers there" in capsys.readouterr().err.splitlines()[-1]
+    assert said in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
