@@ -37,7 +37,8 @@ def evaluate(
     name = f"evaluation-{step}"
     info = {
         "kind": "session", "session": name, "step": step, "settings": {"samples": SAMPLES, "tokens": 200},
-        "prompt_sets": {"fabula": {"hash": "f", "prompts": NUM_PROMPTS}}, "summary": {"combined": 1.9 - quality},
+        "prompt_sets": {"fabula": {"hash": "f", "prompts": NUM_PROMPTS}},
+        "summary": {"fabula": {"model": {"combined": 1.9 - quality, "interval": [1.8, 2.0]}}},
     }  # fmt: skip
     lines = [{"kind": "completion", "session": name, "step": step, **line} for line in lines]
     with open(run / "evaluations.jsonl", "a", encoding="utf-8") as file:

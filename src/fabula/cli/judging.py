@@ -9,6 +9,7 @@ from fabula.cli.screen.terminal import tell
 
 if TYPE_CHECKING:
     from fabula.coherence.judge.prices import Price
+    from fabula.coherence.judge.told import Told
     from fabula.coherence.judge.which import Judge
     from fabula.study.judging.scores import Judged
 
@@ -25,6 +26,8 @@ class Wanted:
     at_once: int
     timeout: float
     against: Path | None
+    data: Path | None
+    """Where true stories are to be had, if not where the run has its own from."""
 
     def refuse_alone(self) -> None:
         """Raise InputError for an option that means nothing without a judge."""
@@ -88,6 +91,7 @@ def judge_run(run: Path, step: int, completions: Sequence[Mapping[str, Any]], wa
     from fabula.study.judging.sessions import sessions_of
 
     stories, true = told_of(completions, samples=wanted.samples)
+    true = _true_stories(run, wanted.data) or true
     others, _ = told_of(asked.others, "other:", wanted.samples)
     planned = plan(stories, true, others)
     if wanted.against is not None and not any(each.role == "against" for each in planned.questions):
@@ -98,7 +102,7 @@ def judge_run(run: Path, step: int, completions: Sequence[Mapping[str, Any]], wa
     if planned.anchors < LEAST:
         tell(
             f"{planned.anchors} true stories to test the judge with; a session takes {MOST_ANCHORS} and needs {LEAST}: "
-            "whether it can be believed will not be known; evaluate with --prompts validation, too",
+            "whether it can be believed will not be known; say with --data where the prepared stories are",
             stderr=True,
         )
     settings = Settings(timeout=wanted.timeout, at_once=wanted.at_once, most_dollars=wanted.max_cost)
@@ -128,3 +132,20 @@ def judge_run(run: Path, step: int, completions: Sequence[Mapping[str, Any]], wa
             tell(f"the server said: {session.said}", stderr=True)
         (found,) = [each for each in sessions_of(read_judgements(run)) if each.name == session.name]
     return judged(found)
+
+
+def _true_stories(run: Path, given: Path | None) -> "list[Told]":
+    """Validation stories, whole, as beginning and continuation; none where the stories are not at hand."""
+    from fabula.cli.defaults import data_of
+    from fabula.coherence.judge.controls import LONGEST
+    from fabula.coherence.judge.told import Told
+    from fabula.coherence.prompts.sets import of_validation
+    from fabula.data.dataset import open_dataset
+
+    folder = given or data_of(run)
+    prompts = [] if folder is None else of_validation(open_dataset(folder))
+    return [
+        Told(f"validation/{number}/human", f"validation/{number}", each.text, each.continuation)
+        for number, each in enumerate(prompts)
+        if each.continuation is not None and len(each.continuation) <= LONGEST
+    ]

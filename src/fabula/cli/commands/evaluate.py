@@ -114,7 +114,9 @@ def evaluate(
     if best and step is not None:
         raise InputError("give --step or --best, not both")
     Sampling(temperature, top_p=top_p)
-    wanted = Wanted(judge, judge_url, max_cost, judge_price, judge_samples, judge_requests, judge_timeout, against)
+    wanted = Wanted(
+        judge, judge_url, max_cost, judge_price, judge_samples, judge_requests, judge_timeout, against, data
+    )
     asked = ready(wanted)
     run = named_or_newest(run)
     known = _stories_of(run, data)

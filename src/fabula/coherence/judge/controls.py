@@ -19,6 +19,8 @@ MOST_ANCHORS = 24
 """True stories in a session. Fewer leave honest judges with much scatter unproved, more cost more than they tell
 (docs/measure_judges.py)."""
 LEAST_SENTENCES = 4
+LONGEST = 4000
+"""Letters of a true story's continuation: a longer one costs as much as several."""
 KEPT_WHEN_CUT = 0.4
 NUM_AGAIN = 12
 """Completions that are marked twice."""

@@ -4,7 +4,7 @@ behind it; what a judge says, greyed where the judge cannot be believed; scores 
 from collections.abc import Sequence
 
 from fabula.record.sessions.judgements import MARKS
-from fabula.record.wording import NONE, begun_large, number, plural, slug
+from fabula.record.wording import NONE, begun_large, plural, slug
 from fabula.report.render.blocks import (
     Block,
     Bullets,
@@ -214,7 +214,7 @@ def _score_cells(each: Scored) -> tuple[Rich, Rich, Rich]:
     distance = None if each.evaluated is None else each.evaluated.distance
     return (
         _interval(each.consistency, digits=2),
-        rich(NONE if distance is None else number(distance)),
+        _interval(None if distance is None else Interval(*distance, None, 0), digits=2),
         _interval(each.mark, grey=not each.believed),
     )
 

@@ -39,8 +39,9 @@ class Evaluated:
     """Equal for sessions that can be compared: the same prompts under the same settings."""
     stories: tuple[Telling, ...]
     true: tuple[Telling, ...]
-    distance: float | None
-    """From human stories of the same data, over all measures, where that was computed."""
+    distance: tuple[float, float, float] | None
+    """From human stories of the same data, over all measures, with its 95 % interval; of the first prompt set, where
+    that was computed."""
 
 
 def evaluations(view: RunView) -> list[Evaluated]:
@@ -52,17 +53,28 @@ def evaluations(view: RunView) -> list[Evaluated]:
         session = last[step]
         told = [_telling(line) for line in session.completions]
         asked = session.info.get("prompt_sets"), session.info.get("settings")
-        combined = (session.info.get("summary") or {}).get("combined")
         found.append(
             Evaluated(
                 step,
                 repr(asked),
                 tuple(each for each, line in zip(told, session.completions, strict=True) if not line["human"]),
                 tuple(each for each, line in zip(told, session.completions, strict=True) if line["human"]),
-                float(combined) if isinstance(combined, (int, float)) else None,
+                _distance(session.info.get("summary")),
             )
         )
     return found
+
+
+def _distance(summary: object) -> tuple[float, float, float] | None:
+    """`combined` and its `interval` of the first prompt set; None where they are not what docs/run-folder.md says."""
+    first = next(iter(summary.values()), None) if isinstance(summary, dict) else None
+    model = first.get("model") if isinstance(first, dict) else None
+    if not isinstance(model, dict) or not isinstance(model.get("interval"), list):
+        return None
+    values = [model.get("combined"), *model["interval"]]
+    if len(values) != 3 or not all(isinstance(each, (int, float)) for each in values):
+        return None
+    return float(values[0]), float(values[1]), float(values[2])
 
 
 def _telling(line: Mapping[str, Any]) -> Telling:
