@@ -94,6 +94,9 @@ def _lines(
         [one.number for _, one in made],
         [(of.name, one.seed) for of, one in made],
     )
+    known = held_against.known
+    copied = known.copied_places([one.text for _, one in made]) if known else []
+    places = [{"copied": each} for each in copied] if known else [{} for _ in made]
     return [
         {
             "kind": "completion",
@@ -108,8 +111,9 @@ def _lines(
             "tokens": one.tokens,
             "ended": one.ended,
             "measures": {name: value if value is None else float(f"{value:.7g}") for name, value in measured.items()},
+            **place,
         }
-        for (of, one), measured in zip(made, measures, strict=True)
+        for (of, one), measured, place in zip(made, measures, places, strict=True)
     ]
 
 

@@ -14,18 +14,32 @@ from typing import Any
 from fabula.errors import InputError
 from fabula.record.content.lines import blocks_of_objects
 from fabula.record.content.parsing import json_value
-from fabula.record.content.shape import COUNT, FLAG, NUMBER, OBJECT, TEXT, Shape, or_null, refuse_misfits, table_of
+from fabula.record.content.shape import (
+    COUNT,
+    FLAG,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    Kind,
+    Shape,
+    list_of,
+    or_null,
+    refuse_misfits,
+    table_of,
+)
 from fabula.record.files import sync_folder
 
 NAME = "evaluations.jsonl"
 ADDED = ("completion", "session")
 """Kinds of the lines that are not the training's own. A session's completions come before the line of the session, so
 that one without it was cut off while it was written."""
+STRETCH = Kind("the places of two letters", lambda value: list_of(COUNT).fits(value) and len(value) == 2)
 COMPLETION: Shape = {
     **dict.fromkeys(("session", "prompt_set", "prompt", "text"), TEXT),
     **dict.fromkeys(("step", "number", "seed", "tokens"), COUNT),
     **dict.fromkeys(("human", "ended"), FLAG),
     "measures": table_of(or_null(NUMBER)),
+    "copied": list_of(STRETCH),
 }
 SESSION: Shape = {
     "session": TEXT,

@@ -18,7 +18,21 @@ MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 def copied_shares(texts: Sequence[Sequence[int]], corpus: npt.NDArray[Any]) -> list[float | None]:
     """For each text (token ids), the share of its groups of eight tokens that `corpus` (ids end to end) holds as they
-    are; None for a text of fewer than eight. Two groups count as equal where 64 bits of a hash are."""
+    are; None for a text of fewer than eight."""
+    return [float(each.mean()) if len(each) else None for each in copied_groups(texts, corpus)]
+
+
+def copied_places(is_copied: npt.NDArray[np.bool_], least: int) -> list[tuple[int, int]]:
+    """From `copied_groups` of a text: its stretches of at least `least` tokens in which every group of eight stands
+    there, as first token and the one behind the last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_copied, [False]]).astype(np.int8)))
+    stretches = ((int(start), int(stop) - 1 + GRAM) for start, stop in zip(edges[::2], edges[1::2], strict=True))
+    return [(start, stop) for start, stop in stretches if stop - start >= least]
+
+
+def copied_groups(texts: Sequence[Sequence[int]], corpus: npt.NDArray[Any]) -> list[npt.NDArray[np.bool_]]:
+    """For each text (token ids), which of its groups of eight tokens `corpus` (ids end to end) holds as they are. Two
+    groups count as equal where 64 bits of a hash are."""
     hashes = [_hashes(np.asarray(text, dtype=np.uint64)) for text in texts]
     wanted = np.unique(np.concatenate(hashes)) if hashes else np.zeros(0, np.uint64)
     found = np.zeros(len(wanted), dtype=bool)
@@ -31,7 +45,7 @@ def copied_shares(texts: Sequence[Sequence[int]], corpus: npt.NDArray[Any]) -> l
         place = np.searchsorted(wanted, there)
         place[place == len(wanted)] = 0
         found[place[wanted[place] == there]] = True
-    return [float(found[np.searchsorted(wanted, each)].mean()) if len(each) else None for each in hashes]
+    return [found[np.searchsorted(wanted, each)] for each in hashes]
 
 
 def _hashes(tokens: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
