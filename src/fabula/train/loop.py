@@ -1,11 +1,10 @@
 """The loop: update after update, with the evaluations, samples and checkpoints that the recipe asks for."""
 
-import errno
 import math
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,14 +16,13 @@ from fabula.data.batches import BatchSource
 from fabula.data.dataset import Dataset
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
-from fabula.record.checkpoint import checkpoint_steps, remove_old_checkpoints
+from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.wording import plural
 from fabula.record.writer import RunWriter
 from fabula.score.completions import complete_prompts
 from fabula.score.held_out import Scorers, evaluate
 from fabula.score.known_stories import KnownStories, know_stories
 from fabula.score.rulers import Rulers
-from fabula.train import state
 from fabula.train.engine import Engine
 from fabula.train.internals import Inside
 from fabula.train.life.background import Background
@@ -35,7 +33,8 @@ from fabula.train.life.guard import Guard
 from fabula.train.life.layout import layout_information
 from fabula.train.life.leaving import keep_what_there_is
 from fabula.train.life.progress import Progress
-from fabula.train.life.rollback import Trouble, needed, roll_back
+from fabula.train.life.rollback import Trouble, roll_back
+from fabula.train.life.saving import save, settle_checkpoint
 from fabula.train.observer import Observer
 from fabula.train.processes.lost import ProcessLost
 from fabula.train.processes.tensors import held, whole_model
@@ -43,8 +42,6 @@ from fabula.train.processes.together import Together
 from fabula.train.step import Launched
 
 FINAL_SAMPLE_TOKENS = 120
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What the system says of a disk that is full, a quota that is used up, a file larger than it may be."""
 MOST_SKIPPED = 20
 """Steps skipped in a row after which a run has failed: with AdamW's memory of 1 / (1 - beta2) = 20 steps, what is
 not finite by then does not come back by waiting."""
@@ -142,7 +139,7 @@ class Training:
                 roll_back(self, writer, str(trouble))
                 if clock is not None:
                     clock.go_back(self.progress.step, self.progress.training_seconds)
-        self.settle_checkpoint(writer)
+        settle_checkpoint(self, writer)
         return "interrupted" if stopped else "finished"
 
     @property
@@ -152,7 +149,7 @@ class Training:
     def advance(self, writer: RunWriter, clock: Clock | None) -> bool:
         """One update, and all that comes after it. Returns whether the run is to stop here."""
         if self.background.has_ended:
-            self.settle_checkpoint(writer)
+            settle_checkpoint(self, writer)
         self.update(writer)
         if clock is not None:
             self.keep_time(clock, writer)
@@ -178,7 +175,7 @@ class Training:
         if last or stopping:
             writer.event(step, "finished" if last else "interrupted")
         if saving:
-            self.save(writer)
+            save(self, writer)
         return stopping
 
     def has_checkpoint(self, step: int) -> bool:
@@ -302,7 +299,7 @@ class Training:
 
     def fail(self, writer: RunWriter, reason: str) -> NoReturn:
         """End the run as failed, and say what to change. Raises Trouble instead where the recipe has it go back."""
-        self.settle_checkpoint(writer)
+        settle_checkpoint(self, writer)
         progress, guard = self.progress, self.recipe.guard
         if guard.policy == "rollback":
             if self.guard.num_rollbacks < guard.rollbacks:
@@ -377,44 +374,3 @@ class Training:
     @cached_property
     def known_stories(self) -> KnownStories:
         return know_stories(self.data)
-
-    def save(self, writer: RunWriter) -> None:
-        """Have a checkpoint written that remembers where the record stood, and the older ones tidied up, while the
-        training goes on; before that, one that is still being written is waited for."""
-        self.settle_checkpoint(writer)
-        engine, step = self.engine, self.progress.step
-        taken = state.snapshot(engine.model, engine.optimizer, keep=self.together.leads)
-        if not self.together.leads:
-            return
-        stored: dict[str, Any] = {
-            "progress": asdict(self.progress),
-            "offsets": writer.offsets(),
-            "record_hashes": writer.digests(),
-            "tokenizer_hash": self.data.tokenizer.hash,
-        }
-        if self.recipe.guard.policy != "skip":
-            stored["guard"] = asdict(self.guard)
-        synchronize, keep = writer.synchronizer(), self.recipe.checkpoint.keep
-        also = {self.progress.best_step, self.before_decay}
-        goes_back = self.recipe.guard.policy == "rollback"
-
-        def write() -> None:
-            synchronize()
-            state.save(writer.folder, step, taken, stored)
-            for_rollback = needed(checkpoint_steps(writer.folder), step) if goes_back else set()
-            remove_old_checkpoints(writer.folder, keep, also | for_rollback)
-
-        self.background.start(step, write)
-
-    def settle_checkpoint(self, writer: RunWriter) -> None:
-        """Wait for the checkpoint that is being written, if one is. Raises OSError where it could not be written; of a
-        full disk it is only told."""
-        error, step = self.background.wait(), self.background.step
-        if error is None:
-            return
-        if not isinstance(error, OSError) or error.errno not in NO_ROOM or step == self.recipe.steps:
-            raise error
-        # The training costs more than the checkpoint: it goes on, and the older checkpoints stay.
-        reason = f"{error.strerror}; free some space"
-        writer.event(step, "checkpoint_failed", reason=reason)
-        self.observer.notice(f"step {step:,}: no checkpoint could be written ({reason}); the training goes on")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.writer import RunWriter
+from fabula.train.life.saving import save, settle_checkpoint
 from fabula.train.processes.lost import ProcessLost
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ def keep_what_there_is(training: "Training", writer: RunWriter, error: ProcessLo
     training.lost, step = str(error), training.progress.step
     writer.event(step, "process_lost", reason=error.detail)
     writer.event(step, "interrupted")
-    training.settle_checkpoint(writer)
+    settle_checkpoint(training, writer)
     whole = step == training.whole_until and not training.together.sharded
     if whole and step not in checkpoint_steps(writer.folder):
-        training.save(writer)
-        training.settle_checkpoint(writer)
+        save(training, writer)
+        settle_checkpoint(training, writer)
