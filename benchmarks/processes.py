@@ -1,7 +1,8 @@
 """One run on several processes against the same run on one: losses, resumption, kills, speed. Everything is called from
 the command line, as a user calls it, on built-in stories.
 
-python benchmarks/processes.py parity|chain|kills|speed [--steps N] [--kills N] [--seconds S] [--seed N] [--out FILE]
+python benchmarks/processes.py parity|chain|kills|speed [--steps N] [--recipes NAME ...] [--kills N] [--seconds S]
+    [--seed N] [--out FILE]
 
 parity  200 steps of five recipes on 2 and 4 processes, whole and sharded: how far the losses are from those of one
         process, and how far those of one process are apart on one and on two threads
@@ -75,7 +76,7 @@ def apart(run: Run, reference: Run) -> Record:
 
 def parity(arguments: argparse.Namespace) -> Record:
     rows = []
-    for recipe in RECIPES:
+    for recipe in arguments.recipes:
         given = [recipe, *settings(arguments.steps)]
         reference = train(Path(f"{recipe}-1"), *given, *on(1))
         rows.append({"recipe": recipe, "processes": 1, "sharded": False, "threads": 2,
@@ -222,6 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=parts)
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--recipes", nargs="+", default=RECIPES, help="of parity")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--seed", type=int, default=0)
