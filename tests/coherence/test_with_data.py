@@ -11,14 +11,18 @@ import torch
 from tests.coherence.commands import evaluate_command as command
 from tests.model.runs import write_run
 
+from fabula.coherence.by_position import loss_by_position
 from fabula.coherence.consistency import of_data
 from fabula.coherence.consistency.damage import shuffled
 from fabula.coherence.measures.known import KnownStories
+from fabula.coherence.prompts.sets import Prompt
 from fabula.coherence.stories import texts_of
 from fabula.data.dataset import open_dataset
 from fabula.data.prepare import prepare
 from fabula.errors import InputError
-from fabula.recipe.schema import Recipe
+from fabula.model.decoder import Decoder
+from fabula.model.initialization import initialize
+from fabula.recipe.schema import Initialization, Model, Recipe
 
 
 @pytest.fixture(autouse=True)
@@ -61,8 +65,25 @@ def test_noise_is_far_from_human_stories_and_humans_are_not(run: Path) -> None:
     assert {"copied_run", "rare_words", "consistency"} <= set(sides["model"]["made_of"])
     assert "order" in sides["model"]["measures"] and "order" not in sides["model"]["made_of"]
     assert set(told["summary"]["fabula"]) == {"model"}
+    places = told["loss_by_position"]
+    assert [(each["from"], each["to"]) for each in places] == [(0, 16), (16, 32), (32, 64)]
+    assert places[0]["tokens"] == 16 * len(human) and all(5 < each["nats"] < 8 for each in places)
     out, _ = command(run, "--samples", 1, "--tokens", 20, "--prompts", "validation")
     assert "from human stories of the same data" in out
+
+
+def test_loss_by_position_is_that_of_the_model(folder: Path) -> None:
+    tokenizer = open_dataset(folder).tokenizer
+    model = Decoder(Model(layers=1, width=16, heads=2, context=40), tokenizer.vocabulary)
+    initialize(model, Initialization(), 0)
+    text = texts_of(open_dataset(folder), "validation", 1)[0]
+    found = loss_by_position(model, tokenizer, [Prompt(text[:20], text[20:]), Prompt("nobody went on")])
+    ids = torch.tensor([tokenizer.eot, *tokenizer.encode(text).tolist()])[:41]
+    nats = -torch.log_softmax(model(ids[None, :-1])[0].detach(), -1).gather(1, ids[1:, None])[:, 0]
+    assert [each["tokens"] for each in found] == [16, 16, 8]
+    for each in found:
+        assert each["nats"] == pytest.approx(float(nats[each["from"] : each["to"]].mean()), rel=1e-5)
+    assert loss_by_position(model, tokenizer, [Prompt("nobody went on")]) == []
 
 
 def test_what_was_copied_is_found(folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from fabula import __version__
+from fabula.coherence.by_position import loss_by_position
 from fabula.coherence.completing import Completion, Settings, completions_of, human
 from fabula.coherence.distance import distances
 from fabula.coherence.measures.story import Measures
@@ -79,6 +80,8 @@ def evaluate_run(
         summary = _summary(lines, _reference(tokenizer, settings, held_against))
         session["consistency"] = held_against.consistency.fitted_on
         session["summary"] = summary
+        told_by_humans = [prompt for each in sets for prompt in each.prompts]
+        session["loss_by_position"] = loss_by_position(model, tokenizer, told_by_humans)
         session = {"kind": "session", "session": name, **session}
         append_lines(run, map(json_line, [*lines, session]))
     return Evaluated(session, lines)
