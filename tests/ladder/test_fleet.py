@@ -40,8 +40,6 @@ def _one_thread() -> Iterator[None]:
 class Here:
     """An engine of this process. `dies(run, time)`: whether what makes a run dies at this try, after one step."""
 
-    name = "here"
-
     def __init__(
         self, data: Path, out: Path, dies: Callable[[PlannedRun, int], bool] = lambda run, time: False
     ) -> None:

@@ -31,8 +31,6 @@ def make_run(task: Task) -> Outcome:
 
 
 class RayEngine:
-    name = "ray"
-
     def __init__(self, ray: Any, data: Path, out: Path, threads: int, gpus: int, at_once: int | None) -> None:
         self._ray, self._data, self._out = ray, data.resolve(), out.resolve()
         self._threads, self._gpus, self._at_once = threads, gpus, at_once

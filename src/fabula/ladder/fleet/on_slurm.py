@@ -76,8 +76,6 @@ def make_run(task: Task) -> dict[str, str]:
 
 
 class SlurmEngine:
-    name = "slurm"
-
     def __init__(self, data: Path, out: Path, threads: int, at_once: int | None) -> None:
         self._data, self._out, self._threads, self._at_once = data.resolve(), out.resolve(), threads, at_once
         self._folder = self._out / FOLDER

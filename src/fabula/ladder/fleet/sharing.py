@@ -39,8 +39,6 @@ class Left:
 
 
 class Engine(Protocol):
-    name: str
-
     def submit(self, runs: Sequence[PlannedRun]) -> None:
         """Have them made, but those that it is making already, for an earlier call."""
 
