@@ -4,8 +4,8 @@ python docs/fit_consistency.py DATA OLDER.jsonl[.gz] [--stories N] [--processes 
 
 DATA: TinyStories, prepared; OLDER: chapters of older children's books (`text`, a line each), of which every third text
 is a passage, so that something is known of other English as well. Thresholds and odds come from the `tune` split of
-DATA and from passages that are kept apart; docs/measure_consistency.py measures the result on others. Six minutes on
-two idle cores.
+DATA and from passages that are kept apart; docs/measure_consistency.py measures the result on others. Four minutes
+of processor time.
 """
 
 from __future__ import annotations

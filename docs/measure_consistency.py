@@ -5,7 +5,8 @@ python docs/measure_consistency.py DATA [--older FILE.jsonl[.gz]] [--fit] [--sto
 DATA: TinyStories, prepared; its `validation` split is measured, with the thresholds that `tune` gave. FILE: chapters of
 older books, of which those are measured that docs/fit_consistency.py leaves alone. --fit: with what is learned from
 DATA, as `fabula evaluate --stories FILE --data DATA` does, instead of what comes with fabula. The record goes to
-docs/measured/consistency.json, which docs/coherence_page.py writes into docs/coherence.md. Three minutes on two cores.
+docs/measured/consistency.json, which docs/coherence_page.py writes into docs/coherence.md. Two minutes of
+processor time.
 """
 
 from __future__ import annotations

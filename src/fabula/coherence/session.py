@@ -28,7 +28,7 @@ from fabula.record.lock import only_writer
 from fabula.record.writer import json_line
 
 HUMAN_STORIES = 3 * VALIDATION_STORIES
-"""How human stories differ is then known to within a sixteenth of itself, in two seconds."""
+"""How human stories differ is then known to within a sixteenth of itself."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from fabula.grammar.telling import story_program
 What = Literal["name", "pronoun", "object", "deed"]
 MOST_SLIPS = 8
 MOST_STATES = 200_000
-"""Half a second; a story has some hundred."""
+"""After so many, a text that is none of these stories is given up."""
 PEOPLE = frozenset(["hero", "friend", "owner", "helper"])
 PRONOUNS = frozenset(word for forms in (GIRL, BOY) for form in forms.values() for word in (form, form.capitalize()))
 

@@ -6,8 +6,7 @@ from random import Random
 from fabula.coherence.measures.sentences import sentences_of
 
 EXCHANGED = {
-    "he": "she", "she": "he", "him": "her", "his": "her", "himself": "herself", "herself": "himself", "hers": "his",
-    "he's": "she's", "she's": "he's", "he'd": "she'd", "she'd": "he'd", "he'll": "she'll", "she'll": "he'll",
+    "he": "she", "she": "he", "him": "her", "his": "her", "hers": "his", "himself": "herself", "herself": "himself",
 }  # fmt: skip
 GENDERED = re.compile(
     r"\b(he|she|him|his|her|hers|himself|herself)((?:['’](?:s|d|ll))?)\b(?=(\s+[a-z]+)?)", re.IGNORECASE
@@ -17,7 +16,7 @@ NOT_OWNED = frozenset(
     when while what why how where who then too very all again not was is were are had has did could would will can
     go come came went some any this there here about after before""".split()
 )
-"""After these words' left neighbour, `her` is an object: `gave her a`; before anything else it is a possessive."""
+"""Before these words `her` stands for `him` (`gave her a`), before any other for `his`."""
 
 
 def shuffled(text: str, random: Random) -> str:

@@ -16,7 +16,7 @@ from fabula.coherence.measures.sentences import Sentence
 UNKNOWN = 8.0
 """Weight of a word that the fitted stories do not hold: -ln of its share, as of a word in one story of 3,000."""
 CUTS = 6
-"""At most, evenly spaced: on `tune` the mean over all cuts was no better."""
+"""At most, evenly spaced: to look at every cut takes twice the time."""
 FEATURES = (
     "theme", "theme nearby", "common words", "share of right known", "share of left taken up", "left themes return",
     "right themes known", "new names", "lost names", "common names", "no common name", "names left only",

@@ -11,7 +11,7 @@ import scipy.sparse
 
 BITS = 17
 SIZE = 1 << BITS
-"""131,072 places: told apart on 1,000 stories as well as with four times as many."""
+"""131,072 places, a byte each in a file; a story has some five hundred features."""
 
 Row = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
 

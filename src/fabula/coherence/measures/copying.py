@@ -1,7 +1,7 @@
 """How much of a text stands word for word in the training stories.
 
 Nothing is kept of the stories: their tokens are read once, some millions at a time, and held against a table of the
-texts' own groups of eight. 3.7 million tokens take half a second and 100 MB, 500 million a minute and the same memory.
+texts' own groups of eight. 3.7 million tokens take half a second and 31 MB; more take more time and the same memory.
 """
 
 from collections.abc import Sequence
