@@ -86,6 +86,8 @@ def ordering() -> str:
         cells = [f"{each['mean']:.3g} ({each['low']:.3g} to {each['high']:.3g})" if each else "" for each in steps]
         signs = [(each["low"] > 0) - (each["high"] < 0) if each else 0 for each in steps]
         orders = "yes" if signs[0] and signs[0] == signs[1] else "no"
+        if orders == "yes" and name in told["named"] and signs[0] < 0:
+            orders = "the other way round"
         mark = "**" if name in told["named"] else ""
         values = " | ".join(f"{row[side]:.3g}" for side in ("human", "good", "poor"))
         lines.append(f"| {mark}{name}{mark} | {values} | {' | '.join(cells)} | {orders} |")
