@@ -81,7 +81,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_marks_and_pairs_come_typed(provider: str) -> None:
     pair = Question("against", Told("a/0/0", "a/0", "Once", "one."), Told("b/0/0", "a/0", "Once", "two."))
-    asked = Asked(provider, lambda _, body: well(body), [QUESTIONS[0], pair])
+    asked = Asked(provider, lambda _, body: well(body), [QUESTIONS[0], pair], replace(PATIENT, at_once=1))
     assert asked.replies["s/0/0"].answer == Marks(**MARKS)
     assert asked.replies["a/0/0"].answer == Preference(**CHOICE)
     assert (asked.replies["s/0/0"].tokens_in, asked.replies["s/0/0"].tokens_out) == (700, 50)
@@ -233,12 +233,26 @@ def test_a_refusal_is_not_asked_again() -> None:
 def test_a_server_that_cannot_constrain_is_asked_in_words() -> None:
     def rule(_: int, body: dict[str, Any]) -> Said:
         if "response_format" in body:
-            return Said({"error": {"message": "unknown field: response_format"}}, 400 + 22 * (number_in(body) % 2))
+            said = {"error": {"message": "unknown field: response_format"}}
+            return Said(said, (400, 422, 500)[number_in(body) % 3])
         return well(body)
 
-    asked = Asked("openai", rule, QUESTIONS[:4])
-    assert asked.failures == [None] * 4
-    assert sum("response_format" in body for body in asked.requests) <= PATIENT.at_once
+    asked = Asked("openai", rule, QUESTIONS[:6])
+    assert asked.failures == [None] * 6
+    assert sum("response_format" in body for body in asked.requests) <= 2 * PATIENT.at_once
+
+
+def test_an_older_form_of_constraint_is_tried_first() -> None:
+    """As llama-cpp-python 0.3 knows it, which answers 500 to any other."""
+
+    def rule(_: int, body: dict[str, Any]) -> Said:
+        if body.get("response_format", {}).get("type") != "json_object":
+            return Said({"error": {"message": "body, response_format, type: should be 'text' or 'json_object'"}}, 500)
+        assert set(body["response_format"]["schema"]["required"]) == set(MARKS)
+        return well(body)
+
+    asked = Asked("openai", rule, QUESTIONS[:6])
+    assert asked.failures == [None] * 6 and len(asked.requests) <= 6 + PATIENT.at_once
 
 
 @pytest.mark.parametrize(("provider", "status"), [("openai", 401), ("openai", 404), ("anthropic", 403)])

@@ -29,7 +29,7 @@ FAILURES = {
 }
 VERDICTS = {
     "reliable": "It ranked the stories whose rank is known, and did not do what stories told it.",
-    "unreliable": "It failed on stories whose rank is known; do not rely on its marks.",
+    "unreliable": "Do not rely on its marks.",
     "not checked": "Too few stories with a known rank were answered to say whether it can be believed.",
 }
 

@@ -14,8 +14,19 @@ from fabula.coherence.judge.clients.replies import (
 from fabula.coherence.judge.told import Question
 from fabula.coherence.judge.which import Judge
 
-SHAPE_UNKNOWN = ("response_format", "json_schema", "grammar", "structured")
-"""What a server speaks of that cannot constrain its output."""
+FORM_UNKNOWN = ("response_format", "json_schema", "json_object", "grammar", "structured")
+"""What a server speaks of that cannot constrain its output as it was asked to."""
+
+
+def _forms(question: Question) -> list[dict[str, Any]]:
+    """How to ask for constrained output: as OpenAI has it; as it was before there were schemas, which llama-cpp-python
+    (0.3) and some gateways kept; and not at all, where the words must do."""
+    named = {"name": question.kind, "strict": True, "schema": question.schema}
+    return [
+        {"response_format": {"type": "json_schema", "json_schema": named}},
+        {"response_format": {"type": "json_object", "schema": question.schema}},
+        {},
+    ]
 
 
 class OpenAICompatible:
@@ -24,35 +35,34 @@ class OpenAICompatible:
     def __init__(self, judge: Judge, timeout: float) -> None:
         self.judge = judge
         self._client = openai.AsyncOpenAI(api_key=judge.key, base_url=judge.url, timeout=timeout, max_retries=0)
-        self._constrains = True
+        self._form = 0
         # The newer name is refused by older servers, the older one by OpenAI's newer models.
         self._limit = "max_completion_tokens" if judge.url is None else "max_tokens"
 
     async def ask(self, question: Question) -> Reply:
-        constrained = self._constrains
+        form = self._form
         try:
-            return await self._asked(question, constrained)
+            return await self._asked(question, form)
         except openai.APITimeoutError:
             return Reply(failure="late")
         except openai.APIConnectionError:
             return Reply(failure="connection")
         except openai.APIStatusError as error:
-            if error.status_code in (400, 422) and constrained and _shape_unknown(error):
-                self._constrains = False  # what the answer must be stands in the words, too
+            # With any status: llama-cpp-python says 500 to a form that it does not know.
+            if form + 1 < len(_forms(question)) and _form_unknown(error):
+                self._form = max(self._form, form + 1)
                 return await self.ask(question)
             return reply_of_status(self.judge, error.status_code, error.response.headers, str(error))
         except (openai.OpenAIError, ValueError):  # a body that is no JSON, or none of what it should be
             return Reply(failure="malformed")
 
-    async def _asked(self, question: Question, constrained: bool) -> Reply:
+    async def _asked(self, question: Question, form: int) -> Reply:
         fields: dict[str, Any] = {
             "model": self.judge.model,
             "messages": [{"role": "system", "content": question.system}, {"role": "user", "content": question.user}],
             self._limit: LONGEST_ANSWER,
         }
-        if constrained:
-            schema = {"name": question.kind, "strict": True, "schema": question.schema}
-            fields["response_format"] = {"type": "json_schema", "json_schema": schema}
+        fields |= _forms(question)[form]
         return _reply(question, await self._client.chat.completions.create(**fields))
 
 
@@ -68,5 +78,5 @@ def _reply(question: Question, completion: object) -> Reply:
     return tokens_of(reply, fields.get("usage"), "prompt_tokens", "completion_tokens")
 
 
-def _shape_unknown(error: openai.APIStatusError) -> bool:
-    return any(each in str(error).lower() for each in SHAPE_UNKNOWN)
+def _form_unknown(error: openai.APIStatusError) -> bool:
+    return any(each in str(error).lower() for each in FORM_UNKNOWN)
