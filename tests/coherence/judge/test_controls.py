@@ -29,10 +29,9 @@ def test_other_bad_judges_are_flagged() -> None:
     assert not unseen  # 13 judges that are flagged in 95 of 100: one time in 30 one of them slips twice; not with these
 
 
-@pytest.mark.parametrize("name", ["good", "good, generous", "good, even marks only"])
-def test_a_good_judge_is_not(name: str) -> None:
+def test_a_good_judge_is_not() -> None:
     """Who is flagged in 5 of 100 sessions is so in more than 3 of 8 one time in 2,500."""
-    assert num_flagged(GOOD[name], 8) <= 3
+    assert num_flagged(GOOD["good"], 8) <= 3
 
 
 def test_nothing_in_a_request_tells_what_it_is_for() -> None:

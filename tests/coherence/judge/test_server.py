@@ -145,9 +145,9 @@ def test_what_never_answers_is_counted(provider: str) -> None:
     assert all(reply.tries == 2 for reply in asked.replies.values()) and len(asked.requests) == 2 * len(bad)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_silence_is_not_waited_for(provider: str) -> None:
-    """The second try comes through, or a later one where the machine is slow."""
+def test_silence_is_not_waited_for() -> None:
+    """The second try comes through, or a later one where the machine is slow. The waiting is ours, whichever client."""
+    provider = "openai"
     settings = replace(PATIENT, timeout=0.5, tries=20, give_up=99)
     asked = Asked(provider, first(1, Said(silent=True)), QUESTIONS[:1], settings)
     assert asked.failures == [None] and asked.replies["s/0/0"].tries >= 2

@@ -13,17 +13,7 @@ from fabula.coherence.judge.rubric import Answer
 from fabula.coherence.judge.told import Question
 
 Failure = Literal["limited", "server", "late", "connection", "malformed", "refused", "rejected", "not asked"]
-FAILURES: dict[Failure, str] = {
-    "limited": "the server had too many requests",
-    "server": "the server failed",
-    "late": "no answer in time",
-    "connection": "the connection was cut or not made",
-    "malformed": "the answer was not what was asked for",
-    "refused": "the judge declined to answer",
-    "rejected": "the server did not accept the request",
-    "not asked": "not asked any more",
-}
-"""Why a question has no answer -> in words."""
+"""Why a question has no answer; study/judging/words.py has the words."""
 AGAIN: frozenset[Failure] = frozenset(("limited", "server", "late", "connection", "malformed"))
 """What another try may mend."""
 UNREACHED: frozenset[Failure] = frozenset(("limited", "server", "late", "connection", "rejected"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fabula.record.content.lines import blocks_of_objects
-from fabula.record.content.shape import COUNT, FLAG, NUMBER, TEXT, Shape, list_of, refuse_misfits, table_of
+from fabula.record.content.shape import COUNT, FLAG, NUMBER, TEXT, Shape, refuse_misfits, table_of
 from fabula.record.files import sync_folder
 from fabula.record.writer import json_line
 
@@ -20,7 +20,7 @@ MOST_BYTES = 1 << 27
 
 JUDGEMENT: Shape = {
     **dict.fromkeys(("kind", "session", "key", "role", "of", "twin", "prompt", "first", "second", "better"), TEXT),
-    **dict.fromkeys(("failure", "age_group", "reason", "judge", "url", "rubric", "started", "against", "when"), TEXT),
+    **dict.fromkeys(("failure", "age_group", "reason", "judge", "url", "rubric", "started", "against"), TEXT),
     **dict.fromkeys(("repeat", "tries", "step", "tokens_in", "tokens_out", "planned"), COUNT),
     **dict.fromkeys(("seconds", "dollars"), NUMBER),
     "injection": TEXT,
@@ -29,7 +29,6 @@ JUDGEMENT: Shape = {
     "anchors": COUNT,
     "failures": table_of(COUNT),
     "cached": FLAG,
-    "stories": list_of(TEXT),
     "estimate": {"requests": COUNT, "tokens_in": COUNT, "tokens_out": COUNT, "dollars": NUMBER, "price": TEXT},
     "ended": TEXT,
 }
