@@ -9,6 +9,9 @@ from fabula.study.judging.scores import Judged, judged
 from fabula.study.judging.sessions import sessions_of
 from fabula.study.views import RunView
 
+HUMAN_SET = "validation"
+"""The prompt set whose true continuations are known."""
+
 
 @dataclass(frozen=True)
 class Telling:
@@ -66,9 +69,12 @@ def evaluations(view: RunView) -> list[Evaluated]:
 
 
 def _distance(summary: object) -> tuple[float, float, float] | None:
-    """`combined` and its `interval` of the first prompt set; None where they are not what docs/run-folder.md says."""
-    first = next(iter(summary.values()), None) if isinstance(summary, dict) else None
-    model = first.get("model") if isinstance(first, dict) else None
+    """`combined` and its `interval`, of the beginnings that humans continued too where there are such, else of the
+    first prompt set; None where they are not what docs/run-folder.md says."""
+    if not isinstance(summary, dict) or not summary:
+        return None
+    chosen = summary.get(HUMAN_SET) or next(iter(summary.values()))
+    model = chosen.get("model") if isinstance(chosen, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("interval"), list):
         return None
     values = [model.get("combined"), *model["interval"]]
