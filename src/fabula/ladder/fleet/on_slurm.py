@@ -111,8 +111,8 @@ class SlurmEngine:
         if not arrays:
             return ""
         return (
-            f"{plural(len(self._jobs), 'run')} stay in Slurm's queue and go on without this command; the same call "
-            f"looks after them again, and to end them: scancel {' '.join(arrays)}"
+            f"left in Slurm's queue, where jobs go on without this command: {plural(len(self._jobs), 'run')}; the same "
+            f"call looks after them again, and to end them: scancel {' '.join(arrays)}"
         )
 
     def _left(self, run: PlannedRun, job: Job) -> Left:
