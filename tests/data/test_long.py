@@ -190,15 +190,25 @@ def test_who_stops_it_is_told_that_it_goes_on(
 
 @pytest.mark.slow
 def test_a_killed_process_goes_on(source: Path, tmp_path: Path) -> None:
-    jsonl(source, made_up(60_000))
-    asked = f"sys.exit(run(['prepare', {str(source)!r}, '--tokenizer', 'bpe:300', '--out', {str(tmp_path / 'out')!r}]))"
-    for seconds in (4.0, 6.0, 8.0):
-        process = subprocess.Popen([sys.executable, "-c", LONG + asked], stderr=subprocess.DEVNULL)
-        time.sleep(seconds)
+    jsonl(source, made_up(30_000))
+
+    def begun(out: str) -> subprocess.Popen[bytes]:
+        asked = f"sys.exit(run(['prepare', {str(source)!r}, '--tokenizer', 'bpe:300', '--out', {out!r}]))"
+        return subprocess.Popen([sys.executable, "-c", LONG + asked], stderr=subprocess.DEVNULL)
+
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert begun(str(whole)).wait() == 0
+    notes = 0
+    while notes < 4:
+        process = begun(str(out))
+        while process.poll() is None and len(list(unfinished(out).glob("*.note.json"))) <= notes:
+            time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert subprocess.run([sys.executable, "-c", LONG + asked], check=False).returncode == 0
-    assert same(made(source, tmp_path / "whole"), tmp_path / "out")
+        notes = len(list(unfinished(out).glob("*.note.json")))
+        assert not out.exists()
+    assert begun(str(out)).wait() == 0
+    assert same(whole, out)
 
 
 def test_indexes_of_different_rates_answer_together() -> None:
