@@ -26,7 +26,7 @@ import tempfile
 import time
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -127,7 +127,7 @@ def kills(arguments: argparse.Namespace) -> Record:
     given = ["basic", *settings(400, *SMALL, "checkpoint.every=25", "checkpoint.keep=3")]
     clock = time.monotonic()
     reference = train(Path("unkilled"), *given, *on(2))
-    whole = time.monotonic() - clock
+    whole = Lengths(time.monotonic() - clock, reference.info["timings"]["training_seconds"])
     rows: list[Record] = []
     while sum(row["kills"] for row in rows) < arguments.kills and time.monotonic() - began < arguments.seconds:
         elastic = len(rows) % 2 == 1
@@ -138,7 +138,7 @@ def kills(arguments: argparse.Namespace) -> Record:
         row["checkpoint"] = checkpoint_steps(out)[-1] == 400
         rows.append(row)
         print(row, flush=True)
-    return {"steps": 400, "seed": arguments.seed, "seconds_of_a_whole_run": round(whole, 1), "rows": rows}
+    return {"steps": 400, "seed": arguments.seed, "seconds_of_a_whole_run": round(whole.all, 1), "rows": rows}
 
 
 def lost_at(run: Run) -> list[int]:
@@ -146,39 +146,57 @@ def lost_at(run: Run) -> list[int]:
     return [int(event["step"]) for event in run.events if event["event"] == "resumed"]
 
 
-def killed_and_called_again(out: Path, given: list[str], most: int, whole: float, random: Random) -> Record:
+class Lengths(NamedTuple):
+    """Seconds of a run that nobody kills."""
+
+    all: float
+    training: float
+
+
+def ends_before_a_moment(process: subprocess.Popen[bytes], out: Path, whole: Lengths, random: Random) -> bool:
+    """Wait until some moment: of the whole run for a third of them, for the others while steps are made, which is the
+    shorter part of so small a run. Whether the process has ended by then."""
+    metrics, seconds = out / "metrics.jsonl", random.uniform(0.0, whole.all)
+    if random.random() < 2 / 3:
+        before = metrics.read_text().count("train") if metrics.is_file() else 0
+        while process.poll() is None and not (metrics.is_file() and metrics.read_text().count("train") > before):
+            time.sleep(0.05)
+        seconds = random.uniform(0.0, whole.training / 2)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def killed_and_called_again(out: Path, given: list[str], most: int, whole: Lengths, random: Random) -> Record:
     """A call, a kill, the call that goes on; the last one is left alone."""
     which: list[str] = []
     while len(which) < most:
         begun = (out / "run.json").is_file()
         process = started(out, [*FABULA, "train", *(["--resume"] if begun else given), *on(2)])
-        try:
-            process.wait(random.uniform(0.0, whole))
-        except subprocess.TimeoutExpired:
-            others = processes_of(process.pid)
-            leads = random.random() < 0.5 or not others
-            os.kill(process.pid if leads else random.choice(others), signal.SIGKILL)
-            which.append("first" if leads else "other")
-            process.wait(LIMIT_SECONDS)
-            assert all(gone(each) for each in others), "a process trains on alone"
-            continue
-        break  # it was made to its end
+        if ends_before_a_moment(process, out, whole, random):
+            break
+        others = processes_of(process.pid)
+        leads = random.random() < 0.5 or not others
+        os.kill(process.pid if leads else random.choice(others), signal.SIGKILL)
+        which.append("first" if leads else "other")
+        process.wait(LIMIT_SECONDS)
+        assert all(gone(each) for each in others), "a process trains on alone"
     train(out, *(["--resume"] if (out / "run.json").is_file() else given), *on(2))
     return {"kills": len(which), "first": which.count("first")}
 
 
-def killed_under_torchrun(out: Path, given: list[str], most: int, whole: float, random: Random) -> Record:
+def killed_under_torchrun(out: Path, given: list[str], most: int, whole: Lengths, random: Random) -> Record:
     """One call, which starts the processes again by itself."""
     launcher = [*TORCHRUN, "--nproc-per-node", "2", "--max-restarts", str(2 * most)]
     process, num_killed, first = started(out, [*launcher, "-m", "fabula", "train", *given]), 0, 0
-    while process.poll() is None:
-        try:
-            process.wait(random.uniform(0.0, whole))
-        except subprocess.TimeoutExpired:
-            if num_killed < most and (children := processes_of(process.pid)):
-                chosen = random.randrange(len(children))
-                os.kill(children[chosen], signal.SIGKILL)
-                num_killed, first = num_killed + 1, first + (chosen == 0)
+    while num_killed < most and not ends_before_a_moment(process, out, whole, random):
+        if children := processes_of(process.pid):
+            chosen = random.randrange(len(children))
+            os.kill(children[chosen], signal.SIGKILL)
+            num_killed, first = num_killed + 1, first + (chosen == 0)
+    process.wait(LIMIT_SECONDS)
     assert process.returncode == 0, Path(f"{out}.log").read_text()[-2000:]
     return {"kills": num_killed, "first": first}
 

@@ -2,13 +2,14 @@
 
 import math
 import shlex
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fabula.cli.processes import follow_torchrun, together_with
 from fabula.cli.screen.signals import stopped_code
 from fabula.cli.screen.terminal import show
 from fabula.cli.screen.typed import as_called
@@ -116,7 +117,7 @@ def train(
     need_torch()
     rank, (restarts, most_restarts) = torchrun_rank(), torchrun_restarts()
     if rank:
-        raise typer.Exit(_follow())
+        raise typer.Exit(follow_torchrun())
     if rank == 0 and most_restarts and out is None:
         raise InputError("torchrun may start this run again (--max-restarts), and must find it again; give --out")
     if restarts and out is not None and (out / "run.json").is_file():
@@ -159,7 +160,7 @@ def train(
         verify_data(Path(stories.value))
     chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], None if resume else steps, minutes)
     try:
-        with nullcontext() if dry_run else only_writer(folder), _together(processes, shard, chosen) as together:
+        with nullcontext() if dry_run else only_writer(folder), together_with(processes, shard, chosen) as together:
             where = Path(stories.value), folder
             if resume:
                 from fabula.train.life.resumption import From
@@ -174,34 +175,6 @@ def train(
     ):  # while the model is built or compiled; once steps are made, `_carry_out` knows what to say
         show("\nstopped before the first step; nothing was written", stderr=True)
         raise typer.Exit(stopped_code()) from None
-
-
-def _together(processes: int | None, shard: bool, recipe: "Recipe | None") -> "AbstractContextManager[Together | None]":
-    """The processes of this run; None where this one is alone, and torch need not be loaded yet."""
-    from fabula.errors import InputError
-    from fabula.train.processes.launch import check_rows, torchrun_rank
-
-    if recipe is not None:
-        check_rows(recipe, processes or 1)
-    if torchrun_rank() is None and processes in (None, 1):
-        if shard:
-            raise InputError("--shard shares the model out among several processes; give --processes N too")
-        return nullcontext()
-    from fabula.train.processes.group import gathered
-
-    return gathered(processes, shard)
-
-
-def _follow() -> int:
-    """The life of a process that torchrun has started beside the first one."""
-    from fabula.data.prepare.parallel import leave_signals_to_parent
-
-    leave_signals_to_parent()  # torchrun sends them to all, and the first one answers
-    from fabula.train.processes.following import follow
-    from fabula.train.processes.group import gathered
-
-    with gathered(None, sharded=False) as together:
-        return follow(together)
 
 
 def _start(

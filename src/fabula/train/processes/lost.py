@@ -6,7 +6,10 @@ from contextlib import contextmanager
 
 import torch.distributed as dist
 
-SIGNS = re.compile(r"gloo|nccl|ProcessGroup|connection (was )?(closed|reset|refused)|broken pipe|socket", re.IGNORECASE)
+SIGNS = re.compile(
+    r"gloo|nccl|ProcessGroup|not all connected|connection (was )?(closed|reset|refused)|broken pipe|socket",
+    re.IGNORECASE,
+)
 """What torch's errors name when another process has left: gloo raises a plain RuntimeError."""
 
 
