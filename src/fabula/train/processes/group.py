@@ -6,6 +6,7 @@ word to each other.
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,8 +22,8 @@ from fabula.data.prepare.parallel import deaf_children, end_with_parent, leave_s
 from fabula.errors import InputError
 from fabula.train.processes.following import follow
 from fabula.train.processes.launch import torchrun_rank
-from fabula.train.processes.lost import loss_told
-from fabula.train.processes.meeting import fresh_part
+from fabula.train.processes.lost import ProcessLost, loss_told
+from fabula.train.processes.meeting import LOOK_SECONDS, fresh_part
 from fabula.train.processes.together import ALONE, Together
 
 MOST = 1024
@@ -75,6 +76,7 @@ def started_here(size: int, sharded: bool = False, life: Callable[[Together], in
         for each in others:
             each.start()
     try:
+        _await(store, others)
         _join(together, 0, store)
         yield together
     finally:
@@ -83,11 +85,25 @@ def started_here(size: int, sharded: bool = False, life: Callable[[Together], in
         _end(others)
 
 
+def _await(store: Store, others: Sequence[BaseProcess]) -> None:
+    """Until the others have begun. Raises ProcessLost where one ends before that: torch would wait for it for all of
+    PATIENCE, deaf to signals."""
+    missing = dict(enumerate(others, start=1))
+    while missing:
+        for rank, process in list(missing.items()):
+            if store.check([f"begun/{rank}"]):
+                del missing[rank]
+            elif not process.is_alive():
+                raise ProcessLost(f"process {rank} ended with exit code {process.exitcode} before it had begun")
+        time.sleep(LOOK_SECONDS)
+
+
 def _other(rank: int, size: int, port: int, life: Callable[[Together], int]) -> None:
     """The life of a process that was started here."""
     leave_signals_to_parent()
     end_with_parent()
     store = TCPStore("127.0.0.1", port, is_master=False, timeout=PATIENCE)
+    store.set(f"begun/{rank}", "")
     together = Together(rank, size, size)
     _join(together, rank, store)
     sys.exit(life(together))
