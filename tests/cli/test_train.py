@@ -502,7 +502,7 @@ def test_a_step_that_cannot_be_compiled_is_told_with_one_word(fabula: Fabula, mo
         raise RuntimeError("C++ compile error\nmore of it")
 
     monkeypatch.setenv("CXX", "c++")
-    monkeypatch.setattr("torch.compile", lambda _: fails)
+    monkeypatch.setattr("torch.compile", lambda *_, **__: fails)
     code, _, err = fabula(*TRAIN, "--set", "compute.compile=on", "--dry-run")
     assert code == 0 and "compile: off (torch.compile failed: C++ compile error)" in err
     assert "compiled: " not in err
