@@ -118,7 +118,7 @@ def ladder(
     from fabula.ladder.make import Order  # loads torch: what can be wrong before it is told before
     from fabula.train.machine.threads import use_threads
 
-    use_threads(threads)
+    use_threads(threads if elsewhere is None else None)  # elsewhere they are those of each run
     order = Order(plan, planned, data, out, num_seeds, share, workers or 1, typed(), None, elsewhere, threads, workers)
     order = with_seeds(order, grows) if grows else order
     if dry_run:
