@@ -46,6 +46,7 @@ def test_every_contender_trains(benchmark, grammar_folder: Path, tmp_path: Path)
     assert contenders.peak_memory_bytes() > 2**20
 
 
+@pytest.mark.slow
 def test_contenders_take_turns(benchmark, grammar_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     training: ModuleType = benchmark("training")
     file = tiny_file(tmp_path)
