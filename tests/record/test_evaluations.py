@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fabula.errors import InputError
-from fabula.record.evaluations import append_lines
 from fabula.record.reader import read_run
+from fabula.record.sessions.evaluations import append_lines
 from fabula.record.writer import RunWriter, json_line
 
 OWN = {"protocol": "story", "split": "validation", "ruler": "r", "tokens": [2, 3], "nats": [1.5, 2.5]}

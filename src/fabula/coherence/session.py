@@ -22,9 +22,9 @@ from fabula.coherence.stories import Told
 from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.model.load import load_model, move_to_gpu
 from fabula.record.checkpoint import read_checkpoint
-from fabula.record.evaluations import append_lines, refuse_packed
 from fabula.record.files import sha256_of
 from fabula.record.lock import only_writer
+from fabula.record.sessions.evaluations import append_lines, refuse_packed
 from fabula.record.writer import json_line
 
 HUMAN_STORIES = 3 * VALIDATION_STORIES

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fabula.record.content.parsing import json_value
-from fabula.record.evaluations import without_added
 from fabula.record.files import sync_folder, write_bytes
+from fabula.record.sessions.evaluations import without_added
 from fabula.record.wording import plural
 
 

@@ -14,10 +14,10 @@ from fabula.record.content.columns import Columns, joined, refuse_uncounted, to_
 from fabula.record.content.lines import blocks_of_objects
 from fabula.record.content.parsing import json_value
 from fabula.record.content.shape import EVENT, LOOK, RUN, SAMPLE, STORIES, Shape, misfit, refuse_misfits
-from fabula.record.evaluations import NAME as EVALUATIONS
-from fabula.record.evaluations import Session, is_as_written, read_sessions
 from fabula.record.files import PARTIAL, refuse_pointer, sha256_of, toml_hash
 from fabula.record.lock import writer_of
+from fabula.record.sessions.evaluations import NAME as EVALUATIONS
+from fabula.record.sessions.evaluations import Session, is_as_written, read_sessions
 
 MOST_KEPT = 1 << 27
 """Bytes of a file whose lines are all kept as they are: 128 MB, with which Python's objects stay below a gigabyte."""
