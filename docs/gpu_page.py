@@ -84,6 +84,7 @@ def written(page: str) -> str:
             *speed(record),
             "",
             *trained(record),
+            *(line for each in record.get("remarks", []) for line in ("", each)),
         ]
     return before + BEGIN + "\n".join(lines) + "\n" + END + rest.split(END, 1)[1]
 

@@ -146,3 +146,16 @@ def test_a_run_that_is_to_stop_at_a_bad_step_says_which_it_was(
     record = read_run(tmp_path / "run")
     assert list(record.train["step"]) == list(range(1, 8))
     assert np.isnan(record.train["loss"][-1]) and len(seen) == 8  # the eighth was on its way
+
+
+def test_what_cannot_be_compiled_is_made_uncompiled_there_too(
+    grammar_folder: Path, on_device: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("no compiler for this")
+
+    monkeypatch.setenv("CXX", "c++")
+    monkeypatch.setattr("torch.compile", lambda *_, **__: fails)
+    engine = tiny_training(grammar_folder, tiny(compute__compile="on")).engine
+    assert engine.choices["compile"].value == "off" and engine.steps_ahead == 1
+    assert np.isfinite(engine.step_seconds)

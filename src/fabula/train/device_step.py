@@ -37,7 +37,7 @@ class _Place:
 
 
 @dataclass(frozen=True)
-class _UnderWay:
+class _Launched:
     place: _Place
     num_tokens: int
 
@@ -82,7 +82,7 @@ class DeviceStep:
         outcome = torch.zeros(3, pin_memory=on_gpu)
         return _Place(rows[0], rows[1], outcome, torch.cuda.Event() if on_gpu else None)
 
-    def launch(self, micro_batches: Sequence[Batch], learning_rate: float) -> _UnderWay:
+    def launch(self, micro_batches: Sequence[Batch], learning_rate: float) -> _Launched:
         """Begin the update with these batches; the one before may still be under way, not the one before that."""
         place = self.places[self.num_launched % len(self.places)]
         assert place.free, "an update is read before the second one after it is launched"
@@ -105,7 +105,7 @@ class DeviceStep:
             place.copied.record()
         place.free = False
         self.num_launched += 1
-        return _UnderWay(place, num_tokens)
+        return _Launched(place, num_tokens)
 
     def _update(self) -> None:
         """What the device does: nothing in here asks it anything."""

@@ -227,6 +227,7 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
             raise
         except RuntimeError as error:  # Dynamo, Inductor or a C++ compiler; a defect of ours is raised again below
             engine.set_losses(compiled=False)
+            engine.renew_optimizer()  # what makes the updates holds on to the losses
             reason = f"torch.compile failed: {str(error).splitlines()[0][:160]}"
             engine.choices["compile"] = Choice("off", reason)  # said with the other choices
             engine.choices.pop("compiled", None)

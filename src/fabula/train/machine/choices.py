@@ -123,8 +123,8 @@ def choose_compile(recipe: Recipe, vocabulary: int, device: str) -> Choice:
     if device == "cuda":
         saved = recipe.steps * GPU_SAVED_SECONDS + flop * GPU_SAVED_PER_FLOP
         if saved < GPU_COMPILE_SECONDS:
-            return Choice("off", f"compiling takes about {GPU_COMPILE_SECONDS:g} s and would save about {saved:.0f}")
-        return Choice("on", f"it takes about {GPU_COMPILE_SECONDS:g} s and saves about {saved:,.0f}")
+            return Choice("off", f"it takes about {GPU_COMPILE_SECONDS:g} s, and would save about {saved:.0f} s")
+        return Choice("on", f"it takes about {GPU_COMPILE_SECONDS:g} s, and saves about {saved:,.0f} s")
     if flop < COMPILE_FROM_FLOP:
         return Choice("off", f"so short a run ({flop:.0e} FLOP) is over before compiling pays")
     return Choice("on", f"so long a run ({flop:.0e} FLOP) repays compiling")

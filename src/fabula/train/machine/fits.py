@@ -59,8 +59,8 @@ def check_memory(
     for recipe in recipes:
         check_size(recipe)
         device = choose_device(recipe.compute.device).value
-        room = room or free_room(device)
-        if (told := too_large(recipe, _product_bytes(recipe, device), room, asked, workers)) is not None:
+        there = room or free_room(device)
+        if (told := too_large(recipe, _product_bytes(recipe, device), there, asked, workers)) is not None:
             if told.surely:
                 raise InputError(told.sentence)
             notice(told.sentence)
