@@ -7,7 +7,7 @@ import numpy as np
 
 from fabula.cli.judging import _true_stories
 from fabula.coherence.measures.copying import copied_groups, copied_places
-from fabula.coherence.measures.known import KnownStories
+from fabula.coherence.measures.known import TrainingStories
 from fabula.data.dataset import open_dataset
 
 
@@ -26,7 +26,7 @@ def test_stretches_are_found_by_hand() -> None:
 def test_places_are_those_of_letters(grammar_folder: Path) -> None:
     data = open_dataset(grammar_folder)
     story = data.tokenizer.decode(data.split("train").story(0))
-    known = KnownStories(data)
+    known = TrainingStories(data)
     inside = story[20:220]
     text = f"Ünlikely wörds: {inside} Qqq zzz xxx."
     assert known.copied_places(["Nothing of zq it. " * 3]) == [[]]

@@ -14,7 +14,7 @@ from tests.model.runs import write_run
 from fabula.coherence.by_position import loss_by_position
 from fabula.coherence.consistency import of_data
 from fabula.coherence.consistency.damage import shuffled
-from fabula.coherence.measures.known import KnownStories
+from fabula.coherence.measures.known import TrainingStories
 from fabula.coherence.prompts.sets import Prompt
 from fabula.coherence.stories import texts_of
 from fabula.data.dataset import open_dataset
@@ -89,7 +89,7 @@ def test_loss_by_position_is_that_of_the_model(folder: Path) -> None:
 def test_what_was_copied_is_found(folder: Path) -> None:
     data = open_dataset(folder)
     story = texts_of(data, "train", 1)[0]
-    own, other = KnownStories(data).copied([story, "Xylophones quack zigzag; jazzy wolves vex Quito, Baku, Fez!"])
+    own, other = TrainingStories(data).copied([story, "Xylophones quack zigzag; jazzy wolves vex Quito, Baku, Fez!"])
     assert own == {"copied_run": len(data.tokenizer.encode(story)), "copied_groups": 1.0}
     assert other["copied_run"] == 0 and other["copied_groups"] == 0
 

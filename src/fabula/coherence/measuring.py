@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fabula.coherence.consistency.model import Consistency
 from fabula.coherence.consistency.of_data import fitted_on, kept
 from fabula.coherence.consistency.shipped import shipped
-from fabula.coherence.measures.known import KnownStories
+from fabula.coherence.measures.known import TrainingStories
 from fabula.coherence.measures.repetition import shared_groups
 from fabula.coherence.measures.story import Measures, measures_of
 from fabula.coherence.stories import Told
@@ -46,7 +46,7 @@ MEASURES = {
 class Against:
     """What texts are held against: the training stories, where they are at hand, and what holds together."""
 
-    known: KnownStories | None
+    known: TrainingStories | None
     consistency: Consistency
 
     def measured(
@@ -73,7 +73,7 @@ class Against:
 def hold_against(data: Dataset | None, fit: bool = False, told: Callable[[str], None] = lambda _: None) -> Against:
     """With `fit`, what holds together is learned from the data; else what is kept beside it, or what TinyStories
     taught."""
-    known = KnownStories(data) if data else None
+    known = TrainingStories(data) if data else None
     if data is None:
         return Against(known, shipped())
     return Against(known, fitted_on(data, told) if fit else kept(data) or shipped())

@@ -51,12 +51,17 @@ def longest_copies(queries: Sequence[npt.ArrayLike], corpus: npt.NDArray[Any]) -
     return [int(length) if length >= LEAST else 0 for length in longest]
 
 
-def _hash(grams: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+def mixed(grams: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.uint64]:
+    """A hash of 64 bits of each gram; `grams`: their first tokens, their second ones, ..."""
     value = np.zeros(len(grams[0]), dtype=np.uint64)
     for gram in grams:
         value = (value ^ gram.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
         value ^= value >> np.uint64(29)
-    return (value >> np.uint64(64 - TABLE_BITS)).astype(np.int64)
+    return value
+
+
+def _hash(grams: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    return (mixed(grams) >> np.uint64(64 - TABLE_BITS)).astype(np.int64)
 
 
 def _candidates(

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fabula.score.copies import mixed
+
 GRAM = 8
 CHUNK = 1 << 20
 TABLE_BITS = 22
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 def copied_shares(texts: Sequence[Sequence[int]], corpus: npt.NDArray[Any]) -> list[float | None]:
@@ -33,14 +34,14 @@ def copied_places(is_copied: npt.NDArray[np.bool_], least: int) -> list[tuple[in
 def copied_groups(texts: Sequence[Sequence[int]], corpus: npt.NDArray[Any]) -> list[npt.NDArray[np.bool_]]:
     """For each text (token ids), which of its groups of eight tokens `corpus` (ids end to end) holds as they are. Two
     groups count as equal where 64 bits of a hash are."""
-    hashes = [_hashes(np.asarray(text, dtype=np.uint64)) for text in texts]
+    hashes = [_hashes(np.asarray(text, dtype=np.int64)) for text in texts]
     wanted = np.unique(np.concatenate(hashes)) if hashes else np.zeros(0, np.uint64)
     found = np.zeros(len(wanted), dtype=bool)
     table = np.zeros(1 << TABLE_BITS, dtype=bool)
     shift = np.uint64(64 - TABLE_BITS)
     table[wanted >> shift] = True
     for start in range(0, len(corpus) - GRAM + 1, CHUNK):
-        there = _hashes(np.asarray(corpus[start : start + CHUNK + GRAM - 1], dtype=np.uint64))
+        there = _hashes(corpus[start : start + CHUNK + GRAM - 1])
         there = there[table[there >> shift]]
         place = np.searchsorted(wanted, there)
         place[place == len(wanted)] = 0
@@ -48,11 +49,7 @@ def copied_groups(texts: Sequence[Sequence[int]], corpus: npt.NDArray[Any]) -> l
     return [found[np.searchsorted(wanted, each)] for each in hashes]
 
 
-def _hashes(tokens: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def _hashes(tokens: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
     """Of each group of eight."""
     number = max(0, len(tokens) - GRAM + 1)
-    value = np.zeros(number, dtype=np.uint64)
-    for shift in range(GRAM):
-        value = (value ^ tokens[shift : shift + number]) * MULTIPLIER
-        value ^= value >> np.uint64(29)
-    return value
+    return mixed([tokens[shift : shift + number] for shift in range(GRAM)])

@@ -18,7 +18,7 @@ MARKED = 16
 
 
 @dataclass(frozen=True)
-class KnownStories:
+class TrainingStories:
     """The training stories of prepared data."""
 
     data: Dataset

@@ -64,11 +64,9 @@ def make_run(task: Task) -> dict[str, str]:
     of its job is over goes back into the queue (after SIGTERM the scheduler sees to that, or does not want it)."""
     observer = JobWorker(task.out)
     outcome = work(task, observer)
-    job = (
-        os.environ.get("SLURM_ARRAY_JOB_ID", os.environ.get("SLURM_JOB_ID", "")),
-        os.environ.get("SLURM_ARRAY_TASK_ID"),
-    )
-    name = job[0] if job[1] is None else f"{job[0]}_{job[1]}"
+    number, place = os.environ.get("SLURM_JOB_ID", ""), os.environ.get("SLURM_ARRAY_TASK_ID")
+    array = os.environ.get("SLURM_ARRAY_JOB_ID", number)
+    name = job_name((array, None if place is None else int(place)))
     write_json(task.out / FOLDER / f"{name}.json", {"run": str(task.run.folder), **outcome.as_json()})
     if outcome.status == "interrupted" and observer.told == signal.SIGUSR1:
         subprocess.run(["scontrol", "requeue", name], check=True)

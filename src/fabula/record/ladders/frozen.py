@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fabula.record.content.parsing import json_value
-from fabula.record.content.shape import COUNT, OBJECT, TEXT, Shape, list_of, misfit, or_null, table_of
-from fabula.record.files import content_hash
+from fabula.record.content.shape import COUNT, OBJECT, TEXT, Shape, list_of, or_null, table_of
+from fabula.record.ladders.hashed import misfit_of, read_hashed
 
 PLAN_FILE = "plan.json"
 SHAPE: Shape = {
@@ -34,15 +33,7 @@ def read_frozen(folder: Path) -> Frozen | None:
     path = folder / PLAN_FILE
     if not path.is_file():
         return None
-    try:
-        content = json_value(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return Frozen(problem=f"{PLAN_FILE} is damaged: {error}")
-    if not isinstance(content, dict) or not isinstance(content.get("hash"), str):
-        return Frozen(problem=f"{PLAN_FILE} is damaged: it holds no plan with its hash")
-    if content["hash"] != content_hash(content):
-        return Frozen(problem=f"{PLAN_FILE} was changed after it was frozen: what it says does not have its hash")
-    lacking = next((f"{name} is missing" for name in SHAPE if content.get(name) is None), None)
-    if wrong := lacking or misfit(content, SHAPE):
-        return Frozen(problem=f"{PLAN_FILE} is of another version of fabula, or no plan: {wrong}")
-    return Frozen(content, content["hash"])
+    content, problem = read_hashed(path, "plan", "frozen")
+    if not problem and (wrong := misfit_of(content, SHAPE, SHAPE)):
+        problem = f"{PLAN_FILE} is of another version of fabula, or no plan: {wrong}"
+    return Frozen(problem=problem) if problem else Frozen(content, content["hash"])

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fabula.record.content.parsing import json_value
-from fabula.record.content.shape import NUMBER, TEXT, Kind, Shape, misfit, table_of
-from fabula.record.files import content_hash
+from fabula.record.content.shape import NUMBER, TEXT, Kind, Shape, table_of
+from fabula.record.ladders.hashed import misfit_of, read_hashed
 
 TEST_FILE = "test.json"
 NEEDED = ("unsealed", "rulers", "losses")
@@ -35,15 +34,9 @@ def read_unsealed(folder: Path) -> Unsealed | None:
     path = folder / TEST_FILE
     if not path.is_file():
         return None
-    try:
-        content = json_value(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return Unsealed(problem=f"{TEST_FILE} is damaged: {error}")
-    if not isinstance(content, dict) or not isinstance(content.get("hash"), str):
-        return Unsealed(problem=f"{TEST_FILE} is damaged: it holds no losses with their hash")
-    if content["hash"] != content_hash(content):
-        return Unsealed(problem=f"{TEST_FILE} was changed after it was written: its content does not have its hash")
-    lacking = next((f"{name} is missing" for name in NEEDED if content.get(name) is None), None)
-    if wrong := lacking or misfit(content, SHAPE):
-        return Unsealed(problem=f"{TEST_FILE} is damaged: {wrong}")
+    content, problem = read_hashed(path, "losses", "written")
+    if not problem and (wrong := misfit_of(content, SHAPE, NEEDED)):
+        problem = f"{TEST_FILE} is damaged: {wrong}"
+    if problem:
+        return Unsealed(problem=problem)
     return Unsealed(content["unsealed"], content.get("plan_hash"), content["rulers"], content["losses"])

@@ -29,10 +29,6 @@ class Scored:
     def consistency(self) -> Interval | None:
         return None if self.evaluated is None else clustered(_consistencies(self.evaluated.stories))
 
-    @cached_property
-    def true_consistency(self) -> Interval | None:
-        return None if self.evaluated is None else clustered(_consistencies(self.evaluated.true))
-
     @property
     def mark(self) -> Interval | None:
         return None if self.judged is None else self.judged.scores.get(OVERALL)
