@@ -48,7 +48,9 @@ CLAIMS = (
         "speeches_with_speaker", lambda share: share < 0.5,
         "one cannot tell who speaks", "one can tell who speaks",
     ),
-    Claim("broken_words", lambda share: share > 0.0, "there are words that are none", "every word looks like one"),
+    Claim(
+        "broken_words", lambda share: share > 0.0, "some words are no real words", "every word looks like a real one",
+    ),
     Claim(
         "copied_run", lambda tokens: tokens >= 32.0,
         "32 tokens or more in a row are those of a training story", "no long stretch is copied from a training story",

@@ -43,8 +43,8 @@ class Evaluated:
     stories: tuple[Telling, ...]
     true: tuple[Telling, ...]
     distance: tuple[float, float, float] | None
-    """From human stories of the same data, over all measures, with its 95 % interval; of the first prompt set, where
-    that was computed."""
+    """From human stories of the same data, over all measures, with its 95 % interval; of the beginnings that humans
+    continued too where there are such, else of the first prompt set."""
 
 
 def evaluations(view: RunView) -> list[Evaluated]:

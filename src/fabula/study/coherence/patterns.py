@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from scipy.stats import kruskal
+
 from fabula.record.english import FUNCTION_WORDS, OPENING_WORDS
 from fabula.record.wording import plural
 from fabula.record.words import TOKEN, words, words_with_starts
@@ -17,6 +19,7 @@ PHRASE = 5
 OPENING = 3
 LEAST_PROMPTS = 3
 LEAST_SHARE = 0.05
+SIGNIFICANT = 0.05
 NAMELESS = frozenset("i i'm i'll ok god mom mommy dad daddy mr mrs english".split())
 _CAPITAL = re.compile(r"[A-Z][a-z]+$")
 
@@ -83,22 +86,36 @@ def _own_names(story: Telling) -> list[str]:
 
 
 def _by_task(stories: Sequence[Telling]) -> Pattern | None:
-    """Which kind of beginning the model leaves most often."""
-    of_task: dict[str, list[Telling]] = {}
+    """Which kind of beginning the model leaves most often, where the kinds differ by more than luck: the share of each
+    prompt's stories is one number, and ranks decide (Kruskal and Wallis 1952)."""
+    of_task: dict[str, dict[str, list[Telling]]] = {}
     for story in stories:
         if story.asks and "prompt_returns" in story.measures:
-            of_task.setdefault(story.asks, []).append(story)
-    lost = {task: [each for each in told if each.measures["prompt_returns"] == 0.0] for task, told in of_task.items()}
-    shares = {task: len(lost[task]) / len(told) for task, told in of_task.items() if len(told) >= 2 * LEAST_PROMPTS}
-    if len(shares) < 2 or max(shares.values()) == 0.0:
+            of_task.setdefault(story.asks, {}).setdefault(story.prompt, []).append(story)
+    of_task = {task: told for task, told in of_task.items() if len(told) >= LEAST_PROMPTS}
+    shares = {task: [_share_left(each) for each in told.values()] for task, told in of_task.items()}
+    if len(shares) < 2 or len({share for each in shares.values() for share in each}) == 1:
         return None
-    most, least = max(shares, key=lambda task: shares[task]), min(shares, key=lambda task: shares[task])
+    if kruskal(*shares.values()).pvalue >= SIGNIFICANT:
+        return None
+    means = {task: sum(each) / len(each) for task, each in shares.items()}
+    most, least = max(means, key=lambda task: means[task]), min(means, key=lambda task: means[task])
+    told = {task: [story for each in of_task[task].values() for story in each] for task in (most, least)}
+    left = {task: [story for story in each if _is_left(story)] for task, each in told.items()}
     return Pattern(
-        f"It leaves its beginning most often where that asks for {TASKS.get(most, most)} ({len(lost[most])} of "
-        f"{plural(len(of_task[most]), 'completion')}), least often for {TASKS.get(least, least)} "
-        f"({len(lost[least])} of {len(of_task[least])}).",
-        tuple(lost[most]),
+        f"It leaves its beginning most often where that asks for {TASKS.get(most, most)} ({len(left[most])} of "
+        f"{plural(len(told[most]), 'completion')}), least often for {TASKS.get(least, least)} "
+        f"({len(left[least])} of {len(told[least])}).",
+        tuple(left[most]),
     )
+
+
+def _is_left(story: Telling) -> bool:
+    return story.measures["prompt_returns"] == 0.0
+
+
+def _share_left(stories: Sequence[Telling]) -> float:
+    return sum(map(_is_left, stories)) / len(stories)
 
 
 TASKS = {
