@@ -69,7 +69,7 @@ def test_noise_is_far_from_human_stories_and_humans_are_not(run: Path) -> None:
     assert [(each["from"], each["to"]) for each in places] == [(0, 16), (16, 32), (32, 64)]
     assert places[0]["tokens"] == 16 * len(human) and all(5 < each["nats"] < 8 for each in places)
     out, _ = command(run, "--samples", 1, "--tokens", 20, "--prompts", "validation")
-    assert "from human stories of the same data" in out
+    assert "standard deviations from human stories of the same data" in out and "farthest are:" in out
 
 
 def test_loss_by_position_is_that_of_the_model(folder: Path) -> None:

@@ -59,11 +59,12 @@ def distances_told(summary: dict[str, Any]) -> list[str]:
             continue
         model, human = sides["model"], sides.get("human")
         low, high = model["interval"]
-        chance = f"; other human stories: {number(human['combined'])}" if human else ""
+        chance = f"; what humans wrote there: {number(human['combined'])}" if human else ""
         lines.append(
-            f"{name}: {number(model['combined'])} ({number(low)} to {number(high)}) from human stories of the same "
-            f"data, the mean of {len(model['made_of'])} measures in standard deviations of human stories{chance}"
+            f"{name}: {number(model['combined'])} ({number(low)} to {number(high)}) standard deviations from human "
+            f"stories of the same data, on average over {len(model['made_of'])} measures{chance}"
         )
+        lines.append("  farthest are:")
         far = sorted(model["measures"].items(), key=lambda each: -abs(each[1]["distance"]))
         for measure, each in far[:MOST_SHOWN]:
             lines.append(f"  {measure} {number(each['model'])}, human {number(each['human'])}")
