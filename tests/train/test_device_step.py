@@ -27,7 +27,7 @@ UNTIED = {"model__tied": False, "model__kv_heads": 1, "optimizer__head_rate": 0.
 @pytest.fixture
 def on_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """Updates as a GPU makes them."""
-    monkeypatch.setattr(engine, "choose_updates", lambda *of: Choice("device", "for the test"))
+    monkeypatch.setattr(engine, "choose_updates", lambda device: Choice("device", "for the test"))
 
 
 def built(folder: Path, recipe: Recipe) -> tuple[Engine, BatchSource]:
@@ -63,7 +63,7 @@ def test_updates_are_those_that_the_host_decides_on(
     recipe = tiny(**values)
     host, source = built(grammar_folder, recipe)
     expected = [host.step(source, step) for step in range(1, 9)]
-    monkeypatch.setattr(engine, "choose_updates", lambda *of: Choice("device", "for the test"))
+    monkeypatch.setattr(engine, "choose_updates", lambda device: Choice("device", "for the test"))
     device, _ = built(grammar_folder, recipe)
     assert (host.steps_ahead, device.steps_ahead) == (0, 1)
     found = [device.step(source, step) for step in range(1, 9)]
@@ -115,7 +115,7 @@ def test_the_record_does_not_tell_that_it_was_written_a_step_late(
     grammar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start_run(tiny_training(grammar_folder, tiny(**LATE)), tmp_path / "host")
-    monkeypatch.setattr(engine, "choose_updates", lambda *of: Choice("device", "for the test"))
+    monkeypatch.setattr(engine, "choose_updates", lambda device: Choice("device", "for the test"))
     start_run(tiny_training(grammar_folder, tiny(**LATE)), tmp_path / "device")
     stopped = tiny_training(grammar_folder, tiny(**LATE), observer=StopAfter(6))
     assert start_run(stopped, tmp_path / "resumed") == "interrupted"

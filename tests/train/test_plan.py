@@ -19,6 +19,7 @@ from fabula.train.machine.choices import (
     choose_updates,
     training_flop,
 )
+from fabula.train.processes.together import Together
 
 
 @pytest.mark.parametrize("every", [1, 3, 4, 12, 50])
@@ -84,9 +85,9 @@ def test_a_device_that_is_asked_for_is_there_or_refused(monkeypatch: pytest.Monk
 
 def test_updates_and_graphs_are_of_a_gpu() -> None:
     assert (choose_updates("cuda").value, choose_updates("cpu").value) == ("device", "host")
-    assert choose_updates("cuda", several=True).value == "host"
+    several = Together(0, 2, 2).choices()  # in place of what one process would choose
+    assert (several["updates"].value, several["graph"].value) == ("host", "off")
     assert choose_graph("cuda", 1).value == "on" and choose_graph("cpu", 1).value == "off"
-    assert choose_graph("cuda", 1, several=True).value == "off"
     assert "too many for one graph" in choose_graph("cuda", 1000).reason
 
 

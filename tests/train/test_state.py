@@ -34,7 +34,7 @@ def test_an_optimizer_may_remember_nothing_of_a_parameter(tmp_path: Path) -> Non
     state.save(tmp_path, 1, state.snapshot(model, optimizer), {})
     other = small_model()
     resumed = with_momentum_for_the_first(other)
-    state.load(read_checkpoint(tmp_path), other, resumed)
+    state.put(state.read(read_checkpoint(tmp_path), other), other, resumed)
     for each, its in ((model, optimizer), (other, resumed)):
         make_step(each, its)
     assert all(torch.equal(*pair) for pair in zip(model.parameters(), other.parameters(), strict=True))
@@ -50,4 +50,4 @@ def test_what_an_optimizer_remembers_of_an_unknown_parameter_is_refused(tmp_path
     with pytest.raises(
         InputError, match=r"holds 7\.weight/momentum_buffer, unknown here; it belongs to another recipe"
     ):
-        state.load(checkpoint, model, optimizer)
+        state.read(checkpoint, model)

@@ -169,8 +169,8 @@ def build_engine(
         "precision": precision,
         "compile": compiling,
         "fused": choose_fused(device_choice.value, precision.value),
-        "updates": choose_updates(device_choice.value, together.several),
-        "graph": choose_graph(device_choice.value, recipe.batch.accumulation, together.several),
+        "updates": choose_updates(device_choice.value),
+        "graph": choose_graph(device_choice.value, recipe.batch.accumulation),
         "memory": keep_freed_memory(),
         **together.choices(),
     }

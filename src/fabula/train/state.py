@@ -50,11 +50,6 @@ def _copied(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
-def load(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Put a checkpoint's weights and moments into `model` and `optimizer`. Raises InputError as `read` does."""
-    put(read(checkpoint, model), model, optimizer)
-
-
 def read(checkpoint: Checkpoint, model: nn.Module) -> Snapshot:
     """A checkpoint's weights and moments.
 

@@ -68,10 +68,8 @@ def choose_fused(device: str, precision: str) -> Choice:
     return Choice("off" if native.library is None else "on", native.reason)
 
 
-def choose_updates(device: str, several: bool = False) -> Choice:
-    """Who decides whether an update is made (device_step.py). `several`: processes that make the run together."""
-    if device == "cuda" and several:
-        return Choice("host", "with several processes not proven on the device")
+def choose_updates(device: str) -> Choice:
+    """Who decides whether an update is made (device_step.py), where one process makes the run."""
     if device == "cuda":
         return Choice("device", "a host that asked whether a gradient is finite would leave the GPU idle")
     return Choice("host", "only a GPU works while the host goes on")
@@ -81,12 +79,10 @@ MOST_MICRO_STEPS = 16
 """In one graph: each is a copy of all kernels of a forward and backward pass, some KB each."""
 
 
-def choose_graph(device: str, accumulation: int, several: bool = False) -> Choice:
-    """Whether an update is launched as one CUDA graph."""
+def choose_graph(device: str, accumulation: int) -> Choice:
+    """Whether an update is launched as one CUDA graph, where one process makes the run."""
     if device != "cuda":
         return Choice("off", "only for CUDA")
-    if several:
-        return Choice("off", "only where the device decides on updates")
     if accumulation > MOST_MICRO_STEPS:
         return Choice("off", f"{accumulation} micro-steps are too many for one graph")
     return Choice("on", "one launch an update in place of thousands")
