@@ -109,19 +109,24 @@ class _Batch:
             full = [row for row in self.active if len(self.windows[row]) > self.context]
             for row in full:
                 self.windows[row] = self.windows[row][-max(1, self.context // 2) :]
-            # The longest row may have ended: its caches are as full as if it had not.
-            if full or decoder.length == decoder.capacity:
+            # The longest row may have ended: its caches are as full as if it had not. Half of a context of three is the
+            # token that is to be read next: there is nothing to refill.
+            if decoder.length == decoder.capacity or (full and (len(full) == len(self.active) or self.context < 4)):
                 decoder, logits_BV = self._start()
                 continue
             if len(places) < len(tokens_B):
                 decoder.select(places)
                 tokens_B = tokens_B[places]
+            if full:
+                decoder.refill([self.active.index(row) for row in full], [self.windows[row][:-1] for row in full])
             logits_BV = decoder.step(tokens_B)
 
     def _start(self) -> tuple[CachedDecoder, Tensor]:
+        """Read every row that goes on. A row alone needs no more slots than the context; beside others it begins again
+        behind what it had, and all of them only when as many slots as two contexts are full."""
         rows = [self.windows[row] for row in self.active]
         wanted = max(len(self.windows[row]) + self.num_tokens - len(self.completions[row]) for row in self.active)
-        decoder = CachedDecoder(self.weights, len(rows), min(self.context, wanted))
+        decoder = CachedDecoder(self.weights, len(rows), min(wanted, self.context * min(2, len(rows))))
         return decoder, decoder.prefill(rows)
 
     def _choose(self, logits_BV: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Keys and values of the tokens a batch has seen, so that the next token costs one position.
 
 Rows of different lengths end together: row b of a batch of slots S begins at slot `padding_B[b]`, and the next token
-of every row goes to one and the same slot. A sliding-window layer keeps a ring of `window` slots, so its memory and
+of every row goes to one and the same slot. A row that is read afresh begins again in the middle, so that it ends with
+the others. A sliding-window layer keeps a ring of `window` slots, so its memory and
 work stay the same however long the text grows.
 
 Shapes: B rows, T time, S slots, K key/value heads, J heads of keys and values together (2 K), E head width.
@@ -44,6 +45,13 @@ class LayerCache:
         self.k_BKSE[:, :, time_S % self.slots] = k_BKTE.gather(2, index)
         self.v_BKSE[:, :, time_S % self.slots] = v_BKTE.gather(2, index)
 
+    def refill(self, rows_N: Tensor, k_NKTE: Tensor, v_NKTE: Tensor, end: int) -> None:
+        """Store these rows anew, of one length, to end before slot `end`; of a ring only what fits matters."""
+        T = min(k_NKTE.shape[2], self.slots)
+        slot_T = torch.arange(end - T, end, device=rows_N.device) % self.slots
+        self.k_BKSE[rows_N[:, None], :, slot_T] = k_NKTE[:, :, -T:].transpose(1, 2)
+        self.v_BKSE[rows_N[:, None], :, slot_T] = v_NKTE[:, :, -T:].transpose(1, 2)
+
     def put(self, slot: int, both_BJE: Tensor) -> None:
         """Store one token's keys and values, keys first."""
         self.both_BJSE.select(2, slot).copy_(both_BJE)
@@ -74,6 +82,13 @@ class Visibility:
             time_S = torch.arange(max(0, length - self.slots), length, device=padding_B.device)
             hidden_BS = (time_S < padding_B[:, None]).to(self.bias_BS.dtype)
             self.bias_BS[:, time_S % self.slots] = hidden_BS * torch.finfo(self.bias_BS.dtype).min
+
+    def begin_again(self, rows_N: Tensor, start: int, end: int) -> None:
+        """These rows begin at slot `start`, and `end` slots have been used."""
+        self.masked = True
+        self.bias_BS[rows_N, : min(end, self.slots)] = torch.finfo(self.bias_BS.dtype).min
+        slot_T = torch.arange(max(start, end - self.slots), end, device=rows_N.device) % self.slots
+        self.bias_BS[rows_N[:, None], slot_T] = 0.0
 
     def step(self, time: int) -> tuple[int, int, Tensor | None]:
         """The slot of the token at `time`, how many slots are in use then, and the mask (B, 1, 1, S)."""

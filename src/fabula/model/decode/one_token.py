@@ -1,7 +1,7 @@
 """One token at a time: a lean pass over prepared weights and caches.
 
 Shapes: B rows, D width, F feed-forward width, H query heads, K key/value heads, G queries a key head serves (H / K),
-J all heads (H + 2 K), E head width, S slots, L layers, V vocabulary.
+J all heads (H + 2 K), E head width, S slots, L layers, V vocabulary, N rows of the batch, T time.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from fabula.model.decode.weights import DecodingNorm, DecodingWeights
 class CachedDecoder:
     """Decodes a batch of rows, each from its own position 0: `prefill` once (or again), then `step` by step.
 
-    `capacity` is the most tokens a row will have. To be used under `torch.inference_mode()`.
+    A row has at most as many tokens as the context; one that has them goes on after `refill`. `capacity` is the number
+    of slots: of steps and of the longest row together. To be used under `torch.inference_mode()`.
     """
 
     def __init__(self, weights: DecodingWeights, num_rows: int, capacity: int) -> None:
         model = weights.model
-        assert capacity <= model.shape.context
         shape, dtype, device = model.shape, model.compute_dtype, model.embedding.weight.device
         self.weights, self.model, self.capacity = weights, model, capacity
         slots = [min(layer.window or capacity, capacity) for layer in weights.layers]
@@ -30,7 +30,7 @@ class CachedDecoder:
         self.visibility = {num_slots: Visibility(num_rows, num_slots, dtype, device) for num_slots in set(slots)}
         tables: list[Tensor] = [table.weight for table in model.value_tables]
         self.value_tables: Sequence[Tensor | None] = tables or [None] * shape.layers
-        self.rope = None if model.positions is not None else weights.rope_tables(capacity)
+        self.rope = None if model.positions is not None else weights.rope_tables(min(capacity, shape.context))
 
     def prefill(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """Logits (B, V) of the token after each row. What was cached before is forgotten.
@@ -38,10 +38,10 @@ class CachedDecoder:
         The rows' ends are padded for this one pass, which a causal model does not notice; they are cached so that
         they end together.
         """
-        assert rows and all(0 < len(row) <= self.capacity for row in rows)
+        longest = max(map(len, rows))
+        assert 0 < min(map(len, rows)) and longest <= min(self.capacity, self.model.shape.context)
         device = self.model.embedding.weight.device
         lengths = [len(row) for row in rows]
-        longest = max(lengths)
         tokens_BT = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
         self.length = longest
         self.last_B = torch.tensor([row[-1] for row in rows], device=device)
@@ -53,6 +53,19 @@ class CachedDecoder:
         x_BTD = self.model.hidden(tokens_BT, keep)
         last_BD = x_BTD[torch.arange(len(rows), device=device), torch.tensor(lengths, device=device) - 1]
         return self.model.logits(last_BD)
+
+    def refill(self, places: Sequence[int], rows: Sequence[Sequence[int]]) -> None:
+        """Read these rows of the batch afresh, all of one length, which the caches hold already; the others wait."""
+        length = len(rows[0])
+        assert 0 < length <= self.length and all(len(row) == length for row in rows)
+        device = self.padding_B.device
+        rows_N, tokens_NT = torch.tensor(places, device=device), torch.tensor([*rows], device=device)
+        start = self.length - length
+        self.padding_B[rows_N], self.last_B[rows_N] = start, tokens_NT[:, -1]
+        for visibility in self.visibility.values():
+            visibility.begin_again(rows_N, start, self.length)
+        keep = [lambda k, v, cache=cache: cache.refill(rows_N, k, v, self.length) for cache in self.caches]
+        self.model.hidden(tokens_NT, keep)
 
     def select(self, places: Sequence[int]) -> None:
         """Go on with these rows of the batch only."""
