@@ -89,6 +89,12 @@ def _usage(recipe: Recipe) -> str:
 
 
 def _training(recipe: Recipe, run: Run, step: int) -> str:
+    rows = training_rows(recipe, run, step)
+    return "## Training\n\n| | |\n|---|---|\n" + "\n".join(f"| {name} | {markdown(value)} |" for name, value in rows)
+
+
+def training_rows(recipe: Recipe, run: Run, step: int) -> list[tuple[str, str]]:
+    """What a model was trained on, and how, as names and plain texts."""
     data = run.info.get("data") or {}
     rows = [
         ("architecture", f"{recipe.model.layers} layers of width {recipe.model.width}, {recipe.model.heads} heads"),
@@ -96,7 +102,7 @@ def _training(recipe: Recipe, run: Run, step: int) -> str:
         ("optimizer", _optimizer(recipe)),
         ("learning rate", _schedule(recipe)),
         ("batch", f"{recipe.positions_per_step:,} positions per step, {recipe.batch.layout}"),
-        ("weights", f"{recipe.compute.weights}, initialisation `{recipe.initialization.scheme}`"),
+        ("weights", f"{recipe.compute.weights}, initialisation {recipe.initialization.scheme}"),
     ]
     if data.get("source") or data.get("path"):
         # Only the name: where it lay on the machine that trained is nobody's business.
@@ -107,8 +113,7 @@ def _training(recipe: Recipe, run: Run, step: int) -> str:
     rows += [(name, f"{run.info[name]}") for name in ("device", "threads") if run.info.get(name)]
     if run.status != "finished":
         rows.append(("status of the run", run.status))
-    told = [(name, value if name == "weights" else markdown(value)) for name, value in rows]
-    return "## Training\n\n| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in told)
+    return rows
 
 
 def _optimizer(recipe: Recipe) -> str:
@@ -129,31 +134,42 @@ def _schedule(recipe: Recipe) -> str:
 
 
 def _evaluation(run: Run, step: int) -> str:
-    """The last whole evaluation at or before `step`, if it is of this step; else what the subset says."""
-    evals = run.evals
-    here = evals["step"] == step
-    if not here.any():
+    rows = evaluation_rows(run, step)
+    if not rows:
         return ""
-    place = int(np.flatnonzero(here)[-1])
-    whole = "full" in evals and evals["full"][place] == 1.0
+    lines = "\n".join(f"| {words} | {value} |" for words, value in rows)
+    return (
+        f"## Evaluation\n\nOn {_part(run, _evaluated(run, step))}, stories that were not used for training.\n\n"
+        f"| measure | value |\n|---|---|\n{lines}"
+    )
+
+
+def _evaluated(run: Run, step: int) -> int:
+    """The place of the last evaluation of `step`; -1 where there is none."""
+    return max(np.flatnonzero(run.evals["step"] == step), default=-1)
+
+
+def _part(run: Run, place: int) -> str:
+    whole = "full" in run.evals and run.evals["full"][place] == 1.0
+    return "the whole validation split" if whole else "a fixed subset of the validation split"
+
+
+def evaluation_rows(run: Run, step: int) -> list[tuple[str, str]]:
+    """What the last evaluation of `step` measured, as names and numbers; none where it was not evaluated."""
+    evals, place = run.evals, _evaluated(run, step)
+    if place < 0:
+        return []
     names = [
         ("val_loss", "loss, nats per token (lower is better)", ".4f"),
         ("val_loss_gpt2", "loss, nats per GPT-2 token of the same text", ".4f"),
         ("val_bits_per_byte", "bits per byte of text", ".4f"),
         ("val_loss_story", "loss on each story by itself, nats per token", ".4f"),
     ]
-    rows = [
-        f"| {words} | {evals[name][place]:{form}} |"
+    return [
+        (words, f"{evals[name][place]:{form}}")
         for name, words, form in names
         if name in evals and math.isfinite(evals[name][place])
     ]
-    if not rows:
-        return ""
-    part = "the whole validation split" if whole else "a fixed subset of the validation split"
-    return (
-        f"## Evaluation\n\nOn {part}, stories that were not used for training.\n\n| measure | value |\n|---|---|\n"
-        + "\n".join(rows)
-    )
 
 
 def _samples(run: Run, step: int) -> str:

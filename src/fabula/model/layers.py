@@ -62,9 +62,14 @@ class Norm(nn.Module):
         return x.to(dtype)
 
 
+def rope_frequencies(head_width: int, base: float, device: torch.device) -> Tensor:
+    """Angles between neighbours in rotary embeddings (Su et al. 2021), (head_width / 2), float32."""
+    return base ** (-torch.arange(0, head_width, 2, dtype=torch.float32, device=device) / head_width)
+
+
 def rope_tables(length: int, head_width: int, base: float, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of rotary embeddings (Su et al. 2021), each (length, head_width / 2), float32."""
-    frequency = base ** (-torch.arange(0, head_width, 2, dtype=torch.float32, device=device) / head_width)
+    """Cosines and sines of rotary embeddings, each (length, head_width / 2), float32."""
+    frequency = rope_frequencies(head_width, base, device)
     angle_TE = torch.arange(length, dtype=torch.float32, device=device)[:, None] * frequency
     return angle_TE.cos(), angle_TE.sin()
 
