@@ -146,7 +146,7 @@ def _evaluation(run: Run, step: int) -> str:
 
 def _evaluated(run: Run, step: int) -> int:
     """The place of the last evaluation of `step`; -1 where there is none."""
-    return max(np.flatnonzero(run.evals["step"] == step), default=-1)
+    return max(np.flatnonzero(run.evals["step"] == step).tolist(), default=-1)
 
 
 def _part(run: Run, place: int) -> str:

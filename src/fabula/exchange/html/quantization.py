@@ -2,8 +2,8 @@
 
 Shapes: V rows, D columns.
 
-A matrix becomes, row by row, the integers -127 to 127 and one float32 scale: the row's largest weight over 127. What has
-one dimension (norms, biases) stays float32, for it is small and everything passes through it.
+A matrix becomes, row by row, integers from -127 to 127 and one float32 scale: the row's largest weight over 127. What
+has one dimension (norms, biases) stays float32, for it is small and everything passes through it.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ def quantized(state: Mapping[str, Tensor]) -> Weights:
 
 
 def int8_decoder(model: Decoder) -> Decoder:
-    """The decoder whose float32 weights are what the integers and scales of `model` stand for: what the page computes."""
+    """The decoder whose float32 weights are what the integers and scales of `model` stand for: the page's."""
     with torch.device("meta"):
         same = Decoder(model.shape, model.vocabulary)
     weights = quantized(model.state_dict())
