@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.exchange.html.node import Node, as_given, needs_node, node_at
+from tests.exchange.html.node import Node, as_given, node_at
 from tests.model.shapes import ALL, GEMMA, GPT, LLAMA, MODERN, build
 from tests.model.test_generate import WITH
 from tests.recipe.shapes import OTHER, PLAIN, SHAPES
@@ -27,7 +27,6 @@ from fabula.model.decoder import Decoder
 from fabula.recipe.schema import Model
 from fabula.recipe.shape_fields import SHAPE_FIELDS
 
-pytestmark = needs_node
 TOKENS = [3, 14, 15, 9, 26, 5, 35, 8]
 # Of a sum of some hundred products in float32, taken in two orders: 8e-7 at most in the shapes below.
 TOLERANCE = 1e-5
