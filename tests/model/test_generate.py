@@ -8,8 +8,9 @@ from tests.recipe.shapes import OTHER, PLAIN, SHAPES
 from torch import Tensor
 
 from fabula.errors import InputError
-from fabula.model.decode.generate import complete
+from fabula.model.decode.generate import choices, complete, window_of
 from fabula.model.decode.one_token import CachedDecoder
+from fabula.model.decode.sampling import Sampling
 from fabula.model.decode.weights import DecodingWeights
 from fabula.model.decoder import Decoder
 from fabula.recipe.schema import Model
@@ -61,6 +62,23 @@ def test_a_seed_decides_the_tokens_and_more_tokens_begin_alike() -> None:
     assert [row[:8] for row in first] == complete(model, PROMPTS, num_tokens=8, seed=1, **draw)
     alike = complete(model, [PROMPTS[0]] * 3, num_tokens=20, seed=1, **draw)
     assert alike[0] == first[0] and alike[0] != alike[1] != alike[2]
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("told", [1, 30])
+def test_choices_are_the_tokens_of_complete_and_go_on_where_they_were_left(name: str, told: int) -> None:
+    """Within the context and beyond it; what a token is chosen from are the logits of the model as it is trained."""
+    model = build(ALL[name]).eval()
+    weights, settings = DecodingWeights(model, 1), Sampling(0.9, top_k=40)
+    whole = complete(model, [[5, 6]], num_tokens=60, eot=-1, temperature=0.9, top_k=40, seed=3)[0]
+    rules = {"eot": -1, "sampling": settings, "seed": 3}
+    with torch.inference_mode():
+        first = list(choices(weights, [5, 6], num_tokens=told, **rules))
+        assert [each.token for each in first] == whole[:told]
+        assert torch.allclose(first[0].logits_V, model(torch.tensor([[5, 6]]))[0, -1], atol=1e-5)
+        window = window_of([5, 6, *whole[:told]], model.shape.context)
+        rest = list(choices(weights, window, num_tokens=60 - told, drawn=told, **rules))
+    assert [each.token for each in rest] == whole[told:]
 
 
 def test_tokens_are_told_as_they_come_and_the_mode_of_the_model_is_kept() -> None:

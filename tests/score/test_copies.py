@@ -1,5 +1,6 @@
 """The longest stretch that stands word for word in the training stories."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from fabula.data.dataset import open_dataset
 from fabula.score import copies
-from fabula.score.copies import LEAST, longest_copies
+from fabula.score.copies import LEAST, copied_stretches, longest_copies
 
 
 def by_hand(query: list[int], corpus: list[int]) -> int:
@@ -29,6 +30,17 @@ def test_what_everything_against_everything_finds(data: st.DataObject) -> None:
     queries = [query, corpus[start : start + 20], []]
     expected = [by_hand(each, corpus) for each in queries]
     assert longest_copies(queries, np.array(corpus, dtype=np.uint16)) == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 2), max_size=60), st.lists(st.integers(0, 2), max_size=60))
+def test_the_stretches_are_all_that_everything_against_everything_finds(query: list[int], corpus: list[int]) -> None:
+    stretches = {tuple(corpus[start : start + LEAST]) for start in range(len(corpus) - LEAST + 1)}
+    starts = [start for start in range(len(query) - LEAST + 1) if tuple(query[start : start + LEAST]) in stretches]
+    expected = {place for start in starts for place in range(start, start + LEAST)}
+    ranges = copied_stretches(query, np.array(corpus, dtype=np.uint16))
+    assert [place for first, end in ranges for place in range(first, end)] == sorted(expected)
+    assert all(end < first for (_, end), (first, _) in itertools.pairwise(ranges)), "those that touch are one"
 
 
 def test_a_copy_is_found_at_every_place(monkeypatch) -> None:

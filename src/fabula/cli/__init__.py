@@ -24,6 +24,7 @@ from fabula.cli.commands.report import report
 from fabula.cli.commands.train import train
 from fabula.cli.commands.unseal import unseal
 from fabula.cli.commands.verify import verify
+from fabula.cli.live.play import play
 from fabula.cli.screen.signals import end_by_interrupt, stopped_code
 from fabula.cli.screen.terminal import is_plain, make_streams_tolerant, tell
 from fabula.cli.screen.typed import as_called
@@ -55,7 +56,7 @@ def _fabula(
 
 
 for command in (
-    demo, prepare, train, ladder, generate, evaluate, diagnose, report, compare, verify, unseal, export, recipes,
+    demo, prepare, train, ladder, generate, play, evaluate, diagnose, report, compare, verify, unseal, export, recipes,
 ):  # fmt: skip
     app.command()(command)
 

@@ -16,6 +16,7 @@ previous token as zero. `default` is what torch.nn does for Embedding and Linear
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,9 +24,15 @@ from fabula.model.decoder import Decoder
 from fabula.model.layers import Linear, Norm
 from fabula.recipe.schema import Initialization
 
+INITIALIZATION_STREAM = 0x696E6974  # "init": keeps these numbers apart from the order's and the completions'
 RESIDUAL_WRITERS = ("attention.out", "feed_forward.down")
 VALUE_EMBEDDING_STD = 0.25
 """Of `zero_writers`: small beside the values of about 1/2 that such linear weights make of a normalised input."""
+
+
+def initialization_seed(seed: int) -> int:
+    """The seed of the initial weights in a run with `seed`."""
+    return int(np.random.SeedSequence([INITIALIZATION_STREAM, seed]).generate_state(1, np.uint64)[0] >> 1)
 
 
 @torch.no_grad()

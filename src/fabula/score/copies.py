@@ -1,4 +1,4 @@
-"""How long the longest stretch of a text is that stands word for word in the training stories.
+"""What of a text stands word for word in the training stories: how long the longest stretch is, and where each stands.
 
 A stretch of LEAST tokens or more contains one of the corpus's grams of GRAM tokens that begin at every STRIDE-th place.
 So only those places are looked up, all queries at once, and what is found there is extended both ways: a hundred
@@ -27,12 +27,40 @@ def longest_copies(queries: Sequence[npt.ArrayLike], corpus: npt.NDArray[Any]) -
 
     `corpus`: token ids end to end, memory-mapped or not; a stretch may cross the end of a story, as no completion does.
     """
+    longest = np.zeros(len(queries), dtype=np.int64)
+    for rows, _, lengths in _common(queries, corpus):
+        np.maximum.at(longest, rows, lengths)
+    return [int(length) if length >= LEAST else 0 for length in longest]
+
+
+def copied_stretches(query: npt.ArrayLike, corpus: npt.NDArray[Any]) -> list[tuple[int, int]]:
+    """Where `query` (token ids) stands in `corpus` as it is, LEAST tokens or more: ranges [first, end), in order, those
+    that touch or overlap as one."""
+    found = sorted(
+        {
+            (int(first), int(first + length))
+            for _, firsts, lengths in _common([query], corpus)
+            for first, length in zip(firsts, lengths, strict=True)
+            if length >= LEAST
+        }
+    )
+    ranges: list[tuple[int, int]] = []
+    for first, end in found:
+        if ranges and first <= ranges[-1][1]:
+            ranges[-1] = ranges[-1][0], max(end, ranges[-1][1])
+        else:
+            ranges.append((first, end))
+    return ranges
+
+
+def _common(queries: Sequence[npt.ArrayLike], corpus: npt.NDArray[Any]) -> Iterator[tuple[Tokens, Tokens, Tokens]]:
+    """Stretches that queries and corpus have in common, none of them could be longer where it stands: the query, the
+    place in it, the length. Every one of LEAST tokens or more is among them, and some shorter ones are."""
     texts = [np.asarray(query, dtype=np.int64) for query in queries]
-    longest = np.zeros(len(texts), dtype=np.int64)
     places = [(np.full(max(0, len(text) - GRAM + 1), row), np.arange(len(text) - GRAM + 1)) for row, text in
               enumerate(texts) if len(text) >= LEAST]  # fmt: skip
     if not places:
-        return longest.tolist()
+        return
     rows, starts = (np.concatenate(each) for each in zip(*places, strict=True))
     # All queries in one array with walls between them, which equal no token.
     edges = np.cumsum([0, *(len(text) + 1 for text in texts)])
@@ -42,13 +70,12 @@ def longest_copies(queries: Sequence[npt.ArrayLike], corpus: npt.NDArray[Any]) -
     at = edges[rows] + 1 + starts
     keys = _hash([joined[at + shift] for shift in range(GRAM)])
     order = np.argsort(keys, kind="stable")
-    keys, at, rows = keys[order], at[order], rows[order]
+    keys, at, rows, starts = keys[order], at[order], rows[order], starts[order]
     table = np.zeros(1 << TABLE_BITS, dtype=bool)
     table[keys] = True
     for found, place in _candidates(corpus, table, keys):
-        lengths = _extended(joined, at[found], corpus, place)
-        np.maximum.at(longest, rows[found], lengths)
-    return [int(length) if length >= LEAST else 0 for length in longest]
+        before, lengths = _extended(joined, at[found], corpus, place)
+        yield rows[found], starts[found] - before, lengths
 
 
 def mixed(grams: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.uint64]:
@@ -81,11 +108,13 @@ def _candidates(
         yield np.repeat(first, counts) + offsets, np.repeat(place, counts)
 
 
-def _extended(joined: Tokens, at: Tokens, corpus: npt.NDArray[Any], place: Tokens) -> Tokens:
-    """Tokens around each pair of places that are equal one by one; 0 where the gram itself is not."""
+def _extended(joined: Tokens, at: Tokens, corpus: npt.NDArray[Any], place: Tokens) -> tuple[Tokens, Tokens]:
+    """Tokens around each pair of places that are equal one by one: how many stand before it, and all; 0 and 0 where the
+    gram itself is not."""
     forward = _equal_tokens(joined, at, corpus, place, 1)
     backward = _equal_tokens(joined, at - 1, corpus, place - 1, -1)
-    return np.where(forward >= GRAM, forward + backward, 0)
+    same = forward >= GRAM
+    return np.where(same, backward, 0), np.where(same, forward + backward, 0)
 
 
 def _equal_tokens(joined: Tokens, at: Tokens, corpus: npt.NDArray[Any], place: Tokens, direction: int) -> Tokens:

@@ -63,18 +63,23 @@ class KnownStories:
 
 def know_stories(data: Dataset) -> KnownStories:
     """Read what is needed of `data`: some thousand stories, once a training."""
-    train, validation = data.split("train"), data.split("validation")
+    train = data.split("train")
     texts = [data.tokenizer.decode(train.story(index)) for index in _first_by_hash(train, NUM_STORIES)]
     in_stories: Counter[str] = Counter()
     for text in texts:
         in_stories.update(set(words(text)))
-    usual = (validation.story(index)[LEAD:] for index in _first_by_hash(validation, NUM_USUAL))
     return KnownStories(
         tokens=train.tokens,
-        usual=tuple(usual),
+        usual=usual_stories(data),
         word_shares={word: round(count / max(1, len(texts)), 4) for word, count in in_stories.items()},
         names=names_in(texts),
     )
+
+
+def usual_stories(data: Dataset) -> tuple[npt.NDArray[Any], ...]:
+    """Some validation stories without their first tokens: what of them was copied is usual."""
+    validation = data.split("validation")
+    return tuple(validation.story(index)[LEAD:] for index in _first_by_hash(validation, NUM_USUAL))
 
 
 def names_in(texts: Sequence[str]) -> frozenset[str]:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from fabula.data.batches import BatchSource
 from fabula.model.decoder import Decoder
-from fabula.model.initialization import initialize
+from fabula.model.initialization import initialization_seed, initialize
 from fabula.model.loss import token_losses
 from fabula.model.spinning import WAITING
 from fabula.recipe.schedule import learning_rate
@@ -43,14 +42,8 @@ from fabula.train.step import Launched, LossSum, Made, StepResult, train_step
 if TYPE_CHECKING:
     from fabula.train.processes.sharing import Shared
 
-INITIALIZATION_STREAM = 0x696E6974  # "init": keeps these numbers apart from the order's and the completions'
 PROBE_STEPS, PROBE_SECONDS = (3, 10), 3.0
 """At least so many steps and at most so many, until so much time has gone."""
-
-
-def initialization_seed(seed: int) -> int:
-    """The seed of the initial weights in a run with `seed`."""
-    return int(np.random.SeedSequence([INITIALIZATION_STREAM, seed]).generate_state(1, np.uint64)[0] >> 1)
 
 
 @dataclass

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-VERBS = "demo|prepare|train|ladder|generate|evaluate|diagnose|report|compare|verify|unseal|export|recipes"
+VERBS = "demo|prepare|train|ladder|generate|play|evaluate|diagnose|report|compare|verify|unseal|export|recipes"
 OURS = re.compile(rf"(?<![\w./\\-])fabula (?=(?:{VERBS})\b)")
 
 

@@ -7,7 +7,8 @@ continues, so each token is chosen from at least the last half and at most a who
 positions, which end with the context, and for RoPE, whose larger angles the model never saw in training.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -49,14 +50,48 @@ def complete(
     check_prompts(model, prompts)
     if num_tokens < 1 or not prompts:
         return [[] for _ in prompts]
-    batch = _Batch(model, prompts, num_tokens, eot, sampling, seed, on_token)
+    batch = _Batch(DecodingWeights(model, len(prompts)), prompts, num_tokens, eot, sampling, seed, on_token)
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            return batch.run()
+            for _ in batch.choices():
+                pass
+        return batch.completions
     finally:
         model.train(was_training)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A token as it was chosen, EOT too, and what it was chosen from."""
+
+    token: int
+    logits_V: Tensor
+    """The model's own, before any rule of sampling."""
+
+
+def choices(
+    weights: DecodingWeights, prompt: Sequence[int], *, num_tokens: int, eot: int, sampling: Sampling, seed: int,
+    drawn: int = 0,
+) -> Iterator[Choice]:  # fmt: skip
+    """What `complete` tells after `prompt`, one token at a time, for whoever shows more than the text, or stops early.
+
+    `weights` are of a model in evaluation, prepared for one row. `drawn`: tokens that `seed` has chosen already, where
+    a story goes on. To be run under `torch.inference_mode()`. Raises InputError as `complete` does.
+    """
+    check_prompts(weights.model, [prompt])
+    batch = _Batch(weights, [prompt], num_tokens, eot, sampling, seed)
+    batch.draw(0 if sampling.greedy else drawn)
+    for tokens, logits_BV in batch.choices():
+        yield Choice(tokens[0], logits_BV[0])
+
+
+def window_of(tokens: Sequence[int], context: int) -> list[int]:
+    """The tokens that `complete` has before it once a text has become `tokens`: all, or some of the last ones."""
+    half = max(1, context // 2)
+    over = len(tokens) - context - 1
+    return list(tokens) if over < 0 else list(tokens[-(half + over % (context + 1 - half)) :])
 
 
 def check_prompts(model: Decoder, prompts: Sequence[Sequence[int]]) -> None:
@@ -76,16 +111,16 @@ class _Batch:
 
     def __init__(
         self,
-        model: Decoder,
+        weights: DecodingWeights,
         prompts: Sequence[Sequence[int]],
         num_tokens: int,
         eot: int,
         sampling: Sampling,
         seed: int,
-        on_token: OnToken | None,
+        on_token: OnToken | None = None,
     ) -> None:
-        self.model, self.num_tokens, self.eot, self.sampling, self.on_token = model, num_tokens, eot, sampling, on_token
-        self.weights = DecodingWeights(model, len(prompts))
+        self.num_tokens, self.eot, self.sampling, self.on_token = num_tokens, eot, sampling, on_token
+        self.weights, model = weights, weights.model
         self.device = model.embedding.weight.device
         self.context = model.shape.context
         self.windows = [list(prompt) for prompt in prompts]
@@ -99,13 +134,22 @@ class _Batch:
             for row, prompt in enumerate(prompts):
                 self.seen_BV[row, torch.tensor(prompt, device=self.device)] = True
 
-    def run(self) -> list[list[int]]:
+    def draw(self, number: int) -> None:
+        """Leave out the next `number` random numbers of each row."""
+        for generator in self.generators:
+            for _ in range(number):  # one by one, as they are drawn otherwise
+                torch.rand(1, generator=generator)
+
+    def choices(self) -> Iterator[tuple[list[int], Tensor]]:
+        """The tokens of the rows that still go on, and the logits (B, V) that they were chosen from."""
         decoder, logits_BV = self._start()
         while True:
             tokens_B = self._choose(logits_BV)
-            places = self._take(tokens_B.tolist())
+            chosen = tokens_B.tolist()
+            places = self._take(chosen)
+            yield chosen, logits_BV
             if not places:
-                return self.completions
+                return
             full = [row for row in self.active if len(self.windows[row]) > self.context]
             for row in full:
                 self.windows[row] = self.windows[row][-max(1, self.context // 2) :]

@@ -1,0 +1,1 @@
+"""The commands that serve a page on this machine until they are ended."""

@@ -1,0 +1,74 @@
+"""`fabula play`: a page on this machine on which one prompts models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FIRST_PORT = 8321
+
+
+def play(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RUN[@STEP]]...",
+            help="One to four run folders, or checkpoints of them; default: the newest run under runs/.",
+        ),
+    ] = [],  # noqa: B006
+    port: Annotated[int | None, typer.Option(help=f"The port; default: the first free one from {FIRST_PORT}.")] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Where to listen; default: this machine alone. Beyond it (0.0.0.0) the address has a token in it.",
+        ),
+    ] = None,
+) -> None:
+    """Prompt one to four models side by side on a page, and see what else each word could have been.
+
+    The page is for this machine alone. Other programs can use the models there as they use OpenAI's: /v1/completions.
+    """
+    import secrets
+
+    from fabula.cli.commands.export import name_of
+    from fabula.cli.newest import named_or_newest
+    from fabula.cli.screen.terminal import show, tell
+    from fabula.errors import InputError
+    from fabula.play.server.app import make_app
+    from fabula.play.shelf import Asked, Shelf
+    from fabula.serve.address import listen
+    from fabula.serve.running import serve
+
+    places = [_place(each) for each in runs] or [(named_or_newest(None), None)]
+    if len(places) > 4:
+        raise InputError(f"{len(places)} models are named, and the page has room for four; name one to four")
+    names = _apart([name_of(run) + ("" if step is None else f" at {step}") for run, step in places])
+    address = listen(FIRST_PORT, port, host)
+    with address.socket:
+        shelf = Shelf([Asked(name, run, step) for name, (run, step) in zip(names, places, strict=True)])
+        token = "" if address.is_local else secrets.token_urlsafe(16)
+
+        def ready() -> None:
+            tell(f"{', '.join(names)}; Ctrl-C ends it", stderr=True)
+            show(f"\nNext: open {address.url}{f'?token={token}' if token else ''} in a browser")
+
+        serve(make_app(shelf, address, token), address, ready)
+
+
+def _place(given: str) -> tuple[Path, int | None]:
+    """A run folder, or RUN@STEP; a folder whose name looks so is a folder."""
+    run, _, step = given.rpartition("@")
+    if run and step.isdecimal() and not Path(given).exists():
+        return Path(run), int(step)
+    return Path(given), None
+
+
+def _apart(names: list[str]) -> list[str]:
+    """Names that differ: runs in several folders may have one name."""
+    seen: dict[str, int] = {}
+    apart = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        apart.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return apart

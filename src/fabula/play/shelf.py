@@ -1,0 +1,148 @@
+"""The models that stand open: one to four, each at any of its run's checkpoints.
+
+Weights are read when they are asked for and kept while there is room, so that a slider over checkpoints is quick the
+second time.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+
+from fabula.data.tokenizers.tokenizer import Tokenizer
+from fabula.errors import InputError
+from fabula.model.decode.weights import DecodingWeights
+from fabula.model.decoder import Decoder
+from fabula.model.initialization import initialization_seed, initialize
+from fabula.model.load import load_model, move_to_gpu
+from fabula.play.training_stories import TrainingStories, training_stories_of
+from fabula.recipe.schema import Recipe
+from fabula.record.checkpoint import checkpoint_steps
+from fabula.record.reader import is_run, read_info, read_run
+
+MOST_MODELS = 4
+"""Side by side: more columns are too narrow to read."""
+ROOM = 2 << 30
+"""Bytes of weights that are kept ready. The one in use is kept, whatever its size."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model as the command line names it."""
+
+    name: str
+    run: Path
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A model on the page."""
+
+    id: str
+    name: str
+    run: Path
+    recipe: Recipe
+    tokenizer: Tokenizer
+    step: int
+    checkpoints: tuple[int, ...]
+    """Steps whose weights can be had, ascending; 0 too, where the seed gives the first weights again."""
+    seed: int | None
+    """Of the run, where step 0 is made from it."""
+    parameters: int
+    vocabulary: int
+    losses: dict[int, float]
+    """Validation loss by step."""
+    info: dict[str, Any]
+    training: TrainingStories | None
+
+
+class Shelf:
+    """Models by their place, and their weights by step."""
+
+    def __init__(self, asked: Sequence[Asked]) -> None:
+        """Raises InputError for too many, and for a run whose model cannot be read: all are read once."""
+        if not 1 <= len(asked) <= MOST_MODELS:
+            raise InputError(
+                f"{len(asked)} models are named, and the page has room for {MOST_MODELS}; name one to {MOST_MODELS}"
+            )
+        self._ready: OrderedDict[tuple[str, int], DecodingWeights] = OrderedDict()
+        self._lock = Lock()
+        self.models = [self._open(str(place), each) for place, each in enumerate(asked)]
+
+    def model(self, id: str) -> Shown | None:
+        return next((each for each in self.models if each.id == id), None)
+
+    def weights(self, shown: Shown, step: int) -> DecodingWeights:
+        """Raises InputError for a step without a checkpoint, and for a damaged one."""
+        with self._lock:
+            key = shown.id, step
+            if key not in self._ready:
+                self._keep(key, _of_step(shown, step))
+            self._ready.move_to_end(key)
+            return self._ready[key]
+
+    def _open(self, id: str, asked: Asked) -> Shown:
+        model, recipe, tokenizer = load_model(asked.run, asked.step)
+        info = read_info(asked.run) if is_run(asked.run) else {}
+        steps = checkpoint_steps(asked.run)
+        step = steps[-1] if asked.step is None else asked.step
+        seed = info.get("seed") if "init_from" in info and info["init_from"] is None else None
+        shown = Shown(
+            id=id,
+            name=asked.name,
+            run=asked.run,
+            recipe=recipe,
+            tokenizer=tokenizer,
+            step=step,
+            checkpoints=tuple(sorted({*steps, *([0] if seed is not None else [])})),
+            seed=seed,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            vocabulary=model.vocabulary,
+            losses=_losses(asked.run),
+            info=info,
+            training=training_stories_of(info, tokenizer),
+        )
+        move_to_gpu(model)
+        self._keep((id, step), DecodingWeights(model, 1))
+        return shown
+
+    def _keep(self, key: tuple[str, int], weights: DecodingWeights) -> None:
+        self._ready[key] = weights
+        while len(self._ready) > 1 and sum(map(_bytes_of, self._ready.values())) > ROOM:
+            self._ready.popitem(last=False)
+
+
+def _of_step(shown: Shown, step: int) -> DecodingWeights:
+    if step == 0 and shown.seed is not None and 0 not in checkpoint_steps(shown.run):
+        # As the training began: rounded to the type of its weights.
+        model = Decoder(shown.recipe.model, shown.vocabulary).to(getattr(torch, shown.recipe.compute.weights))
+        initialize(model, shown.recipe.initialization, initialization_seed(shown.seed))
+        model.float().eval()
+    else:
+        model = load_model(shown.run, step)[0]
+    move_to_gpu(model)
+    return DecodingWeights(model, 1)
+
+
+def _bytes_of(weights: DecodingWeights) -> int:
+    """About: the prepared weights are a second copy of those of the layers."""
+    return 2 * sum(each.numel() * each.element_size() for each in weights.model.parameters())
+
+
+def _losses(run: Path) -> dict[int, float]:
+    """For the page alone, so a record that cannot be read is no reason to leave the model shut."""
+    try:
+        evals = read_run(run).evals
+    except InputError:
+        return {}
+    losses: dict[int, float] = {}
+    for name in ("val_loss_subset", "val_loss"):  # the whole split, where both are there
+        values = evals.get(name, np.array([]))
+        losses |= {int(step): float(loss) for step, loss in zip(evals["step"], values, strict=False) if loss == loss}
+    return losses
