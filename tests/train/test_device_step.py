@@ -15,7 +15,8 @@ from fabula.data.batches import BatchSource
 from fabula.recipe.schema import Recipe
 from fabula.record.reader import read_run
 from fabula.train import engine
-from fabula.train.engine import Engine, build_engine
+from fabula.train.device_step import DeviceStep
+from fabula.train.engine import Engine, build_engine, warm_up
 from fabula.train.life.run import resume_run, start_run
 from fabula.train.loop import TrainingFailed
 from fabula.train.machine.choice import Choice
@@ -159,3 +160,22 @@ def test_what_cannot_be_compiled_is_made_uncompiled_there_too(
     engine = tiny_training(grammar_folder, tiny(compute__compile="on")).engine
     assert engine.choices["compile"].value == "off" and engine.steps_ahead == 1
     assert np.isfinite(engine.step_seconds)
+
+
+@pytest.mark.usefixtures("on_device")
+def test_where_no_graph_can_be_recorded_the_updates_go_on_without(
+    grammar_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(made: DeviceStep) -> torch.cuda.CUDAGraph:
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nCUDA kernel errors might ...")
+
+    monkeypatch.setattr(engine, "choose_graph", lambda device, accumulation: Choice("on", "for the test"))
+    monkeypatch.setattr(DeviceStep, "_make_state", lambda made: None)
+    monkeypatch.setattr(DeviceStep, "_recorded", refuse)
+    made, source = built(grammar_folder, tiny())
+    told: list[str] = []
+    warm_up(made, source, told.append)
+    assert made.choices["graph"].value == "off"
+    assert made.choices["graph"].reason.endswith("CUDA error: operation not permitted when stream is capturing")
+    assert ["recorded" in line for line in told] == [True]
+    assert math.isfinite(made.step(source, 1).loss)

@@ -66,6 +66,8 @@ class DeviceStep:
         """`shape`: micro-batches, rows and time of an update; `graph`: whether to record it as a CUDA graph."""
         self.parameters, self.loss_sum, self.optimizer, self.clip = list(model.parameters()), loss_sum, optimizer, clip
         self.device, self.wants_graph = device, graph
+        self.no_graph: str | None = None
+        """Why there is no graph although one was wanted."""
         self.inputs_ART = torch.zeros(shape, dtype=torch.int64, device=device)
         self.targets_ART = torch.zeros(shape, dtype=torch.int64, device=device)
         self.num_tokens = torch.ones((), device=device)
@@ -95,7 +97,11 @@ class DeviceStep:
         self.num_tokens.fill_(num_tokens)
         set_learning_rate(self.optimizer, learning_rate)
         if self.wants_graph and self.graph is None:
-            self._record()
+            self._make_state()
+            try:
+                self.graph = self._recorded()
+            except RuntimeError as error:  # a driver, or an operation that no graph can hold
+                self.wants_graph, self.no_graph = False, str(error).splitlines()[0][:160]
         if self.graph is None:
             self._update()
         else:
@@ -121,9 +127,9 @@ class DeviceStep:
         self.optimizer.step()
         self.outcome.copy_(torch.stack((total, norm.float(), bad.float())))
 
-    def _record(self) -> None:
-        """Record an update as a graph. Updates that change nothing come first: an optimizer makes its state in its
-        first step, and what is made while recording would be made anew at each replay."""
+    def _make_state(self) -> None:
+        """Updates that change nothing: an optimizer makes its state in its first step, and what is made while a graph
+        is recorded would be made anew at each replay."""
         self.held.fill_(True)
         beside = torch.cuda.Stream()
         beside.wait_stream(torch.cuda.current_stream())
@@ -133,7 +139,10 @@ class DeviceStep:
         torch.cuda.current_stream().wait_stream(beside)
         torch.cuda.synchronize()
         self.held.fill_(False)
+
+    def _recorded(self) -> torch.cuda.CUDAGraph:
+        """An update as a graph."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self._update()
-        self.graph = graph
+        return graph
