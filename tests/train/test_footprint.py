@@ -114,6 +114,9 @@ def test_on_a_gpu_its_own_memory_counts_and_batches_are_the_machines() -> None:
     recipe = tiny(model__vocabulary=512, batch__rows=1_000_000)
     told = too_large(recipe, 4, Room(1000 * GB, 10 * GB))
     assert told is not None and "10 GB of GPU memory are free" in told.sentence
+    gpu = Room(1000 * GB, footprint(recipe, 4).likely)
+    assert too_large(recipe, 4, gpu) is None
+    assert too_large(recipe, 4, gpu._replace(most_logits=2**40)) is not None, "a chunk that holds all logits"
     told = too_large(tiny(model__vocabulary=512, batch__accumulation=10**9), 4, Room(10 * GB, 10 * GB))
     assert told is not None and told.sentence.startswith(
         "batch.accumulation=1000000000 needs about 2,048 GB, 10 GB are"

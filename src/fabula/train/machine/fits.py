@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from fabula.errors import InputError, is_out_of_memory
+from fabula.model.loss import CHUNK_ELEMENTS, chunk_elements
 from fabula.recipe.schema import GPT2_VOCABULARY, Recipe
 from fabula.train.machine.choices import choose_device, choose_precision
 from fabula.train.machine.footprint import footprint
@@ -32,10 +33,12 @@ class Room(NamedTuple):
     processor: int | None
     gpu: int | None
     """None where the processor trains."""
+    most_logits: int = CHUNK_ELEMENTS
+    """In a chunk of the head: a GPU with much memory takes more."""
 
 
 def free_room(device: str) -> Room:
-    return Room(free_memory(), free_gpu_memory() if device == "cuda" else None)
+    return Room(free_memory(), free_gpu_memory() if device == "cuda" else None, chunk_elements(device))
 
 
 def check_size(recipe: Recipe) -> None:
@@ -111,7 +114,7 @@ def too_large(
 
     def over(tried: Recipe, surely: bool) -> tuple[int, int, str] | None:
         """Bytes needed and free, of the memory that is too small, and which one that is."""
-        each = footprint(tried, product_bytes)
+        each = footprint(tried, product_bytes, room.most_logits)
         numbers = each.least if surely else each.likely
         if room.gpu is None:
             places = [(numbers + each.batches, room.processor, "")]

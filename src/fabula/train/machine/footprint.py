@@ -36,8 +36,9 @@ class Footprint:
     """Of the batches of one step, made by the processor."""
 
 
-def footprint(recipe: Recipe, product_bytes: int) -> Footprint:
-    """What `recipe`, whose vocabulary is known, takes with products of `product_bytes` a number (2: bfloat16)."""
+def footprint(recipe: Recipe, product_bytes: int, most_logits: int = CHUNK_ELEMENTS) -> Footprint:
+    """What `recipe`, whose vocabulary is known, takes with products of `product_bytes` a number (2: bfloat16) and
+    `most_logits` in a chunk."""
     model, batch = recipe.model, recipe.batch
     counts = count_parameters(model, recipe.vocabulary)
     weight, c = (2 if recipe.compute.weights == "bfloat16" else 4), product_bytes
@@ -52,10 +53,10 @@ def footprint(recipe: Recipe, product_bytes: int) -> Footprint:
     gradients = counts.total * weight
     words = -(-recipe.vocabulary // COLUMN_MULTIPLE) * COLUMN_MULTIPLE
     head = words * width * 4
-    chunk = min(CHUNK_ELEMENTS, max(positions, POSITIONS_PER_BATCH) * words) * 4  # evaluations have chunks, too
+    chunk = min(most_logits, max(positions, POSITIONS_PER_BATCH) * words) * 4  # evaluations have chunks, too
 
     least_layer = 4 * width + (2 * queries + 2 * keys + inner_in) * c
-    least_chunk = min(CHUNK_ELEMENTS, positions * words) * (2 if c == 2 else 8)
+    least_chunk = min(most_logits, positions * words) * (2 if c == 2 else 8)
     least = kept + max(gradients, positions * (layers * least_layer + 8 * width) + head + least_chunk)
 
     plain_norm = model.norm == "layernorm"
