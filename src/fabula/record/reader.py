@@ -102,6 +102,15 @@ def is_run(folder: Path) -> bool:
     return (folder / "run.json").is_file()
 
 
+def is_of_others(folder: Path) -> bool:
+    """Whether a loop that is not fabula's wrote the run there (`fabula.Record`): a log in a run folder. What is damaged
+    is told where it is read."""
+    try:
+        return "log_format" in read_info(folder)
+    except InputError:
+        return False
+
+
 def find_runs(folder: Path) -> list[Path]:
     """Every run folder at or below `folder`, in the order of their names."""
     if is_run(folder):
@@ -117,7 +126,7 @@ def read_run(folder: Path) -> Run:
     writing) is dropped; a damaged line anywhere else is an error.
     """
     info = read_info(folder)
-    train, evals, events = _metrics(folder / "metrics.jsonl")
+    train, evals, events = _metrics(folder / "metrics.jsonl", own="log_format" not in info)
     back = [each for each in events if each["event"] == "rolled_back" and each.get("to_step") is not None]
     samples = _kept(folder / "samples.jsonl", SAMPLE, ("step",))
     samples = [each for each in samples if not _given_up(each["step"], each.get("attempt") or 1, back)]
@@ -206,8 +215,9 @@ def _check_hashes(run: Run) -> None:
             raise InputError(f"{path} is not what the run wrote (run.json has its hash); put it back from a copy")
 
 
-def _metrics(path: Path) -> tuple[Columns, Columns, list[dict[str, Any]]]:
-    """Updates, evaluations and events. Of a million lines, only a block at a time is more than its numbers."""
+def _metrics(path: Path, own: bool = True) -> tuple[Columns, Columns, list[dict[str, Any]]]:
+    """Updates, evaluations and events. Of a million lines, only a block at a time is more than its numbers. Of a record
+    that is not fabula's own, where a line may lack what another has, infinity stands for what is not finite."""
     parts: dict[str, list[Columns]] = {"train": [], "eval": []}
     events: list[dict[str, Any]] = []
     for lines in blocks_of_objects(path):
@@ -218,8 +228,18 @@ def _metrics(path: Path) -> tuple[Columns, Columns, list[dict[str, Any]]]:
         for kind, columns in parts.items():
             if chosen[kind]:
                 columns.append(own_columns(chosen[kind], f"{path}, lines of kind {kind}"))
+                if not own:
+                    _mark_lost(columns[-1], chosen[kind])
     refuse_misfits(f"{path}, lines of kind event", events, EVENT, ("step", "event"))
     return joined(parts["train"]), joined(parts["eval"]), events
+
+
+def _mark_lost(columns: Columns, lines: list[dict[str, Any]]) -> None:
+    for place, line in enumerate(lines):
+        names = line.get("non_finite")
+        for name in names if isinstance(names, list) else ():
+            if isinstance(name, str) and name in columns:
+                columns[name][place] = np.inf
 
 
 def own_columns(lines: list[dict[str, Any]], where: str) -> Columns:

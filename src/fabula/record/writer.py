@@ -17,6 +17,9 @@ ALWAYS = ("metrics", "samples", "evaluations")
 STREAMS = (*ALWAYS, "internals")
 """The appended files whose offsets a checkpoint remembers, so that a resumed run can cut them back."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+"""Made once: json.dumps makes one for each line, a fifth of its time."""
+
 
 def json_line(fields: dict[str, Any]) -> str:
     """One line of a record. A non-finite number becomes null and is named in "non_finite": hidden never.
@@ -38,7 +41,7 @@ def json_line(fields: dict[str, Any]) -> str:
         line[key] = value
     if non_finite:
         line["non_finite"] = non_finite
-    return json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+    return _ENCODER.encode(line) + "\n"
 
 
 def _number(value: float | None) -> float | None:
@@ -87,13 +90,18 @@ class RunWriter:
             raise InputError(
                 f"{folder} already exists and is not empty; choose another --out, or continue with --resume"
             )
+        info = {**info, "recipe_hash": toml_hash(recipe_toml)}
+        return cls.begin(folder, info, {"tokenizer.json": tokenizer_json, "recipe.toml": recipe_toml})
+
+    @classmethod
+    def begin(cls, folder: Path, info: dict[str, Any], texts: Mapping[str, str] | None = None) -> Self:
+        """Start a new run folder where there is none, or an empty one, with `texts` in it: name -> content."""
         if folder.exists():
             folder = folder.resolve()  # an empty folder gives way to the whole one, also behind a link
             folder.rmdir()
-        info = {**info, "recipe_hash": toml_hash(recipe_toml)}
         with whole_folder(folder) as partial:
-            write_text(partial / "tokenizer.json", tokenizer_json)
-            write_text(partial / "recipe.toml", recipe_toml)
+            for name, text in (texts or {}).items():
+                write_text(partial / name, text)
             write_json(partial / "run.json", info)
         return cls(folder, info)
 
@@ -118,26 +126,26 @@ class RunWriter:
         write_text(self.folder / "recipe.toml", recipe_toml)
 
     def train(self, **fields: Any) -> None:
-        self._append("metrics", {"kind": "train", **fields})
+        self.append("metrics", {"kind": "train", **fields})
 
     def evaluation(self, **fields: Any) -> None:
-        self._append("metrics", {"kind": "eval", **fields})
+        self.append("metrics", {"kind": "eval", **fields})
 
     def event(self, step: int, event: str, **fields: Any) -> None:
-        self._append("metrics", {"kind": "event", "step": step, "event": event, **fields})
+        self.append("metrics", {"kind": "event", "step": step, "event": event, **fields})
 
     def sample(self, **fields: Any) -> None:
-        self._append("samples", fields)
+        self.append("samples", fields)
 
     def stories(self, **fields: Any) -> None:
-        self._append("evaluations", {"kind": "stories", **fields})
+        self.append("evaluations", {"kind": "stories", **fields})
 
     def internals(self, **fields: Any) -> None:
         """The file is there from its first line on: most runs do not look inside."""
         if "internals" not in self._files:
             self._open("internals")
             sync_folder(self.folder)  # the next checkpoint counts on it
-        self._append("internals", fields)
+        self.append("internals", fields)
 
     def offsets(self) -> dict[str, int]:
         """Bytes written so far, a stream each: what a checkpoint stores."""
@@ -186,7 +194,8 @@ class RunWriter:
         self._digests[stream] = hashlib.sha256(path.read_bytes() if path.exists() else b"")
         self._files[stream] = open(path, "ab")  # noqa: SIM115 - closed by close()
 
-    def _append(self, stream: str, fields: dict[str, Any]) -> None:
+    def append(self, stream: str, fields: dict[str, Any]) -> None:
+        """A line of `stream` as it is given."""
         # Flushed line by line: a crash loses at most the line being written, and `tail -f` works.
         file = self._files[stream]
         fields = fields if self.attempt == 1 else {**fields, "attempt": self.attempt}

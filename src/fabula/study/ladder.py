@@ -11,7 +11,7 @@ from fabula.record.foreign import STDIN, read_sources
 from fabula.record.ladders.described import read_described
 from fabula.record.ladders.frozen import PLAN_FILE, Frozen, read_frozen
 from fabula.record.ladders.unsealed import Unsealed, read_unsealed
-from fabula.record.reader import find_runs, is_run, read_run
+from fabula.record.reader import find_runs, is_of_others, is_run, read_run
 from fabula.study.grouping.content import content_of
 from fabula.study.grouping.groups import Group, Grouping, grouped
 from fabula.study.inference.sequential import until_told
@@ -51,8 +51,10 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
             changes.update({phase["name"]: phase.get("change") or "" for phase in plan["phases"]})
             includes.update({phase["name"]: tuple(phase.get("includes") or ()) for phase in plan["phases"]})
             entries.extend(_planned(path, plan))
-        elif path.is_dir() and (runs := find_runs(path)):
-            loose.extend(runs)
+        elif path.is_dir() and (own := [each for each in find_runs(path) if not is_of_others(each)]):
+            loose.extend(own)
+            others = [each for each in find_runs(path) if each not in own]
+            logs += [_foreign(each, flags, [tier.name for tier in logs]) for each in others]
         else:
             logs.append(_foreign(path, flags, [tier.name for tier in logs]))
     entries = list({entry.path.resolve(): entry for entry in entries}.values())

@@ -64,37 +64,17 @@ def compare(
     """
     import json
 
-    from fabula.record.foreign.names import columns_said
-    from fabula.study.referee.comparing import judge
-    from fabula.study.referee.deciding import Terms
-    from fabula.study.referee.members import parse_groups, read_groups
-    from fabula.study.referee.summary import as_json as document
-    from fabula.study.referee.value import Asked
+    from fabula.api.comparing import compare as compare_groups
 
-    number, looks = _looks(look)
-    compared = judge(
-        read_groups(parse_groups(groups), columns_said(columns) if columns else None),
-        Terms(detect, number, looks, most),
-        Asked(value.value if value else None, by.value if by else None, last),
-    )
-    if out is not None:
-        from fabula.report import write_comparison
-
-        write_comparison(compared, out)
+    compared = compare_groups(
+        groups, out=out, detect=detect, look=look, most=most, last=last, columns=columns,
+        value=value.value if value else None, by=by.value if by else None,
+    )  # fmt: skip
     if as_json:
-        show(json.dumps(document(compared), indent=1, allow_nan=False))
+        show(json.dumps(compared.values, indent=1, allow_nan=False))
     else:
-        _show(compared, out)
-    raise typer.Exit(compared.exit_code)
-
-
-def _looks(text: str) -> tuple[int, int]:
-    from fabula.errors import InputError
-
-    number, sign, looks = text.partition("/")
-    if not sign or not (number.strip().isdecimal() and looks.strip().isdecimal()) or len(text) > 9:
-        raise InputError(f'--look "{text}" is not K/N; write 1/2 for the first of two looks, then 2/2')
-    return int(number), int(looks)
+        _show(compared.comparison, out)
+    raise typer.Exit(compared.comparison.exit_code)
 
 
 def _show(compared: "Comparison", out: Path | None) -> None:

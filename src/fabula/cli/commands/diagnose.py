@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from fabula.record.finding import Finding
     from fabula.record.reader import Run
 
-VERDICTS = ("healthy", "not judged", "warning", "failed")
 SEVERITIES = ("failure", "warning", "note", "good")
 COLOURS = {"failure": "red", "warning": "yellow", "note": "blue", "good": "green", "failed": "red", "healthy": "green"}
 
@@ -74,51 +73,19 @@ def diagnose(
     import json
     from collections import Counter
 
+    from fabula.api.diagnosing import diagnose_with
+    from fabula.api.paths import flags_of
     from fabula.cli.newest import named_or_newest
     from fabula.cli.screen.terminal import tell
-    from fabula.errors import InputError
-    from fabula.findings import Flags
-    from fabula.findings import diagnose as diagnose_run
-    from fabula.record.foreign import LeftOut, read_sources
-    from fabula.record.foreign.names import columns_said
-    from fabula.study.diagnosis import diagnose_ladder
-    from fabula.study.ladder import read_ladder
 
-    flags = Flags(
-        vocabulary=vocab,
-        clip=clip,
-        accumulation=accumulation,
-        from_scratch=from_scratch or None,
-        columns=columns_said(columns) if columns else None,
-    )
+    flags = flags_of(vocab, clip, accumulation, from_scratch, columns)
     log = named_or_newest(log, ladders=True)
-    runs, left_out = read_sources(log, flags.columns)
-    told = []
-    for run in runs:
-        try:
-            told.append((run, diagnose_run(run, flags)))
-        except InputError as error:  # its recipe, or its looks inside
-            if len(runs) + len(left_out) == 1:
-                raise
-            left_out.append(LeftOut(str(error), damaged=True))
-    if not told:
-        raise InputError(f"{log} has no run that can be read: {left_out[0].why}")
-    together = None
-    if (log / "ladder.json").is_file():
-        try:
-            together = diagnose_ladder(read_ladder([log]))
-        except InputError as error:
-            left_out.append(LeftOut(str(error), damaged=True))
-    worst = max((diagnosis.verdict for _, diagnosis in told), key=VERDICTS.index)
-    for each in left_out:
+    found = diagnose_with(log, flags)
+    told, together, worst = found.runs, found.together, found.verdict
+    for each in found.left_out:
         tell(f"not read: {each.why}", stderr=True)
     if as_json:
-        documents = [_document(run, diagnosis) for run, diagnosis in told]
-        several = {"verdict": worst, "runs": documents, "left_out": [each.why for each in left_out]}
-        if together is not None:
-            several |= {key: together.as_json()[key] for key in ("findings", "silent")}
-        alone = len(told) == 1 and not left_out and together is None
-        show(json.dumps(documents[0] if alone else several, indent=1, allow_nan=False))
+        show(json.dumps(found.as_json(), indent=1, allow_nan=False))
     else:
         _show_all(told)
         if together is not None:
@@ -130,26 +97,13 @@ def diagnose(
             counts = Counter(each.verdict for _, each in told)
             show(f"{worst}: {len(told)} runs, " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "\n")
         show(as_called(f"next: {_next(log, told, flags)}"))
-    damaged = any(each.damaged for each in left_out)  # nobody can say that such a run is well
-    if fail_on is not None and (damaged or worst == "failed" or (worst != "healthy" and fail_on is FailOn.warning)):
+    if fail_on is not None and (
+        found.damaged or worst == "failed" or (worst != "healthy" and fail_on is FailOn.warning)
+    ):
         raise typer.Exit(1)
 
 
-def _name(run: "Run") -> str:
-    return f"{run.path}" + (f", {run.info['name']}" if run.info.get("log_format") and run.info.get("name") else "")
-
-
-def _document(run: "Run", diagnosis: "Diagnosis") -> dict[str, Any]:
-    return {
-        "source": _name(run),
-        "format": run.info.get("log_format", "fabula"),
-        "columns": run.info.get("columns", {}),
-        "notes": run.info.get("notes", []),
-        **diagnosis.as_json(),
-    }
-
-
-def _show_all(told: "list[tuple[Run, Diagnosis]]") -> None:
+def _show_all(told: "Sequence[tuple[Run, Diagnosis]]") -> None:
     """Run by run; what was checked in none of several runs is said once, at the end."""
     unknown = [{(silent.lacks, silent.kinds) for silent in diagnosis.silent} for _, diagnosis in told]
     everywhere = set.intersection(*unknown) if len(told) > 1 else set()
@@ -167,12 +121,13 @@ def _show(run: "Run", diagnosis: "Diagnosis") -> None:
     """The verdict, and a line a finding."""
     import sys
 
+    from fabula.api.diagnosing import name_of
     from fabula.cli.screen.terminal import width_of, wrapped
 
     typer.secho(diagnosis.verdict, fg=COLOURS.get(diagnosis.verdict, "yellow"), bold=True, nl=False)
     but = f", but {diagnosis.caveat}" if diagnosis.caveat and diagnosis.verdict in ("healthy", "warning") else ""
     why = f" ({diagnosis.unjudged})" if diagnosis.verdict == "not judged" else ""
-    line = f"{diagnosis.verdict}{why}{but}: {_name(run)} ({_extent(run)})"
+    line = f"{diagnosis.verdict}{why}{but}: {name_of(run)} ({_extent(run)})"
     show(wrapped(line, width_of(sys.stdout), "  ").removeprefix(diagnosis.verdict))
     _show_findings(diagnosis.findings)
 
@@ -257,7 +212,7 @@ def _evidence(finding: "Finding") -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _next(log: Path, told: "list[tuple[Run, Diagnosis]]", flags: "Flags") -> str:
+def _next(log: Path, told: "Sequence[tuple[Run, Diagnosis]]", flags: "Flags") -> str:
     """The command to type now: with the options that rules lacked, or the report."""
     import shlex
 

@@ -45,28 +45,16 @@ def report(
     import json
     import shlex
 
+    from fabula.api.comparing import report_with
+    from fabula.api.paths import flags_of
     from fabula.cli.newest import named_or_newest
-    from fabula.findings import Flags
-    from fabula.record.foreign.names import columns_said
-    from fabula.report import write_parts, write_report
 
-    flags = Flags(
-        vocabulary=vocab,
-        clip=clip,
-        accumulation=accumulation,
-        from_scratch=from_scratch or None,
-        columns=columns_said(columns) if columns else None,
-    )
-    paths = paths or [named_or_newest(None, ladders=True)]
-    parts = write_parts(paths, to, flags) if to is not None else []
-    said = write_report(paths, out, flags)
+    flags = flags_of(vocab, clip, accumulation, from_scratch, columns)
+    page = report_with(paths or [named_or_newest(None, ladders=True)], out, to, flags)
+    parts = page.parts
     if as_json:
         files = {"parts": [str(part) for part in parts]} if parts else {}
-        show(
-            json.dumps(
-                {"page": str(out), "twin": str(out.with_suffix(".md")), **files, **said}, indent=2, allow_nan=False
-            )
-        )
+        show(json.dumps({"page": str(out), "twin": str(page.twin), **files, **page.values}, indent=2, allow_nan=False))
         return
     show(out)
     if parts:

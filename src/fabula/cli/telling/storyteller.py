@@ -8,6 +8,7 @@ from fabula.cli.screen.terminal import tell, width_of
 from fabula.cli.screen.words import WordStream
 from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.model.decode.generate import check_prompts, complete
+from fabula.model.decode.prompts import prompt_tokens
 from fabula.model.decode.sampling import Sampling
 from fabula.model.decode.streaming import CharacterStream
 from fabula.model.decoder import Decoder
@@ -32,11 +33,8 @@ class Storyteller:
         One after the other and not as a batch, so that each is exactly what its seed gives alone. Raises InputError
         for a prompt that is too long, and at Ctrl-C KeyboardInterrupt, with the line ended.
         """
-        # A token brings its own leading space: a space before it would be one that the model never saw there.
         prompt = prompt.rstrip(" ")
-        tokens = self.tokenizer.encode(prompt).tolist()
-        if self.recipe.batch.end_of_text or not tokens:
-            tokens = [self.tokenizer.eot, *tokens]
+        tokens = prompt_tokens(self.tokenizer, prompt, self.recipe.batch.end_of_text)
         check_prompts(self.model, [tokens])
         for place in range(count):
             if place:

@@ -71,8 +71,13 @@ LAYERS = list_of(or_null(NUMBER))
 Shape = Mapping[str, "Kind | Shape"]
 
 RUN: Shape = {
-    **dict.fromkeys(("status", "recipe", "device", "started", "error", "init_from", "name", "recipe_hash"), TEXT),
-    **dict.fromkeys(("seed", "steps", "steps_done", "vocabulary"), COUNT),
+    **dict.fromkeys(
+        ("status", "recipe", "device", "started", "error", "init_from", "name", "recipe_hash", "log_format"), TEXT
+    ),
+    **dict.fromkeys(("seed", "steps", "steps_done", "vocabulary", "accumulation"), COUNT),
+    "clip": NUMBER,
+    "from_scratch": FLAG,
+    "settings": OBJECT,
     "threads": SCALAR,
     "machines": list_of(OBJECT),
     "parameters": {"total": COUNT, "without_embeddings": COUNT},

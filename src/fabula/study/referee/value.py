@@ -164,7 +164,7 @@ def end_of(member: Member, loss: Loss, by: By = "steps") -> float:
 
 def failure(member: Member) -> str:
     """Why the run counts as failed; empty where it does not."""
-    if not member.foreign and member.run.status == "failed":
+    if member.run.status == "failed":
         return "the run says that it failed"
     for loss, most in (("validation", 1), ("training", LOST)):
         curve = curve_of(member, "validation" if loss == "validation" else "training")

@@ -21,6 +21,7 @@ from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml, to_toml
 from fabula.record.checkpoint import set_aside_after
 from fabula.record.lock import only_writer
+from fabula.record.machine import machine, machines_with
 from fabula.record.reader import read_info, read_recipe_toml
 from fabula.record.writer import STREAMS, RunWriter
 from fabula.score.rulers import make_rulers
@@ -32,7 +33,6 @@ from fabula.train.life.resumption import LATEST, From, candidates, first_sound, 
 from fabula.train.loop import StartingPoint, Training
 from fabula.train.machine.fits import check_memory, check_size, out_of_memory_told
 from fabula.train.machine.waiting import waited_seconds
-from fabula.train.machine.which import machine, machines_with
 from fabula.train.observer import Observer
 from fabula.train.processes.launch import check_rows
 from fabula.train.processes.together import ALONE, Together

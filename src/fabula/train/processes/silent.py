@@ -37,5 +37,5 @@ class SilentWriter(RunWriter):
     def close(self, status: str, **fields: Any) -> None:
         self.set_info(status=status)
 
-    def _append(self, stream: str, fields: dict[str, Any]) -> None:
+    def append(self, stream: str, fields: dict[str, Any]) -> None:
         pass

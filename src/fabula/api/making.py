@@ -1,0 +1,116 @@
+"""`fabula.prepare` and `fabula.train`: stories to tokens, tokens to a run."""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fabula.api.diagnosing import Run, read
+from fabula.api.paths import Where, need_torch, path_of
+from fabula.errors import InputError
+from fabula.findings.diagnosis import lint
+from fabula.recipe.presets import FIRST_RECIPE, load_recipe
+from fabula.recipe.scaling import with_steps
+from fabula.recipe.schema import Recipe
+from fabula.record.lock import only_writer
+
+if TYPE_CHECKING:
+    from fabula.data.prepare import PreparationSummary
+    from fabula.data.prepare.passes import ProgressDisplay
+    from fabula.train.observer import Observer
+
+log = logging.getLogger("fabula")
+"""What the commands show on the screen goes here, for those who want it."""
+
+
+def prepare(
+    source: Where,
+    out: Where | None = None,
+    *,
+    tokenizer: str = "bpe:8192",
+    validation: Where | float | None = None,
+    test: float | None = None,
+    limit: int | None = None,
+    split_on: str | None = None,
+    text_key: str | None = None,
+    progress: "ProgressDisplay | None" = None,
+) -> "PreparationSummary":
+    """Read the stories of `source` (`"builtin"`, a file, a folder, a data set of the hub), split them, turn them into
+    tokens, and write a prepared folder. The arguments are the options of `fabula prepare`; what was made is in
+    `.folder`, `.manifest` and `.tokenization`.
+
+    Raises InputError, and leaves nothing behind, for anything wrong with these.
+    """
+    from fabula.data.prepare import prepare as prepare_folder  # spares what only reads a run the tokenizers
+
+    return prepare_folder(
+        str(source),
+        None if out is None else path_of(out),
+        tokenizer=tokenizer,
+        validation=None if validation is None else str(validation),
+        test=test,
+        limit=limit,
+        split_on=split_on,
+        text_key=text_key,
+        progress=progress,
+    )
+
+
+def train(
+    recipe: str | Recipe = FIRST_RECIPE,
+    *,
+    data: Where,
+    out: Where,
+    set: Mapping[str, Any] | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    resume: bool = False,
+    threads: int | None = None,
+    strict: bool = False,
+    init_from: Where | None = None,
+    observer: "Observer | None" = None,
+) -> Run:
+    """Train one model into the folder `out`, and read its record. `recipe`: a name, a .toml file or a Recipe; `set`
+    changes fields of it (`{"batch.rows": 8}`); with `resume` the run in `out` goes on, with its own recipe. The
+    arguments are the options of `fabula train`; `observer` is told of each step. A run that Ctrl-C ends is
+    `interrupted`, and can be resumed.
+
+    Raises InputError for anything wrong with these, and TrainingFailed where the loss does not stay finite.
+    """
+    need_torch()
+    # Spares what only reads a run the seconds in which torch is loaded.
+    from fabula.api.training import LoggingObserver, go_on, start_with
+
+    folder, run = path_of(data), path_of(out)
+    watching = observer if observer is not None else LoggingObserver()
+    with only_writer(run):
+        if resume:
+            if minutes is not None or set or init_from is not None:
+                raise InputError("a run is resumed with its own recipe and weights; leave out minutes, set, init_from")
+            go_on(run, folder, steps, seed, threads, watching)
+        else:
+            chosen = recipe_of(recipe, set or {}, steps, minutes)
+            _warn(chosen, strict)
+            keep = frozenset(set or ())
+            start = None if init_from is None else path_of(init_from)
+            start_with(chosen, run, folder, seed or 0, minutes, keep, threads, start, watching)
+    return read(run)
+
+
+def recipe_of(recipe: str | Recipe, settings: Mapping[str, Any], steps: int | None, minutes: float | None) -> Recipe:
+    """Raises InputError for a name that is none, a field that is none, and for two lengths at once."""
+    given = [name for name, is_given in (("steps", steps is not None), ("minutes", minutes is not None),
+                                         ("set steps", "steps" in settings)) if is_given]  # fmt: skip
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} both say how long to train; give one of them")
+    chosen = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    chosen = chosen if steps is None else with_steps(chosen, steps)
+    return chosen.with_values(**settings)
+
+
+def _warn(recipe: Recipe, strict: bool) -> None:
+    for finding in lint(recipe).findings:
+        if finding.severity in ("warning", "failure"):
+            if strict:
+                raise InputError(f"{finding.kind}: {finding.sentence} (strict)")
+            log.warning("%s: %s", finding.kind, finding.sentence)

@@ -1,0 +1,1 @@
+"""A run folder from anybody's training loop, without torch."""

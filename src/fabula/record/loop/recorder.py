@@ -1,0 +1,291 @@
+"""A run folder from anybody's training loop: lines as they come, readable whenever the process ends."""
+
+import atexit
+import datetime
+import math
+import platform
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+import fabula
+from fabula.errors import InputError
+from fabula.record.content.shape import LARGEST, RUN, misfit
+from fabula.record.files import write_json
+from fabula.record.lock import only_writer
+from fabula.record.loop.fields import Fields, count, meaning
+from fabula.record.loop.processes import is_first_process
+from fabula.record.loop.resuming import ends_of, place_of, stored_info
+from fabula.record.loop.scalars import Late
+from fabula.record.machine import machine, machines_with
+from fabula.record.writer import RunWriter
+
+FORM = "fabula.Record"
+"""In run.json, as the form of the log: the rules then take a value that a line lacks for missing."""
+MOST_WAITING = 1_000
+"""Lines whose numbers a device still computes. Beyond, the oldest is waited for: the loop is that far ahead of it."""
+LIBRARIES = ("torch", "transformers", "lightning", "keras", "jax", "tensorflow")
+Scalar = Any
+"""A number, or a tensor with one number in it."""
+
+
+class Recorder:
+    """Writes a run folder (docs/run-folder.md) from any loop; what was not said stays unknown.
+
+    `clip`, `vocabulary`, `accumulation`, `from_scratch` and `steps` (planned) say what the lines cannot, `settings` is
+    the configuration, kept as it is. With `resume` a run that is there goes on; what it holds from the first step on
+    that is written now, is set aside. Of several processes of one training the first one writes, or that which says
+    so (`is_writer`).
+
+    Raises InputError for a folder that holds something else, or is written by another process.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        clip: float | None = None,
+        vocabulary: int | None = None,
+        accumulation: int | None = None,
+        from_scratch: bool | None = None,
+        steps: int | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        resume: bool = False,
+        is_writer: bool | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.writes = is_first_process() if is_writer is None else is_writer
+        self.last_step = 0
+        self.num_lines, self.num_evaluations = 0, 0
+        self.saw_non_finite = False
+        self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
+        self._fields = Fields()
+        self._writer: RunWriter | None = None
+        self._guard = threading.RLock()
+        self._held = ExitStack()
+        self._clock = time.perf_counter
+        self._seconds, self._evaluating = 0.0, 0.0
+        self._tokens: float | None = None
+        self._closed = not self.writes
+        if self._closed:
+            return
+        said = {"clip": clip, "vocabulary": vocabulary, "accumulation": accumulation, "from_scratch": from_scratch,
+                "steps": steps, "seed": seed, "name": name}  # fmt: skip
+        self._info: dict[str, Any] = {each: value for each, value in said.items() if value is not None}
+        if settings is not None:
+            self._info["settings"] = _kept(settings)
+        _refuse(self._info)
+        self._held.enter_context(only_writer(self.folder))
+        try:
+            self._begin(resume)
+        except BaseException:
+            self._held.close()
+            raise
+        self._started = self._since = self._clock()
+        atexit.register(self._flush, True)
+
+    @property
+    def planned_steps(self) -> int | None:
+        """As they were said; None where they were not."""
+        steps = self._info.get("steps") if self.writes else None
+        return steps if isinstance(steps, int) else None
+
+    def _begin(self, resume: bool) -> None:
+        stored = stored_info(self.folder, FORM) if resume else None
+        if stored is None:
+            if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+                raise InputError(
+                    f"{self.folder} already exists and is not empty; choose another folder, or go on with resume=True"
+                )
+            started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            about = {"started": started, "versions": _versions(), "machines": [machine()]}
+            info = {"format": 1, "status": "running", "log_format": FORM, **self._info, **about}
+            self._writer = RunWriter.begin(self.folder, info)
+            return
+        for each in ("error", "record_hashes"):
+            stored.pop(each, None)
+        stored |= {**self._info, "versions": _versions(), "status": "running"}
+        stored["machines"] = machines_with(stored.get("machines"), machine())
+        self._info = stored  # its lines are cut where the first new one says, and counted then
+        write_json(self.folder / "run.json", stored)
+
+    def train(
+        self,
+        step: int,
+        loss: Scalar = None,
+        *,
+        grad_norm: Scalar = None,
+        learning_rate: Scalar = None,
+        tokens: Scalar = None,
+        **others: Scalar,
+    ) -> None:
+        """The update from step - 1 to `step`: the loss of its batch in nats per token, the norm of the gradient before
+        clipping, and the tokens so far. `others`: any numbers; names of other loops are understood (`lr`)."""
+        if self._closed:
+            return
+        held_out = {name: others.pop(name) for name in list(others) if meaning(name, "train") == "val_loss"}
+        given = {"loss": loss, "grad_norm": grad_norm, "learning_rate": learning_rate, "tokens": tokens, **others}
+        with self._guard:
+            self._add("train", step, given)
+        if held_out:  # loops with one call for all that they log
+            self.evaluate(step, **held_out)
+
+    def evaluate(
+        self, step: int, val_loss: Scalar = None, *, train_loss: Scalar = None, tokens: Scalar = None, **others: Scalar
+    ) -> None:
+        """What was measured after update `step` (0: before the first): the loss on stories that are held out, and by
+        the same rule on a fixed sample of training stories."""
+        if self._closed:
+            return
+        with self._guard:
+            self._add("eval", step, {"val_loss": val_loss, "train_loss": train_loss, "tokens": tokens, **others})
+            self.num_evaluations += 1
+
+    def sample(self, step: int, prompt: str, completion: str, **others: Any) -> None:
+        """What the model says after `prompt`."""
+        if not self._closed:
+            with self._guard:
+                self._put("samples", "sample", step, {"prompt": str(prompt), "completion": str(completion), **others})
+
+    def event(self, step: int, event: str, **others: Any) -> None:
+        """What happened at `step`: `batch_skipped`, `rolled_back`, or a word of your own."""
+        if not self._closed:
+            with self._guard:
+                self._put("metrics", "event", step, {"event": str(event), **others})
+
+    def close(self, status: str = "finished", error: str | None = None) -> None:
+        """End the run as "finished", "interrupted" or "failed". The `with` block does it."""
+        if self._closed:
+            return
+        with self._guard:
+            atexit.unregister(self._flush)
+            self._flush(wait=True)
+            writer = self._writer or self._resumed(None, 0)
+            self._closed = True
+            timings = {"total_seconds": self._before("total_seconds") + self._clock() - self._started,
+                       "training_seconds": self._seconds,
+                       "evaluation_seconds": self._before("evaluation_seconds") + self._evaluating}  # fmt: skip
+            ended = {"error": error} if error else {}
+            try:
+                writer.close(
+                    status, steps_done=self.last_step, record_hashes=writer.digests(), timings=timings, **ended
+                )
+            finally:
+                self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.close("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed", repr(error))
+
+    def _add(self, kind: str, step: int, given: dict[str, Scalar]) -> None:
+        """A line of numbers, with the times that nobody said."""
+        now = self._clock()
+        passed, self._since = now - self._since, now
+        spent = {}
+        if kind == "eval" and self.num_lines and step == self.last_step:
+            self._evaluating += passed  # the update's line was written, so the time since is the evaluation's
+            spent["evaluation_seconds"] = passed
+            passed = 0.0
+        if self._writer is None:
+            self._writer = self._resumed(kind, count("step", step))
+        self._seconds += passed
+        tokens = given.get("tokens")
+        if kind == "train" and isinstance(tokens, (int, float)):
+            if self._tokens is not None and passed > 0.0:
+                spent["tokens_per_second"] = (tokens - self._tokens) / passed
+            self._tokens = tokens
+        elif tokens is None and self._tokens is not None:
+            given["tokens"] = self._tokens
+        times = {"seconds": self._seconds, **spent}
+        self._put("metrics", kind, step, {**times, **{name: each for name, each in given.items() if each is not None}})
+
+    def _put(self, stream: str, kind: str, step: int, given: Mapping[str, Any]) -> None:
+        """A line, behind those that still wait for a number."""
+        at = count("step", step)
+        if self._writer is None:
+            self._writer = self._resumed(kind, at)
+        line = self._fields.of(kind, at, given)
+        self.last_step = max(self.last_step, at)
+        self._waiting.append((stream, line))
+        self._flush(wait=False)
+
+    def _flush(self, wait: bool) -> None:
+        while self._waiting:
+            stream, line = self._waiting[0]
+            late = [(name, value) for name, value in line.items() if isinstance(value, Late)]
+            if not (wait or len(self._waiting) > MOST_WAITING or all(value.ready() for _, value in late)):
+                return
+            self._waiting.popleft()
+            for name, value in late:
+                line[name] = value.read()
+            loss = line.get("loss", line.get("val_loss"))
+            self.saw_non_finite |= isinstance(loss, float) and not math.isfinite(loss)
+            self.num_lines += 1
+            assert self._writer is not None, "opened by the first line"
+            self._writer.append(stream, line)
+
+    def _resumed(self, kind: str | None, step: int) -> RunWriter:
+        """The record of before, cut back to what precedes the first new line."""
+        offsets, last = place_of(self.folder, kind, step) if kind else ends_of(self.folder)
+        writer = RunWriter.resume(self.folder, self._info, offsets, last.step)
+        self.last_step, self._seconds, self._tokens = last.step, self._seconds + last.seconds, last.tokens
+        if kind:
+            writer.event(last.step, "resumed")
+        return writer
+
+    def _before(self, name: str) -> float:
+        """What an earlier session of this run took."""
+        value = (self._info.get("timings") or {}).get(name)
+        return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _kept(value: Any) -> Any:
+    """A setting as JSON has it; what JSON has not, in words."""
+    if isinstance(value, Mapping):
+        return {str(name): _kept(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_kept(each) for each in value]
+    if isinstance(value, bool) or value is None or (isinstance(value, int) and abs(value) < LARGEST):
+        return value
+    return value if isinstance(value, float) and math.isfinite(value) else str(value)
+
+
+def _refuse(info: dict[str, Any]) -> None:
+    least = {"clip": 0.0, "vocabulary": 2, "accumulation": 1, "steps": 1, "seed": 0}
+    for name, lowest in least.items():
+        value = info.get(name, lowest)
+        if isinstance(value, np.generic):
+            value = info[name] = value.item()
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= lowest:
+            raise InputError(f"{name}={value!r}: give a number from {lowest:g} on, or leave it out")
+    if wrong := misfit(info, RUN):
+        raise InputError(f"{wrong}; give it so, or leave it out")
+
+
+def _versions() -> dict[str, str]:
+    """Of what is loaded already: nothing is imported for it."""
+    there = {each: str(getattr(sys.modules.get(each), "__version__", "")) for each in LIBRARIES}
+    return {
+        "fabula": fabula.__version__,
+        **{name: version for name, version in there.items() if version},
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
