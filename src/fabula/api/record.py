@@ -26,7 +26,8 @@ class Record(Recorder):
             return bool(self._failure)
         self._judged = (self.num_lines, self.num_evaluations)
         self.saw_non_finite = False
-        failures = [each for each in self.diagnose().findings if each.severity == "failure"]
+        with self._beside_the_training():
+            failures = [each for each in self.diagnose().findings if each.severity == "failure"]
         if failures:
             self._failure = failures[0].sentence
         return bool(failures)
@@ -44,7 +45,7 @@ class Record(Recorder):
         """As it is in a Recorder. A run that was stopped because of the alarm has failed."""
         planned = self.planned_steps
         if status == "finished" and self._failure and planned is not None and self.last_step < planned:
-            status, error = "failed", f"stopped at step {self.last_step:,}: {self._failure}"
+            status, error = "failed", f"stopped at step {self.last_step:,}: {self._failure.rstrip('.')}"
         super().close(status, error)
 
     def _is_due(self) -> bool:

@@ -38,10 +38,15 @@ def interrupted(facts: Facts) -> Outcome:
             else ("it was stopped by hand", "the process was killed", "it stopped at an error"),
             try_=""
             if status == "running"
-            else "`fabula train ... --resume` goes on from the last checkpoint; an error would come again at the "
-            "same step",
+            else f"{_way_on(facts)} from the last checkpoint; an error would come again at the same step",
         )
     ]
+
+
+def _way_on(facts: Facts) -> str:
+    if facts.info.get("log_format") == "fabula.Record":
+        return "go on with resume=True in `fabula.Record`,"
+    return "`fabula train ... --resume` goes on"
 
 
 @rule

@@ -257,10 +257,18 @@ def floor_above_peak(facts: Facts) -> Outcome:
     ]
 
 
+def _is_adamw(facts: Facts) -> bool:
+    """By the recipe, or by what a loop said of itself. A log names no optimizer; the Trainer's default is AdamW."""
+    if facts.recipe is not None:
+        return facts.recipe.optimizer.kind == "adamw"
+    settings = facts.info.get("settings") or {}
+    named = str(settings.get("optimizer") or settings.get("optim") or "").lower()
+    return named.startswith("adamw") or facts.info.get("log_format") == "trainer"
+
+
 @recipe_rule
 def too_high(facts: Facts) -> Outcome:
-    is_adamw = facts.recipe.optimizer.kind == "adamw" if facts.recipe else facts.info.get("log_format") == "trainer"
-    if not is_adamw:  # the Trainer's default; other logs do not name their optimizer, and SGD learns with 0.1
+    if not _is_adamw(facts):  # SGD learns with 0.1
         return Silent("applies only to AdamW" + ("" if facts.recipe else ", and this log does not name its optimizer"))
     curve = _rates(facts)
     if isinstance(curve, Silent):

@@ -8,8 +8,9 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -163,6 +164,22 @@ class Recorder:
             with self._guard:
                 self._put("metrics", "event", step, {"event": str(event), **others})
 
+    def about(self, **fields: Any) -> None:
+        """What else is known of the run: fields of run.json, such as `device` or `parameters={"total": 1_000_000}`.
+
+        Raises InputError for one of another type than the format says.
+        """
+        if self._closed:
+            return
+        with self._guard:
+            fields = {name: _kept(value) for name, value in fields.items()}
+            _refuse(fields)
+            self._info |= fields
+            if self._writer is not None:
+                self._writer.set_info(**fields)
+            else:
+                write_json(self.folder / "run.json", self._info)
+
     def close(self, status: str = "finished", error: str | None = None) -> None:
         """End the run as "finished", "interrupted" or "failed". The `with` block does it."""
         if self._closed:
@@ -193,6 +210,15 @@ class Recorder:
             self.close()
         else:
             self.close("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed", repr(error))
+
+    @contextmanager
+    def _beside_the_training(self) -> Iterator[None]:
+        """Time that counts neither as training nor as evaluation."""
+        before = self._clock()
+        try:
+            yield
+        finally:
+            self._since += self._clock() - before
 
     def _add(self, kind: str, step: int, given: dict[str, Scalar]) -> None:
         """A line of numbers, with the times that nobody said."""
@@ -262,6 +288,8 @@ def _kept(value: Any) -> Any:
         return {str(name): _kept(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_kept(each) for each in value]
+    if isinstance(value, Enum):
+        return _kept(value.value)
     if isinstance(value, bool) or value is None or (isinstance(value, int) and abs(value) < LARGEST):
         return value
     return value if isinstance(value, float) and math.isfinite(value) else str(value)

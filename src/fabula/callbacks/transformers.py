@@ -1,0 +1,80 @@
+"""For the Trainer of transformers: `Trainer(..., callbacks=[FabulaCallback("runs/mine")])`."""
+
+from typing import Any
+
+import torch.distributed
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from fabula.api.record import Record
+from fabula.record.foreign.notes import note
+
+KEPT = ("learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "adam_beta1", "adam_beta2",
+        "adam_epsilon", "optim", "per_device_train_batch_size", "num_train_epochs", "max_steps", "bf16", "fp16",
+        "logging_steps", "label_smoothing_factor")  # fmt: skip
+
+
+class FabulaCallback(TrainerCallback):
+    """Records what the Trainer logs; with `stop_on_failure`, ends the training once a failure was found.
+
+    `options` are those of fabula.Record; clip, accumulation, steps, seed and vocabulary are the Trainer's own. A
+    training that is resumed from a checkpoint goes on in the same folder.
+    """
+
+    def __init__(self, folder: str, *, stop_on_failure: bool = False, **options: Any) -> None:
+        self.folder, self.stop_on_failure, self.options = folder, stop_on_failure, options
+        self.record: Record | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
+    ) -> None:
+        config = getattr(others.get("model"), "config", None)
+        known = {
+            "clip": args.max_grad_norm,
+            "accumulation": args.gradient_accumulation_steps,
+            "steps": state.max_steps,
+            "seed": args.seed,
+            "vocabulary": getattr(config, "vocab_size", None),
+            "settings": {name: getattr(args, name) for name in KEPT if hasattr(args, name)},
+            "resume": state.global_step > 0,
+            "is_writer": state.is_world_process_zero,
+        }
+        self.record = Record(self.folder, **{**known, **self.options})
+        notes = [note("window_mean", steps=f"{args.logging_steps:g} steps")] if args.logging_steps > 1 else []
+        self.record.about(notes=[*notes, note("nan_filtered")] if args.logging_nan_inf_filter else notes)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **others: Any,
+    ) -> None:
+        logs = {name: value for name, value in (logs or {}).items() if isinstance(value, (int, float))}
+        if self.record is None or "train_runtime" in logs:  # at the end, the mean loss of the whole training
+            return
+        tokens = state.num_input_tokens_seen or None
+        held_out = {name: value for name, value in logs.items() if name.startswith("eval_")}
+        if held_out:
+            self.record.evaluate(state.global_step, tokens=tokens, **held_out)
+        elif "loss" in logs:
+            self.record.train(state.global_step, **{"tokens": tokens, **logs})
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
+        if self.stop_on_failure and state.global_step % max(1, int(args.logging_steps)) == 0 and self._alarm():
+            control.should_training_stop = True
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
+    ) -> None:
+        if self.record is not None:
+            self.record.close("finished" if state.global_step >= state.max_steps or self._alarm() else "interrupted")
+
+    def _alarm(self) -> bool:
+        """The writer's, in all processes: one that goes on alone would wait for the others for ever."""
+        raised = self.record is not None and self.record.alarm()
+        if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+            return raised
+        told = [raised]
+        torch.distributed.broadcast_object_list(told, src=0)
+        return told[0]

@@ -1,0 +1,367 @@
+"""A run folder from anybody's loop: what is in it, and that nothing a loop does makes it unreadable."""
+
+import json
+import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.api.loops import FAULTS, course
+
+import fabula
+from fabula.cli import run as fabula_command
+from fabula.findings import diagnose
+from fabula.recipe import load_recipe
+from fabula.recipe.toml import to_toml
+from fabula.record.reader import read_run
+from fabula.record.writer import RunWriter
+
+
+def lines(folder: Path, name: str = "metrics") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def record_course(folder: Path, fault: str, seed: int = 0) -> Path:
+    with fabula.Record(folder, clip=1.0, vocabulary=50257, from_scratch=True, steps=600) as record:
+        record.evaluate(0, 10.8)
+        for each in course(fault, seed):
+            record.train(each.step, each.loss, grad_norm=each.grad_norm, learning_rate=each.learning_rate)
+            if each.val_loss is not None:
+                record.evaluate(each.step, each.val_loss)
+    return folder
+
+
+def test_what_is_said_is_read_back_and_what_is_not_is_absent(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    with fabula.Record(folder, clip=0.5, seed=3, settings={"betas": (0.9, 0.95), "path": tmp_path}) as record:
+        record.evaluate(0, val_loss=4.0)
+        record.train(1, 3.5, grad_norm=math.inf, tokens=100)
+        record.train(2, math.nan, tokens=200, gate=0.25)
+        record.train(3, tokens=300)
+        record.sample(3, "Once", " upon a time", seed=1)
+        record.event(3, "batch_skipped", reason="too long")
+        record.about(parameters={"total": 1000}, device="cpu")
+    run = fabula.read(folder)
+    assert (run.status, run.info["steps_done"], run.info["clip"], run.info["seed"]) == ("finished", 3, 0.5, 3)
+    assert run.info["settings"] == {"betas": [0.9, 0.95], "path": str(tmp_path)}
+    assert run.info["parameters"]["total"] == 1000
+    assert "steps" not in run.info and "learning_rate" not in run.train
+    np.testing.assert_array_equal(run.train["loss"], [3.5, np.inf, np.nan])  # not finite, and not there
+    np.testing.assert_array_equal(run.train["grad_norm"], [np.inf, np.nan, np.nan])
+    np.testing.assert_array_equal(run.train["gate"], [np.nan, 0.25, np.nan])
+    assert run.samples[0]["completion"] == " upon a time" and run.events[0]["reason"] == "too long"
+    assert list(run.train["seconds"]) == sorted(run.train["seconds"]) and run.evals["step"][0] == 0
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_findings_are_those_of_our_own_record_of_the_same_course(fault: str, tmp_path: Path) -> None:
+    recipe = load_recipe("basic/packed").with_values(**{"steps": 600, "schedule.warmup": 50})
+    with RunWriter.create(tmp_path / "own", to_toml(recipe.as_tree()), "{}", {"steps": 600, "seed": 0}) as writer:
+        writer.evaluation(step=0, val_loss=10.8)
+        for each in course(fault):
+            writer.train(step=each.step, loss=each.loss, grad_norm=each.grad_norm, learning_rate=each.learning_rate)
+            if each.val_loss is not None:
+                writer.evaluation(step=each.step, val_loss=each.val_loss)
+        writer.close("finished")
+
+    def told(folder: Path) -> set[tuple[str, str, Any]]:
+        found = diagnose(read_run(folder)).findings
+        return {(each.kind, each.severity, each.steps) for each in found if each.kind not in OF_A_RECIPE}
+
+    own = told(tmp_path / "own")
+    assert told(record_course(tmp_path / "theirs", fault)) == own
+    assert any(severity in ("warning", "failure") for _, severity, _ in own) == (fault != "nothing")
+
+
+OF_A_RECIPE = {"schedule_ok", "lr_peak_not_reached"}
+"""What is said of a plan differs where there is none."""
+
+
+LOOP = """
+import os, signal, sys, fabula
+first, last, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+with fabula.Record(folder, steps=60, resume=True) as record:
+    for step in range(first, 61):
+        record.train(step, 10.0 / step, tokens=100 * step)
+        if step % 10 == 0:
+            record.evaluate(step, 11.0 / step)
+            record.sample(step, "Once", f" at step {step}")
+        if step == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_loop_leaves_a_record_and_goes_on_from_its_own_checkpoint(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
+    def loop(first: int, last: int) -> int:
+        return subprocess.run([sys.executable, "-c", LOOP, str(first), str(last), str(folder)], check=False).returncode
+
+    assert loop(1, 37) == -signal.SIGKILL
+    run = read_run(folder)
+    assert (run.status, run.train["step"][-1]) == ("interrupted", 37)
+    with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"kind": "train", "st')  # as a power cut leaves it
+    assert loop(21, 0) == 0  # its checkpoint was of step 20
+    run = read_run(folder)
+    assert run.status == "finished"
+    assert list(run.train["step"]) == list(range(1, 61)) and list(run.evals["step"]) == list(range(10, 61, 10))
+    assert [each["step"] for each in run.samples] == list(range(10, 61, 10))
+    assert [(each["event"], each["step"]) for each in run.events] == [("resumed", 20)]
+    assert (np.diff(run.train["seconds"]) >= 0).all()
+    aside = (folder / "metrics.discarded.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(aside) == 17 + 1 + 1  # updates and an evaluation that were made again, and the half line
+
+
+def test_a_loop_that_was_resumed_at_once_ends_whole(tmp_path: Path) -> None:
+    with fabula.Record(tmp_path / "run") as record:
+        record.train(1, 3.0)
+    with fabula.Record(tmp_path / "run", resume=True):
+        pass
+    with fabula.Record(tmp_path / "run", resume=True) as record:
+        record.evaluate(1, 2.9)  # of the update that is there
+    run = read_run(tmp_path / "run")
+    assert (list(run.train["step"]), list(run.evals["step"]), run.info["steps_done"]) == ([1], [1], 1)
+
+
+@pytest.mark.parametrize(
+    ("environment", "writes"),
+    [
+        ({}, True),
+        ({"RANK": "0", "LOCAL_RANK": "0"}, True),
+        ({"RANK": "3"}, False),
+        ({"RANK": "8", "LOCAL_RANK": "0"}, False),  # the first of the second machine
+        ({"LOCAL_RANK": "1"}, False),
+        ({"OMPI_COMM_WORLD_RANK": "1"}, False),
+        ({"RANK": ""}, True),
+    ],
+)
+def test_of_several_processes_the_first_writes(
+    environment: dict[str, str], writes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with fabula.Record(tmp_path / "run") as record:
+        record.train(1, 3.0)
+        record.evaluate(1, 3.0)
+        record.sample(1, "a", "b")
+        record.event(1, "x")
+        record.about(device="cpu")
+        assert record.alarm() is False
+    assert (tmp_path / "run").exists() == writes
+
+
+def test_a_task_of_slurm_that_writes_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_PROCID", "2")
+    with pytest.warns(UserWarning, match="is_writer=True"):
+        fabula.Record(tmp_path / "run")
+    with fabula.Record(tmp_path / "run", is_writer=True) as record:
+        record.train(1, 3.0)
+    assert read_run(tmp_path / "run").train["loss"][0] == 3.0
+
+
+class OnGpu:
+    """Stands in for a tensor of a GPU: copied without waiting, there when its event says so."""
+
+    shape = ()
+    device = SimpleNamespace(type="cuda")
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def detach(self) -> "OnGpu":
+        return self
+
+    def to(self, place: str, non_blocking: bool) -> SimpleNamespace:
+        assert place == "cpu" and non_blocking
+        return SimpleNamespace(item=lambda: self.value)
+
+
+def test_a_tensor_of_a_gpu_is_read_when_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[bool] = []
+
+    class Event:
+        def record(self) -> None: ...
+
+        def query(self) -> bool:
+            return bool(there)
+
+        def synchronize(self) -> None:
+            there.append(True)
+
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=SimpleNamespace(Event=Event), __version__="2"))
+    with fabula.Record(tmp_path / "run") as record:
+        record.train(1, OnGpu(3.0))
+        record.train(2, 2.5)  # waits behind it
+        assert not lines(tmp_path / "run")
+        there.append(True)
+        record.train(3, OnGpu(2.0))
+        assert [each["loss"] for each in lines(tmp_path / "run")] == [3.0, 2.5, 2.0]
+        there.clear()
+        record.train(4, OnGpu(1.5))
+    assert [each["loss"] for each in lines(tmp_path / "run")] == [3.0, 2.5, 2.0, 1.5]
+
+
+def test_tensors_of_all_kinds_are_numbers(tmp_path: Path) -> None:
+    import torch  # the duck that most loops have
+
+    class OfJax:
+        shape = ()
+
+        def copy_to_host_async(self) -> None: ...
+
+        def is_ready(self) -> bool:
+            return True
+
+        def item(self) -> float:
+            return 7.0
+
+    class OfTensorFlow:
+        shape = ()
+        device = "/job:localhost/device:CPU:0"
+
+        def numpy(self) -> np.float32:
+            return np.float32(7.0)
+
+    weights = torch.tensor(7.0, requires_grad=True)
+    values = [7, weights, torch.tensor([7.0]), torch.tensor(7, dtype=torch.bfloat16), np.float32(7), np.array([[7]])]
+    with fabula.Record(tmp_path / "run") as record:
+        for step, value in enumerate([*values, OfJax(), OfTensorFlow()], start=1):
+            record.train(torch.tensor(step) if step % 2 else np.int64(step), value)
+    assert set(read_run(tmp_path / "run").train["loss"]) == {7.0}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda record: record.train(1, np.zeros(8)), "loss has 8 numbers"),
+        (lambda record: record.train(1, "low"), "loss is 'low'"),
+        (lambda record: record.train(1, object()), "no number"),
+        (lambda record: record.train(-1, 3.0), "step is -1"),
+        (lambda record: record.train(1.5, 3.0), "step is 1.5"),
+        (lambda record: record.train(True, 3.0), "step is True"),
+        (lambda record: record.train(1, 3.0, kind=2), "meaning of its own"),
+        (lambda record: record.event(1, "x", reason=3), "reason"),
+        (lambda record: record.about(seed="first"), "seed"),
+    ],
+)
+def test_what_is_no_number_is_refused_in_one_line(call: Any, said: str, tmp_path: Path) -> None:
+    with fabula.Record(tmp_path / "run") as record:
+        with pytest.raises(fabula.InputError, match=said) as refused:
+            call(record)
+        assert "\n" not in str(refused.value)
+        record.train(1, 3.0)
+    assert list(read_run(tmp_path / "run").train["loss"]) == [3.0]
+
+
+@pytest.mark.parametrize(
+    "options", [{"clip": -1}, {"vocabulary": 1}, {"steps": 0}, {"seed": -1}, {"clip": "1"}, {"steps": 2.5}]
+)
+def test_options_that_cannot_be_are_refused_before_anything_is_written(options: Any, tmp_path: Path) -> None:
+    with pytest.raises(fabula.InputError, match=next(iter(options))):
+        fabula.Record(tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_with_something_in_it_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("all of it", encoding="utf-8")
+    with pytest.raises(fabula.InputError, match="resume=True"):
+        fabula.Record(tmp_path)
+    with RunWriter.create(tmp_path / "own", to_toml(load_recipe("basic").as_tree()), "{}", {}) as writer:
+        writer.close("finished")
+    with pytest.raises(fabula.InputError, match="fabula train --resume"):
+        fabula.Record(tmp_path / "own", resume=True)
+
+
+def test_names_of_other_loops_are_understood(tmp_path: Path) -> None:
+    with fabula.Record(tmp_path / "run") as record:
+        record.train(1, **{"train/loss": 3.0, "lr": 1e-3, "gnorm": 0.5, "eval/loss": 3.1, "acc": 0.3})
+        record.evaluate(2, loss=2.9, train_loss=2.8)
+    run = read_run(tmp_path / "run")
+    assert {"loss", "learning_rate", "grad_norm", "acc"} <= set(run.train) and "val_loss" not in run.train
+    assert list(run.evals["val_loss"]) == [3.1, 2.9] and run.evals["train_loss"][1] == 2.8
+
+
+def test_a_field_that_becomes_text_is_left_out_and_the_record_stays_readable(tmp_path: Path) -> None:
+    with fabula.Record(tmp_path / "run") as record:
+        record.train(1, 3.0, phase="warmup", note=1)
+        with pytest.warns(UserWarning, match="note was a number before"):
+            record.train(2, 2.9, phase="main", note="late")
+    assert list(read_run(tmp_path / "run").train["loss"]) == [3.0, 2.9]
+    assert lines(tmp_path / "run")[1]["phase"] == "main"
+
+
+def end_badly(record: fabula.Record, error: BaseException) -> None:
+    record.train(1, 3.0)
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(RuntimeError("no memory"), "failed"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_how_the_block_ends_is_how_the_run_ends(error: BaseException, status: str, tmp_path: Path) -> None:
+    with pytest.raises(type(error)), fabula.Record(tmp_path / "run") as record:
+        end_badly(record, error)
+    run = read_run(tmp_path / "run")
+    assert (run.status, run.info["error"]) == (status, repr(error))
+
+
+@pytest.mark.parametrize("fault", ["divergence", "not finite"])
+def test_the_alarm_stops_a_loop_that_has_failed(fault: str, tmp_path: Path) -> None:
+    stopped = 0
+    with fabula.Record(tmp_path / "run", steps=600, vocabulary=50257) as record:
+        for each in course(fault):
+            record.train(each.step, each.loss, grad_norm=each.grad_norm, learning_rate=each.learning_rate)
+            if each.val_loss is not None:
+                record.evaluate(each.step, each.val_loss)
+            if record.alarm():
+                stopped = each.step
+                break
+    assert 300 < stopped < 600
+    run = read_run(tmp_path / "run")
+    assert run.status == "failed" and "stopped at step" in run.info["error"]
+    assert fabula_command(["diagnose", str(tmp_path / "run"), "--fail-on", "failure"]) == 1
+
+
+def test_there_is_no_alarm_in_a_healthy_loop(tmp_path: Path) -> None:
+    with fabula.Record(tmp_path / "run", steps=600, vocabulary=50257) as record:
+        for each in course("nothing"):
+            record.train(each.step, each.loss, grad_norm=each.grad_norm, learning_rate=each.learning_rate)
+            if each.val_loss is not None:
+                record.evaluate(each.step, each.val_loss)
+                assert not record.alarm()
+    assert record.failure == "" and read_run(tmp_path / "run").status == "finished"
+
+
+def test_what_the_commands_say_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three seeds against three: compared, put on a page, and each number on the page verified."""
+    monkeypatch.setattr("fabula.report.render.page._bundle", lambda: "the chart library")
+    for seed in range(3):
+        record_course(tmp_path / f"base-{seed}", "nothing", seed)
+        record_course(tmp_path / f"worse-{seed}", "overfitting", 10 + seed)
+    groups = [f"base={tmp_path}/base-*", f"worse={tmp_path}/worse-*"]
+    assert fabula_command(["compare", *groups]) == 1
+    assert "discard" in capsys.readouterr().out
+    page = tmp_path / "report.html"
+    assert fabula_command(["report", str(tmp_path / "worse-0"), "--out", str(page)]) == 0
+    assert "overfitting" in page.read_text(encoding="utf-8")
+    assert fabula_command(["verify", str(page)]) == 0
+
+
+def test_no_torch_is_loaded_and_python_ends_in_order(tmp_path: Path) -> None:
+    script = (
+        "import sys, fabula\n"
+        "record = fabula.Record(sys.argv[1])\n"
+        "record.train(1, 3.0)\n"
+        "assert 'torch' not in sys.modules\n"  # never closed: the process ends
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "run")], check=True)
+    run = read_run(tmp_path / "run")
+    assert (run.status, list(run.train["loss"])) == ("interrupted", [3.0])
