@@ -1,0 +1,72 @@
+"""Lightning with its logger: what a module logs is in the record, also of a run that goes on, and a failure ends it."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as lightning
+import pytest
+import torch
+from lightning.pytorch.callbacks import LearningRateMonitor
+from tests.callbacks.tiny import NUM, PER_EPOCH, ROWS, loss_of
+
+import fabula
+from fabula.callbacks.lightning import FabulaLogger, StopOnFailure
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+class Module(lightning.LightningModule):
+    def __init__(self, broken_at: int = 10_000) -> None:
+        super().__init__()
+        self.save_hyperparameters({"width": 8})
+        self.broken_at, self.losses = broken_at, []
+        self.layers = torch.nn.Sequential(torch.nn.Embedding(NUM, 8), torch.nn.Linear(8, NUM))
+
+    def training_step(self, batch: Any, number: int) -> torch.Tensor:
+        loss = loss_of(self.layers(batch[0][:, :-1]), batch[0][:, 1:])
+        if self.global_step >= self.broken_at:
+            loss = loss * math.nan
+        self.log("train_loss", loss)
+        self.losses.append(float(loss.detach()))
+        return loss
+
+    def validation_step(self, batch: Any, number: int) -> None:
+        self.log("val_loss", loss_of(self.layers(batch[0][:, :-1]), batch[0][:, 1:]))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.parameters(), lr=1e-2)
+
+
+def fit(module: Module, folder: Path, epochs: int, checkpoint: Path | None = None, **options: Any) -> Any:
+    def rows() -> torch.utils.data.DataLoader:
+        return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(ROWS), batch_size=8)
+
+    logger = FabulaLogger(folder, vocabulary=NUM, resume=True, **options)
+    trainer = lightning.Trainer(
+        max_epochs=epochs, logger=logger, callbacks=[LearningRateMonitor("step"), StopOnFailure()], log_every_n_steps=1,
+        accelerator="cpu", enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )  # fmt: skip
+    trainer.fit(module, rows(), rows(), ckpt_path=checkpoint)
+    return trainer
+
+
+def test_a_training_and_its_resumption_are_one_record(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = Module()
+    fit(module, tmp_path / "run", 1).save_checkpoint(tmp_path / "first.ckpt")
+    fit(module, tmp_path / "run", 2, tmp_path / "first.ckpt")
+    run = fabula.read(tmp_path / "run")
+    assert run.status == "finished" and list(run.train["step"]) == list(range(1, 2 * PER_EPOCH + 1))
+    assert run.train["loss"] == pytest.approx(module.losses, rel=1e-6)
+    assert set(run.train["learning_rate"]) == {1e-2}
+    assert list(run.evals["step"]) == [PER_EPOCH, 2 * PER_EPOCH] and (run.evals["val_loss"] > 0).all()
+    assert run.info["settings"] == {"width": 8}
+    assert [(each["event"], each["step"]) for each in run.events] == [("resumed", PER_EPOCH)]
+
+
+def test_a_failure_ends_it(tmp_path: Path) -> None:
+    trainer = fit(Module(broken_at=7), tmp_path / "run", 20, steps=20 * PER_EPOCH)
+    assert 7 < trainer.global_step < 20 * PER_EPOCH
+    assert fabula.diagnose(tmp_path / "run").of("non_finite") and fabula.read(tmp_path / "run").status == "failed"

@@ -1,0 +1,79 @@
+"""The Trainer with its callback: what it logs is in the record, also of a run that goes on, and a failure ends it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.callbacks.tiny import NUM, ROWS
+from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
+
+import fabula
+from fabula.callbacks.transformers import FabulaCallback
+
+
+class Rows(torch.utils.data.Dataset):
+    def __len__(self) -> int:
+        return len(ROWS)
+
+    def __getitem__(self, place: int) -> dict[str, torch.Tensor]:
+        return {"input_ids": ROWS[place], "labels": ROWS[place]}
+
+
+def trainer(place: Path, callback: FabulaCallback, **options: Any) -> Trainer:
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=NUM, n_positions=16, n_embd=8, n_layer=1, n_head=1, bos_token_id=0, eos_token_id=0)
+    arguments = TrainingArguments(
+        str(place / "trainer"), per_device_train_batch_size=8, logging_steps=1, save_steps=4, report_to=[],
+        use_cpu=True, disable_tqdm=True, learning_rate=1e-2, **{"eval_strategy": "steps", "eval_steps": 4, **options},
+    )  # fmt: skip
+    return Trainer(GPT2LMHeadModel(config), arguments, train_dataset=Rows(), eval_dataset=Rows(), callbacks=[callback])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_and_its_resumption_are_one_record(tmp_path: Path) -> None:
+    callback = FabulaCallback(str(tmp_path / "run"), from_scratch=True)
+    first = trainer(tmp_path, callback, max_steps=8)
+
+    class Stopped(RuntimeError):
+        """As an error in the loop ends it."""
+
+    def stop(*arguments: Any, **options: Any) -> None:
+        if first.state.global_step == 6:
+            raise Stopped
+
+    step, first.training_step = first.training_step, lambda *a, **k: (stop(), step(*a, **k))[1]
+    with pytest.raises(Stopped):
+        first.train()
+    assert callback.record is not None
+    callback.record.close("interrupted")  # as the end of its process does
+    assert fabula.read(tmp_path / "run").train["step"][-1] == 6
+
+    second = trainer(tmp_path, FabulaCallback(str(tmp_path / "run"), from_scratch=True), max_steps=8)
+    second.train(resume_from_checkpoint=True)
+    logged = {each["step"]: each["loss"] for each in second.state.log_history if "loss" in each}
+    run = fabula.read(tmp_path / "run")
+    assert run.status == "finished" and list(run.train["step"]) == list(range(1, 9))
+    assert run.train["loss"] == pytest.approx([logged[step] for step in range(1, 9)], rel=1e-6)
+    assert {"grad_norm", "learning_rate"} <= set(run.train)
+    assert list(run.evals["step"]) == [4, 8] and (run.evals["val_loss"] > 0).all()
+    said = (run.info[name] for name in ("clip", "accumulation", "steps", "seed", "vocabulary"))
+    assert tuple(said) == (1.0, 1, 8, 42, NUM)
+    assert [each["step"] for each in run.events] == [4]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_failure_ends_it(tmp_path: Path) -> None:
+    callback = FabulaCallback(str(tmp_path / "run"), stop_on_failure=True)
+    quick = {"eval_strategy": "no", "save_strategy": "no"}
+    made = trainer(tmp_path, callback, max_steps=40, logging_nan_inf_filter=False, **quick)
+    step, calls = made.training_step, []
+
+    def broken(*arguments: Any, **options: Any) -> torch.Tensor:
+        calls.append(1)
+        return step(*arguments, **options) * (float("nan") if len(calls) > 10 else 1.0)
+
+    made.training_step = broken
+    made.train()
+    assert 10 < made.state.global_step < 40
+    assert fabula.diagnose(tmp_path / "run").of("non_finite") and fabula.read(tmp_path / "run").status == "failed"
