@@ -71,7 +71,7 @@ def test_what_is_imported_is_declared(wing: str, repo: Path) -> None:
     if wing == "making":
         declared += [
             line
-            for extra in ("train", "hub", "gguf", "judge", "ray", "slurm", "serve")
+            for extra in ("train", "hub", "gguf", "judge", "ray", "slurm", "serve", "lightning", "keras")
             for line in project["optional-dependencies"][extra]
         ]
     packages = {Requirement(line).name.lower().replace("_", "-") for line in declared}

@@ -78,8 +78,7 @@ def train(
     Raises InputError for anything wrong with these, and TrainingFailed where the loss does not stay finite.
     """
     need_torch()
-    # Spares what only reads a run the seconds in which torch is loaded.
-    from fabula.api.training import LoggingObserver, go_on, start_with
+    from fabula.api.training import LoggingObserver, go_on, start_with  # spares what only reads a run torch
 
     folder, run = path_of(data), path_of(out)
     watching = observer if observer is not None else LoggingObserver()
