@@ -140,7 +140,7 @@ def test_the_losses_are_those_of_the_yardstick(ladder: Path, sealed: Path, monke
 def test_it_is_done_once_and_the_page_tells_both_verdicts(
     ladder: Path, sealed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fabula.report.render.page._bundle", lambda: "the chart library")
+    monkeypatch.setattr("fabula.report.render.page.chart_program", lambda: "the chart library")
     assert cli.run(["unseal", str(ladder), "--data", str(sealed)]) == 0
     first = capsys.readouterr().out
     content = (ladder / "test.json").read_bytes()

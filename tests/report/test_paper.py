@@ -121,7 +121,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(parts: Path, tmp_path:
 def test_what_an_earlier_call_wrote_goes(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("fabula.report.render.page._bundle", lambda: "the chart library")
+    monkeypatch.setattr("fabula.report.render.page.chart_program", lambda: "the chart library")
     shutil.copytree(parts, tmp_path / "parts")
     (tmp_path / "parts" / "table-effects-of-a-phase-that-went.csv").write_text("old")
     run = parts.parent / "ladder" / "runs" / "basic" / "init" / "seed-0"

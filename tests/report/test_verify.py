@@ -28,7 +28,7 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     odd = " a\rb \x0c 日本 <b>&amp; | `x`\r\nand\u2028 more"  # what an untrained model writes
     write_ladder(place, seeds=2, scale=0.01, ladder=short, init_1={"bump": (80, 100, 2.0)}, init={"tail": odd})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fabula.report.render.page._bundle", lambda: "the chart library, a megabyte otherwise")
+        patch.setattr("fabula.report.render.page.chart_program", lambda: "the chart library, a megabyte otherwise")
         write_report([place], place / "report.html")
         yield place
 

@@ -25,6 +25,7 @@ from fabula.cli.commands.train import train
 from fabula.cli.commands.unseal import unseal
 from fabula.cli.commands.verify import verify
 from fabula.cli.live.play import play
+from fabula.cli.live.watch import watch
 from fabula.cli.screen.signals import end_by_interrupt, stopped_code
 from fabula.cli.screen.terminal import is_plain, make_streams_tolerant, tell
 from fabula.cli.screen.typed import as_called
@@ -56,7 +57,8 @@ def _fabula(
 
 
 for command in (
-    demo, prepare, train, ladder, generate, play, evaluate, diagnose, report, compare, verify, unseal, export, recipes,
+    demo, prepare, train, ladder, generate, play, evaluate, diagnose, report, watch, compare, verify, unseal, export,
+    recipes,
 ):  # fmt: skip
     app.command()(command)
 
@@ -69,8 +71,11 @@ def _help(
     raise typer.Exit(run(["--help"] if name is None else [name, "--help"]))
 
 
-MAKING = {"torch", "tokenizers", "tiktoken", "pyarrow"}
-"""What the extra `train` installs beside the base package."""
+EXTRA_OF = {
+    **dict.fromkeys(("torch", "tokenizers", "tiktoken", "pyarrow"), "train"),
+    **dict.fromkeys(("starlette", "uvicorn"), "serve"),
+}
+"""Package -> the extra that installs it beside the base package."""
 
 INTERRUPTED = 130
 """What Typer makes of a KeyboardInterrupt, whichever signal raised it."""
@@ -121,9 +126,9 @@ def run(arguments: list[str]) -> int:
     except InputError as error:
         return _wrong(str(error))
     except ModuleNotFoundError as error:
-        if error.name not in MAKING:
+        if error.name not in EXTRA_OF:
             raise
-        return _wrong(f"this command needs {error.name}; install it with: pip install 'fabula[train]'")
+        return _wrong(f"this command needs {error.name}; install it with: pip install 'fabula[{EXTRA_OF[error.name]}]'")
     except OSError as error:
         if error.errno not in REMEDIES:
             raise

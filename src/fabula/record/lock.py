@@ -18,6 +18,7 @@ from itertools import chain
 from pathlib import Path
 
 from fabula.errors import InputError
+from fabula.record.arguments import without_secrets
 from fabula.record.files import PARTIAL, make_folder
 
 PATIENCE_SECONDS = 0.5
@@ -122,7 +123,7 @@ def _text(descriptor: int) -> str:
 
 def _command() -> str:
     name = Path(sys.argv[0]).name
-    text = shlex.join(["fabula" if name == "__main__.py" else name, *sys.argv[1:]])
+    text = shlex.join(["fabula" if name == "__main__.py" else name, *without_secrets(sys.argv[1:])])
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 

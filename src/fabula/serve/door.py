@@ -7,6 +7,7 @@ rebinding): then the Host that the browser names is not this machine's. An addre
 
 import hmac
 import ipaddress
+import secrets
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
@@ -27,6 +28,11 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+
+
+def new_token() -> str:
+    """A secret for an address: 128 bits, which nobody guesses."""
+    return secrets.token_urlsafe(16)
 
 
 class Door:

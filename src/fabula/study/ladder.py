@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from fabula.record.foreign import STDIN, read_sources
 from fabula.record.ladders.described import read_described
 from fabula.record.ladders.frozen import PLAN_FILE, Frozen, read_frozen
 from fabula.record.ladders.unsealed import Unsealed, read_unsealed
+from fabula.record.live.stamp import Stamp
 from fabula.record.reader import find_runs, is_of_others, is_run, read_run
 from fabula.study.grouping.content import content_of
 from fabula.study.grouping.groups import Group, Grouping, grouped
 from fabula.study.inference.sequential import until_told
+from fabula.study.live.memory import Memory
 from fabula.study.questions import ask
 from fabula.study.views import LadderView, PhaseView, RunView, TierView
 
@@ -30,14 +33,17 @@ class _Entry:
     path: Path
 
 
-def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView:
+def read_ladder(paths: Sequence[Path], flags: Flags | None = None, memory: Memory | None = None) -> LadderView:
     """Read run folders, ladder folders, folders that hold runs, and logs of other programs, which `flags` are for.
+    With a `memory`, only what has changed since it was asked last is read.
 
     Raises InputError for a path that is none of these, and for a damaged run that was named itself. Within a ladder
     a missing or damaged run is shown as such.
     """
+    live, memory = memory is not None, memory or Memory()
     entries: list[_Entry] = []
     loose: list[Path] = []
+    foreign: list[Path] = []
     logs: list[TierView] = []
     changes: dict[str, str] = {}
     includes: dict[str, tuple[str, ...]] = {}
@@ -53,10 +59,12 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
             entries.extend(_planned(path, plan))
         elif path.is_dir() and (own := [each for each in find_runs(path) if not is_of_others(each)]):
             loose.extend(own)
-            others = [each for each in find_runs(path) if each not in own]
-            logs += [_foreign(each, flags, [tier.name for tier in logs]) for each in others]
+            foreign += [each for each in find_runs(path) if each not in own]
         else:
-            logs.append(_foreign(path, flags, [tier.name for tier in logs]))
+            foreign.append(path)
+    for path in foreign:
+        taken = tuple(tier.name for tier in logs)
+        logs.append(memory.recall(taken, path, partial(_foreign, path, flags, taken, live)))
     entries = list({entry.path.resolve(): entry for entry in entries}.values())
     grouping = _loose(loose, entries)
     of_ladders = {entry.tier for entry in entries}
@@ -68,7 +76,7 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
         for run in group.runs
         if run.path in loose
     ]
-    views = [_view(entry, strict=entry.path in named) for entry in entries]
+    views = [memory.recall(entry, entry.path, partial(_view, entry, entry.path in named)) for entry in entries]
     everything = [*views, *(view for tier in logs for view in tier.runs)]
     name = str(plan.get("name") or (everything[0].path.name if len(everything) == 1 else "runs"))
     differs = {(each.tier, each.phase): each.change for each in grouping.groups if each.differs}
@@ -77,9 +85,10 @@ def read_ladder(paths: Sequence[Path], flags: Flags | None = None) -> LadderView
     return replace(ladder, tiers=(*ladder.tiers, *logs))
 
 
-def _foreign(path: Path, flags: Flags | None, taken: Sequence[str]) -> TierView:
-    """What other programs logged at `path`: each run a phase, by the name of its file or chart."""
-    runs, left_out = read_sources(path, flags.columns if flags else None)
+def _foreign(path: Path, flags: Flags | None, taken: Sequence[str], live: bool, stamp: Stamp) -> TierView:
+    """What other programs logged at `path`: each run a phase, by the name of its file or chart. `live`: it is read
+    again and again, and what is half written now is whole the next time."""
+    runs, left_out = read_sources(path, flags.columns if flags else None, growing=live and stamp.written)
     name = path.resolve().name if path != STDIN else "standard input"
     if name in taken:
         name = str(path)
@@ -143,7 +152,7 @@ def _loose(folders: Sequence[Path], planned: Sequence[_Entry]) -> Grouping:
     return grouped([content_of(folder) for folder in different.values()], groups)
 
 
-def _view(entry: _Entry, strict: bool) -> RunView:
+def _view(entry: _Entry, strict: bool, stamp: Stamp) -> RunView:
     if not is_run(entry.path):
         return RunView(entry.tier, entry.phase, entry.seed, entry.path, None, "not run yet")
     try:

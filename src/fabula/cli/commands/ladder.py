@@ -10,6 +10,7 @@ import typer
 from fabula.cli.commands.train import VERIFY, verify_data
 from fabula.cli.screen.signals import stopped_code
 from fabula.cli.screen.terminal import show
+from fabula.cli.watching import HOOK, NOTIFY, WATCH, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,6 +78,8 @@ def ladder(
         typer.Option(metavar="PATH", help="With --dry-run: runs that show how far seeds end apart. May be repeated."),
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help=VERIFY)] = False,
+    watch: Annotated[bool, typer.Option("--watch", help=WATCH)] = False,
+    notify: Annotated[str | None, typer.Option(metavar="URL", envvar=HOOK, help=NOTIFY)] = None,
 ) -> None:
     """Train every run of the ladder that is missing, then write the report.
 
@@ -135,7 +138,8 @@ def ladder(
         show(as_called(f"next: {typed(without='--freeze')}"))
         return
     page = out / "report.html"
-    status = make_and_report(order, page, go_on if grows else None)
+    with watched(out, watch, notify, only_planned=False) as begin_watching:
+        status = make_and_report(order, page, go_on if grows else None, begin_watching)
     if status == "interrupted":
         show(as_called(f"stopped; continue with: {typed()}"), stderr=True)
         raise typer.Exit(stopped_code())
@@ -171,10 +175,13 @@ def _freeze(order: "Order", growth: str) -> None:
 
 
 def make_and_report(
-    order: "Order", page: Path, go_on: "Callable[[Order, Display], Order | None] | None" = None
+    order: "Order",
+    page: Path,
+    go_on: "Callable[[Order, Display], Order | None] | None" = None,
+    begin: "Callable[[], None]" = lambda: None,
 ) -> Literal["finished", "failed", "interrupted"]:
     """Make what is missing, with a display, and write the report to `page`. `go_on` says what to make after that, seen
-    from what is there; None: nothing."""
+    from what is there; None: nothing. `begin` is called once nobody else can write there."""
     from fabula.cli.screen.display import Display
     from fabula.ladder.make import check_order, make_ladder
     from fabula.record.lock import only_writer
@@ -185,6 +192,7 @@ def make_and_report(
         with only_writer(order.out), Display() as display:
             check_order(order, display)
             _lint(order.planned, display)
+            begin()
 
             def started(number: int, run: "PlannedRun", missing: "Sequence[PlannedRun]") -> None:
                 lengths = {(run.tier, run.recipe.steps * run.recipe.positions_per_step) for run in missing}

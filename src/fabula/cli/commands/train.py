@@ -13,6 +13,7 @@ from fabula.cli.processes import follow_torchrun, together_with
 from fabula.cli.screen.signals import stopped_code
 from fabula.cli.screen.terminal import show
 from fabula.cli.screen.typed import as_called
+from fabula.cli.watching import HOOK, NOTIFY, WATCH, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,8 @@ def train(
         typer.Option(help="Start from the model in a Hugging Face folder; its shape replaces the recipe's."),
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help=VERIFY)] = False,
+    watch: Annotated[bool, typer.Option("--watch", help=WATCH)] = False,
+    notify: Annotated[str | None, typer.Option(metavar="URL", envvar=HOOK, help=NOTIFY)] = None,
 ) -> None:
     """Train one model, and keep all that was measured in a run folder.
 
@@ -160,7 +163,12 @@ def train(
         verify_data(Path(stories.value))
     chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], None if resume else steps, minutes)
     try:
-        with nullcontext() if dry_run else only_writer(folder), together_with(processes, shard, chosen) as together:
+        with (
+            watched(folder, watch, notify, dry_run) as begin_watching,
+            nullcontext() if dry_run else only_writer(folder),
+            together_with(processes, shard, chosen) as together,
+        ):
+            begin_watching()
             where = Path(stories.value), folder
             if resume:
                 from fabula.train.life.resumption import From

@@ -6,7 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 
-VERBS = "demo|prepare|train|ladder|generate|play|evaluate|diagnose|report|compare|verify|unseal|export|recipes"
+from fabula.record.arguments import without_secrets
+
+VERBS = "demo|prepare|train|ladder|generate|play|evaluate|diagnose|report|watch|compare|verify|unseal|export|recipes"
 OURS = re.compile(rf"(?<![\w./\\-])fabula (?=(?:{VERBS})\b)")
 
 
@@ -30,5 +32,5 @@ def as_called(text: str) -> str:
 
 def typed(without: str = "") -> str:
     """This process's command, ready for a shell, less the argument `without`; as a record keeps it, it begins with
-    `fabula`."""
-    return shlex.join(["fabula", *(each for each in sys.argv[1:] if each != without)])
+    `fabula`, and has no secrets."""
+    return shlex.join(["fabula", *(each for each in without_secrets(sys.argv[1:]) if each != without)])

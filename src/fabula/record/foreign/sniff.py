@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -42,9 +43,10 @@ class LeftOut:
     damaged: bool
 
 
-def read_sources(path: Path, wanted: Wanted | None = None) -> tuple[list[Run], list[LeftOut]]:
+def read_sources(path: Path, wanted: Wanted | None = None, growing: bool = False) -> tuple[list[Run], list[LeftOut]]:
     """The runs at `path` (a run, a folder of runs, a log; `-`: standard input), in the order of their names.
-    `wanted`: canonical name -> column, for columns whose names say too little.
+    `wanted`: canonical name -> column, for columns whose names say too little. `growing`: another program writes it at
+    this moment, so that a last line without its end may be half of one.
 
     The second value says what in a folder could not be read, and why: damaged runs, and, where there is no run of a
     known form, files that are not logs. Raises InputError when there is no run at all, or `path` itself is damaged.
@@ -54,7 +56,7 @@ def read_sources(path: Path, wanted: Wanted | None = None) -> tuple[list[Run], l
     sources = find_sources(path)
     for source in sources:
         try:
-            runs += _read_source(source.path, wanted)
+            runs += _read_source(source.path, wanted, growing)
         except InputError as error:
             if len(sources) == 1 and not source.loose:
                 raise
@@ -82,12 +84,16 @@ def find_sources(path: Path) -> list[Source]:
     return found
 
 
-def _read_source(path: Path, wanted: Wanted | None) -> list[Run]:
+def _read_source(path: Path, wanted: Wanted | None, growing: bool) -> list[Run]:
     if path == STDIN:
         return read_log(Path("standard input"), _within_budget(path, sys.stdin.buffer), wanted)
     if not path.is_dir():
         with open(path, "rb") as file:
-            return read_log(path, _within_budget(path, file), wanted)
+            content = _within_budget(path, file)
+        if growing and (whole := _whole_lines(content)) != content:
+            with suppress(InputError):  # one JSON document ends without a line break
+                return read_log(path, whole, wanted)
+        return read_log(path, content, wanted)
     if is_run(path):
         if wanted:
             raise InputError(f"{path} is a run folder of fabula, whose columns are known; leave --columns out")
@@ -95,6 +101,13 @@ def _read_source(path: Path, wanted: Wanted | None) -> list[Run]:
     if trainer.is_output(path):
         return trainer.read_folder(path, wanted)
     return tensorboard.read_folder(path, wanted)
+
+
+def _whole_lines(content: bytes) -> bytes:
+    """Without what follows the last line break, a progress bar's included; event files have none."""
+    if tensorboard.looks_like(content):
+        return content
+    return content[: max(content.rfind(b"\n"), content.rfind(b"\r")) + 1]
 
 
 def _within_budget(path: Path, file: IO[bytes]) -> bytes:

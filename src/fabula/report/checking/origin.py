@@ -19,13 +19,11 @@ from fabula.findings import Flags
 from fabula.record.content.parsing import json_value
 from fabula.record.files import sha256_of
 from fabula.record.foreign import STDIN
+from fabula.record.live.stamp import OF_A_LADDER, OF_A_RUN
 from fabula.record.reader import is_run
 from fabula.report.figures.library import drawing_hash
 from fabula.study.views import LadderView
 
-OF_A_LADDER = ("ladder.json", "plan.json", "test.json")
-OF_A_RUN = ("run.json", "recipe.toml", "metrics.jsonl", "samples.jsonl", "evaluations.jsonl", "internals.jsonl")
-"""The files that a page is made from, each perhaps packed (.gz). Weights, locks and notes beside them are not read."""
 MARK = "fabula report made from"
 _IN_PAGE = re.compile(
     rf'<script type="application/json" id="origin">(?P<page>[^<]*)</script>|<!-- {MARK} (?P<twin>[^<>]*) -->'

@@ -27,24 +27,25 @@ ENTRY = "window.vegaEmbed = vegaEmbed;"
 
 def render_page(document: Document, origin: str = "", version: str = fabula.__version__) -> str:
     """The whole file as text. `origin`: what it says of its own making (fabula.report.checking.origin)."""
-    figures = list(_figures((document.opening, *document.blocks)))
+    figures = list(figures_in((document.opening, *document.blocks)))
     rows = {figure.anchor: _rows(document, figure) for figure in figures}
     pictures = {
         figure.anchor: _with_own_clips(svg(figure.spec, rows[figure.anchor]), number)
         for number, figure in enumerate(figures, start=1)
     }
-    specs = {figure.anchor: _entry(figure) for figure in figures}
+    specs = {figure.anchor: entry_of(figure) for figure in figures}
     return (
-        _environment()
+        environment()
         .get_template("page.html.jinja")
         .render(
             document=document,
             version=version,
             origin=origin,
-            style=_file("style.css"),
-            script=_file("page.js"),
-            figures_script=_file("figures.js"),
-            packed=_packed({"curves": document.curves, "specs": specs, "program": _bundle()}) if figures else "",
+            style=template("style.css"),
+            script=template("page.js"),
+            figures_script=template("figures.js"),
+            unpack_script=template("unpack.js"),
+            packed=_packed({"curves": document.curves, "specs": specs, "program": chart_program()}) if figures else "",
             pictures=pictures,
             parts=set(pictures),
         )
@@ -61,16 +62,16 @@ def _with_own_clips(picture: str, number: int) -> str:
     return _CLIP.sub(lambda match: names[match[0]], picture)
 
 
-def _figures(part: Any) -> Iterator[Figure]:
+def figures_in(part: Any) -> Iterator[Figure]:
     """Every figure, wherever it stands."""
     if isinstance(part, Figure):
         yield part
     elif isinstance(part, tuple):
         for each in part:
-            yield from _figures(each)
+            yield from figures_in(each)
     elif isinstance(part, (FigureGrid, Observed, Details)):
         for each in fields(part):
-            yield from _figures(getattr(part, each.name))
+            yield from figures_in(getattr(part, each.name))
 
 
 def _rows(document: Document, figure: Figure) -> list[dict[str, Any]]:
@@ -79,7 +80,7 @@ def _rows(document: Document, figure: Figure) -> list[dict[str, Any]]:
     return point_rows(document.curves[figure.group], figure.parts)
 
 
-def _entry(figure: Figure) -> dict[str, Any]:
+def entry_of(figure: Figure) -> dict[str, Any]:
     """What page.js needs of a figure; rows only where they do not come from the page's curves."""
     if figure.rows:
         return {"vega": interactive(figure.spec), "rows": figure.rows, "bands": figure.bands}
@@ -96,22 +97,21 @@ def _packed(value: Any) -> str:
 
 
 @cache
-def _bundle() -> str:
+def chart_program() -> str:
     """Vega with what embeds it, as the chart library's Python package ships them."""
     return bundle_of(ENTRY)
 
 
-def _file(name: str) -> str:
+def template(name: str) -> str:
+    """The text of a template, style or script."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_file), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.globals["words"] = WORDS
-    environment.filters["told"] = told
-    environment.filters["kind_title"] = kind_title
-    environment.filters["block_kind"] = lambda block: type(block).__name__
-    return environment
+def environment() -> jinja2.Environment:
+    made = jinja2.Environment(loader=jinja2.FunctionLoader(template), autoescape=True, undefined=jinja2.StrictUndefined)
+    made.globals["words"] = WORDS
+    made.filters["told"] = told
+    made.filters["kind_title"] = kind_title
+    made.filters["block_kind"] = lambda block: type(block).__name__
+    return made

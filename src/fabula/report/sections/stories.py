@@ -131,8 +131,9 @@ def _sampling(ladder: LadderView) -> Rich:
     names = {"temperature": "temperature", "top_p": "top-p", "top_k": "top-k"}
     settings = [f"{name} {samples[0][key]}" for key, name in names.items() if samples and samples[0].get(key)]
     drawn = f", drawn with {' and '.join(settings)}" if settings else ""
+    when = "at the end of training" if any(each.finished for each in ladder.runs) else "last"
     whose = "what the model wrote" if len(ladder.runs) == 1 else "what each recipe's first seed wrote"
-    return rich(f"For every prompt {whose} at the end of training{drawn}: the first sample, not cherry-picked.")
+    return rich(f"For every prompt {whose} {when}{drawn}: the first sample, not cherry-picked.")
 
 
 def _growth(writers: Sequence[RunView]) -> Details | None:

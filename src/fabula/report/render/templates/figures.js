@@ -1,14 +1,12 @@
-// Replaces the static pictures by interactive ones: phases and seeds on and off, linear and logarithmic, the second
-// half of the run, values under the pointer, findings that lead to their text. Without this script the page is whole.
+// Draws the figures: phases and seeds on and off, linear and logarithmic, the second half of the run, values under the
+// pointer, findings that lead to their text. What is pressed or unfolded is heard on the document, so that figures may
+// come and go. The chart library must be there before `show` is called.
 "use strict";
-(async () => {
-  if (!("DecompressionStream" in window)) return;
-  const bytes = Uint8Array.from(atob(document.getElementById("packed").textContent), (each) => each.charCodeAt(0));
-  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const { curves, specs, program } = JSON.parse(await new Response(unpacked).text());
-  (0, eval)(program);
+const figures = (() => {
+  let curves = {};
+  let specs = {};
   const state = {};
-  for (const group of Object.keys(curves)) state[group] = { hidden: new Set(), from: 0 };
+  const stateOf = (group) => (state[group] ??= { hidden: new Set(), from: 0 });
 
   const tip = document.createElement("div");
   tip.id = "tip";
@@ -51,12 +49,15 @@
     tip.style.top = `${y}px`;
   }
 
+  function pointsOf(figure) {
+    const { parts, rows } = specs[figure.id];
+    return rows || rowsOf(figure.dataset.group, parts);
+  }
+
   // The compiled specification with its data and the scale that is switched on.
   function prepared(figure) {
-    const { vega: spec, parts, rows } = specs[figure.id];
-    const copy = structuredClone(spec);
-    const points = copy.data.find((each) => each.name === "points");
-    points.values = rows || rowsOf(figure.dataset.group, parts);
+    const copy = structuredClone(specs[figure.id].vega);
+    copy.data.find((each) => each.name === "points").values = pointsOf(figure);
     const pressed = figure.querySelector(".scale button[aria-pressed=true]");
     if (pressed) {
       const y = copy.scales.find((each) => each.name === "y");
@@ -69,7 +70,7 @@
 
   // The finding that is marked where the pointer is, two pixels of grace on both sides.
   function bandAt(figure, clientX) {
-    const { hidden } = state[figure.dataset.group];
+    const { hidden } = stateOf(figure.dataset.group);
     const at = clientX - figure.querySelector(".plot svg").getBoundingClientRect().left - figure.view.origin()[0];
     const step = figure.view.scale("x");
     return specs[figure.id].bands.find(
@@ -83,6 +84,8 @@
     const spec = prepared(figure);
     const ownSignals = new Set((spec.signals || []).map((signal) => signal.name));
     if (figure.view) figure.view.finalize();
+    figure.drawn = specs[figure.id].vega;
+    figure.source = sourceOf(figure);
     const holder = document.createElement("div");
     const { view } = await vegaEmbed(holder, spec, {
       mode: "vega", renderer: "svg", actions: false, defaultStyle: false, hover: true, tooltip: showTip, logLevel: 1,
@@ -90,7 +93,7 @@
     if (ownSignals.has("child_width")) view.signal("child_width", Math.max(110, Math.min(720, room - 190))).resize();
     else view.width(Math.max(200, room));
     if (ownSignals.has("hidden")) {
-      const { hidden, from } = state[figure.dataset.group];
+      const { hidden, from } = stateOf(figure.dataset.group);
       view.signal("hidden", [...hidden]).signal("from", from);
       view.addEventListener("click", (event) => {
         const found = bandAt(figure, event.clientX);
@@ -107,7 +110,7 @@
 
   function update(group) {
     for (const figure of document.querySelectorAll(`figure[data-group="${group}"][data-switchable]`)) {
-      if (figure.view) figure.view.signal("hidden", [...state[group].hidden]).signal("from", state[group].from).runAsync();
+      if (figure.view) figure.view.signal("hidden", [...stateOf(group).hidden]).signal("from", stateOf(group).from).runAsync();
     }
   }
 
@@ -115,47 +118,65 @@
     button.setAttribute("aria-pressed", String(on));
   }
 
-  document.querySelectorAll(".switches").forEach((bar) => {
+  function pressedIn(bar, button) {
     const group = bar.dataset.group;
-    bar.addEventListener("click", (event) => {
-      const button = event.target.closest("button");
-      if (!button) return;
-      if (button.dataset.hide !== undefined) {
-        const on = button.getAttribute("aria-pressed") !== "true";
-        press(button, on);
-        if (on) state[group].hidden.delete(button.dataset.hide);
-        else state[group].hidden.add(button.dataset.hide);
-      } else {
-        bar.querySelectorAll("[data-from]").forEach((other) => press(other, other === button));
-        state[group].from = Number(button.dataset.from) * lastStep(group);
-      }
-      update(group);
-    });
-  });
+    if (button.dataset.hide !== undefined) {
+      const on = button.getAttribute("aria-pressed") !== "true";
+      press(button, on);
+      if (on) stateOf(group).hidden.delete(button.dataset.hide);
+      else stateOf(group).hidden.add(button.dataset.hide);
+    } else {
+      bar.querySelectorAll("[data-from]").forEach((other) => press(other, other === button));
+      stateOf(group).from = Number(button.dataset.from) * lastStep(group);
+    }
+    update(group);
+  }
 
-  document.querySelectorAll(".scale").forEach((choice) => {
-    choice.hidden = false;
-    choice.addEventListener("click", (event) => {
-      const button = event.target.closest("button");
-      if (!button) return;
-      choice.querySelectorAll("button").forEach((other) => press(other, other === button));
-      draw(choice.closest("figure"));
-    });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    const bar = button && button.closest(".switches, .scale");
+    if (!bar) return;
+    if (bar.matches(".switches")) {
+      pressedIn(bar, button);
+      return;
+    }
+    bar.querySelectorAll("button").forEach((other) => press(other, other === button));
+    draw(bar.closest("figure"));
   });
 
   // What is folded away has no width yet; it is drawn when it is unfolded.
   const drawable = (figure) => specs[figure.id] && figure.querySelector(".plot").clientWidth > 0;
-  const drawIn = (place) => Promise.all([...place.querySelectorAll("figure[id]")].filter(drawable).map(draw));
-  const all = () => drawIn(document);
-  document.querySelectorAll("details").forEach((each) => each.addEventListener("toggle", () => { if (each.open) drawIn(each); }));
+  const drawIn = (place, how = draw) => Promise.all([...place.querySelectorAll("figure[id]")].filter(drawable).map(how));
+  document.addEventListener("toggle", (event) => {
+    if (event.target.matches("details[open]")) drawIn(event.target);
+  }, true);
   let width = innerWidth;
   let waiting;
   addEventListener("resize", () => {
     if (innerWidth === width) return;
     width = innerWidth;
     clearTimeout(waiting);
-    waiting = setTimeout(all, 150);
+    waiting = setTimeout(() => drawIn(document), 150);
   });
   addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
-  all().then(() => document.body.classList.add("live"));
+
+  const sourceOf = (figure) => specs[figure.id].rows || curves[figure.dataset.group];
+
+  // A figure that is drawn gets the new points only: nothing else of it moves.
+  function grow(figure) {
+    if (!figure.view || figure.drawn !== specs[figure.id].vega) return draw(figure);
+    if (figure.source === sourceOf(figure)) return figure.view;
+    figure.source = sourceOf(figure);
+    return figure.view.data("points", pointsOf(figure)).runAsync();
+  }
+
+  async function show(newCurves, newSpecs) {
+    curves = newCurves;
+    specs = newSpecs;
+    document.querySelectorAll(".scale").forEach((each) => { each.hidden = false; });
+    await drawIn(document, grow);
+    document.body.classList.add("live");
+  }
+
+  return { show };
 })();

@@ -1,0 +1,92 @@
+// Keeps the page as its records are: the server sends the parts that have changed, and of a part only what differs is
+// touched, so that what is unfolded, focused, selected or in sight stays so. A page that nobody sees asks for nothing.
+"use strict";
+(() => {
+  const page = document.getElementById("page");
+  const connection = document.getElementById("connection");
+  const curves = {};
+  const specs = {};
+  let source = null;
+
+  // What the reader did stays: what is unfolded, what is pressed, where an explanation was moved to. The inside of a
+  // plot belongs to figures.js.
+  const OWN = new Set(["open", "aria-pressed", "hidden", "style"]);
+
+  function morph(old, fresh) {
+    if (old.isEqualNode(fresh)) return;
+    if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
+      old.replaceWith(fresh);
+      return;
+    }
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      old.nodeValue = fresh.nodeValue;
+      return;
+    }
+    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && !OWN.has(name)) old.removeAttribute(name);
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) !== value && !OWN.has(name)) old.setAttribute(name, value);
+    }
+    if (!old.classList.contains("plot")) morphChildren(old, fresh);
+  }
+
+  // A child with an id is found again wherever it stands now; others by their place among those without.
+  function morphChildren(old, fresh) {
+    const wanted = [...fresh.childNodes];
+    const ids = new Set(wanted.map((each) => each.id).filter(Boolean));
+    for (const each of [...old.childNodes]) if (each.id && !ids.has(each.id)) each.remove();
+    wanted.forEach((each, place) => {
+      const there = old.childNodes[place];
+      const known = each.id && [...old.children].find((other) => other.id === each.id);
+      if (known) {
+        if (known !== there) old.insertBefore(known, there || null);
+        morph(known, each);
+      } else if (there && !there.id) morph(there, each);
+      else old.insertBefore(each, there || null);
+    });
+    while (old.childNodes.length > wanted.length) old.lastChild.remove();
+  }
+
+  function elementOf(html) {
+    const template = document.createElement("template");
+    template.innerHTML = html; // scripts in it never run, and the page's policy allows none that stand in attributes
+    return template.content.firstElementChild;
+  }
+
+  function receive({ title, order, html, curves: newCurves, specs: newSpecs }) {
+    const seen = scrollY > 4 ? document.elementFromPoint(innerWidth / 2, innerHeight / 4) : null;
+    const before = seen && seen.getBoundingClientRect().top;
+    document.title = `${title} · fabula watch`;
+    const parts = Object.fromEntries(Object.entries(html).map(([name, text]) => [name, elementOf(text)]));
+    for (const each of [...page.children]) if (!order.includes(each.id)) each.remove();
+    order.forEach((id, place) => {
+      const there = document.getElementById(id);
+      const at = page.children[place];
+      if (!there) page.insertBefore(parts[id], at || null);
+      else {
+        if (there !== at) page.insertBefore(there, at || null);
+        if (parts[id]) morph(there, parts[id]);
+      }
+    });
+    if (seen && seen.isConnected) scrollBy({ top: seen.getBoundingClientRect().top - before, behavior: "instant" });
+    Object.assign(curves, newCurves);
+    Object.assign(specs, newSpecs);
+    return figures.show(curves, specs);
+  }
+
+  function follow() {
+    if (document.hidden) {
+      if (source) source.close();
+      source = null;
+    } else if (!source) {
+      source = new EventSource("events");
+      source.onopen = () => { connection.textContent = ""; };
+      source.onmessage = (event) => receive(JSON.parse(event.data));
+      source.onerror = () => {
+        connection.textContent = "No connection to fabula watch: below is what it said last. It is asked again every few seconds.";
+      };
+    }
+  }
+  document.addEventListener("visibilitychange", follow);
+  addEventListener("pagehide", () => source && source.close());
+  follow();
+})();

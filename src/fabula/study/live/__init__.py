@@ -1,0 +1,1 @@
+"""Runs while they are being made: what is read again, how far they are."""

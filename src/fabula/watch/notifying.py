@@ -1,0 +1,112 @@
+"""Posts warnings and failures to a chat's incoming hook, once each, from a thread of its own: nothing waits for it."""
+
+import http.client
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fabula.errors import InputError
+from fabula.record.finding import Finding
+from fabula.record.wording import kind_words, steps_text
+from fabula.watch.hooks import post, quieted
+from fabula.watch.novelty import Told, new_among
+from fabula.watch.remembered import Remembered
+from fabula.watch.watcher import Found
+
+FIRST_PAUSE, LONGEST_PAUSE = 10.0, 600.0
+"""Seconds until a post that failed is tried again; each failure doubles them."""
+MOST_CHARACTERS = 1800
+"""Discord takes 2,000."""
+WORTH_POSTING = ("warning", "failure")
+
+
+def message(found: Found, finding: Finding) -> dict[str, Any]:
+    """`text` for Slack, Mattermost and others, `content` for Discord, fields for programs."""
+    steps = f" at {steps_text(finding.steps)}" if finding.steps else ""
+    text = f"{found.name}: {finding.severity}, {kind_words(finding.kind)}{steps}. {finding.sentence}"
+    text = quieted(f"{text} Try: {finding.try_}." if finding.try_ else text)[:MOST_CHARACTERS]
+    told = finding.as_json()
+    fields = {name: told[name] for name in ("kind", "severity", "steps", "sentence", "alternatives", "try")}
+    return {
+        "text": text,
+        "content": text,
+        "allowed_mentions": {"parse": []},
+        "run": found.name,
+        "path": str(found.view.path),
+        **fields,
+    }
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    found: Found
+    new: tuple[Finding, ...]
+    memory: Remembered
+
+
+class Notifier:
+    """`after` is given what each reading found. What could not be posted is new again, after a pause."""
+
+    def __init__(self, url: str, tell: Callable[[str], None]) -> None:
+        self.url = url
+        self._tell = tell
+        self._before: dict[tuple[Path, str], list[Told]] = {}
+        """What was seen in the reading before: what is there twice is no matter of half an episode."""
+        self._queue: queue.Queue[_Waiting] = queue.Queue()
+        self.pause = FIRST_PAUSE
+        self._not_before = 0.0
+        threading.Thread(target=self._post_all, daemon=True).start()
+
+    def after(self, found: Sequence[Found]) -> None:
+        if time.monotonic() < self._not_before:
+            return
+        for each in found:
+            memory = Remembered(each.view.path, self.url)
+            worth = [finding for finding in each.findings if finding.severity in WORTH_POSTING]
+            new = new_among(worth, each.name, each.last_step, memory.told())
+            before = self._before.get((each.view.path, each.name), [])
+            sure = [
+                finding
+                for finding in new
+                if each.ended or any(old.covers(Told.of(each.name, finding), each.last_step) for old in before)
+            ]
+            self._before[each.view.path, each.name] = [Told.of(each.name, finding) for finding in worth]
+            if not sure:
+                continue
+            try:
+                memory.add([Told.of(each.name, finding) for finding in sure])
+            except (InputError, OSError) as error:
+                self._failed(f"cannot remember what was posted ({error}), so nothing is")
+                return
+            self._queue.put(_Waiting(each, tuple(sure), memory))
+
+    def is_done(self) -> bool:
+        """Wait until all is posted, or could not be: then False, for it is to be tried again."""
+        self._queue.join()
+        return time.monotonic() >= self._not_before
+
+    def _post_all(self) -> None:
+        while True:
+            waiting = self._queue.get()
+            for place, finding in enumerate(waiting.new):
+                try:
+                    post(self.url, message(waiting.found, finding))
+                    self.pause = FIRST_PAUSE
+                except (OSError, ValueError, http.client.HTTPException) as error:
+                    lost = [Told.of(waiting.found.name, each) for each in waiting.new[place:]]
+                    self._failed(f"could not post to {urlsplit(self.url).hostname} ({error})")
+                    with suppress(InputError, OSError):  # then it stays remembered: better never than twice
+                        waiting.memory.forget(lost)
+                    break
+            self._queue.task_done()
+
+    def _failed(self, why: str) -> None:
+        self._not_before = time.monotonic() + self.pause
+        self._tell(f"--notify {why}; tried again in {self.pause:.0f} s")
+        self.pause = min(LONGEST_PAUSE, 2 * self.pause)
