@@ -18,7 +18,7 @@ from itertools import chain
 from pathlib import Path
 
 from fabula.errors import InputError
-from fabula.record.arguments import without_secrets
+from fabula.record.content.arguments import without_secrets
 from fabula.record.files import PARTIAL, make_folder
 
 PATIENCE_SECONDS = 0.5

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from fabula.record.arguments import without_secrets
+from fabula.record.content.arguments import without_secrets
 
 VERBS = "demo|prepare|train|ladder|generate|play|evaluate|diagnose|report|watch|compare|verify|unseal|export|recipes"
 OURS = re.compile(rf"(?<![\w./\\-])fabula (?=(?:{VERBS})\b)")
