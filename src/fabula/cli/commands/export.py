@@ -15,10 +15,25 @@ if TYPE_CHECKING:
 class Form(StrEnum):
     hf = "hf"
     gguf = "gguf"
+    tensorboard = "tensorboard"
+    wandb = "wandb"
+    trackio = "trackio"
+    mlflow = "mlflow"
+    aim = "aim"
+
+
+MODELS = (Form.hf, Form.gguf)
+"""The others are trackers, which are told of a run's record."""
 
 
 def export(
-    to: Annotated[Form, typer.Option(help="hf: a folder for transformers and vLLM; gguf: for llama.cpp and Ollama.")],
+    to: Annotated[
+        Form,
+        typer.Option(
+            help="hf: a folder for transformers and vLLM; gguf: for llama.cpp and Ollama; the others: the record, into "
+            "that tracker (a ladder's runs too)."
+        ),
+    ],
     run: Annotated[
         Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run; default: the newest under runs/.")
     ] = None,
@@ -27,17 +42,29 @@ def export(
     ] = None,
     step: Annotated[int | None, typer.Option(help="The checkpoint of this step; default: the latest.")] = None,
     best: Annotated[bool, typer.Option("--best", help="The checkpoint with the lowest validation loss.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Into a tracker, until the training that writes the record has ended.")
+    ] = False,
 ) -> None:
-    """Write a run's model in a form that other programs load, computing exactly what it computes here."""
+    """Write a run's model in a form that other programs load, computing exactly what it computes here; or show its
+    record in a tracker."""
     import shlex
 
     from fabula.cli.newest import named_or_newest
     from fabula.cli.screen.terminal import tell
     from fabula.errors import InputError
-    from fabula.model.load import best_step
 
     if best and step is not None:
         raise InputError("give --step or --best, not both")
+    if to not in MODELS:
+        if best or step is not None or out is not None:
+            raise InputError(f"{to} is told of the record and not of a model; leave out --out, --step and --best")
+        _send(named_or_newest(run, ladders=True), to, follow)
+        return
+    if follow:
+        raise InputError("--follow tells a tracker of a training; a model is exported when there is a checkpoint")
+    from fabula.model.load import best_step  # loads torch
+
     run = named_or_newest(run)
     step = best_step(run) if best else step
     if out is None:
@@ -62,6 +89,15 @@ def export(
         show(f"\nNext: transformers.AutoModelForCausalLM.from_pretrained({str(out)!r}), or vllm serve {folder}")
     else:
         show(f"\nNext: llama-completion -m {folder}/model.gguf -no-cnv -p 'Once upon a time'")
+
+
+def _send(run: Path, tracker: str, follow: bool) -> None:
+    from fabula.cli.tracking import send
+    from fabula.exchange.trackers.known import KNOWN
+    from fabula.record.wording import plural
+
+    num_runs = send(run, tracker, follow)
+    show(f"{run}: {plural(num_runs, 'run')} in {tracker}, {KNOWN[tracker].where()}")
 
 
 def name_of(run: Path) -> str:

@@ -10,6 +10,7 @@ import typer
 from fabula.cli.commands.train import VERIFY, verify_data
 from fabula.cli.screen.signals import stopped_code
 from fabula.cli.screen.terminal import show
+from fabula.cli.tracking import TRACK, tracked
 from fabula.cli.watching import HOOK, NOTIFY, WATCH, watched
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def ladder(
     verify: Annotated[bool, typer.Option("--verify", help=VERIFY)] = False,
     watch: Annotated[bool, typer.Option("--watch", help=WATCH)] = False,
     notify: Annotated[str | None, typer.Option(metavar="URL", envvar=HOOK, help=NOTIFY)] = None,
+    track: Annotated[list[str], typer.Option(metavar="NAME", help=TRACK)] = [],  # noqa: B006
 ) -> None:
     """Train every run of the ladder that is missing, then write the report.
 
@@ -125,7 +127,8 @@ def ladder(
     order = Order(plan, planned, data, out, num_seeds, share, workers or 1, typed(), None, elsewhere, threads, workers)
     order = with_seeds(order, grows) if grows else order
     if dry_run:
-        order.description()
+        with tracked(out, track, only_planned=True):
+            order.description()
         noise = noise_of(order, noise_from or [])
         _dry_run(order)
         tell_what_it_can_tell(order, noise)
@@ -138,8 +141,16 @@ def ladder(
         show(as_called(f"next: {typed(without='--freeze')}"))
         return
     page = out / "report.html"
-    with watched(out, watch, notify, only_planned=False) as begin_watching:
-        status = make_and_report(order, page, go_on if grows else None, begin_watching)
+    with (
+        watched(out, watch, notify, only_planned=False) as begin_watching,
+        tracked(out, track, only_planned=False) as begin_tracking,
+    ):
+
+        def begin() -> None:
+            begin_watching()
+            begin_tracking()
+
+        status = make_and_report(order, page, go_on if grows else None, begin)
     if status == "interrupted":
         show(as_called(f"stopped; continue with: {typed()}"), stderr=True)
         raise typer.Exit(stopped_code())

@@ -13,6 +13,7 @@ from fabula.cli.processes import follow_torchrun, together_with
 from fabula.cli.screen.signals import stopped_code
 from fabula.cli.screen.terminal import show
 from fabula.cli.screen.typed import as_called
+from fabula.cli.tracking import TRACK, tracked
 from fabula.cli.watching import HOOK, NOTIFY, WATCH, watched
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def train(
     verify: Annotated[bool, typer.Option("--verify", help=VERIFY)] = False,
     watch: Annotated[bool, typer.Option("--watch", help=WATCH)] = False,
     notify: Annotated[str | None, typer.Option(metavar="URL", envvar=HOOK, help=NOTIFY)] = None,
+    track: Annotated[list[str], typer.Option(metavar="NAME", help=TRACK)] = [],  # noqa: B006
 ) -> None:
     """Train one model, and keep all that was measured in a run folder.
 
@@ -165,10 +167,12 @@ def train(
     try:
         with (
             watched(folder, watch, notify, dry_run) as begin_watching,
+            tracked(folder, track, dry_run) as begin_tracking,
             nullcontext() if dry_run else only_writer(folder),
             together_with(processes, shard, chosen) as together,
         ):
             begin_watching()
+            begin_tracking()
             where = Path(stories.value), folder
             if resume:
                 from fabula.train.life.resumption import From

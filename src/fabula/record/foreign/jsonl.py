@@ -124,6 +124,31 @@ def runs_in(
     return runs_of(Table(path, form, cells, tuple(notes), info), wanted)
 
 
+def runs_of_store(
+    path: Path, form: str, named: Iterable[tuple[str, list[dict[str, Any]]]], wanted: Mapping[str, str] | None = None
+) -> list[Run]:
+    """The runs of a tracker's store, each a name and its lines. Of the same name there may be several; those that have
+    no loss are left out.
+
+    Raises InputError, with what is wrong with the first one, where none has.
+    """
+    runs: list[Run] = []
+    wrong: list[InputError] = []
+    names: dict[str, int] = {}
+    for name, lines in named:
+        names[name] = names.get(name, 0) + 1
+        try:
+            if not lines:
+                raise InputError(f"{path}: nothing was logged in the run {name}")
+            called = name if names[name] == 1 else f"{name} ({names[name]})"
+            runs += runs_in(path, form, lines, [], wanted, name=called)
+        except InputError as error:
+            wrong.append(error)
+    if not runs:
+        raise wrong[0] if wrong else InputError(f"{path} has no run in it; nothing was logged")
+    return runs
+
+
 def _cells(lines: list[dict[str, Any]], name: str) -> list[Any]:
     """What a field holds, line by line, as a text or a number; "" for null, None where a line does not have it."""
     values = [line.get(name) for line in lines]

@@ -13,13 +13,14 @@ from fabula.record.foreign import csv, jsonl, no_log, tensorboard, trainer, wand
 from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.notebook import printed_in
 from fabula.record.foreign.printed import find, names_in, trainer_lines
+from fabula.record.foreign.stores import places, sqlite, wandb_offline
 from fabula.record.reader import Run, is_run, read_run
 
 STDIN = Path("-")
 LOOSE = {".csv", ".tsv", ".jsonl", ".log"}
 """Files that count as logs in a folder that holds no run of a known form; others are read when they are named."""
 KNOWN = (
-    "CSV, JSON lines, TensorBoard event files, W&B exports, a Trainer's output folder or trainer_state.json, and "
+    "CSV, JSON lines, TensorBoard event files, W&B exports and offline runs, what trackio, MLflow and Aim keep, a Trainer's output folder or trainer_state.json, and "
     "printed lines with a step and a loss (`step 5/500 | loss 3.2`)"
 )
 LARGEST_LOG = 1 << 28
@@ -88,6 +89,8 @@ def _read_source(path: Path, wanted: Wanted | None, growing: bool) -> list[Run]:
     if path == STDIN:
         return read_log(Path("standard input"), _within_budget(path, sys.stdin.buffer), wanted)
     if not path.is_dir():
+        if sqlite.looks_like(path):
+            return places.read(path, wanted)
         with open(path, "rb") as file:
             content = _within_budget(path, file)
         if growing and (whole := _whole_lines(content)) != content:
@@ -100,7 +103,9 @@ def _read_source(path: Path, wanted: Wanted | None, growing: bool) -> list[Run]:
         return [read_run(path)]
     if trainer.is_output(path):
         return trainer.read_folder(path, wanted)
-    return tensorboard.read_folder(path, wanted)
+    if tensorboard.event_files(path):
+        return tensorboard.read_folder(path, wanted)
+    return places.read(path, wanted)
 
 
 def _whole_lines(content: bytes) -> bytes:
@@ -127,6 +132,8 @@ def read_log(path: Path, content: bytes, wanted: Wanted | None = None) -> list[R
     no_log.refuse(path, content)
     if tensorboard.looks_like(content):
         return tensorboard.read(path, content, wanted)
+    if wandb_offline.looks_like(content):
+        return wandb_offline.read(path, [content], wanted)
     text = decoded(path, content)
     if '"nbformat"' in text and (outputs := printed_in(text)) is not None:
         return _read_notebook(path, outputs, wanted)
@@ -177,11 +184,18 @@ def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, 
 
 
 def _run_folders(folder: Path) -> list[Path]:
-    """Every folder at or below `folder` that is one run; what lies inside a run belongs to it."""
+    """Every folder at or below `folder` that is one run, and every store of a tracker; what lies inside a run belongs
+    to it."""
     if is_run(folder) or trainer.is_output(folder) or tensorboard.event_files(folder):
         return [folder]
-    inner = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
-    return [run for each in inner for run in _run_folders(each)]
+    if (stores := places.in_folder(folder)) and stores == [folder]:
+        return stores
+    inner = sorted(
+        each
+        for each in folder.iterdir()
+        if each.is_dir() and not each.name.startswith(".") and each.name != places.LATEST
+    )
+    return [*stores, *(run for each in inner for run in _run_folders(each))]
 
 
 def _is_one_object(text: str) -> bool:

@@ -12,7 +12,6 @@ constant. A content is an `Event` of event.proto in Protocol Buffers' wire forma
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from fabula.record.foreign.lines.steps import counted
 from fabula.record.foreign.lines.units import in_nats
 from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized
 from fabula.record.foreign.notes import Note, note
+from fabula.record.foreign.stores.wire import Malformed, as_kind, fields
 from fabula.record.foreign.tables import choose, merge_series, not_finite_as_infinity, to_run
 from fabula.record.foreign.trainer import traps
 from fabula.record.reader import Run
@@ -35,13 +35,6 @@ HEADER, FOOTER = 12, 4
 LONGEST = 1 << 16
 """Bytes of the longest record that is read: scalars take some tens, pictures and graphs more than this."""
 _CONTENT_TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
-SIZES = {1: 8, 5: 4}
-"""Bytes of a field by its wire type, where they are always as many."""
-Kind = TypeVar("Kind", int, memoryview)
-
-
-class Malformed(Exception):
-    """A record whose checksum is right and whose content is no event."""
 
 
 def event_files(folder: Path) -> list[Path]:
@@ -145,24 +138,24 @@ def _verify(path: Path, content: bytes, starts: np.ndarray, lengths: np.ndarray)
 def _scalars(event: memoryview) -> Iterator[tuple[int, str, float]]:
     """Raises Malformed for what is no event, though its checksum is right."""
     step, summary = 0, None
-    for number, value in _fields(event):
+    for number, value in fields(event):
         if number == 2:
-            step = _signed(_as(int, value))
+            step = _signed(as_kind(int, value))
         elif number == 5:
-            summary = _as(memoryview, value)
+            summary = as_kind(memoryview, value)
     if summary is None:
         return
-    for number, entry in _fields(summary):
+    for number, entry in fields(summary):
         if number != 1:
             continue
         tag, scalar = "", None
-        for inner, value in _fields(_as(memoryview, entry)):
+        for inner, value in fields(as_kind(memoryview, entry)):
             if inner == 1:
-                tag = str(_as(memoryview, value), "utf-8", "replace")
+                tag = str(as_kind(memoryview, value), "utf-8", "replace")
             elif inner == 2:
-                scalar = _only(_as(memoryview, value), "<f4")
+                scalar = _only(as_kind(memoryview, value), "<f4")
             elif inner == 8:
-                scalar = _tensor_scalar(_as(memoryview, value))
+                scalar = _tensor_scalar(as_kind(memoryview, value))
         if scalar is not None:
             yield step, tag, scalar
 
@@ -170,54 +163,19 @@ def _scalars(event: memoryview) -> Iterator[tuple[int, str, float]]:
 def _tensor_scalar(tensor: memoryview) -> float | None:
     """The number in a tensor that holds one; None for images, texts and whatever has more."""
     kind, scalar = 0, None
-    for number, value in _fields(tensor):
+    for number, value in fields(tensor):
         if number == 1:
-            kind = _as(int, value)
+            kind = as_kind(int, value)
         elif number == 4 and kind in _CONTENT_TYPES:
-            scalar = _only(_as(memoryview, value), _CONTENT_TYPES[kind])
+            scalar = _only(as_kind(memoryview, value), _CONTENT_TYPES[kind])
         elif number in (5, 6):
-            scalar = _only(_as(memoryview, value), "<f4" if number == 5 else "<f8")
+            scalar = _only(as_kind(memoryview, value), "<f4" if number == 5 else "<f8")
     return scalar
 
 
 def _only(content: memoryview, kind: str) -> float | None:
     """The number that `content` is; None where it is several, or none."""
     return float(np.frombuffer(content, kind)[0]) if len(content) == np.dtype(kind).itemsize else None
-
-
-def _as(kind: type[Kind], value: int | memoryview) -> Kind:
-    if not isinstance(value, kind):
-        raise Malformed
-    return value
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field: an integer for a varint, else bytes."""
-    place, end = 0, len(message)
-    while place < end:
-        key, place = _varint(message, place)
-        kind = key & 7
-        if kind == 0:
-            value, place = _varint(message, place)
-            yield key >> 3, value
-            continue
-        size, place = _varint(message, place) if kind == 2 else (SIZES.get(kind, end), place)
-        if size > end - place:
-            raise Malformed
-        yield key >> 3, message[place : place + size]
-        place += size
-
-
-def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while place < len(message) and shift < 64:
-        byte = message[place]
-        place += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, place
-        shift += 7
-    raise Malformed
 
 
 def _signed(value: int) -> int:

@@ -1,0 +1,164 @@
+"""Following a run, or a ladder's runs, and telling a tracker what is new in their records."""
+
+import importlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from fabula.errors import InputError
+from fabula.exchange.trackers import told
+from fabula.exchange.trackers.sent import Places, Sent, Tail, keep, read_sent, unsent
+from fabula.record.lock import only_writer, writer_of
+from fabula.record.reader import find_runs, is_run, read_info, read_recipe_toml
+
+POLL_SECONDS = 2.0
+"""Between two looks at the record: a tracker's page is looked at by people."""
+ENDS = ("finished", "failed", "interrupted")
+Findings = Callable[[Path], list[dict[str, Any]]]
+"""What there is to be said of the run in a folder, as JSON; given by the roof, for this wing reads no runs."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A run as a tracker lists it."""
+
+    folder: Path
+    name: str
+    group: str | None
+    """The ladder that it belongs to."""
+    configuration: Mapping[str, Any]
+
+
+class Client(Protocol):
+    """One run in one tracker; each `to_NAME.py` has one, made by `begin(described, id)`: `id` is that of an earlier
+    time, of which the new lines go on."""
+
+    id: str
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None: ...
+    def text(self, step: int, name: str, text: str) -> None: ...
+    def alert(self, finding: Mapping[str, Any]) -> None: ...
+    def findings(self, text: str, verdict: Mapping[str, str]) -> None:
+        """All that is found at the end; `verdict`: kind -> severity."""
+
+    def rewind(self, step: int) -> None:
+        """What was told of later steps does not hold any more."""
+
+    def flush(self) -> None: ...
+    def close(self, status: str) -> None: ...
+
+
+class Following:
+    """One run on its way into one tracker."""
+
+    def __init__(self, run: Described, tracker: str) -> None:
+        self.run, self.tracker = run, tracker
+        self.sent: Sent = read_sent(run.folder, tracker)
+        self.client: Client | None = None
+        self._from_the_beginning()
+        self.attempt = self.sent.last.get("train", (0, 1))[1]
+
+    def _from_the_beginning(self) -> None:
+        self.places = Places()
+        self.metrics, self.samples = (Tail(self.run.folder / f"{name}.jsonl") for name in ("metrics", "samples"))
+
+    def send(self, findings: Findings) -> None:
+        """Tell what is new. Raises InputError where the record is damaged."""
+        if self.metrics.is_cut() or self.samples.is_cut():  # the run was resumed meanwhile
+            self._from_the_beginning()
+        status = str(read_info(self.run.folder).get("status"))  # before its lines: none comes after an end
+        evaluated, fresh = False, False
+        try:
+            for line in unsent("train", self.metrics.new(), self.places, self.sent):
+                self._line(line)
+                evaluated, fresh = evaluated or line["kind"] == "eval", True
+            for sample in unsent("sample", self.samples.new(), self.places, self.sent):
+                name = f"completions/{str(sample.get('prompt') or 'unprompted')[:60]}"
+                self._open().text(int(sample.get("step") or 0), name, told.completion(sample))
+                fresh = True
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{self.run.folder}: its record cannot be read on ({error!r}); it is damaged") from error
+        ended = status in ENDS and (fresh or status != self.sent.status)
+        if evaluated or ended:
+            self._tell_findings(findings(self.run.folder), ended)
+        if fresh or ended:
+            client = self._open()
+            client.flush()
+            self.sent.id, self.sent.status = client.id, status
+            keep(self.run.folder, self.tracker, self.sent)
+        if ended:
+            self._open().close(status)
+            self.client = None
+
+    def abandon(self) -> None:
+        """Close what is open, for nobody makes the run any more."""
+        if self.client is not None:
+            self.client.close("interrupted")
+            self.client = None
+
+    def _open(self) -> Client:
+        if self.client is None:
+            module = importlib.import_module(f"fabula.exchange.trackers.to_{self.tracker}")
+            self.client = module.begin(self.run, self.sent.id)
+        return self.client
+
+    def _line(self, line: dict[str, Any]) -> None:
+        client, step = self._open(), int(line["step"])
+        if line["kind"] in told.SHORTER:
+            attempt = int(line.get("attempt") or 1)
+            if attempt != self.attempt:
+                client.rewind(step - 1)
+            self.attempt = attempt
+            client.scalars(step, told.scalars(line))
+        elif line["kind"] == "event":
+            if line.get("event") == "extended":
+                client.rewind(step)
+            client.text(step, "events", told.event(line))
+
+    def _tell_findings(self, found: list[dict[str, Any]], ended: bool) -> None:
+        client = self._open()
+        for each in found:
+            if each["severity"] in ("warning", "failure") and each["kind"] not in self.sent.told:
+                client.alert(each)
+                self.sent.told.append(each["kind"])
+        if ended:
+            client.findings(told.findings(found), {each["kind"]: each["severity"] for each in found})
+
+
+def follow(folder: Path, tracker: str, findings: Findings, until_it_ends: bool) -> int:
+    """Tell `tracker` what is new in the run, or in all runs of the ladder, in `folder`: once, or until nobody writes
+    there any more. Returns the number of runs.
+
+    Raises InputError where there is no run, and while another process sends the same to the same tracker.
+    """
+    # Beside the folder, which may not be there yet and has to be empty then.
+    with only_writer(folder.resolve().with_name(f"{folder.resolve().name}.{tracker}")):
+        known: dict[Path, Following] = {}
+        while True:
+            ended = not until_it_ends or writer_of(folder) is None  # before the look, which then misses nothing
+            for run in find_runs(folder):
+                if run not in known:
+                    known[run] = Following(describe(run, folder), tracker)
+                known[run].send(findings)
+            if ended:
+                break
+            time.sleep(POLL_SECONDS)
+        for each in known.values():
+            each.abandon()
+    if not known:
+        raise InputError(f"{folder} has no run in it; give the folder of a run or a ladder")
+    return len(known)
+
+
+def describe(run: Path, given: Path) -> Described:
+    """The run in the folder `run`, found in the folder `given`: in a ladder it is called by tier, phase and seed."""
+    info = read_info(run)
+    text = read_recipe_toml(run, info) if (run / "recipe.toml").is_file() else ""  # other programs' runs have none
+    ladder = next((each for each in run.resolve().parents if (each / "ladder.json").is_file()), None)
+    place = run.resolve().relative_to(ladder).parts if ladder else run.resolve().parts[-1:]
+    name = "-".join(part for part in place if part != "runs")
+    if ladder is None and given != run and not is_run(given):
+        name = "-".join(run.resolve().relative_to(given.resolve()).parts)
+    return Described(run, name, ladder.name if ladder else None, told.configuration(info, text))
