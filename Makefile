@@ -96,7 +96,7 @@ bench-gpu:
 	$(BIN)/python docs/gpu_page.py
 
 # One lock for Linux, macOS and Windows and all Pythons we support, with hashes, and without a registry's address.
-LOCKED_EXTRAS := train hub gguf judge ray slurm serve docs test dev
+LOCKED_EXTRAS := train hub gguf judge ray slurm serve docs tensorboard wandb trackio mlflow test dev
 LEFT_OUT := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc \
   nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
   nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx

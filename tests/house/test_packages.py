@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow", "aim")
 BASE = ("errors.py", "record", "recipe", "findings", "study", "report", "cli")
 
 
@@ -71,7 +72,7 @@ def test_what_is_imported_is_declared(wing: str, repo: Path) -> None:
     if wing == "making":
         declared += [
             line
-            for extra in ("train", "hub", "gguf", "judge", "ray", "slurm", "serve", "lightning", "keras")
+            for extra in ("train", "hub", "gguf", "judge", "ray", "slurm", "serve", "lightning", "keras", *TRACKERS)
             for line in project["optional-dependencies"][extra]
         ]
     packages = {Requirement(line).name.lower().replace("_", "-") for line in declared}

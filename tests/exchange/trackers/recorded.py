@@ -9,7 +9,7 @@ from fabula.record.writer import RunWriter
 
 INFO: dict[str, Any] = {
     "format": 1, "status": "running", "recipe": "basic/packed", "seed": 3, "device": "cpu", "threads": 2,
-    "parameters": {"total": 7_291_345}, "data": {"path": "/home/someone/secret/stories", "tokenizer": "gpt2"},
+    "parameters": {"total": 7_291_345}, "data": {"path": "/mnt/secret/stories", "tokenizer": "gpt2"},
 }  # fmt: skip
 
 

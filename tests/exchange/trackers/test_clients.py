@@ -45,8 +45,9 @@ from wandb.proto.wandb_internal_pb2 import Record  # the package has no reader i
 from fabula.record.foreign.stores import wandb_offline
 losses, val, texts, configuration, group, status = [], [], {}, {}, "", ""
 files = sorted(glob.glob("wandb/offline-run-*/*.wandb"))
-assert len(files) == 2 and len({file.rpartition("/")[2] for file in files}) == 1, "one run, which a server joins by its id"
-for record in (Record.FromString(each) for file in files for each in wandb_offline.records(file, open(file, "rb").read())):
+assert len(files) == 2 and len({file.rpartition("/")[2] for file in files}) == 1, "one run: a server joins them by id"
+contents = [each for file in files for each in wandb_offline.records(file, open(file, "rb").read())]
+for record in map(Record.FromString, contents):
     if record.run.run_group:
         group = record.run.run_group
     for item in record.run.config.update:

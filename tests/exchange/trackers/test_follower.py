@@ -5,7 +5,7 @@ import shutil
 import sys
 import threading
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +71,13 @@ class Client:
 
 
 @pytest.fixture
-def tracker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Remembering]:
+def tracker(monkeypatch: pytest.MonkeyPatch) -> Remembering:
     remembering = Remembering()
     module = types.ModuleType("to_memory")
     module.begin = remembering.begin  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "fabula.exchange.trackers.to_memory", module)
     monkeypatch.setattr(follower, "POLL_SECONDS", 0.02)
-    yield remembering
+    return remembering
 
 
 def tell(folder: Path, found: list[dict[str, Any]] = NO_FINDINGS, until_it_ends: bool = False) -> int:
@@ -123,7 +123,7 @@ def cut_back_to(run: Path, step: int, last: int, loss: float = 6.0) -> RunWriter
     return RunWriter.resume(run, info, offsets)
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(killed=st.integers(11, 39), kept=st.integers(1, 38), told_before=st.booleans())
 def test_a_run_that_was_killed_and_resumed_is_told_once(killed: int, kept: int, told_before: bool) -> None:
     import tempfile

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from fabula.errors import InputError, nearest
@@ -31,10 +32,15 @@ def _wandb() -> str:
     )
 
 
-def wandb_mode() -> str:
+def wandb_mode() -> Literal["online", "offline", "disabled"]:
     """As WANDB_MODE says; without it online for who has logged in, and else offline: nothing ever asks for a key."""
-    if mode := os.environ.get("WANDB_MODE"):
-        return mode
+    match os.environ.get("WANDB_MODE"):
+        case "online":
+            return "online"
+        case "offline" | "dryrun":
+            return "offline"
+        case "disabled":
+            return "disabled"
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     file = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
     try:

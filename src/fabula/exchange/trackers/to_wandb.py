@@ -9,7 +9,7 @@ import wandb
 from fabula.exchange.trackers.follower import Described
 from fabula.exchange.trackers.known import project, wandb_mode
 
-LEVELS = {"warning": wandb.AlertLevel.WARN, "failure": wandb.AlertLevel.ERROR}
+LEVELS = {"warning": "WARN", "failure": "ERROR"}
 SETTINGS = wandb.Settings(
     # The follower's own output, machine and code are not the training's.
     silent=True, console="off", x_disable_stats=True, x_disable_meta=True, disable_git=True, disable_code=True,

@@ -20,7 +20,8 @@ STDIN = Path("-")
 LOOSE = {".csv", ".tsv", ".jsonl", ".log"}
 """Files that count as logs in a folder that holds no run of a known form; others are read when they are named."""
 KNOWN = (
-    "CSV, JSON lines, TensorBoard event files, W&B exports and offline runs, what trackio, MLflow and Aim keep, a Trainer's output folder or trainer_state.json, and "
+    "CSV, JSON lines, TensorBoard event files, W&B exports and offline runs, what trackio, MLflow and Aim keep, a "
+    "Trainer's output folder or trainer_state.json, and "
     "printed lines with a step and a loss (`step 5/500 | loss 3.2`)"
 )
 LARGEST_LOG = 1 << 28

@@ -30,7 +30,7 @@ def read(path: Path, wanted: Mapping[str, str] | None = None) -> list[Run]:
     one, and where no run has a loss."""
     runs: dict[str, tuple[str, list[Value]]] = {}
     with opened(path) as database:
-        named = {run: name for run, name in database.execute("select run_uuid, name from runs")}
+        named = dict(database.execute("select run_uuid, name from runs"))
         tags = "select run_uuid, value from tags where key = 'mlflow.runName'"
         named |= {run: name for run, name in database.execute(tags) if not named.get(run)}  # before MLflow 2
         kept = "select run_uuid from runs where lifecycle_stage = 'active' order by start_time"

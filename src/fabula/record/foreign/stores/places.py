@@ -16,11 +16,10 @@ def in_folder(folder: Path) -> list[Path]:
     if mlflow.is_folder(folder) or aim.is_one(folder):
         return [folder]
     if offline_files(folder):
-        return [folder] if folder.name == LATEST or parts_of(folder)[-1].parent == folder else []  # else the last part tells all
-    found = [
-        each for each in sorted(folder.iterdir()) if each.suffix in sqlite.SUFFIXES and each.is_file() and is_store(each)
-    ]
-    return [*found, *([folder / aim.NAME] if aim.is_one(folder / aim.NAME) else [])]
+        tells_all = folder.name == LATEST or parts_of(folder)[-1].parent == folder
+        return [folder] if tells_all else []
+    files = sorted(each for each in folder.iterdir() if each.suffix in sqlite.SUFFIXES and each.is_file())
+    return [*filter(is_store, files), *([folder / aim.NAME] if aim.is_one(folder / aim.NAME) else [])]
 
 
 def offline_files(folder: Path) -> list[Path]:

@@ -10,8 +10,6 @@ from fabula.errors import InputError
 
 MAGIC = b"SQLite format 3\0"
 SUFFIXES = {".db", ".sqlite", ".sqlite3"}
-MOST_ROWS = 20_000_000
-"""A million steps of twenty quantities."""
 
 
 def looks_like(path: Path) -> bool:
@@ -27,8 +25,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
             yield database
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path} cannot be read as a database ({error}); where its tracker writes it, wait; else put it back from a "
-            "copy"
+            f"{path} cannot be read as a database ({error}); if its tracker is writing, wait; else use a copy"
         ) from error
 
 
