@@ -20,7 +20,6 @@ class CheckpointSlider {
       make("span", { class: "quiet", text: count(this.steps.at(-1)) }), this.film);
     this.input.addEventListener("input", () => this.#moved());
     this.film.addEventListener("click", () => (this.running ? this.#halt() : this.#play()));
-    this.stories = new Map(); // step -> version, of one prompt and its settings
   }
 
   at(step) {
@@ -43,7 +42,7 @@ class CheckpointSlider {
   #known() {
     const { version, versions } = this.column;
     const same = versions.filter((each) => each.end && !["stopped", "failed"].includes(each.end.reason)
-      && each.prompt === version.prompt && JSON.stringify(each.settings) === JSON.stringify(version.settings) && each.drawnFrom === 0);
+      && each.prompt === version.prompt && JSON.stringify(each.settings) === JSON.stringify(version.settings) && !each.branched);
     return new Map(same.map((each) => [each.step, each]));
   }
 
@@ -55,10 +54,8 @@ class CheckpointSlider {
 
   async #play() {
     const { column } = this;
-    if (!column.version) {
-      await column.page.tell(column);
-      return;
-    }
+    if (!column.version) await column.page.tell(column);
+    if (!column.version?.promptIds) return; // it failed, and says why
     this.running = true;
     this.film.textContent = "Stop here";
     this.frames.replaceChildren();
@@ -85,8 +82,7 @@ class CheckpointSlider {
   }
 
   #frame(version) {
-    const story = version.prompt + version.tokens.map((token) => token.text).join("");
     const go = () => this.column.show(this.column.versions.indexOf(version));
-    this.frames.append(make("li", {}, make("button", { type: "button", text: `step ${count(version.step)}`, onclick: go }), make("p", { text: story })));
+    this.frames.append(make("li", {}, make("button", { type: "button", text: `step ${count(version.step)}`, onclick: go }), make("p", { text: storyText(version) })));
   }
 }

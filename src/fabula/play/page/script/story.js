@@ -3,8 +3,8 @@
 class Column {
   constructor(engine, model, page) {
     Object.assign(this, { engine, model, page });
-    // Stories, the newest behind the one that it came from: { prompt, promptIds, tokens, settings, step, end, drawnFrom },
-    // the last one being the random numbers of the seed that were used when there was no token yet (below 0: a seed
+    // Stories, the newest behind the one that it came from: { prompt, promptIds, tokens, settings, step, end, branched,
+    // drawnFrom }, the last one being the random numbers of the seed that were used when there was no token yet (below 0: a seed
     // that came in later).
     this.versions = [];
     this.at = -1;
@@ -67,7 +67,7 @@ class Column {
   async branch(span, alternative) {
     const before = this.version;
     const tokens = before.tokens.slice(0, span.first);
-    const version = { ...before, tokens, end: null, settings: { ...before.settings } };
+    const version = { ...before, tokens, branched: true, end: null, settings: { ...before.settings } };
     if (alternative) {
       const replaced = before.tokens[span.first];
       tokens.push({ ...replaced, id: alternative.id, text: alternative.text ?? "", probability: alternative.probability });
