@@ -38,16 +38,18 @@ class Module(lightning.LightningModule):
         return torch.optim.AdamW(self.parameters(), lr=1e-2)
 
 
-def fit(module: Module, folder: Path, epochs: int, checkpoint: Path | None = None, **options: Any) -> Any:
-    def rows() -> torch.utils.data.DataLoader:
-        return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(ROWS), batch_size=8)
+QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_checkpointing": False,
+         "enable_model_summary": False, "num_sanity_val_steps": 0}  # fmt: skip
 
+
+def rows() -> torch.utils.data.DataLoader:
+    return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(ROWS), batch_size=8)
+
+
+def fit(module: Module, folder: Path, epochs: int, checkpoint: Path | None = None, **options: Any) -> Any:
     logger = FabulaLogger(folder, vocabulary=NUM, resume=True, **options)
-    trainer = lightning.Trainer(
-        max_epochs=epochs, logger=logger, callbacks=[LearningRateMonitor("step"), StopOnFailure()], log_every_n_steps=1,
-        accelerator="cpu", enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )  # fmt: skip
+    callbacks = [LearningRateMonitor("step"), StopOnFailure()]
+    trainer = lightning.Trainer(max_epochs=epochs, logger=logger, callbacks=callbacks, log_every_n_steps=1, **QUIET)
     trainer.fit(module, rows(), rows(), ckpt_path=checkpoint)
     return trainer
 

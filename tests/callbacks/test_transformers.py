@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from tests.callbacks.tiny import NUM, ROWS
-from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
+from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainerCallback, TrainingArguments
 
 import fabula
 from fabula.callbacks.transformers import FabulaCallback
@@ -20,7 +20,7 @@ class Rows(torch.utils.data.Dataset):
         return {"input_ids": ROWS[place], "labels": ROWS[place]}
 
 
-def trainer(place: Path, callback: FabulaCallback, **options: Any) -> Trainer:
+def trainer(place: Path, callback: TrainerCallback, **options: Any) -> Trainer:
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=NUM, n_positions=16, n_embd=8, n_layer=1, n_head=1, bos_token_id=0, eos_token_id=0)
     arguments = TrainingArguments(

@@ -123,7 +123,7 @@ class _Batch:
         self.weights, model = weights, weights.model
         self.device = model.embedding.weight.device
         self.context = model.shape.context
-        self.windows = [list(prompt) for prompt in prompts]
+        self.windows = [list(map(int, prompt)) for prompt in prompts]  # ids of NumPy, too
         """What each row's model sees."""
         self.completions: list[list[int]] = [[] for _ in prompts]
         self.active = list(range(len(prompts)))
