@@ -1,4 +1,4 @@
-"""Three real loops, none of ours, with `fabula.Record`: killed in the middle, resumed, diagnosed, compared; and ours beside.
+"""Three real loops with `fabula.Record`: killed in the middle, resumed, diagnosed, compared; and our own beside.
 
 python benchmarks/recorded_loops.py --data DIR --out docs/benchmarks/recorded_loops.json
 
@@ -205,8 +205,8 @@ def ours(stories: Stories, out: Path, seed: int, rate: float, kill: bool) -> Non
     recipe = load_recipe("strong").with_values(**{
         "tokenizer": _tokenizer(stories.data.folder), "steps": STEPS, "model.layers": LAYERS, "model.width": WIDTH,
         "model.heads": HEADS, "model.context": CONTEXT, "batch.rows": ROWS, "batch.accumulation": 1,
-        "schedule.peak": rate, "schedule.floor": rate / 10, "schedule.warmup": 30, "optimizer.clip": CLIP, "evaluation.every": EVERY,
-        "evaluation.sample_tokens": 0, "checkpoint.every": SAVED, "compute.compile": "off",
+        "schedule.peak": rate, "schedule.floor": rate / 10, "schedule.warmup": 30, "optimizer.clip": CLIP,
+        "evaluation.every": EVERY, "evaluation.sample_tokens": 0, "checkpoint.every": SAVED, "compute.compile": "off",
     })  # fmt: skip
     fabula.train(recipe, data=stories.data.folder, out=out, seed=seed)
 
