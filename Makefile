@@ -10,7 +10,7 @@ READY := $(VENV)/ready
 # More than four at once gain little and ask for much memory: each loads torch.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help setup demo test test-slow test-crash lint fuzz bench bench-gpu lock clean
+.PHONY: help setup demo test test-slow test-crash lint fuzz bench bench-gpu docs lock clean
 
 help:
 	@echo "make setup      make the environment ($(VENV)): 1 to 2 minutes, needs the network; then: . $(BIN)/activate"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-crash kills, limits and flipped bits for everything that writes (ten minutes: CRASH_SECONDS=600)"
 	@echo "make bench      how fast it is on this machine, against others (a quarter of an hour, needs STORIES=DIR)"
 	@echo "make bench-gpu  the tests and the speed of a GPU, and what it reaches (8 minutes, needs STORIES=DIR)"
+	@echo "make docs       the guides as a site: build/site/index.html"
 	@echo "make clean      remove what make made"
 
 setup: $(READY)
@@ -94,6 +95,9 @@ bench-gpu:
 	  test -d "$(BENCH)/tokens/$$(echo $$each | tr : -)" || $(BIN)/fabula prepare "$(STORIES)" --tokenizer $$each --out $(BENCH) || exit 1; done
 	$(BIN)/python benchmarks/gpu.py --data $(BENCH) --out docs/benchmarks/gpu.json
 	$(BIN)/python docs/gpu_page.py
+
+docs: $(READY)
+	$(BIN)/python docs/site.py
 
 # One lock for Linux, macOS and Windows and all Pythons we support, with hashes, and without a registry's address.
 LOCKED_EXTRAS := train hub gguf judge ray slurm serve docs tensorboard wandb trackio mlflow test dev

@@ -130,7 +130,7 @@ def test_groups_are_compared(tmp_path: Path) -> None:
 def test_a_notebook_shows_runs_findings_and_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: Path
 ) -> None:
-    monkeypatch.setattr("fabula.report.render.page._bundle", lambda: "the chart library")
+    monkeypatch.setattr("fabula.report.render.page.chart_program", lambda: "the chart library")
     log = write_log(tmp_path / "<b>bad.csv", "divergence", 0)
     for shown in (fabula.read(log)._repr_html_(), fabula.diagnose(log)._repr_html_()):
         assert "divergence" in shown and "<svg" in shown and "&lt;b&gt;bad.csv" in shown and "<script" not in shown

@@ -342,7 +342,7 @@ def test_what_the_commands_say_of_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three seeds against three: compared, put on a page, and each number on the page verified."""
-    monkeypatch.setattr("fabula.report.render.page._bundle", lambda: "the chart library")
+    monkeypatch.setattr("fabula.report.render.page.chart_program", lambda: "the chart library")
     for seed in range(3):
         record_course(tmp_path / f"base-{seed}", "nothing", seed)
         record_course(tmp_path / f"worse-{seed}", "overfitting", 10 + seed)

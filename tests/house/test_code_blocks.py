@@ -125,7 +125,7 @@ def test_the_blocks_of(
     for each in place.iterdir():
         (tmp_path / each.name).symlink_to(each)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fabula.report.render.page._bundle", lambda: "the chart library")
+    monkeypatch.setattr("fabula.report.render.page.chart_program", lambda: "the chart library")
     names = {"TINY": TINY, **GIVEN.get(page, nothing)(tmp_path)}
     try:
         for number, block in enumerate(PAGES[page], start=1):
