@@ -85,6 +85,37 @@ def elsewhere() -> str:
     )
 
 
+def html() -> str:
+    path = DOCS / "measured" / "html_export.json"
+    if not path.is_file():
+        return "Not measured yet."
+    record = json.loads(path.read_text(encoding="utf-8"))
+    lines = [
+        "| recipe | parameters | the file | bytes a parameter | ready after | first token | tokens/s | "
+        "same greedy texts | loss, float32 | int8 costs | the page's memory, after 1 story | after the last |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for each in record["results"]:
+        loss, memory = each["loss"], each["process_megabytes"]
+        losses = f"{loss['float32']:.3f} | {loss['int8'] - loss['float32']:+.5f}" if loss else " | "
+        lines.append(
+            f"| `{each['recipe']}` | {each['parameters']:,} | {each['megabytes']:.1f} MB | "
+            f"{each['bytes_per_parameter']:.2f} | {each['ready_ms'] / 1e3:.1f} s | {each['first_token_ms']:.0f} ms | "
+            f"{each['tokens_per_second']:,.0f} | {each['same_greedy_tokens']} of {each['prompts']} | {losses} | "
+            f"{memory['after the first']:.0f} MB | {memory['after the last']:.0f} MB |"
+        )
+    first = record["results"][0]
+    ways = ", ".join(f"{name} {size:.2f}" for name, size in first["weights_as_text"].items())
+    scored = {int(each["loss"]["stories"]) for each in record["results"] if each["loss"]}
+    return "\n".join(lines) + (
+        f'\n\nChromium without network on a file of the disk, one thread a model; torch {record["torch"]}. "Ready" '
+        "counts from the opening of the file. Greedy texts of 64 tokens are compared with the int8 model in torch. "
+        f"{first['stories']} stories of up to 200 tokens are told, each token with eight alternatives. The loss is in "
+        f"nats a token over {', '.join(map(str, sorted(scored)))} stories; where none stands, the weights were random. "
+        f"Weights of `{first['recipe']}` as text, bytes a byte: {ways}."
+    )
+
+
 def full_size() -> str:
     record = _benchmark("full_size")
     if record is None:
@@ -156,7 +187,7 @@ def renew(page: str, name: str, text: str) -> str:
 BLOCKS = {
     "models.md": {"recipes": recipes, "full size": full_size},
     "generation.md": {"speed": speed},
-    "export.md": {"counterparts": counterparts, "elsewhere": elsewhere},
+    "export.md": {"counterparts": counterparts, "html": html, "elsewhere": elsewhere},
 }
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def test_help_explains_a_command(capsys: pytest.CaptureFixture[str]) -> None:
         ("generate x -q", "generate has no option -q; see: fabula generate --help"),
         ("--verion", "fabula has no option --verion; did you mean --version?"),
         ("generate x --prompt", "Option '--prompt' requires an argument; see: fabula generate --help"),
-        ("export x --to hg", "'hg' is not one of 'hf', 'gguf'; see: fabula export --help"),
+        ("export x --to hg", "'hg' is not one of 'hf', 'gguf', 'html', 'tensorboard', 'wandb', "),
     ],
 )
 def test_a_typing_error_is_one_line(typed: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,8 +64,8 @@ def generate(
         teller.tell(prompt, count)
     else:
         PromptLoop(teller, count).run()
-    following = "export {} --to hf" if has_counterpart(recipe.model) else "report {}"
-    show(as_called(f"\nNext: fabula {following.format(shlex.quote(str(run)))}"), stderr=True)
+    form = "hf" if has_counterpart(recipe.model) else "html"
+    show(as_called(f"\nNext: fabula export {shlex.quote(str(run))} --to {form}"), stderr=True)
 
 
 def _unfinished(run: Path, step: int | None, num_steps: int) -> str:

@@ -1,6 +1,5 @@
 """`fabula play`: a page on this machine on which one prompts models."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,19 +30,16 @@ def play(
     """
     import secrets
 
-    from fabula.cli.commands.export import name_of
     from fabula.cli.newest import named_or_newest
     from fabula.cli.screen.terminal import show, tell
-    from fabula.errors import InputError
+    from fabula.cli.several_models import names_of, place_of
     from fabula.play.server.app import make_app
     from fabula.play.shelf import Asked, Shelf
     from fabula.serve.address import listen
     from fabula.serve.running import serve
 
-    places = [_place(each) for each in runs] or [(named_or_newest(None), None)]
-    if len(places) > 4:
-        raise InputError(f"{len(places)} models are named, and the page has room for four; name one to four")
-    names = _apart([name_of(run) + ("" if step is None else f" at {step}") for run, step in places])
+    places = [place_of(each) for each in runs] or [(named_or_newest(None), None)]
+    names = names_of(places)
     address = listen(FIRST_PORT, port, host)
     with address.socket:
         shelf = Shelf([Asked(name, run, step) for name, (run, step) in zip(names, places, strict=True)])
@@ -54,21 +50,3 @@ def play(
             show(f"\nNext: open {address.url}{f'?token={token}' if token else ''} in a browser")
 
         serve(make_app(shelf, address, token), address, ready)
-
-
-def _place(given: str) -> tuple[Path, int | None]:
-    """A run folder, or RUN@STEP; a folder whose name looks so is a folder."""
-    run, _, step = given.rpartition("@")
-    if run and step.isdecimal() and not Path(given).exists():
-        return Path(run), int(step)
-    return Path(given), None
-
-
-def _apart(names: list[str]) -> list[str]:
-    """Names that differ: runs in several folders may have one name."""
-    seen: dict[str, int] = {}
-    apart = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        apart.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return apart

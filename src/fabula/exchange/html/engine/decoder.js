@@ -7,8 +7,10 @@ const TOKENS_AT_ONCE = 8; // of a prompt: weights are widened once for four of t
 class Decoder {
   #kernels;
   #model;
-  #end;
-  #table = {};
+  #table; // of tensors: where they lie behind #base
+  #base;
+  #end; // of what is taken
+  tokens = []; // what the caches hold
 
   // `model` is what packing.py says of it; `content` gives its bytes in chunks.
   static async load(kernels, model, content) {
@@ -23,15 +25,12 @@ class Decoder {
     return decoder;
   }
 
-  #base;
-  tokens = []; // what the caches hold
-
   constructor(kernels, model) {
     this.#kernels = kernels;
     this.#model = model;
+    this.#table = model.tensors;
     this.#end = kernels.__heap_base.value;
     this.#base = this.#room(model.num_bytes);
-    for (const [name, place] of Object.entries(model.tensors)) this.#table[name] = place;
 
     const { layers, width, heads, kv_heads, head_width, inner, context, vocabulary } = model;
     const floats = (count) => this.#room(4 * count);

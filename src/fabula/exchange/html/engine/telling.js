@@ -83,14 +83,13 @@ class Storyteller {
   }
 
   #choose(logits, request, random) {
-    if (isGreedy(request)) return largestOf(logits);
+    if (isGreedy(request)) return placeOfLargest(logits);
     return chosen(this.decoder.atTemperature(request.temperature), request, random.uniform());
   }
 
   #alternatives(chances, count) {
     if (!count) return [];
-    const ids = likeliest(chances, (found) => found >= count).slice(0, count);
-    return ids.map((id) =>
+    return best(chances, count).map((id) =>
       id === this.tokenizer.eot
         ? { id, text: "", probability: chances[id], end: true }
         : { id, text: this.tokenizer.text(id), probability: chances[id] },

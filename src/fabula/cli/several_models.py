@@ -1,0 +1,40 @@
+"""Models as a command line names them: RUN or RUN@STEP, several side by side."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from fabula.errors import InputError
+
+MOST_MODELS = 4
+"""On a page: more columns are too narrow to read."""
+
+
+def place_of(given: str) -> tuple[Path, int | None]:
+    """A run folder, or RUN@STEP; a folder whose name looks so is a folder."""
+    run, _, step = given.rpartition("@")
+    if run and step.isdecimal() and not Path(given).exists():
+        return Path(run), int(step)
+    return Path(given), None
+
+
+def name_of(run: Path) -> str:
+    """What to call what comes of a run: its folder's name; in a ladder, tier and phase too, for seeds have one name."""
+    parts = run.resolve().parts
+    return "-".join(parts[-3:]) if parts[-1].startswith("seed-") else parts[-1]
+
+
+def names_of(places: Sequence[tuple[Path, int | None]]) -> list[str]:
+    """What to call models of runs and steps side by side, all different: runs in several folders may have one name.
+
+    Raises InputError for more than a page has room for.
+    """
+    if len(places) > MOST_MODELS:
+        raise InputError(f"{len(places)} models are named, and the page has room for four; name one to four")
+    seen: Counter[str] = Counter()
+    names = []
+    for run, step in places:
+        name = name_of(run) + ("" if step is None else f" at {step}")
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return names
