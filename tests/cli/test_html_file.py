@@ -100,5 +100,5 @@ def test_what_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: Path, m
 
 def test_the_other_forms_write_one_run(tmp_path: Path) -> None:
     run = str(run_at(tmp_path / "run"))
-    with pytest.raises(InputError, match="--to hf writes one run, and 2 are named; name one, or use --to html"):
+    with pytest.raises(InputError, match="--to hf takes one run, and 2 are named; name one, or use --to html"):
         command(run, run, "--to", "hf")
