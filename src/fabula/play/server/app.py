@@ -12,7 +12,7 @@ from fabula.play.openai.routes import OpenAiApi
 from fabula.play.page.rendering import render, script_of
 from fabula.play.server.page_api import PageApi
 from fabula.play.shelf import Shelf
-from fabula.play.turns import Teller
+from fabula.play.turns import Teller, threads_for
 from fabula.serve.address import Address
 from fabula.serve.door import Application, Door
 
@@ -23,7 +23,7 @@ POLICY = "frame-ancestors 'none'"
 def make_app(shelf: Shelf, address: Address, token: str = "") -> Application:
     """The page, what it asks, and OpenAI's two addresses."""
     page = render(script_of("server_engine.js"), title="Tell me a story", connect=True)
-    teller = Teller()
+    teller = Teller(threads_for(max(each.parameters for each in shelf.models)))
     own, openai = PageApi(shelf, teller, f"{address.host}:{address.port}"), OpenAiApi(shelf, teller)
 
     async def front(request: Request) -> Response:
