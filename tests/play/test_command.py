@@ -13,7 +13,8 @@ import pytest
 from tests.play.models import write_runs
 
 from fabula.cli import run as fabula
-from fabula.cli.live.play import FIRST_PORT, _apart, _place
+from fabula.cli.live.play import FIRST_PORT
+from fabula.cli.several_models import names_of, place_of
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +56,12 @@ def test_what_cannot_be_played_with_is_one_line(
 def test_a_step_is_named_behind_the_run(tmp_path: Path) -> None:
     odd = tmp_path / "run@5"
     odd.mkdir()
-    assert _place(str(odd)) == (odd, None), "a folder that is called so"
-    assert _place(f"{odd}@20") == (odd, 20)
-    assert _place("runs/a@20") == (Path("runs/a"), 20)
-    assert _place("runs/a@best") == (Path("runs/a@best"), None)
-    assert _apart(["a", "b", "a", "a"]) == ["a", "b", "a (2)", "a (3)"]
+    assert place_of(str(odd)) == (odd, None), "a folder that is called so"
+    assert place_of(f"{odd}@20") == (odd, 20)
+    assert place_of("runs/a@20") == (Path("runs/a"), 20)
+    assert place_of("runs/a@best") == (Path("runs/a@best"), None)
+    places = [(Path("a"), None), (Path("b"), 5), (Path("x/a"), None), (Path("y/a"), None)]
+    assert names_of(places) == ["a", "b at 5", "a (2)", "a (3)"]
 
 
 @pytest.mark.slow
