@@ -128,7 +128,7 @@ def test_a_story_that_ends_says_so(url: str) -> None:
 
 def test_step_0_is_as_the_training_began(shelf: Shelf) -> None:
     shown = shelf.models[0]
-    assert shown.checkpoints == (0, 10, 20)
+    assert shown.checkpoints == [0, 10, 20]
     model = Decoder(shown.recipe.model, 257)
     initialize(model, shown.recipe.initialization, initialization_seed(5))
     first = shelf.weights(shown, 0).model.state_dict()

@@ -50,8 +50,6 @@ class Shown:
     recipe: Recipe
     tokenizer: Tokenizer
     step: int
-    checkpoints: tuple[int, ...]
-    """Steps whose weights can be had, ascending; 0 too, where the seed gives the first weights again."""
     seed: int | None
     """Of the run, where step 0 is made from it."""
     parameters: int
@@ -60,6 +58,11 @@ class Shown:
     """Validation loss by step."""
     info: dict[str, Any]
     training: TrainingStories | None
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """Steps whose weights can be had by now, ascending; 0 too, where the seed gives the first weights again."""
+        return sorted({*checkpoint_steps(self.run), *([0] if self.seed is not None else [])})
 
 
 class Shelf:
@@ -90,8 +93,7 @@ class Shelf:
     def _open(self, id: str, asked: Asked) -> Shown:
         model, recipe, tokenizer = load_model(asked.run, asked.step)
         info = read_info(asked.run) if is_run(asked.run) else {}
-        steps = checkpoint_steps(asked.run)
-        step = steps[-1] if asked.step is None else asked.step
+        step = checkpoint_steps(asked.run)[-1] if asked.step is None else asked.step
         seed = info.get("seed") if "init_from" in info and info["init_from"] is None else None
         shown = Shown(
             id=id,
@@ -100,7 +102,6 @@ class Shelf:
             recipe=recipe,
             tokenizer=tokenizer,
             step=step,
-            checkpoints=tuple(sorted({*steps, *([0] if seed is not None else [])})),
             seed=seed,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             vocabulary=model.vocabulary,

@@ -226,8 +226,8 @@ def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) 
             engine.choices.pop("compiled", None)
             notice("compiling failed; the training goes on without it, more slowly")
     engine.step(source, 1)
-    if engine.device_step is not None and (reason := engine.device_step.no_graph) is not None:
-        engine.choices["graph"] = Choice("off", f"the update could not be recorded as a CUDA graph: {reason}")
+    if engine.device_step is not None and (why := engine.device_step.no_graph) is not None:
+        engine.choices["graph"] = Choice("off", f"the update could not be recorded as a CUDA graph: {why}")
         notice("the update could not be recorded as a CUDA graph; the training goes on without it, more slowly")
     if engine.choices["compile"].value == "on":
         with telling(notice, "compiling, now the evaluation"):

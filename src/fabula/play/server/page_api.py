@@ -22,6 +22,10 @@ from fabula.play.turns import Busy, Lane, StreamedInPlace, Teller
 MOST_TOKENS = 4_096
 """Of a story at once; what is longer goes on with `ids`."""
 MOST_ALTERNATIVES = 50
+MORE_CHECKPOINTS = (
+    "A run keeps its last two and its best one; trained with --set checkpoint.every=100 --set checkpoint.keep=0 it "
+    "keeps one in 100 steps. Step 0 is made again from the seed."
+)
 BUSY = "too many stories are asked for at once; try again in a moment"
 
 
@@ -152,6 +156,7 @@ def _alternative(shown: Shown, candidate: Candidate) -> dict[str, Any]:
 
 
 def _described(shown: Shown) -> dict[str, Any]:
+    checkpoints = shown.checkpoints
     return {
         "id": shown.id,
         "name": shown.name,
@@ -160,15 +165,15 @@ def _described(shown: Shown) -> dict[str, Any]:
         "vocabulary": shown.vocabulary,
         "step": shown.step,
         "steps": shown.recipe.steps,
-        "checkpoints": list(shown.checkpoints),
+        "checkpoints": checkpoints,
         "loss": shown.losses.get(shown.step),
-        "losses": {str(step): loss for step, loss in shown.losses.items() if step in shown.checkpoints},
+        "losses": {str(step): loss for step, loss in shown.losses.items() if step in checkpoints},
         "copied": shown.training is not None,
-        "card": _card(shown),
+        "card": _card(shown, checkpoints),
     }
 
 
-def _card(shown: Shown) -> list[tuple[str, str]]:
+def _card(shown: Shown, checkpoints: list[int]) -> list[tuple[str, str]]:
     """What there is to know of a model, as its run says it."""
     info, model = shown.info, shown.recipe.model
     data = info.get("data") or {}
@@ -180,5 +185,7 @@ def _card(shown: Shown) -> list[tuple[str, str]]:
         "shape": f"{model.layers} layers, width {model.width}, context {model.context:,} tokens",
         "status": info.get("status"),
         "seed": info.get("seed"),
+        "checkpoints": f"{', '.join(f'{step:,}' for step in checkpoints)}. {MORE_CHECKPOINTS}",
+        "copied words": None if shown.training else "not known: the training stories are not on this machine",
     }
     return [(name, str(value)) for name, value in said.items() if value is not None]

@@ -14,7 +14,7 @@ class Looking {
     document.addEventListener("pointerdown", (event) => {
       if (this.pinned && !this.card.contains(event.target)) this.hide();
     });
-    addEventListener("scroll", () => { if (!this.pinned) this.hide(); }, { passive: true });
+    addEventListener("scroll", () => { if (!this.card.hidden) this.#put(); }, { passive: true });
   }
 
   // `token`: what is shown; `place`: its element; `branch(alternative | null)`: tell anew from here.
@@ -31,7 +31,8 @@ class Looking {
     ];
     this.card.replaceChildren(...parts.filter(Boolean));
     this.card.hidden = false;
-    this.#put(place);
+    this.place = place;
+    this.#put();
     if (pinned) this.card.querySelector("button")?.focus();
     else say(this.#sentence(token));
   }
@@ -62,8 +63,8 @@ class Looking {
   }
 
   // Below the token, inside the window; on a phone at its lower edge (play.css).
-  #put(place) {
-    const box = place.getBoundingClientRect(), card = this.card.getBoundingClientRect();
+  #put() {
+    const box = this.place.getBoundingClientRect(), card = this.card.getBoundingClientRect();
     const left = Math.max(8, Math.min(box.left, document.documentElement.clientWidth - card.width - 8));
     const below = box.bottom + 6;
     const top = below + card.height > innerHeight && box.top > card.height ? box.top - card.height - 6 : below;
