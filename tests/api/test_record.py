@@ -365,3 +365,59 @@ def test_no_torch_is_loaded_and_python_ends_in_order(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "run")], check=True)
     run = read_run(tmp_path / "run")
     assert (run.status, list(run.train["loss"])) == ("interrupted", [3.0])
+
+
+def test_steps_that_a_loop_makes_again_after_going_back_count_once(tmp_path: Path) -> None:
+    with fabula.Record(tmp_path / "run") as record:
+        for step in range(1, 21):
+            record.train(step, 3.0)
+        record.event(20, "rolled_back", to_step=10, reason="a spike")
+        for step in range(11, 31):
+            record.train(step, 2.0)
+    with fabula.Record(tmp_path / "run", resume=True) as record:
+        for step in range(31, 41):
+            record.train(step, 1.0)
+    run = read_run(tmp_path / "run")
+    assert (
+        list(run.train["step"]) == list(range(1, 41))
+        and list(run.train["loss"]) == [3.0] * 10 + [2.0] * 20 + [1.0] * 10
+    )
+
+
+def test_what_a_file_cannot_hold_as_it_is_does_no_harm(tmp_path: Path) -> None:
+    with fabula.Record(tmp_path / "run", settings={"odd": math.nan, "call": print}) as record:
+        for step in (3, 1, 2):  # threads that log out of order
+            record.train(step, 3.0, huge=10**400 if step == 1 else 10**17)
+        record.sample(3, "Once", "half a character: \ud800")
+    run = read_run(tmp_path / "run")
+    assert run.info["steps_done"] == 3 and list(run.train["huge"]) == [1e17, np.inf, 1e17]
+    assert run.samples[0]["completion"].startswith("half a character") and run.info["settings"]["odd"] == "nan"
+
+
+def test_a_second_record_of_one_process_goes_on_where_the_first_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    first = fabula.Record("~/run")
+    first.train(1, 3.0)
+    with fabula.Record("~/run", resume=True) as second:
+        second.train(2, 2.0)
+        first.train(3, 9.0)  # left behind, as in a cell that was run again
+    assert list(read_run(tmp_path / "run").train["loss"]) == [3.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["generate", "{}", "--prompt", "x"],
+        ["export", "{}", "--to", "hf"],
+        ["train", "--resume", "--out", "{}", "--data", "."],
+    ],
+)
+def test_what_needs_a_model_says_that_there_is_none(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with fabula.Record(tmp_path / "run") as record:
+        record.train(1, 3.0)
+    assert fabula_command([each.format(tmp_path / "run") for each in command]) == 2
+    assert "recorded by a loop that is not fabula's" in " ".join(capsys.readouterr().err.split())

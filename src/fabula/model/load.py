@@ -15,7 +15,7 @@ from fabula.model.decoder import Decoder
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml
 from fabula.record.checkpoint import checkpoint_steps, read_checkpoint
-from fabula.record.reader import is_run, read_info, read_recipe_toml, read_run
+from fabula.record.reader import is_of_others, is_run, read_info, read_recipe_toml, read_run
 
 _OF_TWO_MODELS = "they belong to different models"
 
@@ -31,6 +31,10 @@ def load_model(
     run = Path(run)
     if not run.exists():
         raise InputError(f"{run} does not exist; give the folder of a run, as `fabula train` writes them")
+    if is_run(run) and is_of_others(run):
+        raise InputError(
+            f"{run} was recorded by a loop that is not fabula's, and holds no model; load it as that loop does"
+        )
     if not (run / "recipe.toml").is_file():
         raise InputError(f"{run} is not a run folder: it has no recipe.toml; `fabula train` writes run folders")
     if not (run / "checkpoints").exists() and ((run / "config.json").is_file() or (run / "model.gguf").is_file()):

@@ -173,6 +173,10 @@ def read_info(folder: Path) -> dict[str, Any]:
 
 def read_recipe_toml(folder: Path, info: Mapping[str, Any]) -> str:
     """The text of recipe.toml. Raises InputError where `info`, the run's run.json, knows another one."""
+    if "log_format" in info:
+        raise InputError(
+            f"{folder} was recorded by a loop that is not fabula's, and has no recipe; go on with that loop"
+        )
     text = _read_text(folder / "recipe.toml")
     known = [info[name] for name in ("recipe_hash", "recipe_hash_before") if info.get(name)]
     try:
@@ -191,7 +195,7 @@ def _check_end(run: Run) -> None:
     steps = run.info.get("steps_done")
     if run.status != "finished" or not isinstance(steps, int):
         return
-    last = max((columns["step"][-1] for columns in (run.train, run.evals) if len(columns["step"])), default=0)
+    last = max((columns["step"].max() for columns in (run.train, run.evals) if len(columns["step"])), default=0)
     if last < steps:
         raise InputError(
             f"{run.path / 'metrics.jsonl'} ends at step {int(last):,}, but run.json says that the run finished "

@@ -199,7 +199,7 @@ class RunWriter:
         # Flushed line by line: a crash loses at most the line being written, and `tail -f` works.
         file = self._files[stream]
         fields = fields if self.attempt == 1 else {**fields, "attempt": self.attempt}
-        line = json_line(fields).encode()
+        line = json_line(fields).encode(errors="replace")  # half a character, which a file cannot hold
         file.write(line)
         file.flush()
         self._digests[stream].update(line)

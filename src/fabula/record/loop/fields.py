@@ -1,5 +1,6 @@
 """The fields of a line: under the names of the format, each of the type that it had before."""
 
+import math
 import warnings
 from collections.abc import Mapping
 from functools import cache
@@ -18,6 +19,8 @@ KNOWN = {
 }
 """What is recognized -> its field, on the lines of each kind."""
 SHAPES = {"sample": SAMPLE, "event": EVENT}
+BITS = 1024
+"""Of a whole number that no float holds."""
 TAKEN = {"kind", "step", "non_finite", "attempt"}
 """Names that the format gives to a line itself."""
 
@@ -45,6 +48,8 @@ class Fields:
             if called in TAKEN:
                 raise InputError(f"{called}= has a meaning of its own in a record; call that number something else")
             value = scalar(called, value)
+            if isinstance(value, int) and abs(value) >= LARGEST:
+                value = float(value) if value.bit_length() < BITS else math.inf
             if self._fits(kind, called, value):
                 line[called] = value
         return line

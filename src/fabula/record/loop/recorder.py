@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -34,6 +35,8 @@ FORM = "fabula.Record"
 MOST_WAITING = 1_000
 """Lines whose numbers a device still computes. Beyond, the oldest is waited for: the loop is that far ahead of it."""
 LIBRARIES = ("torch", "transformers", "lightning", "keras", "jax", "tensorflow")
+_open: WeakValueDictionary[Path, "Recorder"] = WeakValueDictionary()
+"""Of this process, by their folders."""
 Scalar = Any
 """A number, or a tensor with one number in it."""
 
@@ -64,7 +67,7 @@ class Recorder:
         resume: bool = False,
         is_writer: bool | None = None,
     ) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser()
         self.writes = is_first_process() if is_writer is None else is_writer
         self.last_step = 0
         self.num_lines, self.num_evaluations = 0, 0
@@ -86,6 +89,8 @@ class Recorder:
         if settings is not None:
             self._info["settings"] = _kept(settings)
         _refuse(self._info)
+        if resume and (earlier := _open.get(self.folder.resolve())) is not None:
+            earlier.close("interrupted")  # a cell of a notebook that is run again
         self._held.enter_context(only_writer(self.folder))
         try:
             self._begin(resume)
@@ -93,6 +98,7 @@ class Recorder:
             self._held.close()
             raise
         self._started = self._since = self._clock()
+        _open[self.folder.resolve()] = self
         atexit.register(self._flush, True)
 
     @property
@@ -159,10 +165,16 @@ class Recorder:
                 self._put("samples", "sample", step, {"prompt": str(prompt), "completion": str(completion), **others})
 
     def event(self, step: int, event: str, **others: Any) -> None:
-        """What happened at `step`: `batch_skipped`, `rolled_back`, or a word of your own."""
-        if not self._closed:
-            with self._guard:
-                self._put("metrics", "event", step, {"event": str(event), **others})
+        """What happened at `step`: `batch_skipped`, `rolled_back` (with `to_step`: later steps are made again), or a
+        word of your own."""
+        if self._closed:
+            return
+        with self._guard:
+            self._put("metrics", "event", step, {"event": str(event), **others})
+            if event == "rolled_back" and others.get("to_step") is not None:
+                self._flush(wait=True)
+                assert self._writer is not None, "it has just written"
+                self._writer.attempt += 1
 
     def about(self, **fields: Any) -> None:
         """What else is known of the run: fields of run.json, such as `device` or `parameters={"total": 1_000_000}`.
@@ -271,6 +283,7 @@ class Recorder:
         """The record of before, cut back to what precedes the first new line."""
         offsets, last = place_of(self.folder, kind, step) if kind else ends_of(self.folder)
         writer = RunWriter.resume(self.folder, self._info, offsets, last.step)
+        writer.attempt = last.attempt
         self.last_step, self._seconds, self._tokens = last.step, self._seconds + last.seconds, last.tokens
         if kind:
             writer.event(last.step, "resumed")

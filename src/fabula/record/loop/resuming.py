@@ -19,6 +19,7 @@ class Last:
     step: int = 0
     seconds: float = 0.0
     tokens: float | None = None
+    attempt: int = 1
 
 
 def stored_info(folder: Path, form: str) -> dict[str, Any] | None:
@@ -57,6 +58,7 @@ def place_of(folder: Path, kind: str | None, step: int) -> tuple[dict[str, int],
                     max(last.step, at),
                     float(seconds) if isinstance(seconds, (int, float)) else last.seconds,
                     tokens if isinstance(tokens, (int, float)) else last.tokens,
+                    max(last.attempt, count_or_zero(line.get("attempt"))),
                 )
     return offsets, last
 
