@@ -37,8 +37,8 @@ class GrowingRun:
     def reach(self, step: int) -> None:
         """The record as it is after `step`: longer than it was, or cut back."""
         for name in ("metrics.jsonl", "samples.jsonl"):
-            lines = (self.whole / name).read_text().splitlines(keepends=True)
-            kept = "".join(line for line in lines if json.loads(line)["step"] <= step)
+            lines = (self.whole / name).read_text().split("\n")[:-1]  # a story may hold other ends of lines
+            kept = "".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step)
             there = (self.folder / name).read_text() if (self.folder / name).exists() else ""
             if kept.startswith(there):
                 with open(self.folder / name, "a") as file:

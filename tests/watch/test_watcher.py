@@ -33,7 +33,7 @@ def test_a_run_grows_and_ends_as_diagnose_has_it(tmp_path: Path) -> None:
     watching = watcher(run.folder)
     seen = []
     with run.alive():
-        for step in (0, 60, 120, 240, 320):
+        for step in (60, 120, 320):
             run.reach(step)
             assert watching.look()
             assert f"step {step:,} of {STEPS}" in text_of(watching)
@@ -45,7 +45,7 @@ def test_a_run_grows_and_ends_as_diagnose_has_it(tmp_path: Path) -> None:
         assert "left, until" in text_of(watching)
         run.finish()
     assert watching.look()
-    assert seen[:3] == [set()] * 3 and seen[-1], "the episode appears when it has begun"
+    assert seen[:2] == [set()] * 2 and seen[-1], "the episode appears when it has begun"
     assert "news-0" in text_of(watching)
     assert told(watching) == diagnosed(run.folder) == diagnosed(run.whole)
     assert "This run is finished" in text_of(watching)
@@ -220,7 +220,7 @@ def test_a_ladder_fills_up_and_gives_verdicts_when_it_may(tmp_path: Path) -> Non
     for number, run in enumerate(by_seed, start=1):
         (ladder / run).parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(whole / run, ladder / run)
-        if number in (1, 4, 8, 12):
+        if number in (4, 8):
             watching.look()
             assert f"{number} of 12 runs ended" in text_of(watching)
             effects = [effect for tier in watching._ladder.tiers for effect in tier.effects]

@@ -29,18 +29,21 @@
     if (!old.classList.contains("plot")) morphChildren(old, fresh);
   }
 
-  // A child with an id is found again wherever it stands now; others by their place among those without.
+  // By what a child is found again wherever it stands now; others are, by their place among those without.
+  const keyOf = (node) => node.id || (node.nodeName === "DETAILS" && node.querySelector("summary").textContent) || "";
+
   function morphChildren(old, fresh) {
     const wanted = [...fresh.childNodes];
-    const ids = new Set(wanted.map((each) => each.id).filter(Boolean));
-    for (const each of [...old.childNodes]) if (each.id && !ids.has(each.id)) each.remove();
+    const keys = new Set(wanted.map(keyOf).filter(Boolean));
+    for (const each of [...old.childNodes]) if (keyOf(each) && !keys.has(keyOf(each))) each.remove();
     wanted.forEach((each, place) => {
+      const key = keyOf(each);
       const there = old.childNodes[place];
-      const known = each.id && [...old.children].find((other) => other.id === each.id);
+      const known = key && [...old.children].find((other) => keyOf(other) === key);
       if (known) {
         if (known !== there) old.insertBefore(known, there || null);
         morph(known, each);
-      } else if (there && !there.id) morph(there, each);
+      } else if (!key && there && !keyOf(there)) morph(there, each);
       else old.insertBefore(each, there || null);
     });
     while (old.childNodes.length > wanted.length) old.lastChild.remove();
