@@ -132,7 +132,7 @@ def test_a_training_with_a_page_and_a_hook(grammar_folder: Path, tmp_path: Path)
     out = tmp_path / "run"
     recipe = str(tiny_file(tmp_path))
     command = [sys.executable, "-m", "fabula", "train", "--data", str(grammar_folder), "--out", str(out), recipe]
-    settings = ["--steps", "3000", "--set", "checkpoint.every=100"]
+    settings = ["--steps", "600", "--set", "checkpoint.every=20", "--set", "evaluation.every=100"]
     with hook() as chat:
         beside = ["--watch", "--notify", chat.url]
         first = subprocess.Popen([*command, *settings, *beside], stderr=subprocess.PIPE, text=True)

@@ -50,33 +50,46 @@ class _Waiting:
     memory: Remembered
 
 
+def _key(found: Found) -> tuple[Path, str]:
+    return found.view.path, found.name
+
+
+def _worth_posting(found: Found) -> list[Told]:
+    return [Told.of(found.name, finding) for finding in found.findings if finding.severity in WORTH_POSTING]
+
+
 class Notifier:
     """`after` is given what each reading found. What could not be posted is new again, after a pause."""
 
     def __init__(self, url: str, tell: Callable[[str], None]) -> None:
         self.url = url
         self._tell = tell
+        self._last: Sequence[Found] = ()
         self._before: dict[tuple[Path, str], list[Told]] = {}
-        """What was seen in the reading before: what is there twice is no matter of half an episode."""
+        """What was seen in the reading before the last: what is there twice is no matter of half an episode."""
+        self._again = False
         self._queue: queue.Queue[_Waiting] = queue.Queue()
         self.pause = FIRST_PAUSE
         self._not_before = 0.0
         threading.Thread(target=self._post_all, daemon=True).start()
 
     def after(self, found: Sequence[Found]) -> None:
-        if time.monotonic() < self._not_before:
+        if time.monotonic() < self._not_before or (found is self._last and not self._again):
             return
+        if found is not self._last:
+            self._before = {_key(each): _worth_posting(each) for each in self._last}
+            self._last = found
+        self._again = False
         for each in found:
             memory = Remembered(each.view.path, self.url)
             worth = [finding for finding in each.findings if finding.severity in WORTH_POSTING]
             new = new_among(worth, each.name, each.last_step, memory.told())
-            before = self._before.get((each.view.path, each.name), [])
+            before = self._before.get(_key(each), [])
             sure = [
                 finding
                 for finding in new
                 if each.ended or any(old.covers(Told.of(each.name, finding), each.last_step) for old in before)
             ]
-            self._before[each.view.path, each.name] = [Told.of(each.name, finding) for finding in worth]
             if not sure:
                 continue
             try:
@@ -107,6 +120,6 @@ class Notifier:
             self._queue.task_done()
 
     def _failed(self, why: str) -> None:
-        self._not_before = time.monotonic() + self.pause
+        self._not_before, self._again = time.monotonic() + self.pause, True
         self._tell(f"--notify {why}; tried again in {self.pause:.0f} s")
         self.pause = min(LONGEST_PAUSE, 2 * self.pause)

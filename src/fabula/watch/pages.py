@@ -82,6 +82,12 @@ class Live:
         return len(self._streams)
 
     def _follow(self) -> None:
+        try:
+            self._look_again_and_again()
+        finally:
+            self.ended.set()  # a page that follows nothing any more does not stay
+
+    def _look_again_and_again(self) -> None:
         chart_program()  # takes seconds of processor time, once: before others are let go first
         self._has_program.set()
         step_aside()

@@ -101,13 +101,14 @@ class Watcher:
         """Of everything that a page is made from; what is new in a folder of runs shows in the folder."""
         known = {view.path for view in (self._ladder.runs if self._ladder else ())}
         documents = [path / name for path in self.paths for name in OF_A_LADDER]
-        return tuple(stamp_of(path) for path in (*self.paths, *documents, *sorted(known - set(self.paths))))
+        others = [path for path in self.paths if not (path / "ladder.json").is_file()]  # a ladder's runs are known
+        return tuple(stamp_of(path) for path in (*others, *documents, *sorted(known - set(others))))
 
     def _read(self) -> None:
         self.num_readings += 1
         try:
             ladder, problems = self._readable()
-        except InputError as error:
+        except (InputError, OSError) as error:  # OSError: what may not be read, or went away while it was
             self._problems = (str(error),)
             return
         self._ladder, self._problems, self._read_at = ladder, problems, datetime.now()
@@ -166,12 +167,12 @@ class Watcher:
         rows = []
         for each in self.found:
             view, foreign = each.view, not is_run(each.view.path)
-            quiet = time.time() - _last_written(view)
+            quiet = 0.0 if each.ended else time.time() - _last_written(view)
             if several and (each.ended or quiet > STILL_SHOWN_SECONDS):
                 continue
             lines = [] if foreign or each.ended else last_objects(view.path / "metrics.jsonl")
             far = progress(view, lines, self._pace_of(view).seconds_per_step if foreign else None)
-            rows.append(Now(each.name if several else "", far, 0.0 if each.ended else quiet))
+            rows.append(Now(each.name if several else "", far, quiet))
         return rows[:MOST_ROWS]
 
     def _state(self) -> str:
@@ -201,7 +202,7 @@ def _found(ladder: LadderView) -> list[Found]:
 
 
 def _name(view: RunView) -> str:
-    return f"{view.name} seed {view.seed}" if is_run(view.path) else view.name
+    return view.name if view.of("log_format") else f"{view.name} seed {view.seed}"
 
 
 def _ended(view: RunView) -> bool:
@@ -221,6 +222,6 @@ def _last_written(view: RunView) -> float:
 
 def _writers(ladder: LadderView) -> list[RunView]:
     """The runs that wrote stories: those that are being made before the others, and of those the newest."""
-    there = [view for view in ladder.own.runs if view.run is not None and view.run.samples]
+    there = [view for view in ladder.runs if view.run is not None and view.run.samples]
     there.sort(key=lambda view: (_ended(view), -_last_written(view)))
     return [view for view in there if not _ended(view)] or there[:1]

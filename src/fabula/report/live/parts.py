@@ -25,14 +25,22 @@ class Parts:
     """Anchor of a figure -> what draws it, as JSON."""
 
 
+FIRST = ("start", "section-section-loss")
+"""What moves while one looks at it comes before the stories: what precedes all sections, and the loss of a single run
+(fabula.report.sections.single_run)."""
+
+
 def parts_of(document: Document, added: Sequence[Block] = ()) -> Parts:
-    """`added`: what only a page that is watched has, before the first section."""
+    """`added`: what only a page that is watched has."""
     figures = list(figures_in((document.opening, *document.blocks)))
     anchors = {figure.anchor for figure in figures}
     pictures = dict.fromkeys(anchors, "")  # the browser draws them
     html = {"head": _element("head", document=document), "opening": _element("opening", document=document)}
     html["contents"] = _element("contents", document=document)
-    for name, blocks in (("added", list(added)), *_sections(document.blocks)):
+    sections = list(_sections(document.blocks))
+    sections.sort(key=lambda section: section[0] not in FIRST)
+    begun = sum(name in FIRST for name, _ in sections)
+    for name, blocks in (*sections[:begun], ("added", list(added)), *sections[begun:]):
         if blocks:
             html[name] = _element("section", name=name, drawn=blocks, pictures=pictures, parts=anchors)
     return Parts(

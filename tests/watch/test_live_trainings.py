@@ -1,0 +1,98 @@
+"""Trainings that go on while they are watched: a ladder with two workers, and the Trainer of transformers."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.watch.growing import text_of, watcher
+
+from fabula.data.prepare import prepare
+from fabula.findings import diagnose
+from fabula.record.foreign import read_sources
+from fabula.study import diagnose_ladder, read_ladder
+from fabula.watch.watcher import Watcher
+
+pytestmark = pytest.mark.slow
+
+TRAINER = """
+import sys, torch
+from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
+torch.manual_seed(0)
+model = GPT2LMHeadModel(GPT2Config(vocab_size=64, n_positions=32, n_embd=16, n_layer=1, n_head=2))
+texts = [torch.arange(32).add(i % 7).remainder(64) for i in range(4000)]
+rows = [{"input_ids": each, "labels": each} for each in texts]
+arguments = TrainingArguments(
+    sys.argv[1], max_steps=900, logging_steps=5, save_steps=100, per_device_train_batch_size=4, learning_rate=1e-2,
+    report_to=[], disable_tqdm=True, use_cpu=True,
+)
+Trainer(model, arguments, train_dataset=rows).train()
+"""
+
+
+def follow(process: "subprocess.Popen[bytes]", watching: Watcher, saw: Callable[[], None], most: float = 500.0) -> None:
+    """Look until the process has ended, and once more."""
+    deadline = time.monotonic() + most
+    while process.poll() is None:
+        assert time.monotonic() < deadline
+        watching.look()
+        saw()
+        time.sleep(0.2)
+    assert process.returncode == 0
+    watching.look()
+
+
+def test_a_trainer_is_followed_by_what_it_prints_and_by_its_folder(tmp_path: Path) -> None:
+    out, log = tmp_path / "out", tmp_path / "train.log"
+    out.mkdir()
+    log.touch()
+    printed, folder = watcher(log), watcher(out)
+    steps: dict[str, list[int]] = {"printed": [], "folder": []}
+
+    def saw() -> None:
+        folder.look()
+        for name, watching in (("printed", printed), ("folder", folder)):
+            steps[name] += [each.last_step for each in watching.found]
+
+    with open(log, "wb") as file:
+        process = subprocess.Popen([sys.executable, "-c", TRAINER, str(out)], stdout=file, stderr=subprocess.DEVNULL)
+        follow(process, printed, saw)
+    for path, watching, name in ((log, printed, "printed"), (out, folder, "folder")):
+        os.utime(log, (time.time() - 60,) * 2)
+        watching.look()
+        assert len(set(steps[name])) > 2, "it grew under our eyes"
+        assert steps[name] == sorted(steps[name])
+        (found,) = watching.found
+        runs, _ = read_sources(path)
+        assert list(found.findings) == list(diagnose(runs[0]).findings)
+
+
+def test_a_ladder_with_two_workers_fills_up(tmp_path: Path) -> None:
+    prepare("grammar", tmp_path / "data", tokenizer="bpe:2048", limit=2000)
+    out = tmp_path / "ladder"
+    command = ["ladder", "demo", "--seeds", "2", "--scale", "0.05", "--data", str(tmp_path / "data"), "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fabula", *command, "--workers", "2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not (out / "ladder.json").is_file():
+        assert process.poll() is None
+        time.sleep(0.1)
+    watching = watcher(out)
+    ended, at_once = [], []
+
+    def saw() -> None:
+        ended.append(sum(each.ended for each in watching.found))
+        at_once.append(text_of(watching).count("<progress"))
+
+    follow(process, watching, saw)
+    assert ended == sorted(ended) and len(set(ended)) > 2
+    assert max(at_once) == 2, "both are seen"
+    assert "8 of 8 runs ended" in text_of(watching)
+    assert watching.is_over
+    assert watching._ladder is not None
+    assert diagnose_ladder(watching._ladder).as_json() == diagnose_ladder(read_ladder([out])).as_json()
