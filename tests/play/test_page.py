@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.play.models import page_of, write_runs
 
-from fabula.play.page.rendering import render, script_of
+from fabula.play.page.rendering import SCRIPTS, render, script_of
 from fabula.play.shelf import Shelf
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -211,6 +211,23 @@ def test_a_phone_has_no_sideways_scrolling_and_mistakes_are_told(browser: Any, f
     inside = [box for box in boxes if box and box["x"] + box["width"] > width + 1]
     assert width == 360 and len(inside) <= 6, "but the beginnings to try, which are a row that is moved"
     visit.context.close()
+
+
+@needs_browser
+@pytest.mark.slow
+def test_a_page_with_a_token_in_its_address(browser: Any, tmp_path: Path) -> None:
+    with page_of(Shelf(write_runs(tmp_path, ("far",))), token="secret") as url:
+        visit = Visit(browser, f"{url}?token=secret")
+        visit.tell("Once")
+        assert visit.texts()[0].startswith("Once") and "secret" not in visit.page.url
+        assert visit.complaints == []
+        visit.context.close()
+
+
+def test_no_script_of_the_page_makes_elements_of_texts() -> None:
+    """What a model says is put in as text; the policy would not let it run, but it should not even be tried."""
+    for name in (*SCRIPTS, "server_engine.js"):
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", script_of(name)), name
 
 
 def test_an_engine_of_another_kind_fits_in() -> None:

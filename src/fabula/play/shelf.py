@@ -74,7 +74,7 @@ class Shelf:
             raise InputError(
                 f"{len(asked)} models are named, and the page has room for {MOST_MODELS}; name one to {MOST_MODELS}"
             )
-        self._ready: OrderedDict[tuple[str, int], DecodingWeights] = OrderedDict()
+        self._ready: OrderedDict[tuple[Path, int], DecodingWeights] = OrderedDict()
         self._lock = Lock()
         self.models = [self._open(str(place), each) for place, each in enumerate(asked)]
 
@@ -84,7 +84,7 @@ class Shelf:
     def weights(self, shown: Shown, step: int) -> DecodingWeights:
         """Raises InputError for a step without a checkpoint, and for a damaged one."""
         with self._lock:
-            key = shown.id, step
+            key = shown.run, step
             if key not in self._ready:
                 self._keep(key, _of_step(shown, step))
             self._ready.move_to_end(key)
@@ -110,10 +110,10 @@ class Shelf:
             training=training_stories_of(info, tokenizer),
         )
         move_to_gpu(model)
-        self._keep((id, step), DecodingWeights(model, 1))
+        self._keep((asked.run, step), DecodingWeights(model, 1))
         return shown
 
-    def _keep(self, key: tuple[str, int], weights: DecodingWeights) -> None:
+    def _keep(self, key: tuple[Path, int], weights: DecodingWeights) -> None:
         self._ready[key] = weights
         while len(self._ready) > 1 and sum(map(_bytes_of, self._ready.values())) > ROOM:
             self._ready.popitem(last=False)

@@ -39,7 +39,7 @@ class Lane:
     and left when all is answered, or nobody listens any more."""
 
     def __init__(self, at_once: int, most: int) -> None:
-        self.at_once, self.most, self.taken = at_once, most, 0
+        self.most, self.taken = most, 0
         self._turns = asyncio.Semaphore(at_once)
 
     def place(self) -> AbstractContextManager[None]:

@@ -28,14 +28,13 @@ def play(
 
     The page is for this machine alone. Other programs can use the models there as they use OpenAI's: /v1/completions.
     """
-    import secrets
-
     from fabula.cli.newest import named_or_newest
     from fabula.cli.screen.terminal import show, tell
     from fabula.cli.several_models import names_of, place_of
     from fabula.play.server.app import make_app
     from fabula.play.shelf import Asked, Shelf
     from fabula.serve.address import listen
+    from fabula.serve.door import new_token
     from fabula.serve.running import serve
 
     places = [place_of(each) for each in runs] or [(named_or_newest(None), None)]
@@ -43,7 +42,7 @@ def play(
     address = listen(FIRST_PORT, port, host)
     with address.socket:
         shelf = Shelf([Asked(name, run, step) for name, (run, step) in zip(names, places, strict=True)])
-        token = "" if address.is_local else secrets.token_urlsafe(16)
+        token = "" if address.is_local else new_token()
 
         def ready() -> None:
             tell(f"{', '.join(names)}; Ctrl-C ends it", stderr=True)
