@@ -15,6 +15,7 @@ import argparse
 import base64
 import gzip
 import json
+import os
 import platform
 import statistics
 import tempfile
@@ -123,6 +124,8 @@ def measured(run: Path, folder: Path, num_stories: int) -> dict[str, Any]:
         "tokens_per_second": statistics.median(speeds),
         "quartiles_of_that": statistics.quantiles(speeds, n=4)[::2],
         "stories": num_stories,
+        "load": os.getloadavg()[0],
+        "cores": os.cpu_count(),
         "process_megabytes": {"after the first": first, "after the last": last},
         "weights_as_text": _as_texts(offered),
     }

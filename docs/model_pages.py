@@ -106,13 +106,15 @@ def html() -> str:
         )
     first = record["results"][0]
     ways = ", ".join(f"{name} {size:.2f}" for name, size in first["weights_as_text"].items())
+    load = max(each["load"] / each["cores"] for each in record["results"])
+    busy = f" The machine had other work, up to {load:.0f} programs a core: alone it is faster." if load > 1.5 else ""
     scored = {int(each["loss"]["stories"]) for each in record["results"] if each["loss"]}
     return "\n".join(lines) + (
         f'\n\nChromium without network on a file of the disk, one thread a model; torch {record["torch"]}. "Ready" '
         "counts from the opening of the file. Greedy texts of 64 tokens are compared with the int8 model in torch. "
         f"{first['stories']} stories of up to 200 tokens are told, each token with eight alternatives. The loss is in "
         f"nats a token over {', '.join(map(str, sorted(scored)))} stories; where none stands, the weights were random. "
-        f"Weights of `{first['recipe']}` as text, bytes a byte: {ways}."
+        f"Weights of `{first['recipe']}` as text, bytes a byte: {ways}.{busy}"
     )
 
 

@@ -21,6 +21,7 @@ from fabula.data.tokenizers.tokenizer import ByteLevelTokenizer
 from fabula.errors import InputError
 from fabula.exchange.html import packing
 from fabula.exchange.html.packing import pack_model, pack_tokenizer
+from fabula.exchange.html.payload import script
 from fabula.exchange.html.quantization import int8_decoder, rows_of
 from fabula.model.decode.generate import complete
 from fabula.model.decoder import Decoder
@@ -155,6 +156,46 @@ def test_a_story_that_goes_on_is_the_longer_one(node: Node) -> None:
         (rest,) = told(node, model, {"ids": begun, "drawn": cut, "maxTokens": 60 - cut, **draw}, eot=-1)
         assert rest[0] == {"kind": "start", "ids": begun}
         assert ids(rest) == ids(whole)[cut:], cut
+
+
+def test_stories_take_no_more_memory_than_the_first(node: Node) -> None:
+    question = """
+        const instance = new WebAssembly.Instance(kernels);
+        const decoder = await Decoder.load(instance.exports, given.model.header, [bytesFrom(given.model.content)]);
+        const tokenizer = new Tokenizer(bytesFrom(given.tokenizer));
+        const teller = new Storyteller(decoder, tokenizer, given.model.header);
+        const sizes = [];
+        for (let seed = 0; seed < 20; seed++) {
+          await toldBy(teller, { ids: [5], maxTokens: 60, temperature: 1, seed });
+          sizes.push([instance.exports.memory.buffer.byteLength, decoder.tokens.length <= given.model.header.context]);
+        }
+        return sizes;
+    """
+    tokenizer = base64.b64encode(pack_tokenizer(letters())).decode()
+    sizes = node.ask(question, {"model": as_given(build(GPT)), "tokenizer": tokenizer})
+    assert len(sizes) == 20 and all(each == [sizes[0][0], True] for each in sizes)
+
+
+def test_a_story_that_is_left_stops_itself_and_no_later_one(node: Node) -> None:
+    """Its last word arrives when the next story is being told already."""
+    question = f"""
+        const asked = eval({json.dumps(script(["engine"]) + "; events")});
+        const heard = [];
+        const worker = {{ postMessage: (message) => heard.push(message) }};
+        const [first, second] = [new AbortController(), new AbortController()];
+        const left = asked(worker, "one", first.signal).next();
+        first.abort();
+        const told = asked(worker, "two", second.signal).next();
+        await left;
+        worker.onmessage({{ data: {{ number: 2, event: {{ kind: "end" }} }} }});
+        return [heard, (await told).value];
+    """
+    heard, event = node.ask(question)
+    assert [each for each in heard if "request" in each] == [
+        {"number": 1, "request": "one"},
+        {"number": 2, "request": "two"},
+    ]
+    assert {repr(each["stop"]) for each in heard if "stop" in each} == {"1"} and event == {"kind": "end"}
 
 
 def test_probabilities_are_the_models_own(node: Node) -> None:

@@ -56,8 +56,9 @@ async function* events(worker, request, signal) {
     if (data.number === number) waiting.push(data);
     wake();
   };
+  // By its number: by the time that this arrives, another story may be told.
   const stop = () => {
-    worker.postMessage({ stop: true });
+    worker.postMessage({ stop: number });
     wake();
   };
   signal?.addEventListener("abort", stop);
@@ -73,6 +74,6 @@ async function* events(worker, request, signal) {
     }
   } finally {
     signal?.removeEventListener("abort", stop);
-    worker.postMessage({ stop: true }); // the page may have turned away without a signal
+    stop(); // the page may have turned away without a signal
   }
 }

@@ -1,4 +1,4 @@
-// One model in a thread of its own, so that the page stays smooth. Messages: {load}, {number, request}, {stop: true}.
+// One model in a thread of its own, so that the page stays smooth. Messages: {load}, {number, request}, {stop: number}.
 
 let teller = null;
 let current = 0; // the number of the request that is being told; 0: none
@@ -30,7 +30,7 @@ async function tell(number, request) {
 }
 
 onmessage = async ({ data }) => {
-  if (data.stop) current = 0;
+  if (data.stop) current = data.stop === current ? 0 : current;
   else if (data.request) await tell(data.number, data.request);
   else {
     try {
