@@ -388,9 +388,11 @@ def test_what_a_file_cannot_hold_as_it_is_does_no_harm(tmp_path: Path) -> None:
     with fabula.Record(tmp_path / "run", settings={"odd": math.nan, "call": print}) as record:
         for step in (3, 1, 2):  # threads that log out of order
             record.train(step, 3.0, huge=10**400 if step == 1 else 10**17)
-        record.sample(3, "Once", "half a character: \ud800")
+        record.sample(3, "Once", "half a character: \ud800", seed=np.int64(7))
+        record.event(3, "x", of=np.float32(1.5), where=tmp_path, parts=[{"a": math.nan}])
     run = read_run(tmp_path / "run")
     assert run.info["steps_done"] == 3 and list(run.train["huge"]) == [1e17, np.inf, 1e17]
+    assert (run.events[0]["of"], run.events[0]["where"], run.samples[0]["seed"]) == (1.5, str(tmp_path), 7)
     assert run.samples[0]["completion"].startswith("half a character") and run.info["settings"]["odd"] == "nan"
 
 

@@ -72,3 +72,13 @@ def test_a_failure_ends_it(tmp_path: Path) -> None:
     trainer = fit(Module(broken_at=7), tmp_path / "run", 20, steps=20 * PER_EPOCH)
     assert 7 < trainer.global_step < 20 * PER_EPOCH
     assert fabula.diagnose(tmp_path / "run").of("non_finite") and fabula.read(tmp_path / "run").status == "failed"
+
+
+def test_a_logger_that_is_used_again_goes_on(tmp_path: Path) -> None:
+    logger = FabulaLogger(tmp_path / "run")
+    for step in range(2):
+        logger.log_metrics({"train_loss": 3.0 - step, "epoch": 0}, step=step)
+        logger.log_metrics({"val_loss": 3.5 - step, "test_loss": 9.0}, step=step)
+        logger.finalize("success")
+    run = fabula.read(tmp_path / "run")
+    assert (run.status, list(run.train["loss"]), list(run.evals["val_loss"])) == ("finished", [3.0, 2.0], [3.5, 2.5])

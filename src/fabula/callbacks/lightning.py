@@ -13,7 +13,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from fabula.api.record import Record
 from fabula.record.loop.fields import meaning
 
-HELD_OUT = ("val", "valid", "eval", "test", "dev")
+HELD_OUT = ("val", "valid", "eval", "dev")
+"""How the names of an evaluation begin. What is logged of a test would be taken for one more validation."""
 
 
 class FabulaLogger(Logger):
@@ -63,7 +64,9 @@ class FabulaLogger(Logger):
             self.save()
             self._step = at
         held_out = {name: value for name, value in metrics.items() if name.lower().startswith(HELD_OUT)}
-        rest = {name: value for name, value in metrics.items() if name not in held_out and name != "epoch"}
+        left_out = ("test", *HELD_OUT)
+        rest = {name: value for name, value in metrics.items() if not name.lower().startswith(left_out)}
+        rest.pop("epoch", None)
         self._line |= rest
         if held_out:
             self.save()
@@ -81,6 +84,7 @@ class FabulaLogger(Logger):
         self.save()
         if self._record is not None:
             self._record.close({"success": "finished", "failed": "failed"}.get(status, "interrupted"))
+            self._record, self.options["resume"] = None, True  # another fit with this logger goes on
 
 
 class StopOnFailure(Callback):

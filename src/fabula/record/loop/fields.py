@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping
+from enum import Enum
 from functools import cache
 from typing import Any
 
@@ -35,7 +36,7 @@ class Fields:
         """The line. Raises InputError for a field that is no scalar, or a number under the name of a measurement."""
         line: dict[str, Any] = {"step": step} if kind == "sample" else {"kind": kind, "step": step}
         if kind in SHAPES:
-            line |= {name: value for name, value in given.items() if name not in TAKEN and value is not None}
+            line |= {name: plain(value) for name, value in given.items() if name not in TAKEN and value is not None}
             if wrong := misfit(line, SHAPES[kind]):
                 raise InputError(f"{kind} at step {step:,}: {wrong}")
             return line
@@ -72,6 +73,21 @@ def meaning(name: str, kind: str) -> str:
     if name in MEASURED and name not in KNOWN["eval"]:
         return name
     return KNOWN[kind].get(next(iter(recognize([name])), ""), name)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it; what JSON has not, in words."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # of NumPy or torch
+        return plain(value.item())
+    if isinstance(value, bool) or value is None or (isinstance(value, int) and abs(value) < LARGEST):
+        return value
+    return value if isinstance(value, float) and math.isfinite(value) else str(value)
 
 
 def count(name: str, value: Any) -> int:

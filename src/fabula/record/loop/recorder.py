@@ -3,6 +3,7 @@
 import atexit
 import datetime
 import math
+import os
 import platform
 import sys
 import threading
@@ -10,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,10 +20,10 @@ import numpy as np
 
 import fabula
 from fabula.errors import InputError
-from fabula.record.content.shape import LARGEST, RUN, misfit
+from fabula.record.content.shape import RUN, misfit
 from fabula.record.files import write_json
 from fabula.record.lock import only_writer
-from fabula.record.loop.fields import Fields, count, meaning
+from fabula.record.loop.fields import Fields, count, meaning, plain
 from fabula.record.loop.processes import is_first_process
 from fabula.record.loop.resuming import ends_of, place_of, stored_info
 from fabula.record.loop.scalars import Late
@@ -75,7 +75,7 @@ class Recorder:
         self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
         self._fields = Fields()
         self._writer: RunWriter | None = None
-        self._guard = threading.RLock()
+        self._guard, self._process = threading.RLock(), os.getpid()
         self._held = ExitStack()
         self._clock = time.perf_counter
         self._seconds, self._evaluating = 0.0, 0.0
@@ -87,7 +87,7 @@ class Recorder:
                 "steps": steps, "seed": seed, "name": name}  # fmt: skip
         self._info: dict[str, Any] = {each: value for each, value in said.items() if value is not None}
         if settings is not None:
-            self._info["settings"] = _kept(settings)
+            self._info["settings"] = plain(settings)
         _refuse(self._info)
         if resume and (earlier := _open.get(self.folder.resolve())) is not None:
             earlier.close("interrupted")  # a cell of a notebook that is run again
@@ -184,7 +184,7 @@ class Recorder:
         if self._closed:
             return
         with self._guard:
-            fields = {name: _kept(value) for name, value in fields.items()}
+            fields = {name: plain(value) for name, value in fields.items()}
             _refuse(fields)
             self._info |= fields
             if self._writer is not None:
@@ -246,7 +246,7 @@ class Recorder:
         self._seconds += passed
         tokens = given.get("tokens")
         if kind == "train" and isinstance(tokens, (int, float)):
-            if self._tokens is not None and passed > 0.0:
+            if self._tokens is not None and passed > 0.0 and tokens > self._tokens:
                 spent["tokens_per_second"] = (tokens - self._tokens) / passed
             self._tokens = tokens
         elif tokens is None and self._tokens is not None:
@@ -265,7 +265,7 @@ class Recorder:
         self._flush(wait=False)
 
     def _flush(self, wait: bool) -> None:
-        while self._waiting:
+        while self._waiting and os.getpid() == self._process:  # a fork ends with a copy of what waits here
             stream, line = self._waiting[0]
             late = [(name, value) for name, value in line.items() if isinstance(value, Late)]
             if not (wait or len(self._waiting) > MOST_WAITING or all(value.ready() for _, value in late)):
@@ -284,7 +284,7 @@ class Recorder:
         offsets, last = place_of(self.folder, kind, step) if kind else ends_of(self.folder)
         writer = RunWriter.resume(self.folder, self._info, offsets, last.step)
         writer.attempt = last.attempt
-        self.last_step, self._seconds, self._tokens = last.step, self._seconds + last.seconds, last.tokens
+        self.last_step, self._seconds = last.step, self._seconds + last.seconds
         if kind:
             writer.event(last.step, "resumed")
         return writer
@@ -293,19 +293,6 @@ class Recorder:
         """What an earlier session of this run took."""
         value = (self._info.get("timings") or {}).get(name)
         return float(value) if isinstance(value, (int, float)) else 0.0
-
-
-def _kept(value: Any) -> Any:
-    """A setting as JSON has it; what JSON has not, in words."""
-    if isinstance(value, Mapping):
-        return {str(name): _kept(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_kept(each) for each in value]
-    if isinstance(value, Enum):
-        return _kept(value.value)
-    if isinstance(value, bool) or value is None or (isinstance(value, int) and abs(value) < LARGEST):
-        return value
-    return value if isinstance(value, float) and math.isfinite(value) else str(value)
 
 
 def _refuse(info: dict[str, Any]) -> None:

@@ -18,7 +18,6 @@ class Last:
 
     step: int = 0
     seconds: float = 0.0
-    tokens: float | None = None
     attempt: int = 1
 
 
@@ -53,11 +52,10 @@ def place_of(folder: Path, kind: str | None, step: int) -> tuple[dict[str, int],
                 break
             offsets[stream] = end
             if line.get("kind") in ("train", "eval"):
-                seconds, tokens = line.get("seconds"), line.get("tokens")
+                seconds = line.get("seconds")
                 last = Last(
                     max(last.step, at),
                     float(seconds) if isinstance(seconds, (int, float)) else last.seconds,
-                    tokens if isinstance(tokens, (int, float)) else last.tokens,
                     max(last.attempt, count_or_zero(line.get("attempt"))),
                 )
     return offsets, last
