@@ -19,6 +19,7 @@ from fabula.cli.commands.export import export
 from fabula.cli.commands.generate import generate
 from fabula.cli.commands.ladder import ladder
 from fabula.cli.commands.prepare import prepare
+from fabula.cli.commands.push import push
 from fabula.cli.commands.recipes import recipes
 from fabula.cli.commands.report import report
 from fabula.cli.commands.train import train
@@ -57,7 +58,7 @@ def _fabula(
 
 
 for command in (
-    demo, prepare, train, ladder, generate, play, evaluate, diagnose, report, watch, compare, verify, unseal, export,
+    demo, prepare, train, ladder, generate, play, evaluate, diagnose, report, watch, compare, verify, unseal, export, push,
     recipes,
 ):  # fmt: skip
     app.command()(command)
