@@ -15,7 +15,7 @@ TOKEN = "hf_stand_in"
 
 @dataclass
 class Hub:
-    """`repositories`: name -> {"private", "files"}; `broken`: the beginning of paths that get no answer, or a status."""
+    """`repositories`: name -> {"private", "files"}; `broken`: beginning of paths -> their status, 0: no answer."""
 
     repositories: dict[str, dict[str, Any]] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
@@ -45,7 +45,11 @@ class Handler(BaseHTTPRequestHandler):
         if not path.startswith("/blobs/") and self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self._json(401, {"error": "Invalid credentials"})
         parts = path.strip("/").split("/")
-        body = json.loads(content) if content[:1] in (b"{", b"[") and "commit" not in parts and self.command != "PUT" else {}
+        body = (
+            json.loads(content)
+            if content[:1] in (b"{", b"[") and "commit" not in parts and self.command != "PUT"
+            else {}
+        )
         if path == "/api/whoami-v2":
             return self._json(200, {"name": "me", "type": "user", "orgs": []})
         if path == "/api/repos/create":
@@ -54,7 +58,10 @@ class Handler(BaseHTTPRequestHandler):
                 return self._json(403, {"error": "you may not"})
             taken = name in hub.repositories
             if not taken:
-                hub.repositories[name] = {"private": body.get("private") or body.get("visibility") == "private", "files": {}}
+                hub.repositories[name] = {
+                    "private": body.get("private") or body.get("visibility") == "private",
+                    "files": {},
+                }
             return self._json(409 if taken else 200, {"url": f"{hub.url}/{name}", "error": "You already created it"})
         if path == "/api/validate-yaml":
             return self._json(200, {"errors": [], "warnings": []})
@@ -76,8 +83,12 @@ class Handler(BaseHTTPRequestHandler):
             return self._json(200, {"id": name, "private": repository["private"], "siblings": siblings, "tags": []})
         if what[0] == "preupload":
             modes = [
-                {"path": each["path"], "uploadMode": "lfs" if each["path"].endswith(".safetensors") else "regular",
-                 "shouldIgnore": False, "oid": None}
+                {
+                    "path": each["path"],
+                    "uploadMode": "lfs" if each["path"].endswith(".safetensors") else "regular",
+                    "shouldIgnore": False,
+                    "oid": None,
+                }
                 for each in body["files"]
             ]
             return self._json(200, {"files": modes})

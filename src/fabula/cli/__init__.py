@@ -58,8 +58,8 @@ def _fabula(
 
 
 for command in (
-    demo, prepare, train, ladder, generate, play, evaluate, diagnose, report, watch, compare, verify, unseal, export, push,
-    recipes,
+    demo, prepare, train, ladder, generate, play, evaluate, diagnose, report, watch, compare, verify, unseal, export,
+    push, recipes,
 ):  # fmt: skip
     app.command()(command)
 

@@ -28,7 +28,7 @@ def check_repository(repository: str, sending: bool) -> None:
     unless somebody has logged in."""
     from huggingface_hub import get_token  # an extra
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     try:
         validate_repo_id(repository)
@@ -46,7 +46,8 @@ def push(folder: Path, repository: str, *, public: bool, update: bool, message: 
     from huggingface_hub.errors import HfHubHTTPError
 
     # Whichever HTTP library this version of the client stands on: what it raises where nobody answers is of this kind.
-    failures = (HfHubHTTPError, OSError, *HfHubHTTPError.__bases__)
+    # A RuntimeError is what it makes of one that it met while it sent a large file.
+    failures: tuple[type[BaseException], ...] = (OSError, RuntimeError, *HfHubHTTPError.__bases__)
     api = HfApi()
     try:
         repository, empty, private = _opened(api, repository, update)
@@ -75,13 +76,15 @@ def _opened(api: "HfApi", repository: str, update: bool) -> tuple[str, bool, boo
     there = {each.rfilename for each in info.siblings or ()} - {".gitattributes"}
     if there and not update:
         raise InputError(
-            f"{name} is taken: it has {plural(len(there), 'file')}; choose another name, or add --update to put this over them"
+            f"{name} is taken: it has {plural(len(there), 'file')}; choose another, or add --update to go over them"
         )
     return name, not there, bool(info.private)
 
 
 def _reason(error: BaseException) -> str:
     """Why the hub did not take it, in some words."""
+    while isinstance(error, RuntimeError) and error.__cause__ is not None:
+        error = error.__cause__
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status == 401:
         return "the Hugging Face hub does not know this token; run `hf auth login` again"

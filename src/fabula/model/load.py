@@ -47,6 +47,11 @@ def load_model(
         recipe = Recipe.from_tree(tree)
     except InputError as error:
         raise InputError(f"{run / 'recipe.toml'}: {error}") from error
+    if recipe.own.model:
+        raise InputError(
+            f"{run} has a model of its maker's own ({recipe.own.model}): its code is not here, and none is run "
+            "because a folder names it; `fabula report` and `fabula train --resume` know the run"
+        )
     tokenizer = load_tokenizer(run / "tokenizer.json")
     vocabulary = recipe.model.vocabulary or tokenizer.vocabulary
     if vocabulary < tokenizer.vocabulary:

@@ -248,6 +248,23 @@ class Recording(Section):
         return self.internals > 0 and step % self.internals == 0
 
 
+Named = Annotated[str, Field(pattern=r"^$|^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+
+
+class Own(Section):
+    """Parts of the user's own, each as module:function (docs/your-model.md); empty: fabula's."""
+
+    model: Named = ""
+    """Called as function(recipe, vocabulary): a torch.nn.Module that makes logits of tokens."""
+    optimizer: Named = ""
+    """Called as function(model, settings, learning_rate): a torch.optim.Optimizer; `settings` is the section
+    `optimizer`."""
+
+    def named(self) -> dict[str, str]:
+        """What is the user's own, and its name."""
+        return {field: name for field, name in self.model_dump().items() if name}
+
+
 class Recipe(Section):
     name: str = Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
     tokenizer: str = "gpt2"
@@ -264,12 +281,29 @@ class Recipe(Section):
     checkpoint: Checkpoints = Checkpoints()
     record: Recording = Recording()
     guard: Guarding = Guarding()
+    own: Own = Own()
 
     @model_validator(mode="after")
     def _names_a_size(self) -> Self:
         size = self.tokenizer[4:]
         if self.tokenizer.startswith("bpe:") and not (size.isdecimal() and len(size) <= 9):
             raise ValueError(f'tokenizer "{self.tokenizer}": write the number of tokens after bpe:, such as bpe:8192')
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_its_inside_alone(self) -> Self:
+        if not self.own.model:
+            return self
+        for field, value, off in (
+            ("batch.hidden_tokens", self.batch.hidden_tokens, 0),
+            ("record.internals", self.record.internals, 0),
+            ("optimizer.kind", "" if self.own.optimizer or self.optimizer.kind == "adamw" else self.optimizer.kind, ""),
+        ):
+            if value != off:
+                raise ValueError(
+                    f"{field}={value} asks for the inside of the model, which is not known of one of your own; "
+                    "leave it out"
+                )
         return self
 
     @property
@@ -298,7 +332,8 @@ class Recipe(Section):
             raise InputError(_one_line(error)) from error
 
     def as_tree(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
+        """Without `own` where nothing is: such a recipe is the one that it was before there were any."""
+        return self.model_dump(mode="json", exclude=None if self.own.named() else {"own"})
 
     def with_values(self, **values: Any) -> "Recipe":
         """A copy with dotted keys replaced: `recipe.with_values(**{"model.width": 64})`."""

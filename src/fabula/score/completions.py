@@ -6,7 +6,9 @@ import numpy as np
 
 from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.model.decode.generate import complete
+from fabula.model.decode.sampling import Sampling
 from fabula.model.decoder import Decoder
+from fabula.model.own import OwnModel, complete_own
 from fabula.score.known_stories import KnownStories
 
 COMPLETION_STREAM = 0x74656C6C  # "tell": apart from the streams of initialisation and order
@@ -15,7 +17,7 @@ TOP_P = 0.95
 
 
 def complete_prompts(
-    model: Decoder,
+    model: Decoder | OwnModel,
     tokenizer: Tokenizer,
     prompts: tuple[str, ...],
     num_tokens: int,
@@ -27,15 +29,13 @@ def complete_prompts(
     ids = [[tokenizer.eot, *tokenizer.encode(prompt).tolist()] for prompt in prompts]
     stream = int(np.random.SeedSequence([COMPLETION_STREAM, seed]).generate_state(1, np.uint64)[0] >> 1)
     longest = model.shape.context - max(map(len, ids))
-    outputs = complete(
-        model,
-        ids,
-        num_tokens=min(num_tokens, longest),
-        eot=tokenizer.eot,
-        temperature=TEMPERATURE,
-        top_p=TOP_P,
-        seed=stream,
-    )
+    num_tokens, eot = min(num_tokens, longest), tokenizer.eot
+    if isinstance(model, OwnModel):
+        outputs = complete_own(model, ids, num_tokens, eot, Sampling(TEMPERATURE, top_p=TOP_P), stream)
+    else:
+        outputs = complete(
+            model, ids, num_tokens=num_tokens, eot=eot, temperature=TEMPERATURE, top_p=TOP_P, seed=stream
+        )
     texts = [tokenizer.decode(output) for output in outputs]
     compared: list[dict[str, Any]] = known.fields(prompts, outputs, texts) if known else [{} for _ in prompts]
     return [

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from fabula.data.batches import BatchSource
+from fabula.errors import InputError
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialization_seed, initialize
 from fabula.model.loss import token_losses
+from fabula.model.own import OwnModel, build_own, function_named
 from fabula.model.spinning import WAITING
 from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
@@ -52,7 +54,7 @@ class Engine:
 
     recipe: Recipe
     seed: int
-    model: Decoder
+    model: Decoder | OwnModel
     optimizer: torch.optim.Optimizer
     device: torch.device
     choices: dict[str, Choice]
@@ -104,6 +106,7 @@ class Engine:
         if self.together.several:
             hand_out_weights(self.model, self._first_weights() if self.together.leads else None)
         elif self.initial_weights is None:
+            assert isinstance(self.model, Decoder), "a model of the user's own is made with its weights"
             initialize(self.model, self.recipe.initialization, initialization_seed(self.seed))
         else:
             self.model.load_state_dict(self.initial_weights)
@@ -112,7 +115,7 @@ class Engine:
     def renew_optimizer(self) -> None:
         """An optimizer that remembers nothing."""
         recipe = self.recipe
-        self.optimizer = make_optimizer(self.model, recipe.optimizer, recipe.schedule.peak)
+        self.optimizer = optimizer_of(self.model, recipe)
         if self.choices["updates"].value == "device":
             read_on_device(self.optimizer, self.device)
             shape = recipe.batch.accumulation, recipe.batch.rows, recipe.model.context
@@ -134,6 +137,7 @@ class Engine:
         """All weights, on the processor, also where each process holds a part of them."""
         if self.initial_weights is not None:
             return self.initial_weights
+        assert isinstance(self.model, Decoder), "several processes train no model of the user's own"
         plain = Decoder(self.model.shape, self.model.vocabulary).to(getattr(torch, self.recipe.compute.weights))
         initialize(plain, self.recipe.initialization, initialization_seed(self.seed))
         return plain.state_dict()
@@ -153,7 +157,13 @@ def build_engine(
     precision = choose_precision(recipe.compute.precision, device_choice.value)
     compiling = choose_compile(recipe, vocabulary, device_choice.value)
     device = torch.device(device_choice.value)
-    model = Decoder(recipe.model, vocabulary, getattr(torch, precision.value))
+    model: Decoder | OwnModel
+    if recipe.own.model:
+        if together.several:
+            raise InputError("a model of your own is trained by one process; leave out --processes")
+        model = build_own(recipe, vocabulary, initialization_seed(seed), getattr(torch, precision.value))
+    else:
+        model = Decoder(recipe.model, vocabulary, getattr(torch, precision.value))
     model.to(device=device, dtype=getattr(torch, recipe.compute.weights))
     choices = {
         "device": device_choice,
@@ -176,9 +186,12 @@ def build_engine(
     if together.several:
         from fabula.train.processes.sharing import share_out  # DDP and FSDP take over a second to load
 
+        assert isinstance(model, Decoder), "several processes train no model of the user's own"
         shared = share_out(model, together.sharded, device.type, compiled)
+    if isinstance(model, OwnModel) and initial_weights is None:
+        initial_weights = {name: each.detach().clone() for name, each in model.state_dict().items()}
     losses = loss_functions(model, recipe.batch.hidden_tokens > 0)
-    optimizer = make_optimizer(model, recipe.optimizer, recipe.schedule.peak)
+    optimizer = optimizer_of(model, recipe)
     engine = Engine(
         recipe, seed, model, optimizer, device, choices, *losses, initial_weights, together=together, shared=shared
     )
@@ -187,9 +200,24 @@ def build_engine(
     return engine
 
 
-def loss_functions(model: Decoder, some_hidden: bool) -> tuple[LossSum, TokenLosses]:
+def optimizer_of(model: Decoder | OwnModel, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer, or the user's own, whose every rate follows the schedule."""
+    if not recipe.own.optimizer:
+        return make_optimizer(model, recipe.optimizer, recipe.schedule.peak)
+    build = function_named(recipe.own.optimizer, "own.optimizer")
+    made = build(model, recipe.optimizer, recipe.schedule.peak)
+    if not isinstance(made, torch.optim.Optimizer):
+        raise InputError(f"own.optimizer: it returns {type(made).__name__}, not a torch.optim.Optimizer")
+    return made
+
+
+def loss_functions(model: Decoder | OwnModel, some_hidden: bool) -> tuple[LossSum, TokenLosses]:
     """What is differentiated (the sum over a batch, some of whose tokens may be hidden) and what is scored (the loss of
     each token), both uncompiled."""
+
+    if isinstance(model, OwnModel):
+        own = model
+        return lambda inputs_BT, targets_BT: own.token_losses(inputs_BT, targets_BT).sum(), own.token_losses
 
     def loss_sum(inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
         return model.loss(model.hidden(inputs_BT, some_hidden=some_hidden), targets_BT)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fabula.data.batches import BatchSource
 from fabula.data.dataset import Dataset
+from fabula.model.decoder import Decoder
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import checkpoint_steps
@@ -241,6 +242,7 @@ class Training:
         if self.recipe.record.looks_into(step):
             model = whole_model(self.engine.model, gradients=True)
             if update.inside is not None:
+                assert isinstance(model, Decoder), "the recipe refuses to look inside a model of the user's own"
                 writer.internals(step=step, **update.inside.after(model, result, self.recipe.optimizer.clip))
         self.observer.stepped(line)
         policy = self.recipe.guard.policy
@@ -264,6 +266,7 @@ class Training:
         model = whole_model(self.engine.model)
         if not self.together.leads:
             return None
+        assert isinstance(model, Decoder), "the recipe refuses to look inside a model of the user's own"
         rows = torch.from_numpy(self.source.batch(step + self.guard.shift, 0).inputs_BT[:1]).to(self.engine.device)
         return Inside.before(model, rows, some_hidden=self.recipe.batch.hidden_tokens > 0)
 

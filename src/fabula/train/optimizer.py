@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fabula.model.decoder import Decoder
 from fabula.model.layers import Linear
+from fabula.model.own import OwnModel
 from fabula.recipe.schema import Optimizer
 from fabula.train.muon import Muon
 
@@ -21,7 +22,7 @@ MOMENTS = {"adamw": (2, 2), "muon": (1, 2)}
 """Kind -> numbers kept of each weight in a matrix inside the layers, and of each other one."""
 
 
-def make_optimizer(model: Decoder, settings: Optimizer, learning_rate: float) -> torch.optim.Optimizer:
+def make_optimizer(model: Decoder | OwnModel, settings: Optimizer, learning_rate: float) -> torch.optim.Optimizer:
     """The optimizer that `settings` describe, for all parameters of `model`.
 
     Rates go through `set_learning_rate`, so every group has its RATE where it is not 1: embeddings and an untied head
@@ -32,6 +33,7 @@ def make_optimizer(model: Decoder, settings: Optimizer, learning_rate: float) ->
         case "adamw":
             return _adamw(_groups(model, settings, settings.weight_decay), settings, learning_rate)
         case "muon":
+            assert isinstance(model, Decoder), "the recipe refuses it for a model of the user's own"
             matrices = _layer_matrices(model)
             of_muon = [{"params": matrices, RATE: 1.0}]
             muon = Muon(of_muon, learning_rate, settings.momentum, settings.weight_decay, model.compute_dtype)
@@ -86,7 +88,7 @@ def _layer_matrices(model: Decoder) -> list[Tensor]:
     return [module.weight for module in model.layers.modules() if isinstance(module, Linear)]
 
 
-def _groups(model: Decoder, settings: Optimizer, decay: float, without: Sequence[Tensor] = ()) -> Groups:
+def _groups(model: Decoder | OwnModel, settings: Optimizer, decay: float, without: Sequence[Tensor] = ()) -> Groups:
     """Everything but `without`, by learning rate and decay (of tensors of two or more dimensions)."""
     embeddings = {module.weight for module in model.modules() if isinstance(module, nn.Embedding)}
     apart, groups = set(without), dict[tuple[float, float], list[Tensor]]()

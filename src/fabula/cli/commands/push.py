@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from contextlib import chdir
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -58,7 +59,8 @@ def push(
             return
         pushed = send(folder, repository, public=public, update=update, message=told)
     show(pushed.url)
-    show(f"{'public' if pushed.public else 'private'}; next: transformers.AutoModelForCausalLM.from_pretrained({repository!r})")
+    seen = "public" if pushed.public else "private"
+    show(f"{seen}; next: transformers.AutoModelForCausalLM.from_pretrained({repository!r})")
 
 
 def _gather(run: Path, folder: Path, step: int | None, html: Path | None) -> str:
@@ -69,9 +71,12 @@ def _gather(run: Path, folder: Path, step: int | None, html: Path | None) -> str
     from fabula.record.files import write_text
 
     exported = export_hf(run, folder, step)
-    report_with([run], folder / "report.html", None, Flags())
+    with chdir(run.resolve().parent):  # the page names runs as they were given, and is read by others
+        report_with([Path(run.resolve().name)], folder / "report.html", None, Flags())
     card = (folder / "README.md").read_text(encoding="utf-8")
-    links = "## The training\n\n[report.md](report.md) has its curves in numbers and all that was found; report.html is "
+    links = (
+        "## The training\n\n[report.md](report.md) has its curves in numbers and all that was found; report.html is "
+    )
     links += "the same page with figures, to be opened in a browser.\n"
     if html is not None:
         shutil.copyfile(html, folder / "model.html")

@@ -319,11 +319,13 @@ def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path],
 def _print_outcome(out: Path) -> None:
     from fabula.cli.outcome import outcome
     from fabula.cli.screen.terminal import tell
+    from fabula.record.reader import read_info
 
     for sentence in outcome(out):
         tell(as_called(sentence))
     quoted = shlex.quote(str(out))
-    told = f"next: fabula generate {quoted} --prompt 'Once upon a time', or fabula report {quoted} --out report.html"
+    ask = "" if "own" in read_info(out) else f"fabula generate {quoted} --prompt 'Once upon a time', or "
+    told = f"next: {ask}fabula report {quoted} --out report.html"
     show(as_called(told))
 
 
@@ -378,7 +380,7 @@ def _lint(recipe: "Recipe", strict: bool, display: "Display") -> None:
 
 def _print_plan(training: "Training") -> None:
     from fabula.cli.screen.typed import typed
-    from fabula.recipe.counts import count_parameters
+    from fabula.model.decoder import parameter_count
     from fabula.recipe.schedule import learning_rates
     from fabula.record.wording import duration_text, plural, sparkline
     from fabula.train.life.estimate import estimate
@@ -386,7 +388,7 @@ def _print_plan(training: "Training") -> None:
     recipe = training.recipe
     rates = learning_rates(recipe)
     cost = estimate(recipe, training.rulers, training.engine.step_seconds)
-    show(f"{recipe.name}: {count_parameters(recipe.model, recipe.vocabulary).total:,} parameters")
+    show(f"{recipe.name}: {parameter_count(training.engine.model):,} parameters")
     show(f"{plural(recipe.steps, 'step')}, {recipe.steps * recipe.positions_per_step:,} positions")
     if recipe.guard.policy != "skip":
         show(f"guard: {recipe.guard.policy} where a step is not finite or the loss rises and stays up")

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from fabula.record.content.arguments import without_secrets
 
-VERBS = "demo|prepare|train|ladder|generate|play|evaluate|diagnose|report|watch|compare|verify|unseal|export|push|recipes"
+VERBS = (
+    "demo|prepare|train|ladder|generate|play|evaluate|diagnose|report|watch|compare|verify|unseal|export|push|recipes"
+)
 OURS = re.compile(rf"(?<![\w./\\-])fabula (?=(?:{VERBS})\b)")
 
 

@@ -79,7 +79,7 @@ def too_few_steps(facts: Facts) -> Outcome:
     if facts.num_steps >= FEW_STEPS:
         return []
     evidence: dict[str, float] = {"steps": facts.num_steps, "least": FEW_STEPS}
-    if facts.recipe is not None and facts.recipe.vocabulary:
+    if facts.recipe is not None and facts.recipe.vocabulary and not facts.recipe.own.model:
         parameters = count_parameters(facts.recipe.model, facts.recipe.vocabulary).total
         evidence["positions_per_parameter"] = round(facts.num_steps * facts.recipe.positions_per_step / parameters, 4)
     return [

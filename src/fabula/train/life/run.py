@@ -15,7 +15,8 @@ import fabula
 from fabula.data.batches import BatchSource
 from fabula.data.dataset import Dataset
 from fabula.errors import InputError
-from fabula.model.decoder import parameter_count
+from fabula.model.decoder import Decoder, parameter_count
+from fabula.model.own import OwnModel, num_without_embeddings, sources
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml, to_toml
@@ -106,8 +107,7 @@ def order(
 def run_information(training: Training) -> dict[str, Any]:
     """The content of run.json that is known before the first step."""
     recipe, data, engine = training.recipe, training.data, training.engine
-    counts = count_parameters(recipe.model, recipe.vocabulary)
-    assert counts.total == parameter_count(engine.model), "the closed form and the model disagree"
+    parameters = _parameters(recipe, engine.model)
     text_hashes, tokenizer_hash = _data_hashes(data)
     return {
         "format": 1,
@@ -116,7 +116,8 @@ def run_information(training: Training) -> dict[str, Any]:
         "init_from": str(training.start.folder) if training.start else None,
         "seed": training.seed,
         "steps": recipe.steps,
-        "parameters": {"total": counts.total, "without_embeddings": counts.without_embeddings},
+        "parameters": parameters,
+        **({"own": sources(recipe)} if recipe.own.named() else {}),
         "data": {
             "path": str(data.folder),
             "source": data.manifest.source,
@@ -141,6 +142,15 @@ def run_information(training: Training) -> dict[str, Any]:
         "choices": {name: asdict(choice) for name, choice in engine.choices.items()},
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def _parameters(recipe: Recipe, model: Decoder | OwnModel) -> dict[str, int]:
+    total = parameter_count(model)
+    if isinstance(model, OwnModel):
+        return {"total": total, "without_embeddings": num_without_embeddings(model)}
+    counts = count_parameters(recipe.model, recipe.vocabulary)
+    assert counts.total == total, "the closed form and the model disagree"
+    return {"total": counts.total, "without_embeddings": counts.without_embeddings}
 
 
 def start_run(training: Training, out: Path) -> str:

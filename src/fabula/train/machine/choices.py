@@ -115,6 +115,8 @@ def choose_compile(recipe: Recipe, vocabulary: int, device: str) -> Choice:
         return Choice("off", reason)
     if wanted == "on":
         return Choice("on", "the recipe says so")
+    if recipe.own.model:
+        return Choice("off", "of a model of your own it is not known whether it pays; compute.compile=on tries it")
     flop = training_flop(recipe, vocabulary)
     if device == "cuda":
         saved = recipe.steps * GPU_SAVED_SECONDS + flop * GPU_SAVED_PER_FLOP

@@ -61,6 +61,8 @@ def check_memory(
     """
     for recipe in recipes:
         check_size(recipe)
+        if recipe.own.model:
+            continue  # what it takes is not known before it is built
         device = choose_device(recipe.compute.device).value
         there = room or free_room(device)
         if (told := too_large(recipe, _product_bytes(recipe, device), there, asked, workers)) is not None:
@@ -78,7 +80,7 @@ def out_of_memory_told(recipe: Recipe) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         rows, accumulation = recipe.batch.rows, recipe.batch.accumulation
-        if rows == 1:
+        if rows == 1 or recipe.own.model:
             instead = "take a smaller model, or end other programs"
         else:
             device = choose_device(recipe.compute.device).value

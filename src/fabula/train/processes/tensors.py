@@ -5,6 +5,7 @@ one process meets none, and is spared the second that it takes to load them: the
 """
 
 from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from fabula.model.decoder import Decoder
 from fabula.train.processes.lost import loss_told
 from fabula.train.processes.together import Together
+
+Whole = TypeVar("Whole", bound=nn.Module)
 
 
 def whole(tensor: Tensor) -> Tensor:
@@ -80,18 +83,19 @@ def named_moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterato
             yield f"{name}/{key}", value
 
 
-def whole_model(model: Decoder, gradients: bool = False) -> Decoder:
+def whole_model(model: Whole, gradients: bool = False) -> Whole:
     """`model`, or where each process holds a part of it, another one with all of its weights, and gradients where they
     are asked for; then all processes have to ask."""
     if not any(map(_is_shared_out, model.parameters())):
         return model
+    assert isinstance(model, Decoder), "several processes train no model of the user's own"
     with torch.device("meta"):
         twin = Decoder(model.shape, model.vocabulary, model.compute_dtype)
     twin.load_state_dict({name: whole(each.detach()) for name, each in model.named_parameters()}, assign=True)
     if gradients:
         for mine, theirs in zip(twin.parameters(), model.parameters(), strict=True):
             mine.grad = None if theirs.grad is None else whole(theirs.grad)
-    return twin.train(model.training)
+    return twin.train(model.training)  # type: ignore[return-value]
 
 
 def _is_shared_out(tensor: Tensor) -> bool:

@@ -1,0 +1,130 @@
+"""A model of the user's own: `own.model = "module:function"` of a recipe, called as function(recipe, vocabulary).
+
+What it returns is a torch module that makes logits (B, T, V) of tokens (B, T). Its forward may take targets as well and
+return a loss beside the logits, as nanoGPT's does, and may then leave out logits where it is given none: it is given
+some, and its loss is not used, so that every model is measured by the same one.
+
+Importing such a module runs whatever stands in it. So only training does so, and nothing that reads a run folder.
+
+Shapes: B batch, T time, V vocabulary.
+"""
+
+import hashlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fabula.errors import InputError
+from fabula.model.decode.sampling import Sampling, choose
+from fabula.model.loss import IGNORE
+from fabula.recipe.schema import Model, Recipe
+
+
+class OwnModel(nn.Module):
+    """A module of the user's, with what training asks of a model."""
+
+    head = None
+    """Which weight is the output head is not known, so none has a learning rate of its own."""
+
+    def __init__(self, inner: nn.Module, shape: Model, vocabulary: int, compute_dtype: torch.dtype) -> None:
+        super().__init__()
+        self.inner, self.shape, self.vocabulary, self.compute_dtype = inner, shape, vocabulary, compute_dtype
+        forward = inspect.signature(inner.forward).parameters
+        self._takes_targets = sum(each.default is each.empty for each in forward.values()) > 1 or "targets" in forward
+
+    def forward(self, tokens_BT: Tensor) -> Tensor:
+        """Logits (B, T, V), float32. Products run in the recipe's precision."""
+        with torch.autocast(tokens_BT.device.type, self.compute_dtype, enabled=self.compute_dtype != torch.float32):
+            out = self.inner(tokens_BT, tokens_BT) if self._takes_targets else self.inner(tokens_BT)
+        out = out if isinstance(out, Tensor) else getattr(out, "logits", out)
+        logits = out if isinstance(out, Tensor) else next((each for each in out if getattr(each, "ndim", 0) == 3), None)
+        if logits is None or logits.ndim != 3 or logits.shape[:2] != tokens_BT.shape:
+            found = "none" if logits is None else tuple(logits.shape)
+            raise InputError(
+                f"own.model: of tokens {tuple(tokens_BT.shape)} it makes logits {found}; they have to be (batch, time, "
+                "vocabulary), of every place"
+            )
+        return logits.float()
+
+    def token_losses(self, inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
+        """-log p of each target (B, T), in nats; 0 where it is IGNORE."""
+        logits_BTV = self(inputs_BT)
+        flat = F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten(), ignore_index=IGNORE, reduction="none")
+        return flat.view_as(targets_BT)
+
+
+def build_own(recipe: Recipe, vocabulary: int, seed: int, compute_dtype: torch.dtype) -> OwnModel:
+    """The model that the recipe names; the same `seed` gives the same weights. Raises InputError where there is no such
+    function, and where it makes no module."""
+    build = function_named(recipe.own.model, "own.model")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inner = build(recipe, vocabulary)
+    if not isinstance(inner, nn.Module):
+        raise InputError(f"own.model: {recipe.own.model} returns {type(inner).__name__}, not a torch.nn.Module")
+    return OwnModel(inner, recipe.model, vocabulary, compute_dtype)
+
+
+def function_named(name: str, field: str) -> Callable[..., Any]:
+    """The function `module:function`, of a module in the current folder or wherever Python finds one. Raises InputError
+    where it is not there or its module cannot be imported."""
+    module_name, _, function_name = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, SyntaxError) as error:
+        raise InputError(
+            f"{field}: the module {module_name} cannot be imported ({error}); put it here or on PYTHONPATH"
+        ) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise InputError(f"{field}: the module {module_name} has no function {function_name}")
+    return function
+
+
+def sources(recipe: Recipe) -> dict[str, dict[str, str]]:
+    """For the record: of each thing of the user's own its name, and the hash of the file that it stands in."""
+    told = {}
+    for field, name in recipe.own.named().items():
+        file = inspect.getsourcefile(function_named(name, f"own.{field}"))
+        digest = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "unknown"
+        told[field] = {"name": name, "sha256": digest}
+    return told
+
+
+def num_without_embeddings(model: nn.Module) -> int:
+    """Trainable numbers outside tables of embeddings (and outside a head that is tied to one)."""
+    tables = {each.weight for each in model.modules() if isinstance(each, nn.Embedding)}
+    return sum(each.numel() for each in model.parameters() if each not in tables)
+
+
+@torch.inference_mode()
+def complete_own(
+    model: OwnModel, prompts: Sequence[Sequence[int]], num_tokens: int, eot: int, sampling: Sampling, seed: int
+) -> list[list[int]]:
+    """As `decode.generate.complete`, without what only our own layers can keep from token to token: each token costs a
+    whole pass."""
+    was_training, device = model.training, next(model.parameters()).device
+    model.eval()
+    completions = []
+    for number, prompt in enumerate(prompts):
+        generator = torch.Generator().manual_seed(seed + number)
+        tokens: list[int] = list(prompt)
+        for _ in range(min(num_tokens, model.shape.context - len(prompt))):
+            logits_BV = model(torch.tensor([tokens], device=device))[:, -1].cpu()
+            chosen = int(choose(logits_BV, sampling, torch.rand(1, generator=generator))[0])
+            if chosen == eot:
+                break
+            tokens.append(chosen)
+        completions.append(tokens[len(prompt) :])
+    model.train(was_training)
+    return completions
