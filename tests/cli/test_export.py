@@ -9,7 +9,7 @@ from tests.exchange.test_huggingface import run_of
 from tests.model.shapes import GPT, LLAMA, OTHERS
 from typer.testing import CliRunner
 
-from fabula.cli.commands.export import export
+from fabula.cli.commands.leaving.export import export
 from fabula.cli.newest import named_or_newest
 from fabula.cli.several_models import name_of
 from fabula.errors import InputError

@@ -2,7 +2,9 @@
 
 import os
 import re
+import sys
 import threading
+import types
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 import uvicorn
 from tests.api.loops import course
+from tests.train.test_own import MODEL
 
 import fabula
 from fabula.grammar import generate
@@ -107,12 +110,21 @@ def of_a_server(place: Path) -> dict[str, Any]:
     return {"PORT": address.socket.getsockname()[1], "end": end}
 
 
+def of_a_model(place: Path) -> dict[str, Any]:
+    """nanoGPT's model.py, which the guide takes unchanged: a module of the same interface."""
+    module = types.ModuleType("model")
+    sys.modules["model"] = module  # before it runs: its dataclass looks itself up there
+    exec(compile(MODEL, "model.py", "exec"), module.__dict__)  # noqa: S102 - the test's own
+    return {"end": lambda: sys.modules.pop("model")}
+
+
 GIVEN: dict[str, Callable[[Path], dict[str, Any]]] = {
     "docs/coherence.md": of_stories,
     "docs/generation.md": partial(with_run, "runs/first"),
     "docs/play.md": of_a_server,
     "docs/report.md": partial(with_run, "ladder"),
     "docs/record.md": of_loops,
+    "docs/your-model.md": of_a_model,
 }
 """What a page takes for granted beside the files."""
 

@@ -15,7 +15,7 @@ from fabula.recipe.schema import Recipe
 from fabula.train.life.run import resume_run, set_up_training, start_run
 from fabula.train.observer import Observer
 
-MODEL = '''
+MODEL = """
 from dataclasses import dataclass
 import torch
 import torch.nn as nn
@@ -66,8 +66,8 @@ class GPT(nn.Module):
         else:
             logits, loss = self.lm_head(x[:, [-1], :]), None
         return logits, loss
-'''
-MINE = '''
+"""
+MINE = """
 import torch
 from model_of_somebody import GPT, GPTConfig
 
@@ -93,7 +93,7 @@ def of_the_last_place(recipe, vocabulary):
 
 def nothing(*_):
     return None
-'''
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +153,7 @@ def test_it_stands_on_a_ladder_against_ours(grammar_folder: Path, tmp_path: Path
     Path("small.toml").write_text(
         f'name = "small"\ntiers = ["{tiny_file(tmp_path, steps=3)}"]\nseeds = 1\n'
         '[[phases]]\nname = "ours"\nchange = "fabula\'s own"\nset = {}\n'
-        '[[phases]]\nname = "nanogpt"\nchange = "nanoGPT\'s model"\nset = { "own.model" = "mine_of_somebody:nanogpt" }\n'
+        '[[phases]]\nname = "nanogpt"\nchange = "theirs"\nset = { "own.model" = "mine_of_somebody:nanogpt" }\n'
     )
     assert run(["ladder", "small.toml", "--data", str(grammar_folder), "--out", "ladder"]) == 0
     assert "nanogpt" in Path("ladder/report.md").read_text()

@@ -15,11 +15,11 @@ from fabula.cli.commands.compare import compare
 from fabula.cli.commands.demo import demo
 from fabula.cli.commands.diagnose import diagnose
 from fabula.cli.commands.evaluate import evaluate
-from fabula.cli.commands.export import export
 from fabula.cli.commands.generate import generate
 from fabula.cli.commands.ladder import ladder
+from fabula.cli.commands.leaving.export import export
+from fabula.cli.commands.leaving.push import push
 from fabula.cli.commands.prepare import prepare
-from fabula.cli.commands.push import push
 from fabula.cli.commands.recipes import recipes
 from fabula.cli.commands.report import report
 from fabula.cli.commands.train import train

@@ -1,0 +1,1 @@
+"""What takes a run to other programs and other people."""
