@@ -373,7 +373,7 @@ def _suggestion(key: str) -> str:
     sections = [name for name, field in Recipe.model_fields.items() if _is_section(field.annotation)]
     last_parts = {name.rpartition(".")[2]: name for name in known}
     alike = get_close_matches(key.rpartition(".")[2], last_parts, n=1, cutoff=0.75)
-    if alike and not get_close_matches(key, known):
+    if alike and not get_close_matches(key, [*known, *sections]):
         return nearest(last_parts[alike[0]], list(known))
     return nearest(key, [*known, *(section for section in sections if section != key)])
 
