@@ -102,6 +102,8 @@ def test_models_side_by_side_draw_as_the_terminal_does_and_names_are_only_names(
     assert visit.page.locator("h2").all_text_contents() == ["first", "<img src=x onerror=alert(2)>"]
     assert hostile in visit.page.locator("article.column").nth(1).text_content()
     assert visit.page.locator("img").count() == 0 and visit.complaints == []
+    said = " ".join(visit.page.locator("article.column").all_text_contents())
+    assert "seed 5" in said and "training story" not in said, "what is copied the file cannot know"
 
 
 @pytest.mark.parametrize("how", ["cut", "changed"])

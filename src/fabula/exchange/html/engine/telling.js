@@ -36,7 +36,7 @@ class Storyteller {
       if (!Number.isFinite(chances[id])) throw new Error("the model's logits are not finite, so it cannot choose a token");
       const said = { probability: chances[id], alternatives: this.#alternatives(chances, request.alternatives) };
       if (id === eot) {
-        yield { kind: "end", reason: "story", text: characters.decode(), ...said, copied: [] };
+        yield { kind: "end", reason: "story", text: characters.decode(), ...said, copied: null };
         return;
       }
       yield { kind: "token", id, text: characters.decode(this.tokenizer.bytes(id), { stream: true }), ...said };
@@ -44,7 +44,7 @@ class Storyteller {
       window = [...window, id];
       if (window.length > this.context) window = window.slice(-Math.max(1, this.context >> 1));
     }
-    yield { kind: "end", reason: "length", text: characters.decode(), copied: [] };
+    yield { kind: "end", reason: "length", text: characters.decode(), copied: null };
   }
 
   #promptOf(text) {
