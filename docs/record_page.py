@@ -15,7 +15,7 @@ BEGIN, END = "<!-- record: written by docs/record_page.py -->\n", "<!-- end -->"
 
 
 def cost(record: dict[str, Any]) -> list[str]:
-    lines = ["| a line of | microseconds | from | to |", "|---|---:|---:|---:|"]
+    lines = ["| a line of | microseconds of the processor | from | to |", "|---|---:|---:|---:|"]
     for name, each in record["microseconds"].items():
         lines.append(f"| {name} | {each['median']:.0f} | {each['low']:.0f} | {each['high']:.0f} |")
     place = record["machine"]

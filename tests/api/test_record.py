@@ -242,6 +242,7 @@ def test_tensors_of_all_kinds_are_numbers(tmp_path: Path) -> None:
         (lambda record: record.train(1, np.zeros(8)), "loss has 8 numbers"),
         (lambda record: record.train(1, "low"), "loss is 'low'"),
         (lambda record: record.train(1, object()), "no number"),
+        (lambda record: record.train(1, np.complex64(1j)), "no number"),
         (lambda record: record.train(-1, 3.0), "step is -1"),
         (lambda record: record.train(1.5, 3.0), "step is 1.5"),
         (lambda record: record.train(True, 3.0), "step is True"),

@@ -1,13 +1,15 @@
 """Numbers as loops have them: Python's, NumPy's, or tensors, also such as a device is still computing.
 
-No library is imported: a value says by its own methods what it is. What waits on a device is copied without waiting for
-it, and read when it is there.
+No library is imported for it: a value says by its own methods what it is. What waits on a device is copied without
+waiting for it, and read when it is there.
 """
 
 import math
 import sys
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from fabula.errors import InputError
 
@@ -28,8 +30,10 @@ def scalar(name: str, value: Any) -> Any:
     """
     if isinstance(value, AS_THEY_ARE):
         return value
+    if isinstance(value, np.generic) and isinstance(value.item(), AS_THEY_ARE):
+        return value.item()
     shape = getattr(value, "shape", None)
-    if shape is not None and (numbers := math.prod(map(int, shape))) != 1:
+    if shape and (numbers := math.prod(map(int, shape))) != 1:
         raise InputError(f"{name} has {numbers:,} numbers; give one, for example {name}={name}.mean()")
     if shape is not None and (late := _late(value)) is not None:
         return late
@@ -38,11 +42,13 @@ def scalar(name: str, value: Any) -> Any:
 
 def _late(value: Any) -> Late | None:
     """What waits on a device; None for what lies in memory."""
+    device = getattr(value, "device", None)
+    kind = getattr(device, "type", None)
+    if kind == "cpu":
+        return None
     if hasattr(value, "copy_to_host_async"):  # jax, whose arrays never change
         value.copy_to_host_async()
         return Late(lambda: _number(value), value.is_ready)
-    device = getattr(value, "device", None)
-    kind = getattr(device, "type", None)
     if kind is None:
         kind = "cpu" if device is None or "CPU" in str(device).upper() else "another"
     if kind in ("cpu", "meta"):
@@ -69,8 +75,6 @@ def _read(name: str, value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    if hasattr(value, "detach"):
-        value = value.detach()
     if hasattr(value, "item"):
         value = value.item()
     elif hasattr(value, "numpy"):
