@@ -57,3 +57,15 @@ def test_a_rise_within_the_steep_first_fall_is_seen(height: float, seed: int) ->
     loss += height * np.exp(-0.5 * ((step - 12.0) / 2.5) ** 2)
     found = diagnose(record(loss))
     assert bool(found.of("spike")) == bool(height) and bool(found.of("stable")) == (not height)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("swing", [0.0, 1.0])
+def test_a_loss_that_swings_is_not_stable(swing: float, seed: int) -> None:
+    """Momentum at a high rate: each swing is some steps long, far above the noise of the single ones."""
+    rng = np.random.default_rng([13, seed])
+    step = np.arange(81)
+    loss = 1.2 + 5.5 * np.exp(-step / 9.0) + 0.015 * rng.standard_normal(81)
+    loss += swing * np.exp(-step / 30.0) * np.sin(2 * np.pi * step / 8.5)
+    found = diagnose(record(loss))
+    assert bool(found.of("spike")) == bool(swing) and bool(found.of("stable")) == (not swing)

@@ -60,32 +60,42 @@ class Truth:
 
     @property
     def batch_noise(self) -> float:
-        """Deviation of a logged training loss from the exact one, in the second half and outside of odd batches; after
-        the first epoch only, for what has not been read yet is no noise."""
+        """Deviation of a logged training loss from the exact one, in the second half; after the first epoch only, for
+        what has not been read yet is no noise."""
+        return self._noise(self.length / min(2.0, self.epochs or 2.0), math.inf)
+
+    def _noise(self, after: float, until: float) -> float:
+        """That of the lines in (after, until], without odd batches."""
         exact = np.interp(self.train_steps, self.steps, self.known) * self.factor
-        start = self.length / min(2.0, self.epochs or 2.0)
-        chosen = (self.train_steps > start) & np.isfinite(self.train_loss) & np.isfinite(exact)
+        chosen = (self.train_steps > after) & (self.train_steps <= until)
+        chosen &= np.isfinite(self.train_loss) & np.isfinite(exact)
         chosen &= (self.train_steps < self.odd[0]) | (self.train_steps > self.odd[1])
         return float(np.std((self.train_loss - exact)[chosen])) if chosen.sum() > 2 else 0.0
 
+    def _of_a_block(self, noise: float) -> float:
+        """What is left of it in a block's median."""
+        return noise * (1.25 / math.sqrt(self.block) if self.block > 1 else 1.0)
+
     @property
     def point_noise(self) -> float:
-        """The same of a block's median."""
-        return self.batch_noise * (1.25 / math.sqrt(self.block) if self.block > 1 else 1.0)
+        return self._of_a_block(self.batch_noise)
 
     @property
     def longest_spike(self) -> float:
         apart = self.eval_steps[1] - self.eval_steps[0] if len(self.eval_steps) > 1 else 0.0
         return max(2.0 * apart, 0.02 * self.length, 10.0)
 
-    def visible(self, rise: float, duration: float) -> bool:
-        """Whether some curve of the log has the points and the calm to show an episode."""
+    def visible(self, rise: float, start: float, until: float) -> bool:
+        """Whether some curve of the log has the points and the calm to show an episode between these steps. The calm is
+        that of its surroundings, too: the loss of a batch varies several times as much in the first fall as later."""
+        duration = until - start
         apart = self.eval_steps[1] - self.eval_steps[0] if len(self.eval_steps) > 1 else math.inf
         in_evals = len(self.eval_steps) >= 8 and duration >= 3 * apart
         in_evals &= rise >= CLEAR * self.eval_noise * float(np.nanmin(self.held))
         in_train = self.has_train and len(self.train_steps) >= 8 and duration >= 3 * self.block * self.every_kth
-        scaled = rise * self.factor
-        return in_evals or (in_train and scaled >= max(0.3, CLEAR * self.point_noise))
+        here = self._noise(start - 2 * duration, until + 2 * duration) if self.mode == "fresh" else 0.0
+        noise = max(self.point_noise, self._of_a_block(here))
+        return in_evals or (in_train and rise * self.factor >= max(0.3, CLEAR * noise))
 
 
 def labels_of(truth: Truth) -> dict[str, bool]:
@@ -112,7 +122,7 @@ def health_of(truth: Truth) -> str:
     if not truth.ends_finite:
         return "failed"
     risen = final - best > max(0.5, 0.2 * best) and truth.mode == "fresh"
-    if risen and truth.visible(final - best, truth.longest_spike * 1.5):
+    if risen and truth.visible(final - best, truth.length - truth.longest_spike * 1.5, truth.length):
         return "failed"
     if truth.fault == "frozen" and truth.words and final > 0.95 * truth.held[0]:
         return "failed"
@@ -158,10 +168,12 @@ def _episodes(truth: Truth) -> dict[str, bool]:
         return {}
     begin = int(np.flatnonzero(excess[: worst + 1] <= 0.1 * rise)[-1])
     inside = excess[worst:]
-    back, nearly = np.flatnonzero(inside <= 0.1 * rise), np.flatnonzero(inside <= 0.4 * rise)
+    # Of a rise of 600 nats a tenth is no return.
+    near_level = min(0.1 * rise, max(0.3, 0.1 * level))
+    back, nearly = np.flatnonzero(inside <= near_level), np.flatnonzero(inside <= 0.4 * rise)
     start = float(truth.steps[begin])
     until = float(truth.steps[worst + nearly[0]]) if len(nearly) else float(truth.steps[-1])
-    if not truth.visible(rise, until - start):
+    if not truth.visible(rise, start, until):
         return {}
     if not len(nearly):
         late = until - start >= 1.5 * truth.longest_spike
