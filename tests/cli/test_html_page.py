@@ -83,6 +83,7 @@ def test_the_greedy_story_is_that_of_the_int8_model(preset: str, opened: Any, tm
     visit = opened(tmp_path / "page.html")
     told = visit.told(PROMPT, temperature=0, maxTokens=64)
     assert told == [expected(run, num_tokens=64, temperature=0, seed=0)]
+    assert "training story" not in visit.page.inner_text("body"), "the file does not have them"
     assert visit.complaints == []
     assert visit.requests[0] == (tmp_path / "page.html").as_uri()
     assert all(each.startswith("blob:") for each in visit.requests[1:])

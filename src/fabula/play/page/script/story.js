@@ -165,7 +165,7 @@ class Column {
     if (end.reason !== "length") said.push(plural(tokens.length, "token"));
     said.push(how);
     if (tokens.length) said.push(`${(tokens.reduce((sum, token) => sum + bits(token.probability), 0) / tokens.length).toFixed(1)} bits of surprise a token`);
-    if (end.copied && tokens.length) {
+    if (this.engine.features.copied && end.copied && tokens.length) {
       const copied = end.copied.reduce((sum, [first, last]) => sum + last - first, 0);
       const usual = end.usual == null ? "" : ` (in unseen stories by people ${percent(end.usual)})`;
       said.push(`${copied ? percent(copied / tokens.length) : "nothing"} as in a training story${usual}`);
