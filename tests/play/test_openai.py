@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +14,7 @@ from tests.cli.test_generate import command
 from tests.play.models import page_of, routes_of
 from tests.serve.visits import running
 
+from fabula.play import turns
 from fabula.play.openai.text import Until
 from fabula.play.server.app import make_app
 from fabula.play.shelf import Asked, Shelf
@@ -216,6 +219,29 @@ def test_logits_that_are_not_finite_are_said(shelf: Shelf, client: openai.OpenAI
         with torch.no_grad():
             model.embedding.weight.copy_(kept)
     assert json.loads(client.completions.with_raw_response.create(model="two@10", prompt="a", max_tokens=2).text)
+
+
+@pytest.mark.slow
+def test_who_takes_nothing_loses_the_turn(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.5)
+    apps: list[Any] = []
+
+    def make(address: Any) -> Any:
+        apps.append(make_app(shelf, address))
+        return apps[-1]
+
+    body = json.dumps({"model": "one", "n": 64, "max_tokens": 4096, "logprobs": 20, "stream": True})
+    head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
+    with running(make) as address, socket.socket() as deaf:
+        lane = routes_of(apps[0])["/v1/completions"].lane
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", address.port))
+        deaf.sendall(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        for taken in (1, 0):
+            until = time.monotonic() + 240
+            while lane.taken != taken and time.monotonic() < until:
+                time.sleep(0.05)
+            assert lane.taken == taken
 
 
 @pytest.mark.slow

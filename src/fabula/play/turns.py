@@ -13,14 +13,15 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 
 import torch
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from fabula.play.story import Story, Told
 
 SMALL = 20_000_000
-"""Parameters up to which one thread of torch's makes the tokens. A second one gains little there, and waits for each of
-its small pieces of work: with 7.1 M parameters and other programs on both cores (a browser, say, or a training), two
-told 11 tokens a second and one told 75."""
+"""Parameters up to which one thread of torch's makes the tokens. A second one waits for each small piece of work
+that the first one has: with 7.1 M parameters and other programs on both cores (a browser, say, or a training), two told
+11 tokens a second, and one told 75."""
+PATIENCE_SECONDS = 60.0
 SLICE_SECONDS = 0.01
 """With 16 stories at once, each moves six times a second; handing a story over costs a hundredth of that."""
 
@@ -64,15 +65,20 @@ class Lane:
 
 
 class StreamedInPlace(StreamingResponse):
-    """An answer that leaves its place in the queue when it is whole, and when nobody listens any more."""
+    """An answer that leaves its place in the queue when it is whole, and when nobody listens any more, or takes nothing
+    for `PATIENCE_SECONDS`."""
 
     def __init__(self, lines: AsyncIterator[str], place: AbstractContextManager[object], media_type: str) -> None:
         super().__init__(lines, media_type=media_type)
         self._place = place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def patient(message: Message) -> None:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await send(message)
+
         with self._place:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, patient)
 
 
 class Teller:

@@ -30,7 +30,7 @@ BUSY = "too many stories are asked for at once; try again in a moment"
 
 
 class Asked(BaseModel):
-    """The names are those of the page's script (docs: the engine of the page)."""
+    """The names are those of the page's script (page/engine.md)."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
