@@ -121,6 +121,14 @@ def test_what_one_does_with_a_story(browser: Any, four: str) -> None:
 
     column.get_by_role("button", name="The story before").click()
     assert visit.texts()[0] == longer
+    for place in (8, 3):  # another seed from there on; then another word before it
+        column.locator(".token").nth(place).click()
+        buttons = page.locator(".looking.pinned button")
+        (buttons.last if place == 8 else buttons.first).click()
+        visit.told()
+        assert column.locator(".failure").inner_text() == ""
+    while visit.texts()[0] != longer:
+        column.get_by_role("button", name="The story before").click()
     column.get_by_role("button", name="Another seed").click()
     visit.told()
     assert visit.texts()[0] != longer and visit.texts()[0].startswith("Once")

@@ -68,7 +68,7 @@ class CheckpointSlider {
       } else {
         await this.#tell(step);
       }
-      if (!this.running || column.version?.end?.reason === "failed") break;
+      if (!this.running || ["failed", "stopped"].includes(column.version.end?.reason)) break;
       this.#frame(column.version);
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }

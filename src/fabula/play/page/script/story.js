@@ -71,6 +71,7 @@ class Column {
     if (alternative) {
       const replaced = before.tokens[span.first];
       tokens.push({ ...replaced, id: alternative.id, text: alternative.text ?? "", probability: alternative.probability });
+      version.drawnFrom = Math.max(before.drawnFrom, -tokens.length); // before another seed came in, nothing is drawn
     } else {
       version.settings.seed = newSeed();
       version.drawnFrom = -tokens.length;
@@ -121,6 +122,7 @@ class Column {
     version.end ??= { reason: abort.signal.aborted ? "stopped" : "failed", copied: null, text: "" };
     if (this.abort === abort) this.abort = null;
     if (this.version === version) this.#draw(false);
+    else this.#update();
     if (!abort.signal.aborted) say(`${this.model.name}: ${this.#summary(version)}`);
   }
 
