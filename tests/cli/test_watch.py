@@ -7,14 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import typer
 from tests.train.tiny import tiny_file
 from tests.watch.hook import hook
 
 from fabula.cli import run
+from fabula.cli import watching as watching_beside
 from fabula.findings import diagnose
 from fabula.record.reader import read_run
 
@@ -108,6 +110,22 @@ def test_a_hook_that_is_none_is_told_before_anything_is_made(
     assert run(["train", "basic", *data, "--out", str(out), "--notify", "nowhere"]) == 2
     assert "--notify takes the address" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize("ending", [None, typer.Exit(1), KeyboardInterrupt()])
+def test_a_page_that_stays_says_so_however_the_training_ended(
+    ending: BaseException | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-c", "import time; print('http://there/', flush=True); time.sleep(60)"]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    monkeypatch.setattr(watching_beside, "_start", lambda *given: started)
+    with suppress(typer.Exit, KeyboardInterrupt), watching_beside.watched(tmp_path, True, None, False) as begin:
+        begin()
+        if ending is not None:
+            raise ending
+    assert f"kill {started.pid}" in capsys.readouterr().err
+    started.kill()
+    started.communicate()
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ from fabula.cli.live.watch import HOOK, NOTIFY
 from fabula.cli.screen.terminal import show
 from fabula.errors import InputError
 
-LINGER_MINUTES = 60
 __all__ = ["HOOK", "NOTIFY", "WATCH", "watched"]
+LINGER_MINUTES = 60
 WATCH = f"Show the report as a live page beside it, which stays for {LINGER_MINUTES} minutes after the last look."
 
 
@@ -37,14 +37,16 @@ def watched(folder: Path, watch: bool, notify: str | None, only_planned: bool) -
         if (watch or notify is not None) and not only_planned:
             started.append(_start(folder, watch, notify))
 
-    yield begin
-    for process in started:
-        if watch and process.poll() is None:
-            show(
-                f"the page stays open, for {LINGER_MINUTES} minutes after the last look at it; end it sooner with: "
-                f"kill {process.pid}",
-                stderr=True,
-            )
+    try:
+        yield begin
+    finally:  # a training that was stopped or failed leaves its page, too
+        for process in started:
+            if watch and process.poll() is None:
+                show(
+                    f"the page stays open, for {LINGER_MINUTES} minutes after the last look at it; end it sooner "
+                    f"with: kill {process.pid}",
+                    stderr=True,
+                )
 
 
 def _start(folder: Path, watch: bool, notify: str | None) -> "subprocess.Popen[str]":

@@ -3,12 +3,10 @@ again. The folder of another program's log is not ours to write; what was posted
 
 import hashlib
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from fabula.errors import InputError
 from fabula.record.content.parsing import json_value
 from fabula.record.files import make_folder, write_json
 from fabula.record.lock import only_writer
@@ -72,9 +70,6 @@ def _place_of(record: Path) -> Path:
 
 
 def state_folder() -> Path:
-    """Where the system has programs keep what they remember (XDG_STATE_HOME)."""
-    usual = Path.home() / ("AppData/Local" if sys.platform == "win32" else ".local/state")
-    given = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA") or ""
-    if not given and usual == Path(usual.anchor):
-        raise InputError("--notify has no place to remember what was posted; set XDG_STATE_HOME to a folder")
-    return Path(given or usual) / "fabula"
+    """Where the system has programs keep what they remember (XDG_STATE_HOME; LOCALAPPDATA on Windows)."""
+    given = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(given) if given else Path.home() / ".local" / "state") / "fabula"
