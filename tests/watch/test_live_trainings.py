@@ -26,7 +26,7 @@ model = GPT2LMHeadModel(GPT2Config(vocab_size=64, n_positions=32, n_embd=16, n_l
 texts = [torch.arange(32).add(i % 7).remainder(64) for i in range(4000)]
 rows = [{"input_ids": each, "labels": each} for each in texts]
 arguments = TrainingArguments(
-    sys.argv[1], max_steps=900, logging_steps=5, save_steps=100, per_device_train_batch_size=4, learning_rate=1e-2,
+    sys.argv[1], max_steps=200, logging_steps=5, save_steps=25, per_device_train_batch_size=4, learning_rate=1e-2,
     report_to=[], disable_tqdm=True, use_cpu=True,
 )
 Trainer(model, arguments, train_dataset=rows).train()
@@ -36,11 +36,14 @@ Trainer(model, arguments, train_dataset=rows).train()
 def follow(process: "subprocess.Popen[bytes]", watching: Watcher, saw: Callable[[], None], most: float = 500.0) -> None:
     """Look until the process has ended, and once more."""
     deadline = time.monotonic() + most
-    while process.poll() is None:
-        assert time.monotonic() < deadline
-        watching.look()
-        saw()
-        time.sleep(0.2)
+    try:
+        while process.poll() is None:
+            assert time.monotonic() < deadline
+            watching.look()
+            saw()
+            time.sleep(0.2)
+    finally:
+        process.kill()  # where it has not ended by itself
     assert process.returncode == 0
     watching.look()
 
@@ -58,7 +61,9 @@ def test_a_trainer_is_followed_by_what_it_prints_and_by_its_folder(tmp_path: Pat
             steps[name] += [each.last_step for each in watching.found]
 
     with open(log, "wb") as file:
-        process = subprocess.Popen([sys.executable, "-c", TRAINER, str(out)], stdout=file, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-c", TRAINER, str(out)], stdout=file, stderr=subprocess.DEVNULL
+        )
         follow(process, printed, saw)
     for path, watching, name in ((log, printed, "printed"), (out, folder, "folder")):
         os.utime(log, (time.time() - 60,) * 2)
