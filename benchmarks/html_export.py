@@ -125,7 +125,7 @@ def measured(run: Path, folder: Path, num_stories: int) -> dict[str, Any]:
         "quartiles_of_that": statistics.quantiles(speeds, n=4)[::2],
         "stories": num_stories,
         "load": os.getloadavg()[0],
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)),
         "process_megabytes": {"after the first": first, "after the last": last},
         "weights_as_text": _as_texts(offered),
     }

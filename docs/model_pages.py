@@ -91,15 +91,15 @@ def html() -> str:
         return "Not measured yet."
     record = json.loads(path.read_text(encoding="utf-8"))
     lines = [
-        "| recipe | parameters | the file | bytes a parameter | ready after | first token | tokens/s | "
+        "| recipe | steps | parameters | the file | bytes a parameter | ready after | first token | tokens/s | "
         "same greedy texts | loss, float32 | int8 costs | the page's memory, after 1 story | after the last |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for each in record["results"]:
         loss, memory = each["loss"], each["process_megabytes"]
         losses = f"{loss['float32']:.3f} | {loss['int8'] - loss['float32']:+.5f}" if loss else " | "
         lines.append(
-            f"| `{each['recipe']}` | {each['parameters']:,} | {each['megabytes']:.1f} MB | "
+            f"| `{each['recipe']}` | {each['step']:,} | {each['parameters']:,} | {each['megabytes']:.1f} MB | "
             f"{each['bytes_per_parameter']:.2f} | {each['ready_ms'] / 1e3:.1f} s | {each['first_token_ms']:.0f} ms | "
             f"{each['tokens_per_second']:,.0f} | {each['same_greedy_tokens']} of {each['prompts']} | {losses} | "
             f"{memory['after the first']:.0f} MB | {memory['after the last']:.0f} MB |"
@@ -113,7 +113,7 @@ def html() -> str:
         f'\n\nChromium without network on a file of the disk, one thread a model; torch {record["torch"]}. "Ready" '
         "counts from the opening of the file. Greedy texts of 64 tokens are compared with the int8 model in torch. "
         f"{first['stories']} stories of up to 200 tokens are told, each token with eight alternatives. The loss is in "
-        f"nats a token over {', '.join(map(str, sorted(scored)))} stories; where none stands, the weights were random. "
+        f"nats a token over {', '.join(map(str, sorted(scored)))} stories (of random weights there is none). "
         f"Weights of `{first['recipe']}` as text, bytes a byte: {ways}.{busy}"
     )
 
