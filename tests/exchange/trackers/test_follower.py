@@ -1,5 +1,6 @@
 """What a tracker is told of a record, and when: by a client that only remembers."""
 
+import gzip
 import math
 import shutil
 import sys
@@ -248,6 +249,15 @@ def test_what_is_no_run_and_a_second_follower_are_refused(tracker: Remembering, 
     with pytest.raises(InputError, match="has no run in it"):
         tell(tmp_path / "empty")
     assert not any((tmp_path / "empty").iterdir()), "a folder that a run may be written to stays empty"
+
+
+def test_an_archived_run_is_told_as_well(tracker: Remembering, tmp_path: Path) -> None:
+    run = finished(tmp_path / "run")
+    content = (run / "metrics.jsonl").read_bytes()
+    (run / "metrics.jsonl.gz").write_bytes(gzip.compress(content))
+    (run / "metrics.jsonl").unlink()
+    tell(run)
+    assert [step for step, _ in tracker.losses()] == list(range(1, 41))
 
 
 def test_a_damaged_record_is_one_sentence(tracker: Remembering, tmp_path: Path) -> None:

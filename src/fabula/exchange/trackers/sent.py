@@ -4,11 +4,12 @@ A resumed run makes lines again that were sent before it was stopped, the same o
 are those after a rollback, which have another `attempt`, and those of a run that was made longer.
 """
 
+import gzip
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from fabula.record.content.parsing import json_value
 from fabula.record.files import make_folder, write_json
@@ -61,19 +62,27 @@ class Tail:
     last: bytes = b""
     """The last line that was given."""
 
+    @property
+    def _packed(self) -> Path:
+        """Where the file of an archived run is."""
+        return self.path.with_name(f"{self.path.name}.gz")
+
+    def _opened(self) -> IO[bytes]:
+        return open(self.path, "rb") if self.path.is_file() else cast("IO[bytes]", gzip.open(self._packed))
+
     def is_cut(self) -> bool:
         """Whether the file does not hold any more what was given of it."""
         if not self.offset:
             return False
-        with open(self.path, "rb") as file:
+        with self._opened() as file:
             file.seek(self.offset - len(self.last))
             return file.read(len(self.last)) != self.last
 
     def new(self) -> Iterator[dict[str, Any]]:
         """Raises ValueError for a line that is none of a record."""
-        if not self.path.is_file():
+        if not self.path.is_file() and not self._packed.is_file():
             return
-        with open(self.path, "rb") as file:
+        with self._opened() as file:
             file.seek(self.offset)
             for line in file:
                 if not line.endswith(b"\n"):
