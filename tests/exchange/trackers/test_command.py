@@ -29,6 +29,7 @@ def test_a_training_that_was_stopped_and_goes_on_is_one_run(grammar_folder: Path
     assert losses(out) == list(range(1, 13))
 
 
+@pytest.mark.slow  # a ladder loads all that makes a page
 def test_a_ladder_is_told_of_whole(grammar_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     recipe = tiny_file(tmp_path, steps=2)
     ladder = tmp_path / "small.toml"
