@@ -62,6 +62,7 @@ def test_a_training_and_its_resumption_are_one_record(tmp_path: Path) -> None:
     assert [each["step"] for each in run.events] == [4]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_failure_ends_it(tmp_path: Path) -> None:
     callback = FabulaCallback(str(tmp_path / "run"), stop_on_failure=True)

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
+import socket
+import subprocess
 import sys
-import threading
 import types
 from collections.abc import Callable
 from functools import partial
@@ -11,15 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from tests.api.loops import course
 from tests.train.test_own import MODEL
 
 import fabula
 from fabula.grammar import generate
-from fabula.play.server.app import make_app
-from fabula.play.shelf import Asked, Shelf
-from fabula.serve.address import listen
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # read once, when keras is imported
 
@@ -95,19 +93,22 @@ def of_loops(place: Path) -> dict[str, Any]:
 
 
 def of_a_server(place: Path) -> dict[str, Any]:
-    """What `fabula play runs/first` serves, on a port of its own until the block has ended."""
-    address = listen(20_000 + os.getpid() % 20_000)
-    application = make_app(Shelf([Asked("first", place / "given" / "run", None)]), address, "")
-    server = uvicorn.Server(uvicorn.Config(application, log_level="critical", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [address.socket]}, daemon=True)
-    thread.start()
+    """What `fabula play runs/first` serves, until the block has ended."""
+    shutil.copytree(place / "given" / "run", place / "runs" / "first")  # a model is called as its folder
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "fabula", "play", "runs/first", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert server.stdout is not None
+    while "in a browser" not in (line := server.stdout.readline()):
+        assert line, "the server ended before it answered"
 
     def end() -> None:
-        server.should_exit = True
-        thread.join(timeout=20)
-        address.socket.close()
+        server.terminate()
+        server.communicate(timeout=60)
 
-    return {"PORT": address.socket.getsockname()[1], "end": end}
+    return {"PORT": port, "end": end}
 
 
 def of_a_model(place: Path) -> dict[str, Any]:
