@@ -17,7 +17,7 @@ SMOOTH = 0.5
 """Of white noise, and of noise with memory, fourth differences show as much as second ones; of swings over many points
 a fraction. Below this half a curve swings, and what second differences show is no noise."""
 FOR_FOURTH = 16
-"""Values that a fourth difference is asked of: of 8 of white noise 5 % look smooth, of 16 0.8 %, of 41 none of 4,000."""
+"""Values that a fourth difference is asked of: of 8 of white noise 5 % look smooth, of 16 0.8 %, of 41 none."""
 QUIET_SHARE = 0.25
 """The noise is read from the quieter quarter of the curve: instabilities may fill the rest."""
 
