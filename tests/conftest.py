@@ -5,6 +5,7 @@ the reference runs are. What is asked of those is asked of stand-ins of our own 
 real thing are marked `beside`, and in a clone alone they are left out and counted at the end.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -61,6 +62,15 @@ def _threads_as_before() -> Iterator[None]:
     yield
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+@pytest.fixture(autouse=True)
+def _streams_stay_open() -> Iterator[None]:
+    """absl (of Keras and TensorBoard) keeps the stderr that it was imported under, which is pytest's, and its handler
+    closes that when another library (submitit, uvicorn) sets up logging: every test after that would fail."""
+    yield
+    if (absl := sys.modules.get("absl.logging")) is not None:
+        absl.PythonHandler.close = logging.Handler.close
 
 
 def has_cuda() -> bool:

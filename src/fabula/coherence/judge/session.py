@@ -72,7 +72,8 @@ class Session:
     settings: Settings = field(default_factory=Settings)
     against: str = ""
     """The other run, where two are compared."""
-    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+    """Part of the name: two sessions of one second are two."""
 
     def __post_init__(self) -> None:
         self.keys = {question: question.key(self.judge.identity) for question in self.plan.questions}
