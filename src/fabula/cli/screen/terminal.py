@@ -59,10 +59,13 @@ def make_console(*, stderr: bool = False) -> "Console":
 
 
 def show(text: object, *, stderr: bool = False) -> None:
-    """Print a line as it is, but for what would steer the terminal: names and paths hold any character."""
+    """Print a line as it is, but for what would steer the terminal: names and paths hold any character.
+
+    At once, also into a pipe or a file: whoever reads the address of a page there waits for it.
+    """
     from fabula.record.wording import inert
 
-    print(inert(str(text)), file=sys.stderr if stderr else sys.stdout)
+    print(inert(str(text)), file=sys.stderr if stderr else sys.stdout, flush=True)
 
 
 def tell(text: str, *, stderr: bool = False, indent: str = "") -> None:
@@ -71,7 +74,7 @@ def tell(text: str, *, stderr: bool = False, indent: str = "") -> None:
     Without a terminal each line of `text` stays one line. A command to be copied is printed as it is instead.
     """
     stream = sys.stderr if stderr else sys.stdout
-    print(wrapped(text, width_of(stream), indent), file=stream)
+    print(wrapped(text, width_of(stream), indent), file=stream, flush=True)
 
 
 def wrapped(text: str, width: int | None, indent: str = "") -> str:
