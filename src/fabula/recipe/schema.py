@@ -8,17 +8,10 @@ is valid here and is found by the recipe lint, since the original experiments th
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, TypeGuard, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from fabula.errors import InputError, nearest
-
-LARGEST_COUNT = 1_000_000_000
-"""No training counts further, of steps, rows or widths; a larger number is a slip of the hand."""
-Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
-CountOrNone = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+from fabula.recipe.section import Count, CountOrNone, FunctionOfOnesOwn, NonNegative, Positive, Section, Share
 
 GPT2_VOCABULARY = 50_257
 ORIGINAL_PROMPTS = (
@@ -26,10 +19,6 @@ ORIGINAL_PROMPTS = (
     "The kingdom was at war, and a brave knight",
     "A pirate ship sailed",
 )
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Model(Section):
@@ -248,15 +237,12 @@ class Recording(Section):
         return self.internals > 0 and step % self.internals == 0
 
 
-Named = Annotated[str, Field(pattern=r"^$|^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-
-
 class Own(Section):
     """Parts of the user's own, each as module:function (docs/your-model.md); empty: fabula's."""
 
-    model: Named = ""
+    model: FunctionOfOnesOwn = ""
     """Called as function(recipe, vocabulary): a torch.nn.Module that makes logits of tokens."""
-    optimizer: Named = ""
+    optimizer: FunctionOfOnesOwn = ""
     """Called as function(model, settings, learning_rate): a torch.optim.Optimizer; `settings` is the section
     `optimizer`."""
 

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
+from fabula.cli.of_logs import Accumulation, Clip, Columns, FromScratch, Vocabulary
 from fabula.cli.screen.terminal import show
-
-OF_LOGS = "Of logs that do not say it:"
 
 
 def report(
@@ -27,15 +26,11 @@ def report(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what the page says as one JSON document.")] = False,
-    vocab: Annotated[int | None, typer.Option(min=2, help=f"{OF_LOGS} size of the vocabulary.")] = None,
-    clip: Annotated[float | None, typer.Option(min=0.0, help=f"{OF_LOGS} gradient norm that was clipped to.")] = None,
-    accumulation: Annotated[int | None, typer.Option(min=1, help=f"{OF_LOGS} micro-steps to an update.")] = None,
-    from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help=f"{OF_LOGS} they begin with untrained models.")
-    ] = False,
-    columns: Annotated[
-        str | None, typer.Option(metavar="NAME=COLUMN,...", help=f"{OF_LOGS} step=schritt,loss=verlust.")
-    ] = None,
+    vocab: Vocabulary = None,
+    clip: Clip = None,
+    accumulation: Accumulation = None,
+    from_scratch: FromScratch = False,
+    columns: Columns = None,
 ) -> None:
     """Write what the runs show: tables, curves, completions, findings, effects with intervals.
 

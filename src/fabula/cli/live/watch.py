@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fabula.cli.commands.report import OF_LOGS
+from fabula.cli.of_logs import Accumulation, Clip, Columns, FromScratch, Vocabulary
 from fabula.cli.screen.terminal import show
 
 if TYPE_CHECKING:
@@ -48,26 +48,21 @@ def watch(
     no_page: Annotated[
         bool, typer.Option("--no-page", help="With --notify: only post, and end when the runs have ended.")
     ] = False,
-    vocab: Annotated[int | None, typer.Option(min=2, help=f"{OF_LOGS} size of the vocabulary.")] = None,
-    clip: Annotated[float | None, typer.Option(min=0.0, help=f"{OF_LOGS} gradient norm that was clipped to.")] = None,
-    accumulation: Annotated[int | None, typer.Option(min=1, help=f"{OF_LOGS} micro-steps to an update.")] = None,
-    from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help=f"{OF_LOGS} they begin with untrained models.")
-    ] = False,
-    columns: Annotated[
-        str | None, typer.Option(metavar="NAME=COLUMN,...", help=f"{OF_LOGS} step=schritt,loss=verlust.")
-    ] = None,
+    vocab: Vocabulary = None,
+    clip: Clip = None,
+    accumulation: Accumulation = None,
+    from_scratch: FromScratch = False,
+    columns: Columns = None,
 ) -> None:
     """Show the report as a page that follows the training: curves, expected finish, findings, the newest stories.
 
     Reads records alone, in a process of its own, also a log that another program is writing. The page is for this
     machine, and stays until Ctrl-C.
     """
+    from fabula.api.paths import flags_of
     from fabula.cli.newest import named_or_newest
     from fabula.errors import InputError
-    from fabula.findings import Flags
     from fabula.record.foreign import STDIN
-    from fabula.record.foreign.names import columns_said
     from fabula.record.lock import writer_of
     from fabula.watch.hooks import checked
     from fabula.watch.notifying import Notifier
@@ -75,13 +70,7 @@ def watch(
 
     if no_page and (notify is None or port is not None or host is not None or linger is not None):
         raise InputError("--no-page only posts: give --notify with it, and leave out --port, --host and --linger")
-    flags = Flags(
-        vocabulary=vocab,
-        clip=clip,
-        accumulation=accumulation,
-        from_scratch=from_scratch or None,
-        columns=columns_said(columns) if columns else None,
-    )
+    flags = flags_of(vocab, clip, accumulation, from_scratch, columns)
     paths = paths or [named_or_newest(None, ladders=True)]
     for path in paths:
         if path == STDIN:
