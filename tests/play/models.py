@@ -17,10 +17,6 @@ from fabula.recipe.schema import Recipe
 STEPS = (10, 20)
 
 
-def recipe() -> Recipe:
-    return Recipe.from_tree({"name": "x", "steps": 20, "model": GPT.model_dump(), "schedule": {"peak": 1e-3}})
-
-
 def write_runs(folder: Path, names: tuple[str, ...]) -> list[Asked]:
     """Runs with random weights and two checkpoints each; every other one has another shape."""
     asked = []

@@ -1,6 +1,5 @@
 """`fabula play` as it is typed."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -10,6 +9,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.play.models import write_runs
 
 from fabula.cli import run as fabula
@@ -64,12 +65,20 @@ def test_a_step_is_named_behind_the_run(tmp_path: Path) -> None:
     assert names_of(places) == ["a", "b at 5", "a (2)", "a (3)"]
 
 
+@given(st.lists(st.sampled_from(["x/a", "y/a", "z/a (2)", "a (2) (2)", "a at 5", "b"]), max_size=4))
+def test_names_are_all_different_also_beside_folders_that_are_called_so(runs: list[str]) -> None:
+    assert names_of([(Path("x/a"), None), (Path("y/a"), None), (Path("z/a (2)"), None)])[2] not in ("a", "a (2)")
+    for step in (None, 5):
+        names = names_of([(Path(run), step) for run in runs])
+        assert len(set(names)) == len(runs)
+
+
 @pytest.mark.slow
 def test_it_answers_at_its_address_and_ends_at_the_first_ctrl_c(runs: list[Path]) -> None:
     """Also while a story is being told, and with a browser that holds its connection."""
     process = subprocess.Popen(
         [sys.executable, "-m", "fabula", "play", f"{runs[0]}@10", str(runs[1])],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None and process.stderr is not None
     line = next(each for each in process.stdout if "Next" in each)

@@ -4,6 +4,7 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,13 +13,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.cli.test_generate import command
-from tests.play.models import page_of, routes_of
+from tests.play.models import STEPS, page_of, routes_of, write_runs
 from tests.serve.visits import running
 
 from fabula.data.dataset import open_dataset
 from fabula.errors import InputError
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialization_seed, initialize
+from fabula.model.load import load_model
 from fabula.play.server.app import make_app
 from fabula.play.shelf import Asked, Shelf
 from fabula.play.training_stories import training_stories_of
@@ -218,3 +220,22 @@ def test_models_that_cannot_be_shown(asked: list[Asked], tmp_path: Any) -> None:
         Shelf([asked[0]] * 5)
     with pytest.raises(InputError, match="no checkpoint at step 7"):
         Shelf([Asked("x", asked[0].run, 7)])
+
+
+def test_a_checkpoint_that_comes_while_another_is_read_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is still in training."""
+    (asked,) = write_runs(tmp_path, ("growing",))
+    last = asked.run / "checkpoints" / f"step-{STEPS[-1]:08d}"
+    last.rename(tmp_path / "later")
+
+    def slowly(*given: Any) -> Any:
+        read = load_model(*given)
+        if not last.exists():
+            (tmp_path / "later").rename(last)
+        return read
+
+    monkeypatch.setattr("fabula.play.shelf.load_model", slowly)
+    (shown,) = Shelf([asked]).models
+    assert shown.step == STEPS[0] and shown.checkpoints[-1] == STEPS[-1]

@@ -1,7 +1,9 @@
 """The longest stretch that stands word for word in the training stories."""
 
 import itertools
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -38,9 +40,42 @@ def test_the_stretches_are_all_that_everything_against_everything_finds(query: l
     stretches = {tuple(corpus[start : start + LEAST]) for start in range(len(corpus) - LEAST + 1)}
     starts = [start for start in range(len(query) - LEAST + 1) if tuple(query[start : start + LEAST]) in stretches]
     expected = {place for start in starts for place in range(start, start + LEAST)}
-    ranges = copied_stretches(query, np.array(corpus, dtype=np.uint16))
+    (ranges,) = copied_stretches([query], np.array(corpus, dtype=np.uint16))
     assert [place for first, end in ranges for place in range(first, end)] == sorted(expected)
     assert all(end < first for (_, end), (first, _) in itertools.pairwise(ranges)), "those that touch are one"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 2), max_size=40), max_size=5), st.lists(st.integers(0, 2), max_size=120))
+def test_several_queries_in_one_pass_are_each_as_alone(queries: list[list[int]], corpus: list[int]) -> None:
+    tokens = np.array(corpus, dtype=np.uint16)
+    assert copied_stretches(queries, tokens) == [copied_stretches([each], tokens)[0] for each in queries]
+
+
+def test_a_phrase_that_stands_in_every_story_costs_python_nothing_more() -> None:
+    """Lines that are run, whatever the speed of the machine: a line a match would take seconds, and hold up all that
+    runs beside it."""
+    phrase = list(range(12))
+
+    def lines_of(stories: int) -> int:
+        lines = 0
+
+        def seen(*_: Any) -> Any:
+            nonlocal lines
+            lines += 1
+            return seen
+
+        corpus = np.tile(np.array([*phrase, 99], dtype=np.uint16), stories)
+        before = sys.gettrace()
+        sys.settrace(seen)
+        try:
+            found = copied_stretches([[*phrase, 77]] * 3, corpus)
+        finally:
+            sys.settrace(before)
+        assert found == [[(0, 12)]] * 3
+        return lines
+
+    assert lines_of(2_000) == lines_of(20)
 
 
 def test_a_copy_is_found_at_every_place(monkeypatch) -> None:

@@ -1,13 +1,11 @@
 """Models as a command line names them: RUN or RUN@STEP, several side by side."""
 
-from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 
 from fabula.errors import InputError
-
-MOST_MODELS = 4
-"""On a page: more columns are too narrow to read."""
+from fabula.play.page import MOST_MODELS
 
 
 def place_of(given: str) -> tuple[Path, int | None]:
@@ -31,10 +29,9 @@ def names_of(places: Sequence[tuple[Path, int | None]]) -> list[str]:
     """
     if len(places) > MOST_MODELS:
         raise InputError(f"{len(places)} models are named, and the page has room for four; name one to four")
-    seen: Counter[str] = Counter()
-    names = []
+    names: list[str] = []
     for run, step in places:
         name = name_of(run) + ("" if step is None else f" at {step}")
-        seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        tried = chain([name], (f"{name} ({number})" for number in count(2)))
+        names.append(next(each for each in tried if each not in names))
     return names

@@ -20,13 +20,12 @@ from fabula.model.decode.weights import DecodingWeights
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialization_seed, initialize
 from fabula.model.load import load_model, move_to_gpu
+from fabula.play.page import MOST_MODELS
 from fabula.play.training_stories import TrainingStories, training_stories_of
 from fabula.recipe.schema import Recipe
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import is_run, read_info, read_run
 
-MOST_MODELS = 4
-"""Side by side: more columns are too narrow to read."""
 ROOM = 2 << 30
 """Bytes of weights that are kept ready. The one in use is kept, whatever its size."""
 
@@ -91,9 +90,10 @@ class Shelf:
             return self._ready[key]
 
     def _open(self, id: str, asked: Asked) -> Shown:
-        model, recipe, tokenizer = load_model(asked.run, asked.step)
+        # Decided once: a run in training may have another latest checkpoint by the time that this one is read.
+        step = max(checkpoint_steps(asked.run), default=0) if asked.step is None else asked.step
+        model, recipe, tokenizer = load_model(asked.run, step)
         info = read_info(asked.run) if is_run(asked.run) else {}
-        step = checkpoint_steps(asked.run)[-1] if asked.step is None else asked.step
         seed = info.get("seed") if "init_from" in info and info["init_from"] is None else None
         shown = Shown(
             id=id,

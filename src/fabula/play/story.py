@@ -10,6 +10,7 @@ from torch import Tensor
 from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.errors import InputError
 from fabula.model.decode.generate import check_prompts, choices, window_of
+from fabula.model.decode.prompts import prompt_tokens
 from fabula.model.decode.sampling import Sampling
 from fabula.model.decode.weights import DecodingWeights
 from fabula.model.decoder import Decoder
@@ -53,11 +54,9 @@ class Told:
     """The likeliest tokens, likeliest first."""
 
 
-def prompt_tokens(text: str, model: Decoder, recipe: Recipe, tokenizer: Tokenizer) -> list[int]:
+def beginning(text: str, model: Decoder, recipe: Recipe, tokenizer: Tokenizer) -> list[int]:
     """The tokens that `fabula generate` begins with for this text. Raises InputError for more than a context."""
-    tokens = tokenizer.encode(text.rstrip(" ")).tolist()
-    if recipe.batch.end_of_text or not tokens:
-        tokens = [tokenizer.eot, *tokens]
+    tokens = prompt_tokens(tokenizer, text, recipe.batch.end_of_text)
     check_prompts(model, [tokens])
     return tokens
 

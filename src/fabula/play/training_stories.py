@@ -24,13 +24,13 @@ class TrainingStories:
     @cached_property
     def usual(self) -> float | None:
         """The share of the unseen stories' tokens that stands in the training stories: people repeat each other too."""
-        copied = sum(end - first for story in self.unseen for first, end in self.copied(story))
+        copied = sum(end - first for own in copied_stretches(self.unseen, self.tokens) for first, end in own)
         total = sum(map(len, self.unseen))
         return copied / total if total else None
 
     def copied(self, told: npt.ArrayLike) -> list[tuple[int, int]]:
         """Ranges of `told` that stand in the training stories as they are."""
-        return copied_stretches(told, self.tokens)
+        return copied_stretches([told], self.tokens)[0]
 
 
 def training_stories_of(info: dict[str, Any], tokenizer: Tokenizer) -> TrainingStories | None:

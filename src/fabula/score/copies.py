@@ -33,19 +33,22 @@ def longest_copies(queries: Sequence[npt.ArrayLike], corpus: npt.NDArray[Any]) -
     return [int(length) if length >= LEAST else 0 for length in longest]
 
 
-def copied_stretches(query: npt.ArrayLike, corpus: npt.NDArray[Any]) -> list[tuple[int, int]]:
-    """Where `query` (token ids) stands in `corpus` as it is, LEAST tokens or more: ranges [first, end), in order, those
-    that touch or overlap as one."""
-    found = sorted(
-        {
-            (int(first), int(first + length))
-            for _, firsts, lengths in _common([query], corpus)
-            for first, length in zip(firsts, lengths, strict=True)
-            if length >= LEAST
-        }
-    )
+def copied_stretches(queries: Sequence[npt.ArrayLike], corpus: npt.NDArray[Any]) -> list[list[tuple[int, int]]]:
+    """For each query (token ids), where it stands in `corpus` as it is, LEAST tokens or more: ranges [first, end), in
+    order, those that touch or overlap as one."""
+    # The furthest end from each place: a common phrase is found once a story, which is no list to keep.
+    ends = np.zeros((len(queries), max((np.size(query) for query in queries), default=0)), dtype=np.int64)
+    for rows, firsts, lengths in _common(queries, corpus):
+        long = lengths >= LEAST
+        np.maximum.at(ends, (rows[long], firsts[long]), (firsts + lengths)[long])
+    return [_merged(own) for own in ends]
+
+
+def _merged(ends: Tokens) -> list[tuple[int, int]]:
+    """`ends`: by the place where a range begins; 0 where none does."""
     ranges: list[tuple[int, int]] = []
-    for first, end in found:
+    for first in map(int, np.flatnonzero(ends)):
+        end = int(ends[first])
         if ranges and first <= ranges[-1][1]:
             ranges[-1] = ranges[-1][0], max(end, ranges[-1][1])
         else:

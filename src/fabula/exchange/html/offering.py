@@ -7,7 +7,7 @@ from fabula.exchange.html.packing import pack_model, pack_tokenizer
 from fabula.exchange.html.payload import Offered
 from fabula.model.load import load_model
 from fabula.recipe.counts import count_parameters
-from fabula.record.checkpoint import read_checkpoint
+from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import Run, read_run
 
 
@@ -16,8 +16,9 @@ def offer(run: Path, name: str, step: int | None = None) -> Offered:
 
     Raises InputError for a run that cannot be read, and for a model or tokenizer that a page cannot hold.
     """
+    # Decided once: a run in training may have another latest checkpoint by the time that this one is read.
+    step = max(checkpoint_steps(run), default=0) if step is None else step
     model, recipe, tokenizer = load_model(run, step)
-    step = read_checkpoint(run, step, only="model.safetensors").step
     record = read_run(run)
     parameters = count_parameters(recipe.model, model.vocabulary).total
     packed = pack_model(model, recipe.batch.end_of_text)

@@ -14,9 +14,17 @@ from torch import Tensor
 from fabula.errors import InputError
 
 
+class NoSampling(InputError):
+    """A value that means nothing, and whose it is."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(problem)
+        self.field = field
+
+
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is drawn. Raises InputError for values that mean nothing."""
+    """How the next token is drawn. Raises NoSampling for values that mean nothing."""
 
     temperature: float = 1.0
     """Logits are divided by it; 0 takes the likeliest token."""
@@ -38,7 +46,8 @@ class Sampling:
             ("repetition-penalty", 0 < self.repetition_penalty < float("inf"), "above 0"),
         ):
             if not fine:
-                raise InputError(f"{name} {getattr(self, name.replace('-', '_'))} means nothing; it is {range_}")
+                field = name.replace("-", "_")
+                raise NoSampling(field, f"{name} {getattr(self, field)} means nothing; it is {range_}")
 
     @property
     def greedy(self) -> bool:

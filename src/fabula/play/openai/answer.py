@@ -12,7 +12,7 @@ from fabula.play.openai.errors import Refused
 from fabula.play.openai.logprobs import Logprobs
 from fabula.play.openai.request import Request
 from fabula.play.openai.text import Until
-from fabula.play.story import Story, Wish, prompt_log_probabilities, prompt_tokens
+from fabula.play.story import Story, Wish, beginning, prompt_log_probabilities
 from fabula.play.turns import Teller
 
 
@@ -46,7 +46,7 @@ def read_prompts(request: Request, weights: DecodingWeights) -> list[Prompt]:
     for given in request.prompts:
         try:
             if isinstance(given, str):
-                tokens = prompt_tokens(given, weights.model, shown.recipe, shown.tokenizer)
+                tokens = beginning(given, weights.model, shown.recipe, shown.tokenizer)
                 begun = 1 if tokens[0] == shown.tokenizer.eot else 0
                 prompts.append(Prompt(given, tokens, begun, len(given) - len(given.rstrip(" "))))
             else:

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fabula.errors import InputError
-from fabula.model.decode.sampling import Sampling
+from fabula.model.decode.sampling import NoSampling, Sampling
 from fabula.play.openai.errors import Refused
 from fabula.play.shelf import Shelf, Shown
 
@@ -91,8 +90,8 @@ def read_request(tree: dict[str, Any], shelf: Shelf) -> Request:
         raise Refused(400, "max_tokens is 0, so there is nothing to tell; that has a use with echo alone", "max_tokens")
     try:
         sampling = Sampling(body.temperature, body.top_k, body.top_p, body.min_p, body.repetition_penalty)
-    except InputError as error:
-        raise Refused(400, str(error), str(error).split(" ", 1)[0].replace("-", "_")) from None
+    except NoSampling as error:
+        raise Refused(400, str(error), error.field) from None
     return Request(
         called=body.model,
         shown=shown,

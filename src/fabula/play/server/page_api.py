@@ -16,7 +16,7 @@ from fabula.model.decode.sampling import Sampling
 from fabula.model.decoder import Decoder
 from fabula.play.asking import asked_object
 from fabula.play.shelf import Shelf, Shown
-from fabula.play.story import Candidate, Story, Told, Wish, known_tokens, prompt_tokens, text_of
+from fabula.play.story import Candidate, Story, Told, Wish, beginning, known_tokens, text_of
 from fabula.play.turns import Busy, Lane, StreamedInPlace, Teller
 
 MOST_TOKENS = 4_096
@@ -115,7 +115,7 @@ class PageApi:
 
 def _wish(asked: Asked, shown: Shown, model: Decoder) -> Wish:
     if asked.ids is None:
-        prompt = prompt_tokens(asked.text, model, shown.recipe, shown.tokenizer)
+        prompt = beginning(asked.text, model, shown.recipe, shown.tokenizer)
     else:
         prompt = known_tokens(asked.ids, model.vocabulary, model.shape.context)
     sampling = Sampling(asked.temperature, asked.topK, asked.topP, asked.minP)

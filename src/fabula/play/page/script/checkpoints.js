@@ -8,7 +8,7 @@ class CheckpointSlider {
     this.steps = column.model.checkpoints;
     if (this.steps.length < 2) {
       this.element = make("p", { class: "quiet few", text:
-        "This run keeps one checkpoint. To see a model grow, train with --set checkpoint.every=100 --set checkpoint.keep=0, which keeps one in 100 steps." });
+        "This run keeps one checkpoint; below, “About this model” says how a run keeps more." });
       return;
     }
     this.input = make("input", { type: "range", min: 0, max: this.steps.length - 1, step: 1, "aria-label": `Checkpoint of ${column.model.name}` });
