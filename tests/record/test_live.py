@@ -8,7 +8,7 @@ import pytest
 
 from fabula.record.content.arguments import without_secrets
 from fabula.record.live.last_lines import last_objects
-from fabula.record.live.stamp import stamp_of
+from fabula.record.live.stamp import OF_A_RUN, stamp_of
 from fabula.record.lock import only_writer
 
 
@@ -60,6 +60,16 @@ def test_a_record_that_changes_has_another_stamp(tmp_path: Path) -> None:
     (run / "checkpoints").mkdir()
     assert stamp_of(run) == seen[-1], "a page is not made from weights"
     assert len(set(seen)) == len(seen) - 1  # no file, before and after
+
+
+@pytest.mark.parametrize("name", OF_A_RUN)
+def test_each_file_of_a_run_that_changes_is_another_stamp(name: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    seen = [stamp_of(tmp_path)]
+    for packed in ("", ".gz"):
+        (tmp_path / f"{name}{packed}").write_text(" {}")
+        seen.append(stamp_of(tmp_path))
+    assert len(set(seen)) == 3
 
 
 def test_what_is_kept_of_what_was_typed_has_no_secrets() -> None:

@@ -5,18 +5,28 @@ import gzip
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.report.synthetic import write_ladder
+from tests.coherence.judge.simulated import good
+from tests.report.evaluated import evaluate
+from tests.report.synthetic import write_ladder, write_run
 
 from fabula import cli
 from fabula.errors import InputError
+from fabula.recipe import load_recipe
 from fabula.recipe.ladder import load_ladder
+from fabula.recipe.scaling import with_steps
 from fabula.record.files import write_json
+from fabula.record.live.stamp import OF_A_RUN
 from fabula.report import write_report
+from fabula.report.checking.origin import checksums
 from fabula.report.checking.verify import compare_pages, compare_twins, verify_report
+from fabula.report.document import make_document
+from fabula.study import read_ladder
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +156,32 @@ def test_page_and_records_move_together_and_a_record_that_changed_is_named(
     shutil.rmtree(run)
     assert cli.run(["verify", "report.md"]) == 1
     assert "record not there: runs/basic/init/seed-0" in capsys.readouterr().out
+
+
+def test_every_file_that_a_page_is_made_from_counts(tmp_path: Path) -> None:
+    """As a check of it tells a record that has changed, and a live page that it is another one."""
+    run = tmp_path / "run"
+    write_run(run, with_steps(load_recipe("basic/packed"), 60), every=20)
+    evaluate(run, 60, 0.5, good())
+    (run / "internals.jsonl").write_text('{"step": 20}\n')
+    asked: set[str] = set()
+
+    def opened(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and asking and isinstance(arguments[0], (str, Path)):
+            path = Path(arguments[0])
+            asked.update({path.name} if path.parent == run else ())
+
+    asking = True
+    sys.addaudithook(opened)  # there is no way to take it off again
+    ladder = read_ladder([run])
+    make_document(ladder)
+    asking = False
+    assert {name.removesuffix(".gz") for name in asked} == set(OF_A_RUN)
+    sums = {json.dumps(checksums(ladder, [run], tmp_path / "page.html"))}
+    for name in OF_A_RUN:
+        (run / name).write_text("changed")
+        sums.add(json.dumps(checksums(ladder, [run], tmp_path / "page.html")))
+    assert len(sums) == 1 + len(OF_A_RUN)
 
 
 def test_records_that_moved_away_are_asked_for(ladder: Path, tmp_path: Path) -> None:

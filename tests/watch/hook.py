@@ -32,8 +32,15 @@ def hook() -> Iterator[Hook]:
             status = told.answers.pop(0) if told.answers else 200
             (told.bodies if status == 200 else told.refused).append(body)
             self.send_response(status)
+            if 300 <= status < 400:
+                self.send_header("location", told.url)
             self.end_headers()
             self.wfile.write(b"ok")
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"sign in here")
 
         def log_message(self, *arguments: Any) -> None:
             pass

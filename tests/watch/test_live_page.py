@@ -1,7 +1,6 @@
 """The live page in a real browser: it grows, holds still what is looked at, and runs nothing that a record says."""
 
 import importlib.util
-import json
 import shutil
 from pathlib import Path
 
@@ -74,25 +73,3 @@ def test_it_grows_and_holds_still_and_is_inert(tmp_path: Path) -> None:
         assert all(url.startswith((address.url, "data:")) for url in asked)
         assert complaints == []
         browser.close()
-
-
-def test_what_is_sent_is_one_line_of_json_and_only_what_changed(tmp_path: Path) -> None:
-    from fabula.watch.pages import message
-
-    run = GrowingRun(tmp_path / "run", tail=' "quoted"\r\n\u2028 <b>')
-    run.reach(120)
-    watching = watcher(run.folder)
-    sent: dict[str, dict[str, str]] = {"html": {}, "curves": {}, "specs": {}}
-    with run.alive():
-        watching.look()
-        assert watching.parts is not None
-        first = message(watching.parts, sent)
-        assert "\n" not in first and "\r" not in first
-        whole = json.loads(first)
-        assert list(whole["html"]) == whole["order"] and whole["curves"] and whole["specs"]
-        assert json.loads(message(watching.parts, sent))["html"] == {}
-        run.reach(130)
-        watching.look()
-        less = json.loads(message(watching.parts, sent))
-        assert less["specs"] == {} and "part-now" in less["html"]
-        assert "part-section-completions" not in less["html"]

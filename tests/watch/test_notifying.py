@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from fabula.record.finding import Finding
 from fabula.watch.hooks import checked, quieted
 from fabula.watch.notifying import Notifier
 from fabula.watch.novelty import Told, new_among
+from fabula.watch.remembered import Remembered
 from fabula.watch.watcher import Watcher
 
 
@@ -167,6 +169,21 @@ def test_a_hook_that_is_not_there_holds_nobody_up(tmp_path: Path, chat: Hook) ->
     assert chat.bodies
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_message_that_is_led_elsewhere_has_not_arrived(status: int, tmp_path: Path, chat: Hook) -> None:
+    """A page to sign in at answers whoever asks for it, and knows nothing of what was posted."""
+    run = GrowingRun(tmp_path / "run", nan_at=200)
+    run.reach(300)
+    run.say("interrupted")
+    chat.answers = [status]
+    watching = Watching(chat.url, run.folder)
+    watching.look()
+    assert "could not post" in watching.said[0] and chat.bodies == []
+    watching.notifier._not_before = 0.0
+    watching.look()
+    assert "non_finite" in kinds(chat.bodies)
+
+
 def test_a_hook_that_takes_a_text_and_no_more(tmp_path: Path, chat: Hook) -> None:
     run = GrowingRun(tmp_path / "run", nan_at=200)
     run.reach(300)
@@ -175,6 +192,73 @@ def test_a_hook_that_takes_a_text_and_no_more(tmp_path: Path, chat: Hook) -> Non
     Watching(chat.url, run.folder).look()
     assert list(chat.bodies[0]) == ["text"]
     assert "kind" in chat.refused[0]
+
+
+def test_what_was_posted_is_known_again_beside_others(tmp_path: Path, chat: Hook) -> None:
+    """Beside a neighbour a run is called otherwise, and so is a log in its folder."""
+    runs = [GrowingRun(tmp_path / name, nan_at=200) for name in ("one", "two")]
+    logs = [tmp_path / name / "log.csv" for name in ("left", "right")]
+    for run in runs:
+        run.reach(300)
+        run.say("interrupted")
+    for log in logs:
+        log.parent.mkdir()
+        log.write_text("step,loss\n" + "".join(f"{s},{'nan' if s > 100 else 5 / s**0.5}\n" for s in range(1, 200)))
+        os.utime(log, (time.time() - 60,) * 2)
+    for path in (runs[1].folder, logs[1], logs[1].parent):
+        Watching(chat.url, path).look()
+    alone = len(chat.bodies)
+    names = {body["run"] for body in chat.bodies}
+    together = Watching(chat.url, runs[0].folder, logs[0], runs[1].folder, logs[1])
+    for log in logs:  # there are two readings, as of a log that is written
+        together.look()
+        os.utime(log, (time.time() - 50,) * 2)
+    together.look()
+    assert {each.name for each in together.watcher.found if each.view.path in (runs[1].folder, logs[1])} != names
+    posted = [(body["path"], body["kind"]) for body in chat.bodies]
+    assert len(posted) == len(set(posted)), "nothing twice"
+    assert len(posted) > alone and {str(runs[0].folder), str(logs[0])} <= {path for path, _ in posted[alone:]}
+
+
+def test_two_who_watch_one_run_post_it_once(tmp_path: Path, chat: Hook) -> None:
+    run = GrowingRun(tmp_path / "run", nan_at=200)
+    run.reach(300)
+    run.say("interrupted")
+    both = [Watching(chat.url, run.folder) for _ in range(2)]
+    before = Remembered(run.folder, chat.url).told()
+    for each in both:
+        each.watcher.look()
+    with pytest.MonkeyPatch.context() as patched:  # both have seen what was told before either says what it posts
+        truly = Remembered.add
+        patched.setattr(Remembered, "told", lambda self: before)
+        patched.setattr(Remembered, "add", lambda self, *given: waiting.append((self, given)) or [])
+        waiting: list[Any] = []
+        for each in both:
+            each.notifier.after(each.watcher.found)
+    first, second = [truly(memory, *given) for memory, given in waiting]
+    assert first and second == []
+
+
+def test_what_is_lost_and_what_is_new_at_the_same_time(tmp_path: Path) -> None:
+    """One thread posts and forgets what was lost, another one remembers what is new."""
+    (tmp_path / "run.json").write_text("{}")
+    memory = Remembered(tmp_path, "http://there/")
+    steps = range(0, 4000, 100)
+    news = [finding("spike", "warning", (step, step)) for step in steps]
+    lost = [Told.of("", each) for each in news[::2]]
+
+    def forget() -> None:
+        for each in lost:
+            while each not in memory.told():
+                time.sleep(0.001)
+            memory.forget([each])
+
+    thread = threading.Thread(target=forget, daemon=True)
+    thread.start()
+    for each in news:
+        assert memory.add([each], "", 100) == [each]
+    thread.join(60)
+    assert memory.told() == [Told.of("", each) for each in news[1::2]]
 
 
 def test_a_run_folder_that_may_not_be_written(tmp_path: Path, chat: Hook, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,6 +127,40 @@ def test_a_damaged_record_is_told_and_what_was_read_stays(tmp_path: Path) -> Non
         assert "not valid JSON" not in text_of(watching)
 
 
+def test_a_damaged_judgement_is_told_too(tmp_path: Path) -> None:
+    run = GrowingRun(tmp_path / "run")
+    run.finish()
+    watching = watcher(run.folder)
+    watching.look()
+    read = watching.num_readings
+    (run.folder / "judgements.jsonl").write_text("rubbish\nrubbish\n")
+    watching.look()
+    assert watching.num_readings == read + 1, "it is part of the record"
+    assert "judgements.jsonl" in text_of(watching) and "below is what was read at" in text_of(watching)
+    assert watching.parts is not None and watching.parts.curves and "This run is finished" in text_of(watching)
+    (run.folder / "judgements.jsonl").unlink()
+    watching.look()
+    assert "judgements.jsonl" not in text_of(watching)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_it_is_over_when_nobody_writes_and_the_end_was_read(damaged: bool, tmp_path: Path) -> None:
+    run = GrowingRun(tmp_path / "run")
+    watching = watcher(run.folder)
+    with run.alive():
+        run.reach(120)
+        watching.look()
+    assert watching.is_left and not watching.is_over
+    if damaged:
+        (run.folder / "run.json").write_text("{")
+        assert not watching.is_over
+    watching.look()
+    assert watching.is_over
+    shutil.rmtree(run.folder)
+    watching.look()
+    assert watching.is_over
+
+
 LOGS = {
     "csv": ("log.csv", "step,loss,lr\n", lambda step: f"{step},{5 / (1 + step / 20):.4f},0.001\n"),
     "jsonl": ("log.jsonl", "", lambda step: json.dumps({"step": step, "loss": 5 / (1 + step / 20)}) + "\n"),
@@ -187,7 +221,7 @@ def test_a_log_is_replaced_cut_removed_and_there_again(tmp_path: Path) -> None:
     path.unlink()
     watching.look()
     assert "does not exist" in text_of(watching) and "below is what was read" in text_of(watching)
-    assert "step 30" in text_of(watching)
+    assert "step 30" in text_of(watching) and "nothing written" not in text_of(watching)
     path.write_text("step,loss,lr\n")
     watching.look()
     assert "nothing was logged" in text_of(watching)
@@ -230,6 +264,10 @@ def test_a_ladder_fills_up_and_gives_verdicts_when_it_may(tmp_path: Path) -> Non
             effects = [effect for tier in watching._ladder.tiers for effect in tier.effects]
             may = [each for each in effects if each.verdict != "no verdict"]
             assert bool(may) == (number == 4), "with one seed there is none"
+    (ladder / by_seed[0] / "metrics.jsonl").write_text("rubbish\n\n")
+    shutil.rmtree(ladder / by_seed[1])
+    watching.look()
+    assert "2 of 4 runs ended, 1 cannot be read, 1 not there yet" in text_of(watching)
 
 
 def test_of_several_logs_one_may_be_missing(tmp_path: Path) -> None:
@@ -242,6 +280,7 @@ def test_of_several_logs_one_may_be_missing(tmp_path: Path) -> None:
     bad.write_text(good.read_text())
     watching.look()
     assert "is empty" not in text_of(watching) and len(watching.found) == 2
+    assert "ended" not in watching.parts.html["now"], "of logs nobody knows"
 
 
 def test_nothing_that_can_be_read_at_all(tmp_path: Path) -> None:
@@ -266,6 +305,23 @@ def test_reading_is_seldom_where_it_is_dear(tmp_path: Path) -> None:
             watching.look()
             assert f"step {step} of 400" in text_of(watching), "how far it is, is told at every look"
     assert watching.num_readings == 2
+
+
+def test_what_cannot_be_read_is_tried_seldom_where_that_is_dear(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.touch()
+    costs: list[float] = []
+    watching = Watcher([log], pause=lambda cost: costs.append(cost) or 0.0)
+    for _ in range(2):
+        watching.look()
+        log.write_text(log.read_text() + "nothing,to,read\n")
+    assert min(costs) > 0.0
+    log.write_text("step,loss\n" + "".join(f"{step},{5 / step:.3f}\n" for step in range(1, 60)))
+    watching.look()
+    assert costs[2:] == [0.0], "the first that is read loads what draws"
+    log.write_text(log.read_text() + "60,0.08\n")
+    watching.look()
+    assert costs[3] > 0.0
 
 
 def test_the_pace_of_a_log_is_seen_from_outside() -> None:

@@ -41,8 +41,18 @@ def post(url: str, body: dict[str, Any]) -> None:
         _send(url, {"text": body["text"]})
 
 
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """A message that is led elsewhere has not arrived: it would be asked for there, and not posted."""
+
+    def redirect_request(self, *given: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_Staying)
+
+
 def _send(url: str, body: dict[str, Any]) -> None:
     data = json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"content-type": "application/json", "user-agent": "fabula"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
+    with _opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
         answer.read(1000)

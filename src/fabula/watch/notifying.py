@@ -15,7 +15,7 @@ from fabula.errors import InputError
 from fabula.record.finding import Finding
 from fabula.record.wording import kind_words, steps_text
 from fabula.watch.hooks import post, quieted
-from fabula.watch.novelty import Told, new_among
+from fabula.watch.novelty import Told, new_among, was_told
 from fabula.watch.remembered import Remembered
 from fabula.watch.watcher import Found
 
@@ -50,12 +50,12 @@ class _Waiting:
     memory: Remembered
 
 
-def _key(found: Found) -> tuple[Path, str]:
-    return found.view.path, found.name
+def _place(found: Found) -> tuple[Path, str]:
+    return found.view.path, found.key
 
 
-def _worth_posting(found: Found) -> list[Told]:
-    return [Told.of(found.name, finding) for finding in found.findings if finding.severity in WORTH_POSTING]
+def _worth_posting(found: Found) -> list[Finding]:
+    return [finding for finding in found.findings if finding.severity in WORTH_POSTING]
 
 
 class Notifier:
@@ -77,27 +77,25 @@ class Notifier:
         if time.monotonic() < self._not_before or (found is self._last and not self._again):
             return
         if found is not self._last:
-            self._before = {_key(each): _worth_posting(each) for each in self._last}
+            self._before = {
+                _place(each): [Told.of(each.key, finding) for finding in _worth_posting(each)] for each in self._last
+            }
             self._last = found
         self._again = False
         for each in found:
             memory = Remembered(each.view.path, self.url)
-            worth = [finding for finding in each.findings if finding.severity in WORTH_POSTING]
-            new = new_among(worth, each.name, each.last_step, memory.told())
-            before = self._before.get(_key(each), [])
-            sure = [
-                finding
-                for finding in new
-                if each.ended or any(old.covers(Told.of(each.name, finding), each.last_step) for old in before)
-            ]
+            new = new_among(_worth_posting(each), each.key, each.last_step, memory.told())
+            before = self._before.get(_place(each), [])
+            sure = [finding for finding in new if each.ended or was_told(finding, each.key, each.last_step, before)]
             if not sure:
                 continue
             try:
-                memory.add([Told.of(each.name, finding) for finding in sure])
+                mine = memory.add(sure, each.key, each.last_step)
             except (InputError, OSError) as error:
                 self._failed(f"cannot remember what was posted ({error}), so nothing is")
                 return
-            self._queue.put(_Waiting(each, tuple(sure), memory))
+            if mine:
+                self._queue.put(_Waiting(each, tuple(mine), memory))
 
     def is_done(self) -> bool:
         """Wait until all is posted, or could not be: then False, for it is to be tried again."""
@@ -112,7 +110,7 @@ class Notifier:
                     post(self.url, message(waiting.found, finding))
                     self.pause = FIRST_PAUSE
                 except (OSError, ValueError, http.client.HTTPException) as error:
-                    lost = [Told.of(waiting.found.name, each) for each in waiting.new[place:]]
+                    lost = [Told.of(waiting.found.key, each) for each in waiting.new[place:]]
                     self._failed(f"could not post to {urlsplit(self.url).hostname} ({error})")
                     with suppress(InputError, OSError):  # then it stays remembered: better never than twice
                         waiting.memory.forget(lost)

@@ -14,7 +14,7 @@ from a run to its resumption."""
 
 @dataclass(frozen=True)
 class Told:
-    """A finding that was told. `run` is what its run is called."""
+    """A finding that was told. `run`: by which its run is known where several are told of together."""
 
     run: str
     kind: str
@@ -44,6 +44,10 @@ class Told:
         return self.begins - slack <= other.begins <= self.ends + slack
 
 
+def was_told(finding: Finding, run: str, last_step: int, told: Sequence[Told]) -> bool:
+    return any(each.covers(Told.of(run, finding), last_step) for each in told)
+
+
 def new_among(findings: Iterable[Finding], run: str, last_step: int, told: Sequence[Told]) -> list[Finding]:
     """Those that were not told before."""
-    return [finding for finding in findings if not any(each.covers(Told.of(run, finding), last_step) for each in told)]
+    return [finding for finding in findings if not was_told(finding, run, last_step, told)]

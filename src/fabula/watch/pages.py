@@ -93,13 +93,18 @@ class Live:
         step_aside()
         while not self._stopped:
             self._wake.clear()
-            if self._streams or self._after or self.watcher.parts is None:
+            if self._streams or self._after or self.watcher.parts is None or self._may_end:
                 if self.watcher.look():
                     self._tell_streams()
                 if self._after is not None:
                     self._after()
             self._wake.wait(PULSE_SECONDS if self._streams else IDLE_SECONDS)
             self._end_in_time()
+
+    @property
+    def _may_end(self) -> bool:
+        """Then it is read also while no page is open: only a reading tells that all has ended."""
+        return self._linger_seconds is not None and self.watcher.is_left
 
     def _end_in_time(self) -> None:
         now = time.monotonic()

@@ -3,18 +3,22 @@ again. The folder of another program's log is not ours to write; what was posted
 
 import hashlib
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from fabula.record.content.parsing import json_value
 from fabula.record.files import make_folder, write_json
+from fabula.record.finding import Finding
 from fabula.record.lock import only_writer
 from fabula.record.reader import is_run
-from fabula.watch.novelty import Told
+from fabula.watch.novelty import Told, new_among
 
 NAME = "notified.json"
 MOST_KEPT = 1000
+_in_turn = threading.Lock()
+"""The lock beside the file holds other processes off, and not another thread of this one."""
 
 
 class Remembered:
@@ -28,17 +32,22 @@ class Remembered:
         """A file that is damaged or of another form remembers nothing."""
         return _told_in(self._all().get(self._hook))
 
-    def add(self, new: Sequence[Told]) -> None:
-        """Before it is posted: what is posted twice is worse than what is posted never.
+    def add(self, findings: Sequence[Finding], run: str, last_step: int) -> list[Finding]:
+        """Those that nobody told before, of whom there may be several: they are for the caller to post. Before it is
+        posted: what is posted twice is worse than what is posted never.
 
         Raises InputError while another process writes there, OSError where nothing can be written."""
         make_folder(self.path.parent)
-        with only_writer(self.path):
-            self._write([*self.told(), *new])
+        with _in_turn, only_writer(self.path):
+            told = self.told()
+            new = new_among(findings, run, last_step, told)
+            if new:
+                self._write([*told, *(Told.of(run, finding) for finding in new)])
+        return new
 
     def forget(self, lost: Sequence[Told]) -> None:
         """What could not be posted."""
-        with only_writer(self.path):
+        with _in_turn, only_writer(self.path):
             self._write([each for each in self.told() if each not in lost])
 
     def _write(self, told: Sequence[Told]) -> None:

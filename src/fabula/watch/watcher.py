@@ -1,6 +1,7 @@
 """Reads the records again whenever they have changed, and keeps the page that they make."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,7 +25,7 @@ from fabula.study.live.memory import Memory
 from fabula.study.live.progress import progress
 from fabula.study.views import LadderView, RunView
 from fabula.watch.novelty import Told, new_among
-from fabula.watch.pace import PULSE_SECONDS, Stopwatch, pause_after
+from fabula.watch.pace import Stopwatch, pause_after
 
 MOST_ROWS = 12
 """Runs whose progress is shown; of a ladder as many are made at once."""
@@ -41,6 +42,8 @@ class Found:
     findings: tuple[Finding, ...]
     ended: bool
     """Whether its record says that nothing more will come."""
+    key: str = ""
+    """Which of the runs of its path it is, whatever it is called beside others; empty for a run folder."""
 
     @property
     def last_step(self) -> int:
@@ -67,6 +70,8 @@ class Watcher:
     _whole: Parts | None = None
     """What the last whole reading made."""
     _problems: tuple[str, ...] = ()
+    _is_unreadable: bool = False
+    """Whether the last reading made nothing: then `found` and the page are of one before it."""
     _read_at: datetime | None = None
     _stamps: tuple[Stamp, ...] | None = None
     _due: float = 0.0
@@ -78,24 +83,31 @@ class Watcher:
         """Read what has changed, if it is time for that, and how far the runs are. Returns whether the page is another
         one now."""
         if time.monotonic() >= self._due and (stamps := self._stamp()) != self._stamps:
-            began = time.process_time()
+            began, first = time.process_time(), self._ladder is None
             self._read()
             self._stamps = stamps
-            cost = time.process_time() - began
-            # The first one loads what draws, and that once; a run that has ended has nobody to wait for.
-            busy = self.num_readings > 1 and any(not each.ended for each in self.found)
-            self._due = time.monotonic() + (self.pause(cost) if busy else min(PULSE_SECONDS, self.pause(0.0)))
+            # The first that is read loads what draws, and that once; a run that has ended has nobody to wait for.
+            light = not self._is_unreadable and (first or all(each.ended for each in self.found))
+            cost = 0.0 if light else time.process_time() - began
+            self._due = time.monotonic() + self.pause(cost)
         if not self.page:
             return False
         before, self.parts = self.parts, self._with_now()
         return self.parts != before
 
     @property
-    def is_over(self) -> bool:
-        """Whether nobody writes the runs any more. Of a log of another program nobody knows."""
+    def is_left(self) -> bool:
+        """Whether nobody writes there any more. Of a log of another program nobody knows."""
         if not all(is_run(path) or (path / "ladder.json").is_file() or not path.exists() for path in self.paths):
             return False
-        return all(writer_of(path) is None for path in self.paths) and all(each.ended for each in self.found)
+        return all(writer_of(path) is None for path in self.paths)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody writes the runs any more, and how they ended was read, as far as it can be."""
+        if not self.is_left:
+            return False
+        return self._stamps == self._stamp() if self._is_unreadable else all(each.ended for each in self.found)
 
     def _stamp(self) -> tuple[Stamp, ...]:
         """Of everything that a page is made from; what is new in a folder of runs shows in the folder."""
@@ -108,18 +120,18 @@ class Watcher:
         self.num_readings += 1
         try:
             ladder, problems = self._readable()
+            found = tuple(_found(ladder))
+            whole = parts_of(make_document(ladder), first_and_newest(_writers(ladder))) if self.page else None
         except (InputError, OSError) as error:  # OSError: what may not be read, or went away while it was
-            self._problems = (str(error),)
+            self._problems, self._is_unreadable = (str(error),), True
             return
-        self._ladder, self._problems, self._read_at = ladder, problems, datetime.now()
-        self.found = tuple(_found(ladder))
+        self._ladder, self._problems, self._is_unreadable = ladder, problems, False
+        self._read_at, self.found, self._whole = datetime.now(), found, whole
         for each in self.found:
             if not is_run(each.view.path):
-                self._pace_of(each.view).saw(each.last_step)
-        if not self.page:
-            return
-        self._tell_news()
-        self._whole = parts_of(make_document(ladder), first_and_newest(_writers(ladder)))
+                self._pace_of(each).saw(each.last_step)
+        if self.page:
+            self._tell_news()
 
     def _readable(self) -> tuple[LadderView, tuple[str, ...]]:
         """What can be read of the paths, and why the others cannot. Raises InputError where none can."""
@@ -142,15 +154,15 @@ class Watcher:
     def _tell_news(self) -> None:
         first = self.num_readings == 1
         for each in self.found:
-            which = f"{each.view.path} {each.name}"
+            which = f"{each.view.path} {each.key}"
             new = new_among(each.findings, which, each.last_step, self._told)
             self._told += [Told.of(which, finding) for finding in new]
             if not first:
                 at, name = datetime.now(), each.name if len(self.found) > 1 else ""
                 self._news += [News(at, name, finding) for finding in new if _is_news(finding)]
 
-    def _pace_of(self, view: RunView) -> Stopwatch:
-        return self._paces.setdefault((view.path, view.name), Stopwatch())
+    def _pace_of(self, found: Found) -> Stopwatch:
+        return self._paces.setdefault((found.view.path, found.key), Stopwatch())
 
     def _with_now(self) -> Parts:
         whole = self._whole or parts_of(Document(self._waiting_for, "", Opening(()), (), {}))
@@ -167,11 +179,12 @@ class Watcher:
         rows = []
         for each in self.found:
             view, foreign = each.view, not is_run(each.view.path)
-            quiet = 0.0 if each.ended else time.time() - _last_written(view)
+            written = _last_written(view)
+            quiet = 0.0 if each.ended or not written else time.time() - written
             if several and (each.ended or quiet > STILL_SHOWN_SECONDS):
                 continue
             lines = [] if foreign or each.ended else last_objects(view.path / "metrics.jsonl")
-            far = progress(view, lines, self._pace_of(view).seconds_per_step if foreign else None)
+            far = progress(view, lines, self._pace_of(each).seconds_per_step if foreign else None)
             rows.append(Now(each.name if several else "", far, quiet))
         return rows[:MOST_ROWS]
 
@@ -179,12 +192,7 @@ class Watcher:
         """What is to be said of all runs together, and of what cannot be read."""
         said = []
         if self._ladder is not None and len(self._ladder.runs) > 1:
-            done = sum(each.ended for each in self.found)
-            missing = len(self._ladder.runs) - len(self.found)
-            said.append(
-                f"{done} of {plural(len(self._ladder.runs), 'run')} ended"
-                + (f", {missing} not there yet" if missing else "")
-            )
+            said += _ends(self._ladder.own.runs)
         elif self.found and self.found[0].ended:
             said.append(f"This run is {self.found[0].view.info.get('status', 'over')}.")
         if self._problems:
@@ -193,12 +201,30 @@ class Watcher:
         return "; ".join(said)
 
 
+def _ends(runs: Sequence[RunView]) -> list[str]:
+    """How many of them have ended; of logs of other programs, which are none of them, nobody knows."""
+    if not runs:
+        return []
+    done = sum(view.run is not None and _ended(view) for view in runs)
+    damaged = sum(view.run is None and is_run(view.path) for view in runs)
+    missing = sum(view.run is None for view in runs) - damaged
+    said = f"{done} of {plural(len(runs), 'run')} ended"
+    said += f", {damaged} cannot be read" if damaged else ""
+    return [said + (f", {missing} not there yet" if missing else "")]
+
+
 def _found(ladder: LadderView) -> list[Found]:
-    return [
-        Found(view, _name(view), view.diagnosis.findings, _ended(view))
-        for view in ladder.runs
-        if view.run is not None and view.diagnosis is not None
-    ]
+    found = []
+    taken: Counter[tuple[Path, str]] = Counter()
+    for view in ladder.runs:
+        if view.run is None or view.diagnosis is None:
+            continue
+        key = "" if is_run(view.path) else str(view.info.get("name") or "")
+        taken[view.path, key] += 1
+        if (number := taken[view.path, key]) > 1:
+            key = f"{key} ({number})"
+        found.append(Found(view, _name(view), view.diagnosis.findings, _ended(view), key))
+    return found
 
 
 def _name(view: RunView) -> str:

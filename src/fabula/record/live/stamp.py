@@ -12,7 +12,10 @@ from fabula.record.reader import is_run
 QUIET_SECONDS = 10.0
 """A log without a lock that was not written for so long has its last line whole."""
 OF_A_LADDER = ("ladder.json", "plan.json", "test.json")
-OF_A_RUN = ("run.json", "recipe.toml", "metrics.jsonl", "samples.jsonl", "evaluations.jsonl", "internals.jsonl")
+OF_A_RUN = (
+    "run.json", "recipe.toml", "metrics.jsonl", "samples.jsonl", "evaluations.jsonl", "judgements.jsonl",
+    "internals.jsonl",
+)  # fmt: skip
 """The files that a page is made from, each perhaps packed (.gz). Weights, locks and notes beside them are not read."""
 MOST_FILES = 10_000
 """Of a folder of logs: more are not looked at."""
