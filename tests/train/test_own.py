@@ -1,5 +1,6 @@
 """A model and an optimizer of the user's own: nanoGPT's interface, as its users have it, and what can be wrong."""
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -11,8 +12,12 @@ from tests.train.tiny import StopAfter, data_in, metrics, same_tensors, tensors,
 from fabula.cli import run
 from fabula.errors import InputError
 from fabula.model.load import load_model
+from fabula.model.own import OwnModel, sources
 from fabula.recipe.schema import Recipe
+from fabula.train import engine as engine_module
+from fabula.train.engine import build_engine
 from fabula.train.life.run import resume_run, set_up_training, start_run
+from fabula.train.machine.choice import Choice
 from fabula.train.observer import Observer
 
 MODEL = """
@@ -68,6 +73,7 @@ class GPT(nn.Module):
         return logits, loss
 """
 MINE = """
+import functools
 import torch
 from model_of_somebody import GPT, GPTConfig
 
@@ -93,6 +99,19 @@ def of_the_last_place(recipe, vocabulary):
 
 def nothing(*_):
     return None
+
+def dropping(recipe, vocabulary):
+    return torch.nn.Sequential(torch.nn.Embedding(vocabulary, 8), torch.nn.Dropout(0.5), torch.nn.Dropout(0.5),
+                               torch.nn.Linear(8, vocabulary))
+
+class Builder:
+    def __call__(self, recipe, vocabulary):
+        return only_logits(recipe, vocabulary)
+
+by_partial = functools.partial(nothing, 1)
+by_partial_of_partial = functools.partial(functools.partial(nothing, 1), 2)
+by_object = Builder()
+decorated = functools.lru_cache(only_logits)
 """
 
 
@@ -187,3 +206,96 @@ WRONG = {
 def test_what_cannot_be_is_one_sentence(said: str, grammar_folder: Path) -> None:
     with pytest.raises(InputError, match=said):
         set_up_training(own(**WRONG[said]), data_in(grammar_folder), 0, Observer())
+
+
+class Asked(torch.nn.Module):
+    """Says how its forward was called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(16, 16)
+
+    def logits(self, tokens: torch.Tensor, *told: object) -> torch.Tensor:
+        self.told = ["none" if each is None else "given" for each in told]
+        return self.table(tokens)
+
+
+class Keywords(Asked):
+    def forward(self, tokens, **kwargs):
+        return self.logits(tokens, *kwargs.values())
+
+
+class KeywordOnly(Asked):
+    def forward(self, tokens, *, targets=None):
+        return self.logits(tokens, targets)
+
+
+class Between(Asked):
+    def forward(self, idx, pos=None, targets=None):
+        return self.logits(idx, pos, targets)
+
+
+class Needed(Asked):
+    def forward(self, x, y):
+        return self.logits(x, y)
+
+
+class ByPlace(Asked):
+    def forward(self, tokens, targets=None, /):
+        return self.logits(tokens, targets)
+
+
+class Any(Asked):
+    def forward(self, *args, mask=None):
+        return self.logits(args[0], *args[1:], mask)
+
+
+class Needs(Asked):
+    def forward(self, tokens, targets, *args, **kwargs):
+        return self.logits(tokens, targets, *args)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (Keywords, []),
+        (KeywordOnly, ["given"]),
+        (Between, ["none", "given"]),
+        (Needed, ["given"]),
+        (ByPlace, ["given"]),
+        (Any, ["none"]),
+        (Needs, ["given"]),
+    ],
+)
+def test_targets_reach_a_forward_as_it_takes_them(model: type[Asked], told: list[str]) -> None:
+    inner = model()
+    made = OwnModel(inner, tiny().model, 16, torch.float32)
+    assert made(torch.zeros(2, 3, dtype=torch.int64)).shape == (2, 3, 16)
+    assert inner.told == told
+
+
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_it_is_measured_without_dropout_and_trained_with_it(compiled: bool, grammar_folder: Path) -> None:
+    engine = set_up_training(own(own__model="mine_of_somebody:dropping"), data_in(grammar_folder), 0, Observer()).engine
+    engine.set_losses(compiled)
+    frozen = engine.model.inner[2].eval()  # as users have it of a part
+    rows = torch.arange(2 * 8).view(2, 8)
+    assert torch.equal(engine.token_losses(rows, rows), engine.token_losses(rows, rows))
+    assert engine.loss_sum(rows, rows) != engine.loss_sum(rows, rows)
+    assert engine.model.training and not frozen.training
+
+
+def test_an_optimizer_of_one_s_own_is_asked_by_the_host(grammar_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SGD of torch that is not fused would take a NaN that the device decided to leave out."""
+    monkeypatch.setattr(engine_module, "choose_updates", lambda device: Choice("device", "for the test"))
+    monkeypatch.setattr(engine_module, "choose_graph", lambda device, accumulation: Choice("on", "for the test"))
+    recipe = own(own__model="mine_of_somebody:only_logits", own__optimizer="mine_of_somebody:sgd")
+    engine = build_engine(recipe, 512, 0)
+    assert [engine.choices[name].value for name in ("updates", "graph")] == ["host", "off"]
+    assert engine.device_step is None and engine.steps_ahead == 0
+
+
+@pytest.mark.parametrize("name", ["by_partial", "by_object", "by_partial_of_partial", "decorated", "only_logits"])
+def test_whatever_can_be_called_has_its_file_on_record(name: str, tmp_path: Path) -> None:
+    told = sources(own(own__model=f"mine_of_somebody:{name}"))["model"]
+    assert told["sha256"] == hashlib.sha256((tmp_path / "mine_of_somebody.py").read_bytes()).hexdigest()

@@ -13,9 +13,11 @@ import hashlib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +27,8 @@ from fabula.errors import InputError
 from fabula.model.decode.sampling import Sampling, choose
 from fabula.model.loss import IGNORE
 from fabula.recipe.schema import Model, Recipe
+
+TokenLosses = Callable[[Tensor, Tensor], Tensor]
 
 
 class OwnModel(nn.Module):
@@ -36,13 +40,15 @@ class OwnModel(nn.Module):
     def __init__(self, inner: nn.Module, shape: Model, vocabulary: int, compute_dtype: torch.dtype) -> None:
         super().__init__()
         self.inner, self.shape, self.vocabulary, self.compute_dtype = inner, shape, vocabulary, compute_dtype
-        forward = inspect.signature(inner.forward).parameters
-        self._takes_targets = sum(each.default is each.empty for each in forward.values()) > 1 or "targets" in forward
+        self._targets = _how_targets_are_given(inner)
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
         """Logits (B, T, V), float32. Products run in the recipe's precision."""
         with torch.autocast(tokens_BT.device.type, self.compute_dtype, enabled=self.compute_dtype != torch.float32):
-            out = self.inner(tokens_BT, tokens_BT) if self._takes_targets else self.inner(tokens_BT)
+            if self._targets == "by name":
+                out = self.inner(tokens_BT, targets=tokens_BT)
+            else:
+                out = self.inner(tokens_BT, *([tokens_BT] if self._targets == "second" else []))
         out = out if isinstance(out, Tensor) else getattr(out, "logits", out)
         logits = out if isinstance(out, Tensor) else next((each for each in out if getattr(each, "ndim", 0) == 3), None)
         if logits is None or logits.ndim != 3 or logits.shape[:2] != tokens_BT.shape:
@@ -58,6 +64,39 @@ class OwnModel(nn.Module):
         logits_BTV = self(inputs_BT)
         flat = F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten(), ignore_index=IGNORE, reduction="none")
         return flat.view_as(targets_BT)
+
+
+def _how_targets_are_given(inner: nn.Module) -> Literal["by name", "second", "not"]:
+    """By its forward: (tokens, targets), whatever stands between or behind them, or two that it needs."""
+    forward = inspect.signature(inner.forward).parameters
+    targets = forward.get("targets")
+    if targets is not None and targets.kind in (targets.POSITIONAL_OR_KEYWORD, targets.KEYWORD_ONLY):
+        return "by name"
+    by_place = [each for each in forward.values() if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    needed = sum(each.default is each.empty for each in by_place)
+    return "second" if needed > 1 or targets in by_place else "not"
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Without dropout; then each module is in the mode that it was in."""
+    before = [(each, each.training) for each in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for each, training in before:
+            each.training = training
+
+
+def scored_without_dropout(model: nn.Module, token_losses: TokenLosses) -> TokenLosses:
+    """`token_losses` of a model that is being trained."""
+
+    def losses(inputs_BT: Tensor, targets_BT: Tensor) -> Tensor:
+        with evaluating(model):
+            return token_losses(inputs_BT, targets_BT)
+
+    return losses
 
 
 def build_own(recipe: Recipe, vocabulary: int, seed: int, compute_dtype: torch.dtype) -> OwnModel:
@@ -95,10 +134,22 @@ def sources(recipe: Recipe) -> dict[str, dict[str, str]]:
     """For the record: of each thing of the user's own its name, and the hash of the file that it stands in."""
     told = {}
     for field, name in recipe.own.named().items():
-        file = inspect.getsourcefile(function_named(name, f"own.{field}"))
+        file = _source_of(function_named(name, f"own.{field}"))
         digest = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "unknown"
         told[field] = {"name": name, "sha256": digest}
     return told
+
+
+def _source_of(function: Callable[..., Any]) -> str | None:
+    """The file of what is called in the end: also behind decorators, functools.partial and objects."""
+    while isinstance(function, partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    try:
+        is_object = not inspect.isroutine(function) and not inspect.isclass(function)
+        return inspect.getsourcefile(type(function) if is_object else function)
+    except TypeError:  # built in
+        return None
 
 
 def num_without_embeddings(model: nn.Module) -> int:
@@ -113,18 +164,17 @@ def complete_own(
 ) -> list[list[int]]:
     """As `decode.generate.complete`, without what only our own layers can keep from token to token: each token costs a
     whole pass."""
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
+    device = next(model.parameters()).device
     completions = []
-    for number, prompt in enumerate(prompts):
-        generator = torch.Generator().manual_seed(seed + number)
-        tokens: list[int] = list(prompt)
-        for _ in range(min(num_tokens, model.shape.context - len(prompt))):
-            logits_BV = model(torch.tensor([tokens], device=device))[:, -1].cpu()
-            chosen = int(choose(logits_BV, sampling, torch.rand(1, generator=generator))[0])
-            if chosen == eot:
-                break
-            tokens.append(chosen)
-        completions.append(tokens[len(prompt) :])
-    model.train(was_training)
+    with evaluating(model):
+        for number, prompt in enumerate(prompts):
+            generator = torch.Generator().manual_seed(seed + number)
+            tokens: list[int] = list(prompt)
+            for _ in range(min(num_tokens, model.shape.context - len(prompt))):
+                logits_BV = model(torch.tensor([tokens], device=device))[:, -1].cpu()
+                chosen = int(choose(logits_BV, sampling, torch.rand(1, generator=generator))[0])
+                if chosen == eot:
+                    break
+                tokens.append(chosen)
+            completions.append(tokens[len(prompt) :])
     return completions

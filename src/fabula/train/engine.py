@@ -14,7 +14,7 @@ from fabula.errors import InputError
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialization_seed, initialize
 from fabula.model.loss import token_losses
-from fabula.model.own import OwnModel, build_own, function_named
+from fabula.model.own import OwnModel, build_own, function_named, scored_without_dropout
 from fabula.model.spinning import WAITING
 from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
@@ -23,6 +23,7 @@ from fabula.score.rulers import COMMON_CONTEXT
 from fabula.train.device_step import STEPS_AHEAD, DeviceStep
 from fabula.train.machine.choice import Choice
 from fabula.train.machine.choices import (
+    OF_OWN_OPTIMIZER,
     choose_compile,
     choose_device,
     choose_fused,
@@ -131,6 +132,8 @@ class Engine:
             # Each shape for itself: there are two (the recipe's context and the ruler's). With sizes left open, scoring
             # the whole split took 11 s on an H100, on which 3,500 steps took 14.
             losses = torch.compile(losses[0], dynamic=False), torch.compile(losses[1], dynamic=False)
+        if isinstance(self.model, OwnModel):  # around what is compiled, which knows each module's mode
+            losses = losses[0], scored_without_dropout(self.model, losses[1])
         self.loss_sum, self.token_losses = losses if self.shared is None else self.shared.compute(*losses)
 
     def _first_weights(self) -> Mapping[str, Tensor]:
@@ -174,6 +177,7 @@ def build_engine(
         "fused": choose_fused(device_choice.value, precision.value),
         "updates": choose_updates(device_choice.value),
         "graph": choose_graph(device_choice.value, recipe.batch.accumulation),
+        **(OF_OWN_OPTIMIZER if recipe.own.optimizer else {}),
         "memory": keep_freed_memory(),
         **together.choices(),
     }
@@ -189,7 +193,7 @@ def build_engine(
         assert isinstance(model, Decoder), "several processes train no model of the user's own"
         shared = share_out(model, together.sharded, device.type, compiled)
     if isinstance(model, OwnModel) and initial_weights is None:
-        initial_weights = {name: each.detach().clone() for name, each in model.state_dict().items()}
+        initial_weights = {name: each.detach().to("cpu", copy=True) for name, each in model.state_dict().items()}
     losses = loss_functions(model, recipe.batch.hidden_tokens > 0)
     optimizer = optimizer_of(model, recipe)
     engine = Engine(

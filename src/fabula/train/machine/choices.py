@@ -88,6 +88,13 @@ def choose_graph(device: str, accumulation: int) -> Choice:
     return Choice("on", "one launch an update in place of thousands")
 
 
+OF_OWN_OPTIMIZER = {
+    "updates": Choice("host", "an optimizer of your own need not know how to leave an update out"),
+    "graph": Choice("off", "only where the device decides on updates"),
+}
+"""Instead of the two above: of torch's optimizers, too, only the fused ones heed found_inf."""
+
+
 def training_flop(recipe: Recipe, vocabulary: int) -> float:
     """Floating-point operations of a whole training: 6 for each parameter in a matrix and each position (Kaplan et al.
     2020, table 1); the attention's own products, under a tenth at these contexts, are left out."""
