@@ -169,10 +169,9 @@ class OnGpu:
     """Stands in for a tensor of a GPU: copied without waiting, there when its event says so."""
 
     shape = ()
-    device = SimpleNamespace(type="cuda")
 
-    def __init__(self, value: float) -> None:
-        self.value = value
+    def __init__(self, value: float, index: int = 0) -> None:
+        self.value, self.device = value, SimpleNamespace(type="cuda", index=index)
 
     def detach(self) -> "OnGpu":
         return self
@@ -185,8 +184,11 @@ class OnGpu:
 def test_a_tensor_of_a_gpu_is_read_when_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there: list[bool] = []
 
+    streams: list[Any] = []
+
     class Event:
-        def record(self) -> None: ...
+        def record(self, stream: Any) -> None:
+            streams.append(stream)
 
         def query(self) -> bool:
             return bool(there)
@@ -194,7 +196,8 @@ def test_a_tensor_of_a_gpu_is_read_when_it_is_there(tmp_path: Path, monkeypatch:
         def synchronize(self) -> None:
             there.append(True)
 
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=SimpleNamespace(Event=Event), __version__="2"))
+    cuda = SimpleNamespace(Event=Event, current_stream=lambda device: f"that of GPU {device.index}")
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda, __version__="2"))
     with fabula.Record(tmp_path / "run") as record:
         record.train(1, OnGpu(3.0))
         record.train(2, 2.5)  # waits behind it
@@ -203,8 +206,48 @@ def test_a_tensor_of_a_gpu_is_read_when_it_is_there(tmp_path: Path, monkeypatch:
         record.train(3, OnGpu(2.0))
         assert [each["loss"] for each in lines(tmp_path / "run")] == [3.0, 2.5, 2.0]
         there.clear()
-        record.train(4, OnGpu(1.5))
+        record.train(4, OnGpu(1.5, index=1))
+    assert streams == ["that of GPU 0", "that of GPU 0", "that of GPU 1"]
     assert [each["loss"] for each in lines(tmp_path / "run")] == [3.0, 2.5, 2.0, 1.5]
+
+
+class Untold(OnGpu):
+    """A tensor of a device that cannot be asked whether it is there."""
+
+    def __init__(self, value: float, device: Any) -> None:
+        self.value, self.device = value, device
+
+    def detach(self) -> "Untold":
+        return self
+
+    def clone(self) -> SimpleNamespace:
+        return SimpleNamespace(item=lambda: self.value)
+
+
+@pytest.mark.parametrize("device", [SimpleNamespace(type="mps"), SimpleNamespace(type="xla"), "/device:GPU:0"])
+@pytest.mark.parametrize("given", [("loss",), ("loss", "grad_norm", "learning_rate")])
+def test_of_a_device_that_cannot_be_asked_the_record_is_two_lines_late(
+    device: Any, given: tuple[str, ...], tmp_path: Path
+) -> None:
+    with fabula.Record(tmp_path / "run") as record:
+        for step in range(1, 51):
+            record.train(step, **{name: Untold(100.0 - step, device) for name in given})
+            assert len(lines(tmp_path / "run")) == max(0, step - 2)
+    assert list(read_run(tmp_path / "run").train["loss"]) == [100.0 - step for step in range(1, 51)]
+
+
+def test_tokens_are_counted_whatever_they_are(tmp_path: Path) -> None:
+    import torch
+
+    for number, (name, make) in enumerate(
+        [("tokens", int), ("tokens", np.int64), ("tokens", torch.tensor), ("num_tokens", int), ("tokens_seen", float)]
+    ):
+        with fabula.Record(tmp_path / str(number)) as record:
+            for step in range(1, 4):
+                record.train(step, 3.0, **{name: make(1000 * step)})
+            record.evaluate(3, 2.9)
+        run = read_run(tmp_path / str(number))
+        assert (run.train["tokens_per_second"][1:] > 0).all() and run.evals["tokens"][0] == 3000
 
 
 def test_tensors_of_all_kinds_are_numbers(tmp_path: Path) -> None:
@@ -297,6 +340,43 @@ def test_a_field_that_becomes_text_is_left_out_and_the_record_stays_readable(tmp
     assert lines(tmp_path / "run")[1]["phase"] == "main"
 
 
+def test_two_names_of_one_meaning_do_not_write_over_each_other(tmp_path: Path) -> None:
+    for first in (1, 3):
+        with fabula.Record(tmp_path / "run", resume=True) as record:
+            for step in (first, first + 1):
+                record.train(step, 3.0, **{"lr-AdamW/pg1": 1e-3, "lr-AdamW/pg2": 5e-4})
+            record.evaluate(step, eval_a_loss=3.1)
+            record.evaluate(step, eval_b_loss=4.1)
+    with fabula.Record(tmp_path / "run", resume=True) as record:
+        record.evaluate(5, eval_b_loss=4.0)  # this time the other set comes first
+        record.train(6, **{"train/loss": 2.8, "eval_a_loss": 3.0, "eval_c_loss": 5.0})
+        record.train(7, 2.7, learning_rate=1e-4, lr=2e-4)
+    run = read_run(tmp_path / "run")
+    assert list(run.train["learning_rate"][:4]) == [1e-3] * 4 and run.train["learning_rate"][-1] == 1e-4
+    assert list(run.train["lr-AdamW/pg2"][:4]) == [5e-4] * 4 and run.train["lr"][-1] == 2e-4
+
+    def told(name: str) -> dict[int, float]:
+        found = zip(run.evals["step"], run.evals[name], strict=True)
+        return {int(step): value for step, value in found if math.isfinite(value)}
+
+    assert told("val_loss") == {2: 3.1, 4: 3.1, 6: 3.0} and told("eval_c_loss") == {6: 5.0}
+    assert told("eval_b_loss") == {2: 4.1, 4: 4.1, 5: 4.0}
+
+
+@pytest.mark.parametrize("first", ["late", 3.5, math.nan])
+def test_what_a_name_is_holds_after_a_resumption_too(first: Any, tmp_path: Path) -> None:
+    other = 1.0 if isinstance(first, str) else "early"
+    with fabula.Record(tmp_path / "run") as record:
+        record.train(1, 3.0, note=first if first == first else 1)
+        record.train(2, 3.0, note=first)
+    with fabula.Record(tmp_path / "run", resume=True) as record:
+        with pytest.warns(UserWarning, match="note was a"):
+            record.train(3, 2.9, note=other)
+        record.train(4, 2.9, note=first)
+    assert list(read_run(tmp_path / "run").train["loss"]) == [3.0, 3.0, 2.9, 2.9]
+    assert "note" not in lines(tmp_path / "run")[3] and lines(tmp_path / "run")[3]["step"] == 3
+
+
 def end_badly(record: fabula.Record, error: BaseException) -> None:
     record.train(1, 3.0)
     raise error
@@ -337,6 +417,25 @@ def test_there_is_no_alarm_in_a_healthy_loop(tmp_path: Path) -> None:
                 record.evaluate(each.step, each.val_loss)
                 assert not record.alarm()
     assert record.failure == "" and read_run(tmp_path / "run").status == "finished"
+
+
+def test_the_alarm_costs_some_readings_however_often_a_loop_evaluates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr("fabula.api.record.diagnose", lambda folder: looked.append(1) or SimpleNamespace(findings=[]))
+
+    def loop(first: int, last: int) -> int:
+        looked.clear()
+        with fabula.Record(tmp_path / "run", resume=True) as record:
+            for step in range(first, last + 1):
+                record.train(step, 3.0)
+                record.evaluate(step, 3.1)
+                record.alarm()
+        return len(looked)
+
+    assert 10 < loop(1, 200) < 50
+    assert loop(201, 215) == 1  # a look at what is kept, and not yet a tenth more
 
 
 def test_what_the_commands_say_of_it(
@@ -383,6 +482,73 @@ def test_steps_that_a_loop_makes_again_after_going_back_count_once(tmp_path: Pat
         list(run.train["step"]) == list(range(1, 41))
         and list(run.train["loss"]) == [3.0] * 10 + [2.0] * 20 + [1.0] * 10
     )
+
+
+@pytest.mark.parametrize(("every", "to_step", "kept"), [(1, 10, 10), (1, 0, 0), (5, 12, 10), (5, 3, 0), (1, 25, 20)])
+def test_a_loop_that_went_back_and_ends_early_can_be_read(every: int, to_step: int, kept: int, tmp_path: Path) -> None:
+    def loop(last: int) -> None:
+        with fabula.Record(tmp_path / "run", resume=True) as record:
+            for step in range(every, last + 1, every):
+                record.train(step, 3.0)
+            if last:
+                record.event(last, "rolled_back", to_step=to_step)
+
+    loop(20)
+    loop(0)  # begun again, and nothing made
+    run = read_run(tmp_path / "run")
+    assert (run.status, run.info["steps_done"]) == ("finished", kept)
+    assert list(run.train["step"]) == list(range(every, kept + 1, every))
+
+
+@pytest.mark.parametrize("told", ["event", "sample"])
+def test_what_is_told_beyond_the_last_update_is_no_update(told: str, tmp_path: Path) -> None:
+    with fabula.Record(tmp_path / "run") as record:
+        record.train(10, 3.0)
+        if told == "event":
+            record.event(17, "checkpoint_saved")
+        else:
+            record.sample(17, "Once", " upon")
+    assert read_run(tmp_path / "run").info["steps_done"] == 10
+
+
+@pytest.mark.parametrize(
+    ("first", "losses"),
+    [
+        (31, [3.0] * 10 + [2.0] * 20),
+        (15, [3.0] * 10 + [2.0] * 4),  # those of the second attempt, not of the one that was given up
+        (11, [3.0] * 10),
+        (5, [3.0] * 4),
+    ],
+)
+def test_a_loop_that_went_back_is_resumed_where_its_checkpoint_was(
+    first: int, losses: list[float], tmp_path: Path
+) -> None:
+    with fabula.Record(tmp_path / "run") as record:
+        for step in range(1, 21):
+            record.train(step, 3.0)
+        record.sample(18, "Once", "given up")
+        record.event(20, "rolled_back", to_step=10)
+        for step in range(11, 31):
+            record.train(step, 2.0)
+        record.sample(12, "Once", "kept")
+    with fabula.Record(tmp_path / "run", resume=True) as record:
+        for step in range(first, 36):
+            record.train(step, 1.0)
+    run = read_run(tmp_path / "run")
+    assert list(run.train["step"]) == list(range(1, 36))
+    assert list(run.train["loss"]) == losses + [1.0] * (36 - first)
+    assert [each["completion"] for each in run.samples] == (["kept"] if first > 12 else [])
+
+
+def test_a_loop_that_went_back_and_was_killed_at_once_goes_on(tmp_path: Path) -> None:
+    with fabula.Record(tmp_path / "run") as record:
+        for step in range(1, 21):
+            record.train(step, 3.0)
+        record.event(20, "rolled_back", to_step=10)
+    with fabula.Record(tmp_path / "run", resume=True) as record:
+        for step in range(11, 16):
+            record.train(step, 2.0)
+    assert list(read_run(tmp_path / "run").train["loss"]) == [3.0] * 10 + [2.0] * 5
 
 
 def test_what_a_file_cannot_hold_as_it_is_does_no_harm(tmp_path: Path) -> None:

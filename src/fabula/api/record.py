@@ -4,8 +4,8 @@ from fabula.api.diagnosing import Diagnosed, diagnose
 from fabula.record.loop.recorder import Recorder
 
 GROWN = 1.1
-"""The record is judged anew when it has a tenth more updates, or a new evaluation: a whole training of n updates then
-costs as much as about ten readings of its record."""
+"""The record is judged anew when it has a tenth more updates, or evaluations: a whole training of n updates then costs
+as much as some twenty readings of its record, also where each update is evaluated."""
 FEWEST = 20
 """Updates before the first look."""
 
@@ -22,7 +22,7 @@ class Record(Recorder):
 
         Only in the process that writes; the others hear it from that one.
         """
-        if self._failure or not self.writes or not self._is_due():
+        if self._failure or not self.writes or not self._is_grown():
             return bool(self._failure)
         self._judged = (self.num_lines, self.num_evaluations)
         self.saw_non_finite = False
@@ -48,12 +48,13 @@ class Record(Recorder):
             status, error = "failed", f"stopped at step {self.last_step:,}: {self._failure.rstrip('.')}"
         super().close(status, error)
 
-    def _is_due(self) -> bool:
+    def _is_grown(self) -> bool:
         lines, evaluations = self._judged
         if self.num_lines < 1 or (lines, evaluations) == (self.num_lines, self.num_evaluations):
             return False
         grown = self.num_lines >= max(FEWEST, GROWN * lines)
-        return grown or self.num_evaluations > evaluations or self.saw_non_finite
+        evaluated = self.num_evaluations > evaluations and self.num_evaluations >= GROWN * evaluations
+        return grown or evaluated or self.saw_non_finite
 
     def _repr_html_(self) -> str:
         return self.diagnose()._repr_html_() if self.num_lines else f"<p>{self.folder}: nothing recorded yet</p>"

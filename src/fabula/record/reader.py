@@ -1,7 +1,7 @@
 """Reading a run folder, without torch and without trusting it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -129,7 +129,7 @@ def read_run(folder: Path) -> Run:
     train, evals, events = _metrics(folder / "metrics.jsonl", own="log_format" not in info)
     back = [each for each in events if each["event"] == "rolled_back" and each.get("to_step") is not None]
     samples = _kept(folder / "samples.jsonl", SAMPLE, ("step",))
-    samples = [each for each in samples if not _given_up(each["step"], each.get("attempt") or 1, back)]
+    samples = [each for each in samples if not given_up(each["step"], each.get("attempt") or 1, back)]
     run = Run(folder, info, _of_last_attempts(train, back), _of_last_attempts(evals, back), events, samples)
     _check_end(run)
     _check_hashes(run)
@@ -141,11 +141,12 @@ def _of_last_attempts(columns: Columns, back: list[dict[str, Any]]) -> Columns:
     if not back:
         return columns
     attempts = np.nan_to_num(columns.get("attempt", np.ones(len(columns["step"]))), nan=1.0)
-    keep = np.array([not _given_up(*each, back) for each in zip(columns["step"], attempts, strict=True)], dtype=bool)
+    keep = np.array([not given_up(*each, back) for each in zip(columns["step"], attempts, strict=True)], dtype=bool)
     return {name: values[keep] for name, values in columns.items()}
 
 
-def _given_up(step: float, attempt: float, back: list[dict[str, Any]]) -> bool:
+def given_up(step: float, attempt: float, back: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a line of `step` was made again later, after one of the rollbacks `back`."""
     return any(step > each["to_step"] and attempt <= (each.get("attempt") or 1) for each in back)
 
 

@@ -27,10 +27,15 @@ TAKEN = {"kind", "step", "non_finite", "attempt"}
 
 
 class Fields:
-    """Remembers of each name whether it is a number: a column that changed to text could not be read any more."""
+    """Remembers of each name whether it is a number: a column that changed to text could not be read any more.
+
+    And of each meaning which name took it first: of two rates or two held-out sets, the others keep their names.
+    """
 
     def __init__(self) -> None:
-        self._is_text: dict[tuple[str, str], bool] = {}
+        self.are_texts: dict[tuple[str, str], bool] = {}
+        """Of a kind of line and a field; a record that goes on has some already."""
+        self._taken: dict[tuple[str, str], str] = {}
 
     def of(self, kind: str, step: int, given: Mapping[str, Any]) -> dict[str, Any]:
         """The line. Raises InputError for a field that is no scalar, or a number under the name of a measurement."""
@@ -43,9 +48,7 @@ class Fields:
         for name, value in given.items():
             if value is None:
                 continue
-            called = meaning(name, kind)
-            if given.get(called) is not None:
-                called = name
+            called = self._called(name, kind, given)
             if called in TAKEN:
                 raise InputError(f"{called}= has a meaning of its own in a record; call that number something else")
             value = scalar(called, value)
@@ -55,11 +58,19 @@ class Fields:
                 line[called] = value
         return line
 
+    def _called(self, name: str, kind: str, given: Mapping[str, Any]) -> str:
+        called = meaning(name, kind)
+        if called == name or given.get(called) is not None or (kind, name) in self.are_texts:
+            return name
+        if name == "loss":  # of an evaluation: a word for no particular one
+            return called
+        return called if self._taken.setdefault((kind, called), name) == name else name
+
     def _fits(self, kind: str, name: str, value: Any) -> bool:
         text = isinstance(value, str)
         if text and name in MEASURED:
             raise InputError(f"{name} is {value[:60]!r}, which is no number; give one number")
-        before = self._is_text.setdefault((kind, name), text)
+        before = self.are_texts.setdefault((kind, name), text)
         if before is not text:
             warnings.warn(
                 f"{name} was {'a text' if before else 'a number'} before; {value!r} is left out", stacklevel=5

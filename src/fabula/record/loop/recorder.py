@@ -34,6 +34,9 @@ FORM = "fabula.Record"
 """In run.json, as the form of the log: the rules then take a value that a line lacks for missing."""
 MOST_WAITING = 1_000
 """Lines whose numbers a device still computes. Beyond, the oldest is waited for: the loop is that far ahead of it."""
+MOST_UNTOLD = 2
+"""The same where the device cannot be asked (Apple's, XLA's, TensorFlow's): an update that is two back is most often
+there, and a record that is read while it grows is no later than that."""
 LIBRARIES = ("torch", "transformers", "lightning", "keras", "jax", "tensorflow")
 _open: WeakValueDictionary[Path, "Recorder"] = WeakValueDictionary()
 """Of this process, by their folders."""
@@ -175,6 +178,7 @@ class Recorder:
                 self._flush(wait=True)
                 assert self._writer is not None, "it has just written"
                 self._writer.attempt += 1
+                self.last_step = ends_of(self.folder)[1].last_step
 
     def about(self, **fields: Any) -> None:
         """What else is known of the run: fields of run.json, such as `device` or `parameters={"total": 1_000_000}`.
@@ -241,26 +245,32 @@ class Recorder:
             self._evaluating += passed  # the update's line was written, so the time since is the evaluation's
             spent["evaluation_seconds"] = passed
             passed = 0.0
-        if self._writer is None:
-            self._writer = self._resumed(kind, count("step", step))
+        line = self._line(kind, step, given)
         self._seconds += passed
-        tokens = given.get("tokens")
+        tokens = line.get("tokens")
         if kind == "train" and isinstance(tokens, (int, float)):
             if self._tokens is not None and passed > 0.0 and tokens > self._tokens:
                 spent["tokens_per_second"] = (tokens - self._tokens) / passed
             self._tokens = tokens
         elif tokens is None and self._tokens is not None:
-            given["tokens"] = self._tokens
-        times = {"seconds": self._seconds, **spent}
-        self._put("metrics", kind, step, {**times, **{name: each for name, each in given.items() if each is not None}})
+            line["tokens"] = self._tokens
+        self.last_step = max(self.last_step, line["step"])
+        for name, value in {"seconds": self._seconds, **spent}.items():
+            line.setdefault(name, value)
+        self._wait_in_line("metrics", line)
 
     def _put(self, stream: str, kind: str, step: int, given: Mapping[str, Any]) -> None:
-        """A line, behind those that still wait for a number."""
+        self._wait_in_line(stream, self._line(kind, step, given))
+
+    def _line(self, kind: str, step: int, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The first one says where a record that goes on is cut."""
         at = count("step", step)
         if self._writer is None:
             self._writer = self._resumed(kind, at)
-        line = self._fields.of(kind, at, given)
-        self.last_step = max(self.last_step, at)
+        return self._fields.of(kind, at, given)
+
+    def _wait_in_line(self, stream: str, line: dict[str, Any]) -> None:
+        """Behind those that still wait for a number."""
         self._waiting.append((stream, line))
         self._flush(wait=False)
 
@@ -268,7 +278,7 @@ class Recorder:
         while self._waiting and os.getpid() == self._process:  # a fork ends with a copy of what waits here
             stream, line = self._waiting[0]
             late = [(name, value) for name, value in line.items() if isinstance(value, Late)]
-            if not (wait or len(self._waiting) > MOST_WAITING or all(value.ready() for _, value in late)):
+            if not (wait or self._is_due([value for _, value in late])):
                 return
             self._waiting.popleft()
             for name, value in late:
@@ -279,14 +289,22 @@ class Recorder:
             assert self._writer is not None, "opened by the first line"
             self._writer.append(stream, line)
 
+    def _is_due(self, late: list[Late]) -> bool:
+        """Whether the oldest line is written now, whose numbers these are."""
+        if any(value.ready is None for value in late):
+            return len(self._waiting) > MOST_UNTOLD
+        return len(self._waiting) > MOST_WAITING or all(value.ready() for value in late if value.ready)
+
     def _resumed(self, kind: str | None, step: int) -> RunWriter:
         """The record of before, cut back to what precedes the first new line."""
-        offsets, last = place_of(self.folder, kind, step) if kind else ends_of(self.folder)
-        writer = RunWriter.resume(self.folder, self._info, offsets, last.step)
-        writer.attempt = last.attempt
-        self.last_step, self._seconds = last.step, self._seconds + last.seconds
+        offsets, kept = place_of(self.folder, kind, step) if kind else ends_of(self.folder)
+        writer = RunWriter.resume(self.folder, self._info, offsets, kept.last_step)
+        writer.attempt = kept.attempt
+        self.last_step, self._seconds = kept.last_step, self._seconds + kept.seconds
+        self.num_lines, self.num_evaluations = kept.num_lines, self.num_evaluations + kept.num_evaluations
+        self._fields.are_texts |= kept.are_texts
         if kind:
-            writer.event(last.step, "resumed")
+            writer.event(kept.last_step, "resumed")
         return writer
 
     def _before(self, name: str) -> float:

@@ -1,24 +1,49 @@
 """Where a record that goes on is cut: what it holds of the first new step, and of later ones, is made again."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fabula.errors import InputError
 from fabula.record.content.parsing import json_value
 from fabula.record.content.shape import count_or_zero
-from fabula.record.reader import is_run, read_info
+from fabula.record.reader import given_up, is_run, read_info
 from fabula.record.writer import STREAMS
 
 
-@dataclass(frozen=True)
-class Last:
+@dataclass
+class Kept:
     """What the part that is kept had come to."""
 
-    step: int = 0
     seconds: float = 0.0
     attempt: int = 1
+    num_lines: int = 0
+    num_evaluations: int = 0
+    are_texts: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """Of a kind of line and a name in it, whether its values are texts: the others are numbers."""
+    steps: list[int] = field(default_factory=list)
+    """Of updates and evaluations, without those that were given up in a rollback."""
+
+    @property
+    def last_step(self) -> int:
+        return max(self.steps, default=0)
+
+    def add(self, line: dict[str, Any]) -> None:
+        self.num_lines += 1
+        if _goes_back(line):
+            self.attempt = max(self.attempt, _attempt(line) + 1)
+            self.steps = [step for step in self.steps if step <= line["to_step"]]
+        if (kind := line.get("kind")) not in ("train", "eval"):
+            return
+        self.num_evaluations += kind == "eval"
+        self.steps.append(count_or_zero(line.get("step")))
+        self.attempt = max(self.attempt, _attempt(line))
+        if isinstance(seconds := line.get("seconds"), (int, float)):
+            self.seconds = float(seconds)
+        for name, value in line.items():
+            if value is not None:
+                self.are_texts[kind, name] = isinstance(value, str)
 
 
 def stored_info(folder: Path, form: str) -> dict[str, Any] | None:
@@ -36,29 +61,40 @@ def stored_info(folder: Path, form: str) -> dict[str, Any] | None:
     return info
 
 
-def ends_of(folder: Path) -> tuple[dict[str, int], Last]:
+def ends_of(folder: Path) -> tuple[dict[str, int], Kept]:
     """Bytes of each stream up to its last whole line."""
     return place_of(folder, None, 0)
 
 
-def place_of(folder: Path, kind: str | None, step: int) -> tuple[dict[str, int], Last]:
-    """Bytes of each stream that come before a line of `kind` at `step`, and what they had come to."""
-    offsets, last = {}, Last()
+def place_of(folder: Path, kind: str | None, step: int) -> tuple[dict[str, int], Kept]:
+    """Bytes of each stream that come before a line of `kind` at `step`, and what they had come to.
+
+    Steps that were given up in a rollback are no reason to cut: what came after it is kept.
+    """
+    back = [
+        {"to_step": line["to_step"], "attempt": _attempt(line)}
+        for line, _ in _whole_lines(folder / "metrics.jsonl")
+        if _goes_back(line)
+    ]
+    offsets, kept = {}, Kept()
     for stream in STREAMS:
         offsets[stream] = 0
         for line, end in _whole_lines(folder / f"{stream}.jsonl"):
             at = count_or_zero(line.get("step"))
-            if kind is not None and (at > step or (at == step and not _precedes(line, kind))):
+            is_made_again = kind is not None and (at > step or (at == step and not _precedes(line, kind)))
+            if is_made_again and not given_up(at, _attempt(line), back):
                 break
             offsets[stream] = end
-            if line.get("kind") in ("train", "eval"):
-                seconds = line.get("seconds")
-                last = Last(
-                    max(last.step, at),
-                    float(seconds) if isinstance(seconds, (int, float)) else last.seconds,
-                    max(last.attempt, count_or_zero(line.get("attempt"))),
-                )
-    return offsets, last
+            kept.add(line)
+    return offsets, kept
+
+
+def _goes_back(line: dict[str, Any]) -> bool:
+    return line.get("event") == "rolled_back" and isinstance(line.get("to_step"), (int, float))
+
+
+def _attempt(line: dict[str, Any]) -> int:
+    return max(1, count_or_zero(line.get("attempt")))
 
 
 def _precedes(line: dict[str, Any], kind: str) -> bool:

@@ -17,9 +17,10 @@ AS_THEY_ARE = (bool, int, float, str, type(None))
 
 
 class Late:
-    """A number that a device may still be computing. `ready`: whether reading it would not wait."""
+    """A number that a device may still be computing. `ready`: whether reading it would not wait; None where the device
+    cannot be asked."""
 
-    def __init__(self, read: Callable[[], Any], ready: Callable[[], bool]) -> None:
+    def __init__(self, read: Callable[[], Any], ready: Callable[[], bool] | None) -> None:
         self.read, self.ready = read, ready
 
 
@@ -54,9 +55,10 @@ def _late(value: Any) -> Late | None:
     if kind in ("cpu", "meta"):
         return None
     if kind == "cuda":
-        event = sys.modules["torch"].cuda.Event()  # torch is loaded: it made the value
+        cuda = sys.modules["torch"].cuda  # torch is loaded: it made the value
+        event = cuda.Event()
         copy = value.detach().to("cpu", non_blocking=True)  # into pinned memory, so that it does not wait
-        event.record()
+        event.record(cuda.current_stream(device))  # the copy's: by itself it takes that of the device in use
 
         def read() -> Any:
             event.synchronize()
@@ -64,7 +66,7 @@ def _late(value: Any) -> Late | None:
 
         return Late(read, event.query)
     copy = value.detach().clone() if hasattr(value, "detach") else value  # the loop may add to it
-    return Late(lambda: _number(copy), lambda: False)
+    return Late(lambda: _number(copy), None)
 
 
 def _read(name: str, value: Any) -> Any:
