@@ -70,6 +70,19 @@ def test_what_would_be_sent_is_shown_and_nothing_is_asked(
     assert not hub.seen
 
 
+@pytest.mark.parametrize("more", [(), ("--update",)], ids=["empty", "with files"])
+def test_a_public_repository_is_gone_into_only_with_public(
+    more: tuple[str, ...], made: Path, hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = {"README.md": b"by hand"} if more else {}
+    hub.repositories["me/tiny"] = {"private": False, "files": dict(there)}
+    assert run(["push", str(made), "me/tiny", *more]) == 2
+    assert "me/tiny is public: everybody would see the run; add --public, or choose another" in capsys.readouterr().err
+    assert hub.files("me/tiny") == there and hub.commits == 0
+    assert run(["push", str(made), "me/tiny", *more, "--public"]) == 0
+    assert set(hub.files("me/tiny")) == FILES
+
+
 REFUSED = {
     "no token": ({}, "me/tiny", None, "nobody has logged in"),
     "a bad token": ({}, "me/tiny", "hf_other", "does not know this token"),

@@ -2,6 +2,7 @@
 
 The repository is made private, whatever it is to become: until the one commit stands there is nothing in it, and only
 after that it may become public. Whoever is interrupted leaves an empty private repository, and the next call goes on.
+One that is there already stays as it is: a public one is gone into only by who wants everybody to see the run.
 """
 
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def push(folder: Path, repository: str, *, public: bool, update: bool, message: 
     failures: tuple[type[BaseException], ...] = (OSError, RuntimeError, *HfHubHTTPError.__bases__)
     api = HfApi()
     try:
-        repository, empty, private = _opened(api, repository, update)
+        repository, empty, private = _opened(api, repository, public, update)
     except failures as error:
         raise InputError(f"{_reason(error)}; nothing was sent") from None
     try:
@@ -58,7 +59,8 @@ def push(folder: Path, repository: str, *, public: bool, update: bool, message: 
         adds = [CommitOperationAdd(each.relative_to(folder).as_posix(), each) for each in files]
         api.create_commit(repository, adds, commit_message=message)
     except failures as error:
-        state = "is there, private and empty" if empty else "is as it was"
+        seen = "private" if private else "public"
+        state = f"is there, {seen} and empty" if empty else "is as it was"
         raise InputError(f"{_reason(error)}; {repository} {state}, and {AGAIN}") from None
     if public and private:
         try:
@@ -68,9 +70,9 @@ def push(folder: Path, repository: str, *, public: bool, update: bool, message: 
     return Pushed(f"{api.endpoint}/{repository}", public or not private)
 
 
-def _opened(api: "HfApi", repository: str, update: bool) -> tuple[str, bool, bool]:
+def _opened(api: "HfApi", repository: str, public: bool, update: bool) -> tuple[str, bool, bool]:
     """The repository's whole name, whether nothing is in it yet, and whether it is private. Raises InputError where
-    something is in it over which nothing was to be put."""
+    something is in it over which nothing was to be put, and where everybody would see what not everybody was to."""
     name = str(api.create_repo(repository, private=True, exist_ok=True).repo_id)
     info = api.model_info(name)
     there = {each.rfilename for each in info.siblings or ()} - {".gitattributes"}
@@ -78,6 +80,8 @@ def _opened(api: "HfApi", repository: str, update: bool) -> tuple[str, bool, boo
         raise InputError(
             f"{name} is taken: it has {plural(len(there), 'file')}; choose another, or add --update to go over them"
         )
+    if not info.private and not public:
+        raise InputError(f"{name} is public: everybody would see the run; add --public, or choose another")
     return name, not there, bool(info.private)
 
 
