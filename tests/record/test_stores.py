@@ -5,6 +5,7 @@ That the clients do write it so, tests/exchange/trackers/test_clients.py asks th
 
 import json
 import math
+import shutil
 import sqlite3
 import struct
 import zlib
@@ -104,6 +105,38 @@ def test_wandb_s_resumed_run_is_one(tmp_path: Path) -> None:
     (first, second), _ = read_sources(tmp_path)
     check(first, "brave-sun-1", "offline-wandb")
     check(second, "other", "offline-wandb")
+
+
+def test_wandb_s_run_is_read_wherever_its_folder_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is typed inside it, renamed, through a link, and where only the link's copy was brought along."""
+    content = wandb_run(LINES)
+    for name in ("wandb/offline-run-20260101_000000-ab12", "renamed", "one/latest-run"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "run-ab12.wandb").write_bytes(content)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "here").symlink_to(tmp_path / "wandb" / "offline-run-20260101_000000-ab12")
+    for name in ("wandb/offline-run-20260101_000000-ab12", "renamed", "one/latest-run", "linked/here", "linked"):
+        monkeypatch.chdir(tmp_path / name)
+        for given_path in (Path("."), Path("..") / Path.cwd().name, tmp_path / name):
+            (run,), left_out = read_sources(given_path)
+            check(run, "brave-sun-1", "offline-wandb")
+            assert not left_out
+
+
+def test_wandb_s_parts_stand_in_the_order_of_their_dates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that began online and was resumed offline, and the other way."""
+    for first, second in (("run-2025", "offline-run-2026"), ("offline-run-2025", "run-2026")):
+        for name, lines in ((first, LINES[:12]), (second, [{**each, "train/lr": 2e-3} for each in LINES[12:20]])):
+            (tmp_path / f"{name}0101_000000-ab12").mkdir()
+            (tmp_path / f"{name}0101_000000-ab12" / "run-ab12.wandb").write_bytes(wandb_run(lines))
+        (run,), _ = read_sources(tmp_path)
+        assert run.train["step"].tolist() == list(range(1, 21))
+        assert run.train["learning_rate"].tolist() == [1e-3] * 12 + [2e-3] * 8
+        monkeypatch.chdir(tmp_path / f"{first}0101_000000-ab12")
+        (run,), _ = read_sources(Path("."))
+        assert run.train["step"].tolist() == list(range(1, 13)), "as far as the part that is named"
+        for name in (first, second):
+            shutil.rmtree(tmp_path / f"{name}0101_000000-ab12")
 
 
 def test_wandb_s_histograms_of_gradients_are_looks_inside(tmp_path: Path) -> None:
@@ -243,6 +276,33 @@ def test_a_damaged_database_is_one_sentence(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:3000] + b"\xff" * 3000)
     with pytest.raises(InputError, match="cannot be read as a database"):
         read_sources(path)
+
+
+@pytest.mark.parametrize("how", ["damaged", "cut off", "locked"])
+@pytest.mark.parametrize("beside", ["log.csv", "good.db"])
+def test_a_database_that_cannot_be_read_holds_nothing_beside_it_back(
+    how: str, beside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, connect = tmp_path / "bad.db", sqlite3.connect
+    mlflow_database(path, {"first": "active"})
+    (tmp_path / "folder.db").mkdir()
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **more: connect(*args, **more | {"timeout": 0.01}))
+    holder = sqlite3.connect(path, isolation_level=None)
+    if how == "locked":
+        holder.execute("begin exclusive")
+    else:
+        content = path.read_bytes()
+        path.write_bytes(content[:3000] + b"\xff" * 3000 if how == "damaged" else content[:50])
+    with pytest.raises(InputError, match=r"bad.db cannot be read as a database") as alone:
+        read_sources(tmp_path)
+    assert "if its tracker is writing, wait" in str(alone.value)
+    if beside == "log.csv":
+        (tmp_path / beside).write_text("step,loss\n1,3.0\n2,2.9\n")
+    else:
+        trackio_database(tmp_path / beside, {"first": LINES})
+    (run,), left_out = read_sources(tmp_path)
+    assert run.info["log_format"] == ("csv" if beside == "log.csv" else "trackio") and not left_out
+    holder.close()
 
 
 def test_aim_s_repository_is_read_by_aim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,10 +77,14 @@ def find_sources(path: Path) -> list[Source]:
         return [Source(path)]
     if not path.is_dir():
         raise InputError(f"{path} does not exist; give a run folder, a log file, or - for standard input")
+    if places.offline_files(path):  # named, it is read as far as it goes, also where later folders go on
+        return [Source(path)]
     found = [Source(each) for each in _run_folders(path)]
     if not found:
-        files = sorted(each for each in path.rglob("*") if each.suffix in LOOSE and each.is_file())
-        found = [Source(each, loose=True) for each in files]
+        files = sorted(each for each in path.rglob("*") if each.is_file())
+        logs = [each for each in files if each.suffix in LOOSE]
+        databases = [each for each in files if each.suffix in sqlite.SUFFIXES]  # which say why they are not read
+        found = [Source(each, loose=True) for each in logs or databases]
     if not found:
         raise InputError(f"{path} has no log in it; fabula reads its own runs, {KNOWN}")
     return found

@@ -18,10 +18,11 @@ def looks_like(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """Never written to. Raises InputError for a database that is damaged or busy."""
+def opened(path: Path, patience: float = 5.0) -> Iterator[sqlite3.Connection]:
+    """Never written to. Raises InputError for a database that is damaged, or busy for `patience` seconds."""
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=5)) as database:
+        address = f"file:{quote(str(path.absolute()))}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=patience)) as database:
             yield database
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise InputError(
