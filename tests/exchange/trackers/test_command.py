@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -65,8 +67,81 @@ def test_a_bad_tracker_ends_no_training(
     error = capfd.readouterr().err
     assert json.loads((out / "run.json").read_text())["status"] == "finished"
     last = error.strip().splitlines()[-1]
-    assert "trackio has not all of it" in last and said in last and f"export {out} --to trackio" in last
+    assert "trackio did not get everything" in last and said in last and f"export {out} --to trackio" in last
     assert "Traceback" not in error
+
+
+class Waited:
+    """A follower's process: `ends` is its code, or what happens instead while it is waited for."""
+
+    pid = 1 << 22  # more than a system gives
+
+    def __init__(self, ends: int | BaseException) -> None:
+        self.ends = ends
+
+    def wait(self, timeout: float | None = None) -> int:
+        if isinstance(self.ends, int):
+            return self.ends
+        if timeout is None:
+            return -9  # killed
+        raise self.ends
+
+    def kill(self) -> None:
+        pass
+
+
+STOPPED, LATE = KeyboardInterrupt(), subprocess.TimeoutExpired("fabula", 0)
+
+
+@pytest.mark.parametrize(
+    ("ends", "started", "said"),
+    [
+        ([0], 1, []),
+        ([1, 0], 2, []),  # the second chance
+        ([1, 1], 2, ["its process ended with 1"]),
+        ([STOPPED], 1, ["it was stopped"]),
+        ([LATE], 1, ["it did not answer in time"]),
+        ([1, STOPPED], 2, ["it was stopped"]),
+    ],
+)
+@pytest.mark.parametrize("windows", [False, True])
+def test_another_follower_is_begun_only_for_one_that_failed_by_itself(
+    ends: list[int | BaseException], started: int, said: list[str], windows: bool, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    if windows:
+        monkeypatch.delattr(os, "killpg")
+    begun = []
+
+    def popen(command: list[str], **_: object) -> Waited:
+        begun.append(command)
+        return Waited(ends[len(begun) - 1])
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    words: list[str] = []
+    followers = beside.Followers(finished(tmp_path / "run"), [KNOWN["trackio"]])
+    followers.begin()
+    followers.end(words.append)
+    assert len(begun) == started
+    assert [text.partition("(")[2].partition(")")[0] for text in words] == said
+
+
+def test_after_ctrl_c_no_other_follower_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+
+    class Slow(Waited):
+        def wait(self, timeout: float | None = None) -> int:
+            if timeout is not None:
+                waited.append(timeout)
+            return super().wait(timeout)
+
+    ends = iter([STOPPED, LATE])
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: Slow(next(ends)))
+    followers = beside.Followers(finished(tmp_path / "run"), [KNOWN["trackio"], KNOWN["mlflow"]])
+    followers.begin()
+    followers.end(lambda _: None)
+    first, second = waited
+    assert first > 1 and second == 0
 
 
 @pytest.mark.parametrize("command", ["train", "export"])
@@ -99,10 +174,81 @@ def test_what_belongs_to_a_model_is_refused(option: str, tmp_path: Path, capfd: 
     assert run(["export", str(tmp_path / "run"), "--to", "hf", "--follow"]) == 2
 
 
+def without_wandb(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has told W&B anything."""
+    for name in ("MODE", "API_KEY", "BASE_URL", "DIR"):
+        monkeypatch.delenv(f"WANDB_{name}", raising=False)
+    monkeypatch.setenv("NETRC", str(folder / "netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(folder / "config"))
+    monkeypatch.chdir(folder)
+
+
+def saved(folder: Path, text: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "settings").write_text(text)
+
+
+def test_what_wandb_s_own_commands_have_saved_holds_also_for_who_has_logged_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    without_wandb(tmp_path, monkeypatch)
+    monkeypatch.setenv("WANDB_API_KEY", "k")
+    saved(tmp_path / "config", "[default]\nbase_url = https://wandb.example\nmode = offline\n")  # for all folders
+    assert wandb_mode() == "offline"
+    saved(tmp_path / "wandb", "[default]\nmode = online\n")  # `wandb online` here
+    assert wandb_mode() == "online"
+    saved(tmp_path / "wandb", "[default]\nmode = offline\n")
+    assert wandb_mode() == "offline" and "kept in wandb/" in KNOWN["wandb"].where()
+    monkeypatch.setenv("WANDB_MODE", "online")
+    assert wandb_mode() == "online"
+    monkeypatch.delenv("WANDB_MODE")
+    for damaged in ("mode = offline", "\xff", "[other]\nmode = disabled\n"):
+        saved(tmp_path / "wandb", damaged)
+        assert wandb_mode() == "offline", "as it is for all folders"
+    saved(tmp_path / ".wandb", "[default]\nmode = disabled\n")  # an early W&B's, which W&B prefers
+    assert run(["export", str(finished(tmp_path / "run")), "--to", "wandb"]) == 2
+    assert "W&B is switched off here" in capfd.readouterr().err
+    (tmp_path / ".wandb" / "settings").unlink()
+    (tmp_path / "config" / "settings").unlink()
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert run(["export", str(tmp_path / "run"), "--to", "wandb"]) == 2
+    monkeypatch.delenv("WANDB_MODE")
+    assert wandb_mode() == "online"
+
+
+def test_whoever_logged_in_to_a_server_of_their_own_is_asked_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_wandb(tmp_path, monkeypatch)
+    (tmp_path / "netrc").write_text("machine wandb.example login user password secret\n")
+    assert wandb_mode() == "offline"
+    saved(tmp_path / "config", "[default]\nbase_url = https://wandb.example\n")
+    assert wandb_mode() == "online"
+
+
+WHERE = {
+    ("mlflow", ""): "kept in mlflow.db",
+    ("mlflow", "sqlite:///runs.db"): "kept in runs.db",
+    ("mlflow", "./mlruns"): "kept in ./mlruns",
+    ("mlflow", "file:///data/mlruns"): "kept in /data/mlruns",
+    ("mlflow", "http://user:secret@mlflow.example:5000/"): "sent to mlflow.example",
+    ("mlflow", "databricks"): "sent to Databricks",
+    ("mlflow", "databricks://profile"): "sent to Databricks",
+    ("mlflow", "arn:aws:sagemaker:eu:1:mlflow/x"): "sent to arn:aws:sagemaker:eu:1:mlflow/x",
+    ("aim", ""): "kept in .aim",
+    ("aim", "there"): "kept in there/.aim",
+    ("aim", "aim://10.0.0.7:53800"): "sent to 10.0.0.7",
+}
+
+
+@pytest.mark.parametrize(("tracker", "named"), WHERE)
+def test_what_leaves_this_machine_is_said_to(tracker: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv({"mlflow": "MLFLOW_TRACKING_URI", "aim": "AIM_REPO"}[tracker], named)
+    assert KNOWN[tracker].where().partition(";")[0] == WHERE[tracker, named]
+
+
 def test_wandb_is_asked_for_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    without_wandb(tmp_path, monkeypatch)
     assert wandb_mode() == "offline" and "kept in wandb/" in KNOWN["wandb"].where()
     (tmp_path / "netrc").write_text("machine api.wandb.ai login user password secret\n")
     assert wandb_mode() == "online" and "sent to your account" in KNOWN["wandb"].where()

@@ -1,5 +1,6 @@
 """What a tracker is told of a record, and when: by a client that only remembers."""
 
+import contextlib
 import gzip
 import math
 import shutil
@@ -149,6 +150,35 @@ def test_a_run_that_was_killed_and_resumed_is_told_once(killed: int, kept: int, 
     assert [step for step, _ in remembering.losses()] == list(range(1, 41))
     assert not remembering.of("rewind")
     assert remembering.of("close")[-1] == ["finished"]
+
+
+def test_what_was_not_delivered_is_sent_by_the_next_one(
+    tracker: Remembering, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some clients deliver when they are closed, where this one is killed."""
+    run = finished(tmp_path / "run")
+
+    def hangs(self: Client, status: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "close", hangs)
+        with pytest.raises(KeyboardInterrupt):
+            tell(run)
+    tracker.told.clear()
+    tell(run)
+    assert [step for step, _ in tracker.losses()] == list(range(1, 41)) and tracker.of("close") == [["finished"]]
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_run_without_an_end_is_closed_as_what_it_is(locked: bool, tracker: Remembering, tmp_path: Path) -> None:
+    """One that is still made, and one whose process was killed."""
+    run = tmp_path / "run"
+    with begun(run) as writer:
+        make_steps(writer, 0, 12)
+        with only_writer(run) if locked else contextlib.nullcontext():
+            tell(run)
+    assert tracker.of("close") == [["running" if locked else "interrupted"]]
 
 
 def test_what_is_made_again_after_a_rollback_is_told_again(tracker: Remembering, tmp_path: Path) -> None:

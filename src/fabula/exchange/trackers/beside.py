@@ -42,17 +42,19 @@ class Followers:
 
     def end(self, say: Callable[[str], None]) -> None:
         """Wait until all is sent, with patience that ends (at once with Ctrl-C), and say what was not. A follower that
-        has failed on the way gets a second chance: what it left is sent by another one."""
+        has failed on the way gets a second chance, while there is time: what it left is sent by another one."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         for name, follower in self._followers.items():
             code, said = _ended(follower, deadline)
             if not find_runs(self.folder):
                 continue  # nothing was made, and whoever makes it says why
-            if code:
+            if code and time.monotonic() < deadline:
                 code, said = _ended(self._start(name), deadline)
-            if code:
+            if code is None:
+                deadline = time.monotonic()  # with Ctrl-C nobody waits for the others either
+            if code != 0:
                 again = shlex.join(["fabula", "export", str(self.folder), "--to", name])
-                say(f"{name} has not all of it ({said}); the rest is sent by: {again}")
+                say(f"{name} did not get everything ({said}); send the rest with: {again}")
         self._followers.clear()
 
     def _start(self, name: str, *more: str) -> Follower:
@@ -65,15 +67,24 @@ class Followers:
         return Follower(process, words)
 
 
-def _ended(follower: Follower, deadline: float) -> tuple[int, str]:
-    """Exit code of a follower, and its last words. After `deadline` it is ended with all that it has started."""
+def _ended(follower: Follower, deadline: float) -> tuple[int | None, str]:
+    """Exit code of a follower, and its last words. After `deadline`, or with Ctrl-C, it is ended with all that it has
+    started, and has no code."""
     try:
         code = follower.process.wait(max(0.0, deadline - time.monotonic()))
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(follower.process.pid, signal.SIGKILL)
-        follower.process.wait()
-        return -1, "it did not answer in time"
+    except (subprocess.TimeoutExpired, KeyboardInterrupt) as error:
+        _kill(follower.process)
+        return None, "it was stopped" if isinstance(error, KeyboardInterrupt) else "it did not answer in time"
     follower.words.seek(0)
     lines = [line for line in follower.words.read().decode(errors="replace").splitlines() if line.strip()]
     return code, lines[-1].strip().removeprefix("fabula: ") if lines else f"its process ended with {code}"
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """End a process, and its session where systems have such."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()

@@ -47,7 +47,8 @@ class Client(Protocol):
         """What was told of later steps does not hold any more."""
 
     def flush(self) -> None: ...
-    def close(self, status: str) -> None: ...
+    def close(self, status: str) -> None:
+        """All is sent when this returns. `status`: one of ENDS, or "running" for a run that is made on."""
 
 
 class Following:
@@ -87,15 +88,17 @@ class Following:
             client = self._open()
             client.flush()
             self.sent.id, self.sent.status = client.id, status
+            if ended:
+                self._close(status)  # before it counts as sent: some send only now, and may hang
             keep(self.run.folder, self.tracker, self.sent)
-        if ended:
-            self._open().close(status)
-            self.client = None
 
-    def abandon(self) -> None:
-        """Close what is open, for nobody makes the run any more."""
+    def leave(self, made_on: bool) -> None:
+        """Close what is open of a run that has no end in its record; `made_on`: somebody is making it still."""
+        self._close("running" if made_on else "interrupted")
+
+    def _close(self, status: str) -> None:
         if self.client is not None:
-            self.client.close("interrupted")
+            self.client.close(status)
             self.client = None
 
     def _open(self) -> Client:
@@ -145,8 +148,8 @@ def follow(folder: Path, tracker: str, findings: Findings, until_it_ends: bool) 
             if ended:
                 break
             time.sleep(POLL_SECONDS)
-        for each in known.values():
-            each.abandon()
+        for run, following in known.items():
+            following.leave(made_on=writer_of(run) is not None)
     if not known:
         raise InputError(f"{folder} has no run in it; give the folder of a run or a ladder")
     return len(known)

@@ -74,7 +74,8 @@ class Run:
 
     def close(self, status: str) -> None:
         self.flush()
-        self._client.set_terminated(self.id, STATUS.get(status, "FAILED"))
+        if status in STATUS:  # one that is made on stays as it is, running
+            self._client.set_terminated(self.id, STATUS[status])
 
 
 def begin(described: Described, id: str | None) -> Run:

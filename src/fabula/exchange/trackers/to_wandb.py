@@ -53,7 +53,8 @@ class Run:
         self._texts.clear()
 
     def close(self, status: str) -> None:
-        self._run.finish(exit_code=0 if status == "finished" else 1)
+        # W&B knows no run that nobody tells it of and that is made on: of the two ends the one that accuses nobody.
+        self._run.finish(exit_code=0 if status in ("finished", "running") else 1)
 
 
 def begin(described: Described, id: str | None) -> Run:
