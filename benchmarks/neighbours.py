@@ -24,7 +24,7 @@ from contenders import AS_TORCH_WAITS
 from results import write
 from training import Contender, spread
 
-from fabula.data.prepare.parallel import num_cores
+from fabula.record.machine import num_cores
 
 RECIPES = ("modern-portable", "strong", "modern", "basic", "mid", "quality")
 SIDES = {"now": "fabula", "before": AS_TORCH_WAITS}

@@ -21,9 +21,10 @@ from typing import Any
 from results import write
 from training import spread
 
-from fabula.data.prepare.parallel import num_cores, ordered_workers
+from fabula.data.prepare.parallel import ordered_workers
 from fabula.data.prepare.preparation import BYTES_A_SECOND
 from fabula.data.tokenizers.gpt2 import gpt2_tokenizer
+from fabula.record.machine import num_cores
 from fabula.record.reader import read_run
 
 FABULA = Path(sys.executable).with_name("fabula")

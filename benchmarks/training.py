@@ -26,8 +26,8 @@ from results import write
 from roof import matrix_rate
 
 from fabula.data.dataset import open_dataset
-from fabula.data.prepare.parallel import num_cores
 from fabula.model.spinning import SETTINGS
+from fabula.record.machine import num_cores
 
 ALL = ("fabula", "roof", "plain loop", "transformers bfloat16", "transformers float32")
 OURS = ("fabula", "roof")

@@ -1,6 +1,7 @@
 """Pages on this machine: who may come in, at which address, and what is sent along."""
 
 import socket
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from starlette.routing import Route
 from tests.serve.visits import ask, running
 
 from fabula.errors import InputError
+from fabula.serve import address as address_module
 from fabula.serve.address import Address, is_loopback, listen
 from fabula.serve.door import Door
 
@@ -62,6 +64,33 @@ def test_asked_from_elsewhere_digits_and_own_names_are_answered() -> None:
             "192.168.1.7:80": True, f"{socket.gethostname()}:1": True, "[fe80::1]": True, "evil.example": False,
         }.items():  # fmt: skip
             assert (ask(address, headers={"Host": host})[0] == 200) == welcome, host
+
+
+def test_by_which_name_others_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """127.0.0.1 is their own machine; and a name that takes its time to be found is looked for once."""
+    asked: list[int] = []
+    monkeypatch.setattr(socket, "gethostname", lambda: "Box")
+    monkeypatch.setattr(socket, "getfqdn", lambda: asked.append(1) or "box.lab.example")
+    for host in ("0.0.0.0", "::"):
+        assert Address(host, 8642, socket.socket()).url == "http://Box:8642/"
+    assert Address("192.168.1.7", 8642, socket.socket()).url == "http://192.168.1.7:8642/"
+    with running(everywhere) as address:
+        for host, welcome in {
+            "Box:80": True, "box.lab.example:80": True, "BOX.lab.example": True, "box.local": True, "localhost": True,
+            "other.lab.example": False, "box.lab.example.evil.example": False,
+        }.items():  # fmt: skip
+            assert (ask(address, headers={"Host": host})[0] == 200) == welcome, host
+    assert asked == [1]
+
+
+@pytest.mark.parametrize(("system", "shared"), [("posix", True), ("nt", False)])
+def test_a_port_is_never_shared_with_a_server_that_runs(
+    system: str, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows SO_REUSEADDR lets two of them listen on one port."""
+    monkeypatch.setattr(address_module, "os", SimpleNamespace(name=system))
+    with listen(18_700).socket as listening:
+        assert bool(listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)) == shared
 
 
 def test_other_pages_may_not_ask() -> None:

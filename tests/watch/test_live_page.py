@@ -10,6 +10,7 @@ from tests.watch.growing import GrowingRun, watcher
 
 from fabula.serve.address import Address
 from fabula.serve.door import Door
+from fabula.watch import pages
 from fabula.watch.pages import POLICY, Live, application
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -72,4 +73,27 @@ def test_it_grows_and_holds_still_and_is_inert(tmp_path: Path) -> None:
         assert NASTY.split("<img")[0] in page.inner_text("#page")
         assert all(url.startswith((address.url, "data:")) for url in asked)
         assert complaints == []
+        browser.close()
+
+
+def test_it_is_followed_again_after_an_answer_that_is_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser asks again by itself where there is no connection, and never after a refusal."""
+    from playwright.sync_api import sync_playwright
+
+    monkeypatch.setattr(pages, "MOST_STREAMS", 0)
+    run = GrowingRun(tmp_path / "run")
+    run.reach(120)
+    with run.alive(), running(lambda address: served(run, address)) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.add_init_script("const later = setTimeout; window.setTimeout = (call, ms) => later(call, ms / 20);")
+        page.goto(address.url)
+        page.wait_for_function("document.getElementById('connection').textContent.startsWith('No connection')")
+        monkeypatch.setattr(pages, "MOST_STREAMS", 1)
+        page.wait_for_function("document.querySelector('#part-now')?.innerText.includes('step 120 of 400')")
+        page.wait_for_function("document.getElementById('connection').textContent === ''")
+        assert page.locator("figure[id$=-train] svg").count() == 1
         browser.close()

@@ -15,6 +15,7 @@ from fabula.errors import InputError
 from fabula.findings import Flags, diagnose
 from fabula.recipe.ladder import load_ladder
 from fabula.record.foreign import read_sources
+from fabula.record.machine import num_cores
 from fabula.record.reader import read_run
 from fabula.study import ladder as study_ladder
 from fabula.watch.pace import PULSE_SECONDS, Stopwatch, pause_after
@@ -291,11 +292,13 @@ def test_nothing_that_can_be_read_at_all(tmp_path: Path) -> None:
     assert "binary file" in text_of(watching)
 
 
-def test_reading_is_seldom_where_it_is_dear(tmp_path: Path) -> None:
-    cores = os.cpu_count() or 1
+def test_reading_is_seldom_where_it_is_dear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = num_cores()
     assert pause_after(0.0) == PULSE_SECONDS
     assert pause_after(0.2 * cores) == pytest.approx(40.0), "half a hundredth of the machine"
     assert pause_after(1e9) == 600.0
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3}, raising=False)
+    assert pause_after(0.2) == pytest.approx(40.0), "of what it may use of the machine"
     run = GrowingRun(tmp_path / "run")
     watching = Watcher([run.folder], pause=lambda cost: 1000.0)
     with run.alive():

@@ -11,6 +11,11 @@ from typing import Any
 PROCESSORS = Path("/proc/cpuinfo")
 
 
+def num_cores() -> int:
+    """Cores this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def machine() -> dict[str, str | int]:
     """Its name, its processor in words and the number of its cores."""
     return {"host": socket.gethostname(), "processor": _processor(), "cores": os.cpu_count() or 1}

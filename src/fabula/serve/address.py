@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import os
 import socket
 from dataclasses import dataclass
 
@@ -29,8 +30,8 @@ class Address:
 
     @property
     def url(self) -> str:
-        """What to open on this machine."""
-        name = LOOPBACK if self.host in ("0.0.0.0", "::") else self.host
+        """What to open. Where it listens everywhere, by this machine's name: from elsewhere LOOPBACK is another one."""
+        name = socket.gethostname() if self.host in ("0.0.0.0", "::") else self.host
         return f"http://{f'[{name}]' if ':' in name else name}:{self.port}/"
 
 
@@ -46,16 +47,15 @@ def listen(usual: int, port: int | None = None, host: str | None = None) -> Addr
     family = _family(host)
     for each in [port] if port is not None else range(usual, usual + TRIED_PORTS):
         listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of a server that has just ended
+        if os.name == "posix":  # the port of a server that has just ended; on Windows also one of a server that has not
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, each))
             listening.listen(128)
         except OSError as error:
             listening.close()
             if error.errno not in TAKEN:
-                raise InputError(
-                    f"--host {host} is no address of this machine ({error.strerror}); leave it out"
-                ) from error
+                raise _no_address(host, error.strerror) from error
             continue
         return Address(host, each, listening)
     if port is not None:

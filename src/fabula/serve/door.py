@@ -47,6 +47,7 @@ class Door:
         self.address = address
         self.token = token
         self.headers = {**HEADERS, "content-security-policy": policy}
+        self.names = {"localhost"} if address.is_local else {"localhost", address.host.lower(), *_own_names()}
 
     async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
         if scope["type"] != "http":  # the life of the server itself; there are no web sockets here
@@ -96,7 +97,7 @@ class Door:
     def _refusal(self, asked: dict[str, str]) -> str:
         """Why a request is turned away; empty where it is not."""
         host = asked.get("host", "")
-        if not _may_be_called(host, self.address):
+        if not self._may_be_called(host):
             return "this page is not to be had under that name"
         origin = asked.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
@@ -105,23 +106,22 @@ class Door:
             return "another page may not ask for this one"
         return ""
 
-
-def _may_be_called(host: str, address: Address) -> bool:
-    """Whether the name in a Host header is this machine's, whichever the port: tunnels lead from another one."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    try:
-        return ipaddress.ip_address(name).is_loopback or not address.is_local
-    except ValueError:
-        names = {"localhost"} if address.is_local else {"localhost", address.host.lower(), *_own_names()}
-        return name in names
+    def _may_be_called(self, host: str) -> bool:
+        """Whether the name in a Host header is this machine's, whichever the port: tunnels lead from another one."""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        try:
+            return ipaddress.ip_address(name).is_loopback or not self.address.is_local
+        except ValueError:
+            return name in self.names
 
 
 def _own_names() -> set[str]:
-    name = socket.gethostname().lower()
-    return {name, name.partition(".")[0], f"{name.partition('.')[0]}.local"}
+    """Asked once: the whole one may come from a server of names, which takes its time."""
+    name, whole = socket.gethostname().lower(), socket.getfqdn().lower()
+    return {name, whole, name.partition(".")[0], f"{name.partition('.')[0]}.local"}
 
 
 async def _answer(send: Send, status: int, headers: dict[str, str], text: str) -> None:

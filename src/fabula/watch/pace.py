@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from fabula.record.machine import num_cores
+
 PULSE_SECONDS = 2.0
 """Between two looks at how far the runs are, which read the last lines of their records and nothing else."""
 SHARE = 0.005
-"""Of the machine's time, for reading whole records: a training that uses all of it loses no more."""
+"""Of the time of the processors that it may use, for reading whole records: a training on all of them loses no more."""
 LONGEST_PAUSE = 600.0
 REMEMBERED_SECONDS = 300.0
 
@@ -23,7 +25,7 @@ def step_aside() -> None:
 
 def pause_after(cost: float) -> float:
     """Seconds to wait after a reading that took `cost` seconds of processor time."""
-    return min(LONGEST_PAUSE, max(PULSE_SECONDS, cost / (SHARE * (os.cpu_count() or 1))))
+    return min(LONGEST_PAUSE, max(PULSE_SECONDS, cost / (SHARE * num_cores())))
 
 
 class Stopwatch:

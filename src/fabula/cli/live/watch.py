@@ -1,6 +1,5 @@
 """`fabula watch`: the report as a live page, while it trains."""
 
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -140,4 +139,3 @@ def say(text: str, *, stderr: bool = True) -> None:
     """At once; who listened may be gone: a training that has ended leaves its page open."""
     with suppress(BrokenPipeError):
         show(text, stderr=stderr)
-        (sys.stderr if stderr else sys.stdout).flush()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from multiprocessing import get_context
-from os import cpu_count
 from pathlib import Path
 
 from fabula.coherence.consistency.fitting import fit
@@ -10,6 +9,7 @@ from fabula.coherence.consistency.model import Consistency, load, save
 from fabula.coherence.stories import texts_of
 from fabula.data.dataset import Dataset
 from fabula.errors import InputError
+from fabula.record.machine import num_cores
 
 NAME = "consistency.npz"
 TEXTS, TUNE = 2_000, 600
@@ -43,7 +43,7 @@ def fitted_on(data: Dataset, told: Callable[[str], None] = lambda _: None) -> Co
     if len(texts) <= ALONE:
         fitted = fit(texts, tune, _name(data))
     else:
-        with get_context("spawn").Pool(min(8, cpu_count() or 1)) as pool:
+        with get_context("spawn").Pool(min(8, num_cores())) as pool:
             fitted = fit(texts, tune, _name(data), each=lambda see, side: pool.map(see, side, 16))
     try:
         save(fitted, path := Path(data.folder) / NAME)

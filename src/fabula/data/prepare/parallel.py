@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import Protocol, TypeVar
 
+from fabula.record.machine import num_cores
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -22,11 +24,6 @@ MOST_THREADS = 4
 
 class OrderedMap(Protocol):
     def __call__(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]: ...
-
-
-def num_cores() -> int:
-    """Cores this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def leave_signals_to_parent() -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from fabula.data.dataset import open_dataset
-from fabula.data.prepare.parallel import num_cores
 from fabula.errors import InputError
 from fabula.ladder.fleet.needs import Needs, needs_of
 from fabula.ladder.fleet.place import Place
@@ -19,6 +18,7 @@ from fabula.ladder.fleet.sharing import Left
 from fabula.ladder.fleet.work import Outcome, Task, Worker, work
 from fabula.recipe.ladder import PlannedRun
 from fabula.record.lock import writer_of
+from fabula.record.machine import num_cores
 from fabula.record.wording import plural
 
 ANSWER_SECONDS = 10.0

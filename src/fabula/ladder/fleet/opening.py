@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fabula.data.prepare.parallel import num_cores
 from fabula.errors import InputError
 from fabula.ladder.fleet.on_ray import check_answers, ray_engine
 from fabula.ladder.fleet.on_slurm import SlurmEngine, check_slurm
 from fabula.ladder.fleet.place import Place
 from fabula.ladder.fleet.sharing import Engine
 from fabula.recipe.ladder import PlannedRun
+from fabula.record.machine import num_cores
 from fabula.record.wording import plural
 
 SLURM_THREADS = 4

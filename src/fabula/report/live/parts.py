@@ -11,7 +11,7 @@ from typing import Any
 
 from fabula.report.figures.specs import interactive
 from fabula.report.render.blocks import Block, Document, Figure, Heading
-from fabula.report.render.page import environment, figures_in
+from fabula.report.render.page import data_of, environment, figures_in
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def _element(kind: str, **values: Any) -> str:
 
 
 def _spec(figure: Figure) -> str:
-    rows = {"rows": figure.rows} if figure.rows else {"parts": figure.parts}
-    return f'{{"vega":{_compiled(_json(figure.spec))},{_json({**rows, "bands": figure.bands})[1:]}'
+    """As `entry_of` has it."""
+    return f'{{"vega":{_compiled(_json(figure.spec))},{_json(data_of(figure))[1:]}'
 
 
 @lru_cache(maxsize=256)

@@ -81,10 +81,14 @@ def _rows(document: Document, figure: Figure) -> list[dict[str, Any]]:
 
 
 def entry_of(figure: Figure) -> dict[str, Any]:
-    """What page.js needs of a figure; rows only where they do not come from the page's curves."""
-    if figure.rows:
-        return {"vega": interactive(figure.spec), "rows": figure.rows, "bands": figure.bands}
-    return {"vega": interactive(figure.spec), "parts": figure.parts, "bands": figure.bands}
+    """What page.js needs of a figure."""
+    return {"vega": interactive(figure.spec), **data_of(figure)}
+
+
+def data_of(figure: Figure) -> dict[str, Any]:
+    """What is drawn; rows only where they do not come from the page's curves."""
+    rows = {"rows": figure.rows} if figure.rows else {"parts": figure.parts}
+    return {**rows, "bands": figure.bands}
 
 
 def _packed(value: Any) -> str:

@@ -86,6 +86,10 @@
       source.onmessage = (event) => receive(JSON.parse(event.data));
       source.onerror = () => {
         connection.textContent = "No connection to fabula watch: below is what it said last. It is asked again every few seconds.";
+        if (source && source.readyState === EventSource.CLOSED) { // as it is for good after an answer that is a refusal
+          source = null;
+          setTimeout(follow, 5000);
+        }
       };
     }
   }
