@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -24,16 +25,35 @@ LOG = "step,loss\n" + "".join(f"{step},{5 / step**0.5:.3f}\n" for step in range(
 
 
 @contextmanager
-def watching(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process, and the address that it prints."""
-    command = [sys.executable, "-m", "fabula", "watch", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def ended_after(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
     try:
-        assert process.stdout is not None
-        yield process, process.stdout.readline().strip()
+        yield process
     finally:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def all_ended_after(folder: Path) -> Iterator[None]:
+    """All processes that have `folder` among their arguments: a page outlives its training, and of one that was killed
+    nobody says which process shows it."""
+    try:
+        yield
+    finally:
+        for each in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if os.fsencode(folder) in (each / "cmdline").read_bytes().split(b"\0"):
+                    os.kill(int(each.name), signal.SIGKILL)
+
+
+@contextmanager
+def watching(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process, and the address that it prints."""
+    command = [sys.executable, "-m", "fabula", "watch", *arguments]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with ended_after(started) as process:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
 
 
 def ask(address: str, path: str = "/", host: str | None = None) -> tuple[int, str]:
@@ -117,15 +137,13 @@ def test_a_page_that_stays_says_so_however_the_training_ended(
     ending: BaseException | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [sys.executable, "-c", "import time; print('http://there/', flush=True); time.sleep(60)"]
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    monkeypatch.setattr(watching_beside, "_start", lambda *given: started)
-    with suppress(typer.Exit, KeyboardInterrupt), watching_beside.watched(tmp_path, True, None, False) as begin:
-        begin()
-        if ending is not None:
-            raise ending
-    assert f"kill {started.pid}" in capsys.readouterr().err
-    started.kill()
-    started.communicate()
+    with ended_after(subprocess.Popen(command, stdout=subprocess.PIPE, text=True)) as started:
+        monkeypatch.setattr(watching_beside, "_start", lambda *given: started)
+        with suppress(typer.Exit, KeyboardInterrupt), watching_beside.watched(tmp_path, True, None, False) as begin:
+            begin()
+            if ending is not None:
+                raise ending
+        assert f"kill {started.pid}" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -151,7 +169,7 @@ def test_a_training_with_a_page_and_a_hook(grammar_folder: Path, tmp_path: Path)
     recipe = str(tiny_file(tmp_path))
     command = [sys.executable, "-m", "fabula", "train", "--data", str(grammar_folder), "--out", str(out), recipe]
     settings = ["--steps", "600", "--set", "checkpoint.every=20", "--set", "evaluation.every=100"]
-    with hook() as chat:
+    with hook() as chat, all_ended_after(out):
         beside = ["--watch", "--notify", chat.url]
         first = subprocess.Popen([*command, *settings, *beside], stderr=subprocess.PIPE, text=True)
         address, pids = "", []
@@ -178,11 +196,11 @@ def test_a_training_with_a_page_and_a_hook(grammar_folder: Path, tmp_path: Path)
         assert "This run is finished" in page["part-now"], "the first page follows the resumed run, too"
         for path in out.rglob("*.json*"):
             assert chat.url not in path.read_text(errors="replace")
+        for pid in pids:
+            subprocess.run(["kill", str(pid)], check=True)
     posted = [(body["kind"], body["severity"]) for body in chat.bodies]
     assert len(posted) == len(set(posted))
     wanted = {(each.kind, each.severity) for each in diagnose(read_run(out)).findings}
     assert {each for each in posted if each[0] != "interrupted"} >= {
         each for each in wanted if each[1] in ("warning", "failure")
     }
-    for pid in pids:
-        subprocess.run(["kill", str(pid)], check=True)

@@ -1,5 +1,6 @@
 """`fabula play` as it is typed."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from tests.play.models import write_runs
 
 from fabula.cli import run as fabula
+from fabula.cli.defaults import LOADING
 from fabula.cli.live.play import FIRST_PORT
 from fabula.cli.several_models import names_of, place_of
 
@@ -23,10 +25,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [each.run for each in write_runs(tmp_path_factory.mktemp("runs"), ("a", "b"))]
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line that the command ends with."""
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, loading: bool = False) -> str:
+    """The one line that the command ends with; `loading`: whether what is wrong was found with torch alone."""
     assert fabula(["play", *arguments]) == 2
     out, err = capsys.readouterr()
+    assert (LOADING in err) == loading
+    err = err.partition("\n")[2] if loading else err
     assert out == "" and err.count("\n") == 1 and err.startswith("fabula: ")
     return err
 
@@ -44,7 +48,7 @@ def test_what_cannot_be_played_with_is_one_line(
     (empty,) = (each.run for each in write_runs(tmp_path, ("empty",)))
     for step in (empty / "checkpoints").iterdir():
         (step / "model.safetensors").write_bytes(b"damaged")
-    assert "missing or damaged" in refused(capsys, run, str(empty))
+    assert "missing or damaged" in refused(capsys, run, str(empty), loading=True)
     for step in (empty / "checkpoints").iterdir():
         step.rename(tmp_path / step.name)
     assert "has no checkpoint" in refused(capsys, str(empty))
@@ -73,6 +77,20 @@ def test_names_are_all_different_also_beside_folders_that_are_called_so(runs: li
         assert len(set(names)) == len(runs)
 
 
+def test_the_first_line_comes_before_torch_is_loaded(runs: list[Path], tmp_path: Path, repo: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise ModuleNotFoundError('none', name='torch')")
+    command = [sys.executable, "-c", "from fabula.cli import main; main()", "play", f"{runs[0]}@10", str(runs[1])]
+    paths = os.pathsep.join([str(tmp_path), str(repo / "src")])
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    first, last = done.stderr.splitlines()
+    assert first == "fabula: run-0 at 10, run-1; loading torch ..."
+    assert last.startswith("fabula: this command needs torch")
+
+
 @pytest.mark.slow
 def test_it_answers_at_its_address_and_ends_at_the_first_ctrl_c(runs: list[Path]) -> None:
     """Also while a story is being told, and with a browser that holds its connection."""
@@ -93,4 +111,4 @@ def test_it_answers_at_its_address_and_ends_at_the_first_ctrl_c(runs: list[Path]
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
     assert time.monotonic() - start < 30, "a busy machine takes its time; it does not wait for the story"
-    assert process.stderr.read() == "run-0 at 10, run-1; Ctrl-C ends it\n"
+    assert process.stderr.read() == "fabula: run-0 at 10, run-1; loading torch ...\nCtrl-C ends it\n"

@@ -1,11 +1,14 @@
 """Trainings that go on while they are watched: a ladder with two workers, and the Trainer of transformers."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 from tests.watch.growing import text_of, watcher
@@ -19,8 +22,8 @@ from fabula.watch.watcher import Watcher
 pytestmark = pytest.mark.slow
 
 TRAINER = """
-import sys, torch
-from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
+import os, signal, sys, torch
+from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainerCallback, TrainingArguments
 torch.manual_seed(0)
 model = GPT2LMHeadModel(GPT2Config(vocab_size=64, n_positions=32, n_embd=16, n_layer=1, n_head=2))
 texts = [torch.arange(32).add(i % 7).remainder(64) for i in range(4000)]
@@ -29,22 +32,41 @@ arguments = TrainingArguments(
     sys.argv[1], max_steps=200, logging_steps=5, save_steps=25, per_device_train_batch_size=4, learning_rate=1e-2,
     report_to=[], disable_tqdm=True, use_cpu=True,
 )
-Trainer(model, arguments, train_dataset=rows).train()
+class Patient(TrainerCallback):
+    def on_save(self, *given, **named):
+        os.kill(os.getpid(), signal.SIGSTOP)  # until somebody has looked
+Trainer(model, arguments, train_dataset=rows, callbacks=[Patient()]).train()
 """
 
 
-def follow(process: "subprocess.Popen[bytes]", watching: Watcher, saw: Callable[[], None], most: float = 500.0) -> None:
-    """Look until the process has ended, and once more."""
-    deadline = time.monotonic() + most
+@contextmanager
+def training(command: Sequence[str], printed: IO[bytes] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+    """With all that it starts, which ends with the block."""
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        stdout=printed or subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
-        while process.poll() is None:
-            assert time.monotonic() < deadline
-            watching.look()
-            saw()
-            time.sleep(0.2)
+        yield process
     finally:
-        process.kill()  # where it has not ended by itself
-    assert process.returncode == 0
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def follow(process: "subprocess.Popen[bytes]", watching: Watcher, saw: Callable[[], None], most: float = 500.0) -> None:
+    """Look until the process has ended, and once more. It stands still meanwhile: what is seen of it does not depend
+    on how long a look takes."""
+    deadline = time.monotonic() + most
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        assert time.monotonic() < deadline
+        os.killpg(process.pid, signal.SIGSTOP)
+        watching.look()
+        saw()
+        os.killpg(process.pid, signal.SIGCONT)
+        time.sleep(0.05)
     watching.look()
 
 
@@ -60,11 +82,9 @@ def test_a_trainer_is_followed_by_what_it_prints_and_by_its_folder(tmp_path: Pat
         for name, watching in (("printed", printed), ("folder", folder)):
             steps[name] += [each.last_step for each in watching.found]
 
-    with open(log, "wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-c", TRAINER, str(out)], stdout=file, stderr=subprocess.DEVNULL
-        )
+    with open(log, "wb") as file, training(["-u", "-c", TRAINER, str(out)], file) as process:
         follow(process, printed, saw)
+    assert process.returncode == 0
     for path, watching, name in ((log, printed, "printed"), (out, folder, "folder")):
         os.utime(log, (time.time() - 60,) * 2)
         watching.look()
@@ -79,14 +99,6 @@ def test_a_ladder_with_two_workers_fills_up(tmp_path: Path) -> None:
     prepare("grammar", tmp_path / "data", tokenizer="bpe:2048", limit=2000)
     out = tmp_path / "ladder"
     command = ["ladder", "demo", "--seeds", "2", "--scale", "0.05", "--data", str(tmp_path / "data"), "--out", str(out)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fabula", *command, "--workers", "2"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while not (out / "ladder.json").is_file():
-        assert process.poll() is None
-        time.sleep(0.1)
     watching = watcher(out)
     ended, at_once = [], []
 
@@ -94,7 +106,12 @@ def test_a_ladder_with_two_workers_fills_up(tmp_path: Path) -> None:
         ended.append(sum(each.ended for each in watching.found))
         at_once.append(text_of(watching).count("<progress"))
 
-    follow(process, watching, saw)
+    with training(["-m", "fabula", *command, "--workers", "2"]) as process:
+        while not (out / "ladder.json").is_file():
+            assert process.poll() is None
+            time.sleep(0.1)
+        follow(process, watching, saw)
+    assert process.returncode == 0
     assert ended == sorted(ended) and len(set(ended)) > 2
     assert max(at_once) == 2, "both are seen"
     assert "8 of 8 runs ended" in text_of(watching)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fabula.errors import InputError
 from fabula.play.page import MOST_MODELS
+from fabula.record.checkpoint import checkpoint_steps
 
 
 def place_of(given: str) -> tuple[Path, int | None]:
@@ -14,6 +15,12 @@ def place_of(given: str) -> tuple[Path, int | None]:
     if run and step.isdecimal() and not Path(given).exists():
         return Path(run), int(step)
     return Path(given), None
+
+
+def are_there(places: Sequence[tuple[Path, int | None]]) -> bool:
+    """Whether each has its checkpoint, by its name on disk."""
+    steps = [(step, checkpoint_steps(run)) for run, step in places]
+    return all(there and (step is None or step in there) for step, there in steps)
 
 
 def name_of(run: Path) -> str:

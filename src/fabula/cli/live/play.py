@@ -28,24 +28,29 @@ def play(
 
     The page is for this machine alone. Other programs can use the models there as they use OpenAI's: /v1/completions.
     """
+    from fabula.cli.defaults import LOADING, need_torch
     from fabula.cli.newest import named_or_newest
     from fabula.cli.screen.terminal import show, tell
-    from fabula.cli.several_models import names_of, place_of
-    from fabula.play.server.app import make_app
-    from fabula.play.shelf import Asked, Shelf
+    from fabula.cli.several_models import are_there, names_of, place_of
     from fabula.serve.address import listen
     from fabula.serve.door import new_token
     from fabula.serve.running import serve
 
+    need_torch()
     places = [place_of(each) for each in runs] or [(named_or_newest(None), None)]
     names = names_of(places)
     address = listen(FIRST_PORT, port, host)
     with address.socket:
+        if are_there(places):  # else one line is to say what is wrong
+            tell(f"fabula: {', '.join(names)}{LOADING}", stderr=True)
+        from fabula.play.server.app import make_app  # these load torch: the first line is told before
+        from fabula.play.shelf import Asked, Shelf
+
         shelf = Shelf([Asked(name, run, step) for name, (run, step) in zip(names, places, strict=True)])
         token = "" if address.is_local else new_token()
 
         def ready() -> None:
-            tell(f"{', '.join(names)}; Ctrl-C ends it", stderr=True)
+            tell("Ctrl-C ends it", stderr=True)
             show(f"\nNext: open {address.url}{f'?token={token}' if token else ''} in a browser")
 
         serve(make_app(shelf, address, token), address, ready)
