@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tests.exchange.trackers.recorded import finished
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as PageAccumulator
+from tests.exchange.trackers.recorded import begun, finished, make_steps
 from tests.train.tiny import StopAfter, data_in, tiny, tiny_file
 
 from fabula.cli import run
 from fabula.exchange.trackers import beside
 from fabula.exchange.trackers.known import KNOWN, wandb_mode
+from fabula.exchange.trackers.sent import sent_file
 from fabula.train.life.run import set_up_training, start_run
 
 
@@ -29,6 +31,30 @@ def test_a_training_that_was_stopped_and_goes_on_is_one_run(grammar_folder: Path
     assert losses(out) == [1, 2, 3, 4, 5, 6]
     assert run(["train", "--data", str(grammar_folder), "--out", str(out), "--resume", "--track", "tensorboard"]) == 0
     assert losses(out) == list(range(1, 13))
+
+
+@pytest.mark.parametrize("reader", [EventAccumulator, PageAccumulator])
+def test_tensorboard_leaves_out_what_was_sent_anew_or_made_anew(reader: type, tmp_path: Path) -> None:
+    """What its page reads with passes over the first of the marks that say so."""
+    folder = tmp_path / "run"
+    with begun(folder) as writer:
+        make_steps(writer, 0, 25)
+        for _ in range(2):
+            assert run(["export", str(folder), "--to", "tensorboard"]) == 0
+            sent_file(folder, "tensorboard").unlink()
+        assert run(["export", str(folder), "--to", "tensorboard"]) == 0
+        assert steps_told(reader, folder) == list(range(1, 26))
+        writer.attempt = 2
+        make_steps(writer, 21, 40)
+        writer.close("finished", steps_done=40)
+    assert run(["export", str(folder), "--to", "tensorboard"]) == 0
+    assert steps_told(reader, folder) == list(range(1, 41))
+
+
+def steps_told(reader: type, folder: Path) -> list[int]:
+    read = reader(str(folder), size_guidance={"tensors": 0, "scalars": 0}).Reload()
+    told = read.Scalars("train/loss") if reader is EventAccumulator else read.Tensors("train/loss")
+    return [each.step for each in told]
 
 
 @pytest.mark.slow  # a ladder loads all that makes a page
