@@ -30,7 +30,7 @@ def make_steps(writer: RunWriter, first: int, last: int, loss: float = 6.0) -> N
             )  # fmt: skip
         if step % 10 == 0:
             writer.evaluation(step=step, tokens=100 * step, train_loss=falling, val_loss=falling + 0.1, full=step == 40)
-            writer.sample(step=step, prompt="Once <b>upon", completion=" a time\nthere *was*", final=False)
+            writer.sample(step=step, prompt="Once <b>upon</b>", completion=" a time\nthere *was*", final=False)
 
 
 def finished(folder: Path) -> Path:

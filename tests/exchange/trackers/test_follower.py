@@ -95,9 +95,9 @@ def test_a_finished_run_is_told_once_and_whole(tracker: Remembering, tmp_path: P
     assert first[1]["val/loss"] == pytest.approx(6.1) and first[1]["train/loss_as_evaluated"] == 6.0
     assert last[0] == 40 and not last[1].keys() & {"val/full", "val/seconds"}
     texts = [name for _, name, _ in tracker.of("text")]
-    assert texts.count("completions/Once <b>upon") == 5 and texts.count("events") == 2
+    assert texts.count("completions/Once <b>upon</b>") == 5 and texts.count("events") == 2
     completion = next(text for _, name, text in tracker.of("text") if name.startswith("completions"))
-    assert completion.startswith("**Once &lt;b&gt;upon**") and "there \\*was\\*" in completion
+    assert completion.startswith("**Once &lt;b&gt;upon&lt;/b&gt;**") and "there \\*was\\*" in completion
     assert tracker.of("close") == [["finished"]]
     before = len(tracker.told["run"])
     assert tell(run) == 1 and len(tracker.told["run"]) == before, "nothing is told twice"
@@ -179,6 +179,43 @@ def test_a_run_without_an_end_is_closed_as_what_it_is(locked: bool, tracker: Rem
         with only_writer(run) if locked else contextlib.nullcontext():
             tell(run)
     assert tracker.of("close") == [["running" if locked else "interrupted"]]
+
+
+def test_events_of_one_step_are_one_text(tracker: Remembering, tmp_path: Path) -> None:
+    """Told in two looks, the later text has both: most trackers keep one of a name and step."""
+    for number, looks in enumerate((1, 2)):
+        run = tmp_path / f"run{number}"
+        with begun(run) as writer:
+            make_steps(writer, 0, 12)
+            writer.event(12, "interrupted")
+            if looks == 2:
+                tell(run)
+            writer.event(12, "resumed", set_aside=["x"])
+            make_steps(writer, 13, 40)
+            writer.event(40, "finished")
+            writer.close("finished", steps_done=40)
+        tell(run)
+        texts = [(step, text) for step, name, text in tracker.of("text", run.name) if name == "events"]
+        assert len(texts) == looks + 1
+        assert dict(texts)[12] == "step 12: interrupted\n\nstep 12: resumed (set_aside ['x'])"
+
+
+ALIKE = ["Once upon a time there was a little girl who was called Lily. " + end for end in ("She sang", "She ran")]
+ALIKE += ["Tom ran.", "Tom ran!", "tom/ran.", "Tom ran. 2", "", "unprompted"]
+
+
+def test_each_prompt_has_a_name_of_its_own_also_in_paths(tracker: Remembering, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with begun(run) as writer:
+        for step in (10, 20):
+            for prompt in ALIKE:
+                writer.sample(step=step, prompt=prompt, completion=" and so on", final=False)
+            tell(run)
+    told = [(step, name) for step, name, _ in tracker.of("text")]
+    first, second = ([name for step, name in told if step == wanted] for wanted in (10, 20))
+    assert first == second and len(first) == len(ALIKE)
+    in_paths = {"".join(each if each.isalnum() or each in " -_" else "-" for each in name.lower()) for name in first}
+    assert len(in_paths) == len(ALIKE) and max(map(len, first)) < 80
 
 
 def test_what_is_made_again_after_a_rollback_is_told_again(tracker: Remembering, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import importlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -63,6 +63,8 @@ class Following:
 
     def _from_the_beginning(self) -> None:
         self.places = Places()
+        self.prompts = told.Prompts()
+        self.events: dict[int, list[str]] = {}
         self.metrics, self.samples = (Tail(self.run.folder / f"{name}.jsonl") for name in ("metrics", "samples"))
 
     def send(self, findings: Findings) -> None:
@@ -72,12 +74,16 @@ class Following:
         status = str(read_info(self.run.folder).get("status"))  # before its lines: none comes after an end
         evaluated, fresh = False, False
         try:
-            for line in unsent("train", self.metrics.new(), self.places, self.sent):
+            happened = set()
+            for line in unsent("train", self._heard(self.metrics.new()), self.places, self.sent):
                 self._line(line)
                 evaluated, fresh = evaluated or line["kind"] == "eval", True
-            for sample in unsent("sample", self.samples.new(), self.places, self.sent):
-                name = f"completions/{str(sample.get('prompt') or 'unprompted')[:60]}"
-                self._open().text(int(sample.get("step") or 0), name, told.completion(sample))
+                if line["kind"] == "event":
+                    happened.add(int(line["step"]))
+            for step in sorted(happened):  # as one, for most trackers keep one text of a name and step
+                self._open().text(step, "events", "\n\n".join(self.events[step]))
+            for sample in unsent("sample", self._named(self.samples.new()), self.places, self.sent):
+                self._open().text(int(sample.get("step") or 0), sample["name"], told.completion(sample))
                 fresh = True
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.run.folder}: its record cannot be read on ({error!r}); it is damaged") from error
@@ -107,6 +113,18 @@ class Following:
             self.client = module.begin(self.run, self.sent.id)
         return self.client
 
+    def _heard(self, lines: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Remember the events of each step, also those that were sent: they are told again beside a later one."""
+        for line in lines:
+            if line.get("kind") == "event":
+                self.events.setdefault(int(line["step"]), []).append(told.event(line))
+            yield line
+
+    def _named(self, samples: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Each with its name, which depends on those before it, also on those that were sent."""
+        for sample in samples:
+            yield {**sample, "name": f"completions/{self.prompts.name(str(sample.get('prompt') or ''))}"}
+
     def _line(self, line: dict[str, Any]) -> None:
         client, step = self._open(), int(line["step"])
         if line["kind"] in told.SHORTER:
@@ -115,10 +133,8 @@ class Following:
                 client.rewind(step - 1)
             self.attempt = attempt
             client.scalars(step, told.scalars(line))
-        elif line["kind"] == "event":
-            if line.get("event") == "extended":
-                client.rewind(step)
-            client.text(step, "events", told.event(line))
+        elif line.get("event") == "extended":
+            client.rewind(step)
 
     def _tell_findings(self, found: list[dict[str, Any]], ended: bool) -> None:
         client = self._open()

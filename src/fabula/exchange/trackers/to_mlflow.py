@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from fabula.exchange.trackers.follower import Described
 from fabula.exchange.trackers.known import project
+from fabula.exchange.trackers.told import plain
 
 MOST_AT_ONCE = 1000
 """Metrics of one request: MLflow's own limit."""
@@ -53,8 +54,8 @@ class Run:
             self.flush()
 
     def text(self, step: int, name: str, text: str) -> None:
-        safe = "".join(each if each.isalnum() or each in " -_/" else "-" for each in name)
-        self._client.log_text(self.id, text, f"{safe}/step-{step:08d}.md")
+        folder = "/".join(map(plain, name.split("/", 1)))  # a prompt's own "/" parts nothing
+        self._client.log_text(self.id, text, f"{folder}/step-{step:08d}.md")
 
     def alert(self, finding: Mapping[str, Any]) -> None:
         """MLflow has no alerts: a tag, by which runs are found."""

@@ -1,8 +1,11 @@
 """What a tracker is told of a line of the record: scalars by the names that trackers group by, texts."""
 
 import math
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import PurePath
 from typing import Any
 
@@ -14,6 +17,8 @@ SHORTER = {"train": ("train", "train_"), "eval": ("val", "val_")}
 """Kind of line -> the group of its scalars, and what their names need not say again."""
 OF_AN_EVALUATION = {"train_loss": "train/loss_as_evaluated"}
 """The training stories by the protocol of the evaluation: not the loss of a step."""
+LONGEST_NAME = 60
+"""Letters of a prompt in a name: as many as a tracker's list shows."""
 CONFIGURATION = ("recipe", "seed", "steps", "device", "threads", "vocabulary", "clip")
 
 
@@ -35,6 +40,37 @@ def scalars(line: Mapping[str, Any]) -> dict[str, float]:
             known = OF_AN_EVALUATION.get(name) if line["kind"] == "eval" else None
             told[known or f"{group}/{name.removeprefix(prefix)}"] = float(value)
     return told
+
+
+@dataclass
+class Prompts:
+    """What the completions of each prompt are called: its beginning, with a number where another one's is the same to
+    the eye or in a path.
+
+    >>> prompts = Prompts()
+    >>> [prompts.name(each) for each in ("Tom ran.", "Tom ran!", "", "Tom ran.")]
+    ['Tom ran.', 'Tom ran! 2', 'unprompted', 'Tom ran.']
+    """
+
+    names: dict[str, str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+
+    def name(self, prompt: str) -> str:
+        if prompt not in self.names:
+            short = prompt[:LONGEST_NAME].strip() or "unprompted"
+            possible = chain([short], (f"{short} {number}" for number in count(2)))
+            self.names[prompt] = next(each for each in possible if plain(each).casefold() not in self.taken)
+            self.taken.add(plain(self.names[prompt]).casefold())
+        return self.names[prompt]
+
+
+def plain(name: str) -> str:
+    """What may stand between two "/" of a path.
+
+    >>> plain("He and/or she...")
+    'He and-or she---'
+    """
+    return re.sub(r"[^\w -]", "-", name)
 
 
 def completion(sample: Mapping[str, Any]) -> str:
