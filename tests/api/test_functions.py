@@ -53,7 +53,11 @@ def test_a_finished_run_is_read_when_it_is_resumed(trained: Path) -> None:
         ({"set": {"batch.row": 8}}, "batch.rows"),
         ({"steps": 5, "minutes": 1.0}, "both say how long"),
         ({"out": "run"}, "not empty"),
+        ({"minutes": -1.0}, "minutes -1: give a number above 0"),
+        ({"minutes": math.nan}, "give a number above 0"),
         ({"out": "run", "resume": True, "minutes": 1.0}, "its own recipe"),
+        ({"out": "run", "resume": True, "recipe": "mid"}, "was made with the recipe basic/packed, not mid/packed"),
+        ({"resume": True, "recipe": None}, "nothing was saved in .*new, so there is nothing to go on with"),
     ],
 )
 def test_what_is_wrong_is_said_as_the_command_says_it(options: dict, said: str, trained: Path) -> None:
@@ -62,6 +66,19 @@ def test_what_is_wrong_is_said_as_the_command_says_it(options: dict, said: str, 
     with pytest.raises(ValueError, match=said):
         fabula.train(**given)
     assert not (trained / "new").exists()
+
+
+def test_without_a_recipe_the_one_that_reads_the_tokens_is_trained(trained: Path, tmp_path: Path) -> None:
+    small = {key: value for key, value in TINY.items() if key != "model.context"}
+    run = fabula.train(data=trained / "data", out=tmp_path / "run", set={**small, "model.kv_heads": 1}, steps=2)
+    assert run.status == "finished" and "bpe:300" in (tmp_path / "run" / "recipe.toml").read_text()
+
+
+def test_a_plan_that_is_warned_of_is_refused_where_that_was_asked(trained: Path, tmp_path: Path) -> None:
+    odd = {**TINY, "tokenizer": "bpe:300", "schedule.floor": 1.0}
+    with pytest.raises(fabula.InputError, match=r"lr_.* \(strict\)"):
+        fabula.train("basic/packed", data=trained / "data", out=tmp_path / "run", set=odd, steps=4, strict=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_model_is_loaded_for_logits_stories_and_scores(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:

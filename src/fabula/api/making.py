@@ -1,14 +1,16 @@
 """`fabula.prepare` and `fabula.train`: stories to tokens, tokens to a run."""
 
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fabula.api.diagnosing import Run, read
 from fabula.api.paths import Where, need_torch, path_of
+from fabula.api.reading_recipe import recipe_reading_data
 from fabula.errors import InputError
 from fabula.findings.diagnosis import lint
-from fabula.recipe.presets import FIRST_RECIPE, load_recipe
+from fabula.recipe.presets import apply_settings, load_recipe
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
 from fabula.record.lock import only_writer
@@ -56,7 +58,7 @@ def prepare(
 
 
 def train(
-    recipe: str | Recipe = FIRST_RECIPE,
+    recipe: str | Recipe | None = None,
     *,
     data: Where,
     out: Where,
@@ -70,10 +72,10 @@ def train(
     init_from: Where | None = None,
     observer: "Observer | None" = None,
 ) -> Run:
-    """Train one model into the folder `out`, and read its record. `recipe`: a name, a .toml file or a Recipe; `set`
-    changes fields of it (`{"batch.rows": 8}`); with `resume` the run in `out` goes on, with its own recipe. The
-    arguments are the options of `fabula train`; `observer` is told of each step. A run that Ctrl-C ends is
-    `interrupted`, and can be resumed.
+    """Train one model into the folder `out`, and read its record. `recipe`: a name, a .toml file or a Recipe; left out,
+    the recommended one, or the first that reads these tokens. `set` changes fields of it (`{"batch.rows": 8}`); with
+    `resume` the run in `out` goes on, with its own recipe. The arguments are the options of `fabula train`; `observer`
+    is told of each step. A run that Ctrl-C ends is `interrupted`, and can be resumed.
 
     Raises InputError for anything wrong with these, and TrainingFailed where the loss does not stay finite.
     """
@@ -86,30 +88,44 @@ def train(
         if resume:
             if minutes is not None or set or init_from is not None:
                 raise InputError("a run is resumed with its own recipe and weights; leave out minutes, set, init_from")
-            go_on(run, folder, steps, seed, threads, watching)
+            named = load_recipe(recipe) if isinstance(recipe, str) else recipe
+            go_on(run, folder, named, steps, seed, threads, strict, watching)
         else:
-            chosen = recipe_of(recipe, set or {}, steps, minutes)
-            _warn(chosen, strict)
-            keep = frozenset(set or ())
+            settings, keep = dict(set or {}), frozenset(set or ())
+            if recipe is None:
+                reads = recipe_reading_data(folder)
+                recipe, settings = reads.name, {**reads.settings, **settings}
+            chosen = recipe_of(recipe, settings, steps, minutes)
             start = None if init_from is None else path_of(init_from)
-            start_with(chosen, run, folder, seed or 0, minutes, keep, threads, start, watching)
+            start_with(chosen, run, folder, seed or 0, minutes, keep, threads, start, strict, watching)
     return read(run)
 
 
-def recipe_of(recipe: str | Recipe, settings: Mapping[str, Any], steps: int | None, minutes: float | None) -> Recipe:
-    """Raises InputError for a name that is none, a field that is none, and for two lengths at once."""
-    given = [name for name, is_given in (("steps", steps is not None), ("minutes", minutes is not None),
-                                         ("set steps", "steps" in settings)) if is_given]  # fmt: skip
+def recipe_of(
+    recipe: str | Recipe,
+    settings: Mapping[str, Any] | Sequence[str],
+    steps: int | None,
+    minutes: float | None,
+    dashes: str = "",
+) -> Recipe:
+    """`settings`: values, or as they are typed. Raises InputError for a name that is none, a field that is none, and
+    for two lengths at once or one that is none; `dashes` stands before the names of options there."""
+    fields = settings if isinstance(settings, Mapping) else [each.partition("=")[0].strip() for each in settings]
+    given = [f"{dashes}{name}" for name, is_given in (("steps", steps is not None), ("minutes", minutes is not None),
+                                                     ("set steps", "steps" in fields)) if is_given]  # fmt: skip
     if len(given) > 1:
         raise InputError(f"{' and '.join(given)} both say how long to train; give one of them")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise InputError(f"{dashes}minutes {minutes:g}: give a number above 0")
     chosen = load_recipe(recipe) if isinstance(recipe, str) else recipe
     chosen = chosen if steps is None else with_steps(chosen, steps)
-    return chosen.with_values(**settings)
+    return chosen.with_values(**settings) if isinstance(settings, Mapping) else apply_settings(chosen, [*settings])
 
 
-def _warn(recipe: Recipe, strict: bool) -> None:
+def warn_of(recipe: Recipe, strict: bool, say: Callable[[str], None], dashes: str = "") -> None:
+    """Say what the plan is warned of before a step is made. Raises InputError for it with `strict`."""
     for finding in lint(recipe).findings:
         if finding.severity in ("warning", "failure"):
             if strict:
-                raise InputError(f"{finding.kind}: {finding.sentence} (strict)")
-            log.warning("%s: %s", finding.kind, finding.sentence)
+                raise InputError(f"{finding.kind}: {finding.sentence} ({dashes}strict)")
+            say(f"{finding.severity}: {finding.sentence} [{finding.kind}]")

@@ -59,19 +59,6 @@ def _prepared(place: Path) -> list[Path]:
     ]
 
 
-def tokenizations(data: Path) -> list[str]:
-    """Names of the tokenizations in a prepared folder, the oldest first. What cannot be read is left out: opening the
-    folder says what is wrong with it."""
-    found = []
-    for path in data.glob("tokens/*/tokenization.json"):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            found.append((int(content["number"]), str(content["name"])))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return [name for _, name in sorted(found)]
-
-
 def called_today(name: str) -> str:
     """`name` of a ladder or recipe; where it has another one today, that one, of which a line on stderr tells."""
     from fabula.recipe.tiers import current_name
@@ -91,17 +78,11 @@ def as_begun(ladder: Path, tiers: Sequence[str]) -> list[str]:
 
 
 def choose_recipe(data: Path) -> tuple[Chosen, list[str]]:
-    """The recommended recipe if it reads these stories, else the first that does, else the recommended one and a
-    setting that makes it."""
-    from fabula.recipe.presets import FIRST_RECIPE, load_recipe, recipe_reading
+    """The recipe that reads these stories, and the settings that make it."""
+    from fabula.api.reading_recipe import recipe_reading_data
 
-    names = tokenizations(data)
-    if not names or load_recipe(FIRST_RECIPE).tokenizer in names:
-        return Chosen(FIRST_RECIPE, "the recommended recipe"), []
-    for name in names:
-        if (reads := recipe_reading(name)) is not None:
-            return Chosen(reads, f"the first recipe for {name} tokens"), []
-    return Chosen(FIRST_RECIPE, f"the recommended recipe, with tokenizer={names[0]}"), [f"tokenizer={names[0]}"]
+    reads = recipe_reading_data(data)
+    return Chosen(reads.name, reads.reason), [f"{field}={value}" for field, value in reads.settings.items()]
 
 
 def new_run_folder(recipe: str) -> Chosen:

@@ -1,6 +1,5 @@
 """`fabula train`: one run."""
 
-import math
 import shlex
 from contextlib import nullcontext
 from functools import partial
@@ -20,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fabula.cli.screen.display import Display
-    from fabula.data.dataset import Dataset
     from fabula.recipe.schema import Recipe
     from fabula.train.life.resumption import From
-    from fabula.train.loop import StartingPoint, Training
+    from fabula.train.loop import Training
     from fabula.train.processes.together import Together
 
 
@@ -163,7 +161,10 @@ def train(
             raise InputError(f"{parent} is a file, so {folder} cannot be a folder; choose another --out")
     if verify:
         verify_data(Path(stories.value))
-    chosen = None if recipe is None else _recipe(recipe, [*needed, *set_], None if resume else steps, minutes)
+    from fabula.api.making import recipe_of  # loads what takes time: the first line is told before
+
+    asked_steps = None if resume else steps
+    chosen = None if recipe is None else recipe_of(recipe, [*needed, *set_], asked_steps, minutes, dashes="--")
     try:
         with (
             watched(folder, watch, notify, dry_run) as begin_watching,
@@ -206,6 +207,8 @@ def _start(
     from fabula.data.dataset import open_dataset
 
     prepared = open_dataset(data, recipe.tokenizer)  # what can be wrong here is told before torch is loaded
+    from fabula.api.making import warn_of
+    from fabula.api.training import starting_from
     from fabula.cli.screen.display import Display
     from fabula.train.life.run import set_up_training, start_run
     from fabula.train.machine.fits import check_size
@@ -217,14 +220,14 @@ def _start(
 
     start = None
     if init_from is not None:
-        recipe, start = _starting_point(recipe, init_from, prepared)
+        recipe, start = starting_from(recipe, init_from, prepared)
     check_size(recipe)
     with Display() as display:
         if strict and minutes is None:  # with minutes, the probe has to say first for how long the recipe goes
-            _lint(recipe, strict, display)
+            warn_of(recipe, strict, display.notice, dashes="--")
         display.preparing(recipe)
         training = set_up_training(recipe, prepared, seed, display, minutes, keep, start, together)
-        _lint(training.recipe, strict, display)
+        warn_of(training.recipe, strict, display.notice, dashes="--")
         if dry_run:
             _print_plan(training)
             return
@@ -245,21 +248,19 @@ def _resume(
 ) -> None:
     """Go on with the run in `out`; `recipe` is the one that was named, if one was."""
     from fabula.data.dataset import open_dataset
-    from fabula.errors import InputError
-    from fabula.recipe.tiers import current_name
     from fabula.record.reader import read_info, read_run
 
     info = read_info(out)
+    from fabula.api.making import warn_of
+    from fabula.api.training import recipe_stored
     from fabula.cli.screen.display import Display
     from fabula.train.life.extension import with_more_steps
-    from fabula.train.life.run import check_origin, checkpoints_for, resume_run, set_up_training, stored_recipe
+    from fabula.train.life.run import check_origin, checkpoints_for, resume_run, set_up_training
     from fabula.train.machine.threads import use_threads
     from fabula.train.processes.together import ALONE, processes_of
 
     together = together or ALONE
-    stored = stored_recipe(out)
-    if recipe is not None and current_name(stored.name) != current_name(recipe.name):
-        raise InputError(f"{out} was made with the recipe {stored.name}, not {recipe.name}; give that name")
+    stored = recipe_stored(out, recipe)
     prepared = open_dataset(data, stored.tokenizer)
     check_origin(out, info, prepared, seed)
     longer = stored if steps is None else with_more_steps(stored, steps, out)
@@ -277,7 +278,7 @@ def _resume(
             display.notice(_extension(stored, longer, places[0] if places else 0))
         display.preparing(longer)
         training = set_up_training(longer, prepared, info["seed"], display, together=together)
-        _lint(training.recipe, strict, display)
+        warn_of(training.recipe, strict, display.notice, dashes="--")
         if dry_run:
             _print_plan(training)
             return
@@ -327,55 +328,6 @@ def _print_outcome(out: Path) -> None:
     ask = "" if "own" in read_info(out) else f"fabula generate {quoted} --prompt 'Once upon a time', or "
     told = f"next: {ask}fabula report {quoted} --out report.html"
     show(as_called(told))
-
-
-def _recipe(name: str, settings: list[str], steps: int | None, minutes: float | None) -> "Recipe":
-    from fabula.errors import InputError
-    from fabula.recipe.presets import apply_settings, load_recipe
-    from fabula.recipe.scaling import with_steps
-
-    given = [
-        option
-        for option, is_given in (
-            ("--steps", steps is not None),
-            ("--minutes", minutes is not None),
-            ("--set steps", any(setting.partition("=")[0].strip() == "steps" for setting in settings)),
-        )
-        if is_given
-    ]
-    if len(given) > 1:
-        raise InputError(f"{' and '.join(given)} both say how long to train; give one of them")
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise InputError(f"--minutes {minutes:g}: give a number above 0")
-    chosen = load_recipe(name)
-    if steps is not None:
-        chosen = with_steps(chosen, steps)
-    return apply_settings(chosen, settings)
-
-
-def _starting_point(recipe: "Recipe", folder: Path, data: "Dataset") -> "tuple[Recipe, StartingPoint]":
-    """The recipe with the shape of the model in `folder`, and that model's weights."""
-    from fabula.exchange.reading import check_tokenizer, load_hf
-    from fabula.train.loop import StartingPoint
-
-    check_tokenizer(folder, data.tokenizer)
-    shape, weights = load_hf(folder)
-    rows = len(weights["embedding.weight"])
-    return recipe.model_copy(update={"model": shape.model_copy(update={"vocabulary": rows})}), StartingPoint(
-        folder, weights
-    )
-
-
-def _lint(recipe: "Recipe", strict: bool, display: "Display") -> None:
-    """Say what the plan is warned of before a step is made. Raises InputError for it with `strict`."""
-    from fabula.errors import InputError
-    from fabula.findings.diagnosis import lint
-
-    for finding in lint(recipe).findings:
-        if finding.severity in ("warning", "failure"):
-            if strict:
-                raise InputError(f"{finding.kind}: {finding.sentence} (--strict)")
-            display.notice(f"{finding.severity}: {finding.sentence} [{finding.kind}]")
 
 
 def _print_plan(training: "Training") -> None:
