@@ -9,6 +9,7 @@ import pytest
 
 MAX_SECONDS = 0.3
 MOST_OVER_TYPER = 1.5
+MOST_TURNS = 25
 
 PROBE = """
 import atexit, sys, time
@@ -41,10 +42,16 @@ def test_help_is_quick(tmp_path: Path) -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    # The least of several, in turns: neighbours can only add.
-    turns = [(cpu_seconds_and_modules(tmp_path, "--help")[0], typer_alone()) for _ in range(5)]
-    cost, alone = (min(each) for each in zip(*turns, strict=True))
-    assert cost < max(MAX_SECONDS, MOST_OVER_TYPER * alone), f"{cost:.3f} s of CPU time, Typer alone {alone:.3f} s"
+    # The least of several, in turns, for neighbours can only add: beside another test they add a third,
+    # to either of the two.
+    costs: list[float] = []
+    alone: list[float] = []
+    for _ in range(MOST_TURNS):
+        costs.append(cpu_seconds_and_modules(tmp_path, "--help")[0])
+        alone.append(typer_alone())
+        if min(costs) < max(MAX_SECONDS, MOST_OVER_TYPER * min(alone)):
+            return
+    pytest.fail(f"{min(costs):.3f} s of processor time, Typer alone {min(alone):.3f} s")
 
 
 @pytest.mark.parametrize("heavy", ["torch", "numpy", "pydantic", "tokenizers", "pyarrow", "jinja2", "vl_convert"])
