@@ -21,19 +21,20 @@ SOURCE = BUILD / "site-source"
 RENAMED = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
 """Pages that lie beside docs/."""
 PUBLIC = {
-    "From a loop of your own": ["record.Record"],
-    "Making": ["making.prepare", "making.train"],
-    "Models": ["model.load", "model.Model", "model.TextScore"],
+    "From a loop of your own": ["api.record.Record"],
+    "Making": ["recipe.load_recipe", "recipe.recipe_names", "recipe.Recipe", "api.making.prepare", "api.making.train"],
+    "Models": ["api.model.load", "api.model.Model", "api.model.TextScore"],
     "Reading": [
-        "diagnosing.read",
-        "diagnosing.read_all",
-        "diagnosing.Run",
-        "diagnosing.diagnose",
-        "diagnosing.Diagnosed",
+        "api.diagnosing.read",
+        "api.diagnosing.read_all",
+        "api.diagnosing.Run",
+        "api.diagnosing.diagnose",
+        "api.diagnosing.Diagnosed",
     ],
-    "Comparing": ["comparing.compare", "comparing.Compared", "comparing.report", "comparing.Page"],
+    "Comparing": ["api.comparing.compare", "api.comparing.Compared", "api.comparing.report", "api.comparing.Page"],
+    "Errors": ["errors.InputError"],
 }
-"""What the reference shows of fabula.api, in its order."""
+"""What the reference shows of the package, in its order."""
 LINK = re.compile(r"(\]\()([^)#\s]+)(#[^)]*)?(\))")
 
 
@@ -59,8 +60,7 @@ def page_of(text: str, page: Path) -> str:
 def reference() -> str:
     """The page of the Python API, from its docstrings."""
     parts = [
-        f"## {title}\n\n"
-        + "\n".join(f"::: fabula.api.{name}\n    options:\n      heading_level: 3\n" for name in names)
+        f"## {title}\n\n" + "\n".join(f"::: fabula.{name}\n    options:\n      heading_level: 3\n" for name in names)
         for title, names in PUBLIC.items()
     ]
     return "# Every name\n\nAs `fabula` hands them out; the [guide](python.md) shows them at work.\n\n" + "\n".join(

@@ -1,8 +1,11 @@
 """Courses of trainings, each with one thing that is wrong or nothing, as a loop would have them step by step."""
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,3 +44,7 @@ def course(fault: str, seed: int = 0) -> Iterator[Moment]:
 
 
 FAULTS = ("nothing", "divergence", "spike", "not finite", "overfitting", "raised rate")
+
+
+def lines(folder: Path, name: str = "metrics") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -9,6 +9,7 @@ os.environ["KERAS_BACKEND"] = "torch"  # read once, when keras is imported
 import keras
 import numpy as np
 import pytest
+import torch
 from tests.callbacks.tiny import LENGTH, NUM, PER_EPOCH, ROWS
 
 import fabula
@@ -17,11 +18,11 @@ from fabula.callbacks.keras import FabulaCallback
 INPUTS, TARGETS = ROWS[:, :-1].numpy(), ROWS[:, 1:].numpy()
 
 
-def model(rate: float = 1e-2) -> Any:
+def model(rate: float = 1e-2, kind: Any = keras.Sequential, **options: Any) -> Any:
     keras.utils.set_random_seed(0)
-    made = keras.Sequential([keras.Input((LENGTH,)), keras.layers.Embedding(NUM, 8), keras.layers.Dense(NUM)])
+    made = kind([keras.Input((LENGTH,)), keras.layers.Embedding(NUM, 8), keras.layers.Dense(NUM)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    made.compile(keras.optimizers.AdamW(rate, global_clipnorm=0.5), loss=loss)
+    made.compile(keras.optimizers.AdamW(rate, global_clipnorm=0.5, **options), loss=loss)
     return made
 
 
@@ -44,6 +45,57 @@ def test_two_fits_are_one_record_with_the_loss_of_each_batch(tmp_path: Path) -> 
     assert list(run.evals["step"]) == [PER_EPOCH, 2 * PER_EPOCH]
     assert (run.info["clip"], run.info["accumulation"], run.info["steps"]) == (0.5, 1, 2 * PER_EPOCH)
     assert [(each["event"], each["step"]) for each in run.events] == [("resumed", PER_EPOCH)]
+
+
+class OfItsOwn(keras.Sequential):
+    """Tells the loss of each batch itself, and keeps no mean."""
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        self.zero_grad()
+        loss = self.compute_loss(y=data[1], y_pred=self(data[0]))
+        loss.backward()
+        with torch.no_grad():
+            self.optimizer.apply([each.value.grad for each in self.trainable_weights], self.trainable_weights)
+        return {"loss": loss}
+
+
+class Each(keras.callbacks.Callback):
+    """The loss of each batch before its update, and how many rows it has."""
+
+    def __init__(self, inputs: Any, targets: Any, size: int) -> None:
+        super().__init__()
+        self.data, self.size, self.told = (inputs, targets), size, []
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        inputs, targets = (each[batch * self.size : (batch + 1) * self.size] for each in self.data)
+        self.told.append((float(self.model.loss(targets, self.model(inputs))), len(inputs)))
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "size", "accumulation"), [(44, 8, None), (44, 8, 2), (44, 8, 4), (40, 8, 2), (13, 4, 3), (9, 8, None)]
+)
+def test_the_loss_is_that_of_the_rows_of_the_update(
+    num_rows: int, size: int, accumulation: int | None, tmp_path: Path
+) -> None:
+    made = model(gradient_accumulation_steps=accumulation)
+    inputs, targets = np.tile(INPUTS, (2, 1))[:num_rows], np.tile(TARGETS, (2, 1))[:num_rows]
+    each = Each(inputs, targets, size)
+    made.fit(inputs, targets, batch_size=size, epochs=3, initial_epoch=1, shuffle=False, verbose=0,
+             callbacks=[each, FabulaCallback(str(tmp_path / "run"))])  # fmt: skip
+    losses, rows = np.array(each.told).T
+    together = accumulation or 1
+    num = len(losses) // together
+    assert len(losses) == 2 * -(-num_rows // size)
+    groups = [slice(at * together, (at + 1) * together) for at in range(num)]
+    run = fabula.read(tmp_path / "run")
+    assert list(run.train["step"]) == list(range(1, num + 1)) and run.info["steps"] == num
+    assert run.train["loss"] == pytest.approx([np.average(losses[at], weights=rows[at]) for at in groups], rel=1e-4)
+
+
+def test_a_model_that_tells_the_loss_of_each_batch_is_believed(tmp_path: Path) -> None:
+    each = Each(INPUTS, TARGETS, 8)
+    fit(model(kind=OfItsOwn), each, FabulaCallback(str(tmp_path / "run")))
+    assert fabula.read(tmp_path / "run").train["loss"] == pytest.approx([loss for loss, _ in each.told], rel=1e-5)
 
 
 def test_a_failure_ends_it(tmp_path: Path) -> None:

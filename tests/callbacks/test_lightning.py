@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as lightning
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor
@@ -72,6 +73,25 @@ def test_a_failure_ends_it(tmp_path: Path) -> None:
     trainer = fit(Module(broken_at=7), tmp_path / "run", 20, steps=20 * PER_EPOCH)
     assert 7 < trainer.global_step < 20 * PER_EPOCH
     assert fabula.diagnose(tmp_path / "run").of("non_finite") and fabula.read(tmp_path / "run").status == "failed"
+
+
+@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "interrupted"), (ValueError, "failed")])
+def test_what_ends_it_is_in_the_record(
+    error: type[BaseException], status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = Module()
+
+    def stop(*_: Any) -> None:
+        if module.global_step == 3:
+            raise error("enough")
+
+    monkeypatch.setattr(module, "on_train_batch_start", stop)
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # Lightning leaves Ctrl-C ignored
+    with pytest.raises((SystemExit, error)):
+        fit(module, tmp_path / "run", 1)
+    run = fabula.read(tmp_path / "run")
+    assert run.status == status and "enough" in run.info["error"]
+    assert list(run.train["step"][np.isfinite(run.train["loss"])]) == [1, 2, 3]
 
 
 def test_a_logger_that_is_used_again_goes_on(tmp_path: Path) -> None:

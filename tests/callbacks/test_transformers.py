@@ -1,5 +1,6 @@
 """The Trainer with its callback: what it logs is in the record, also of a run that goes on, and a failure ends it."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ def trainer(place: Path, callback: TrainerCallback, **options: Any) -> Trainer:
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=NUM, n_positions=16, n_embd=8, n_layer=1, n_head=1, bos_token_id=0, eos_token_id=0)
     arguments = TrainingArguments(
-        str(place / "trainer"), per_device_train_batch_size=8, logging_steps=1, save_steps=4, report_to=[],
-        use_cpu=True, disable_tqdm=True, learning_rate=1e-2, **{"eval_strategy": "steps", "eval_steps": 4, **options},
+        str(place / "trainer"), per_device_train_batch_size=8, save_steps=4, report_to=[],
+        use_cpu=True, disable_tqdm=True, learning_rate=1e-2,
+        **{"eval_strategy": "steps", "eval_steps": 4, "logging_steps": 1, **options},
     )  # fmt: skip
     return Trainer(GPT2LMHeadModel(config), arguments, train_dataset=Rows(), eval_dataset=Rows(), callbacks=[callback])
 
@@ -62,12 +64,48 @@ def test_a_training_and_its_resumption_are_one_record(tmp_path: Path) -> None:
     assert [each["step"] for each in run.events] == [4]
 
 
+QUICK = {"eval_strategy": "no", "save_strategy": "no"}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("logging_steps", "every"), [(5, 5), (0.1, 4), (1, 1)])
+def test_a_failure_ends_it_after_the_line_that_shows_it(logging_steps: float, every: int, tmp_path: Path) -> None:
+    callback = FabulaCallback(str(tmp_path / "run"), stop_on_failure=True)
+    options = {"logging_steps": logging_steps, "logging_nan_inf_filter": False, **QUICK}
+    made = trainer(tmp_path, callback, max_steps=40, **options)
+    made.training_step = lambda *arguments, **options: torch.tensor(math.nan if made.state.global_step >= 10 else 3.0)
+    made.train()
+    assert made.state.global_step == -(-11 // every) * every + 1
+    run = fabula.read(tmp_path / "run")
+    assert run.status == "failed" and (f"({every} steps)" in str(run.info["notes"])) == (every > 1)
+
+
+class After(TrainerCallback):
+    """Ends a training early, as EarlyStoppingCallback does."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        control.should_training_stop = state.global_step == self.step
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("loss", "status"), [(3.0, "finished"), (math.nan, "failed")])
+def test_a_training_that_another_callback_ends_early_has_ended(loss: float, status: str, tmp_path: Path) -> None:
+    made = trainer(tmp_path, FabulaCallback(str(tmp_path / "run")), max_steps=40, logging_nan_inf_filter=False, **QUICK)
+    made.add_callback(After(4))
+    made.training_step = lambda *arguments, **options: torch.tensor(loss)
+    made.train()
+    run = fabula.read(tmp_path / "run")
+    assert (run.status, run.info["steps_done"], run.info["steps"]) == (status, 4, 40)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_failure_ends_it(tmp_path: Path) -> None:
     callback = FabulaCallback(str(tmp_path / "run"), stop_on_failure=True)
-    quick = {"eval_strategy": "no", "save_strategy": "no"}
-    made = trainer(tmp_path, callback, max_steps=40, logging_nan_inf_filter=False, **quick)
+    made = trainer(tmp_path, callback, max_steps=40, logging_nan_inf_filter=False, **QUICK)
     step, calls = made.training_step, []
 
     def broken(*arguments: Any, **options: Any) -> torch.Tensor:

@@ -101,3 +101,19 @@ def test_a_rate_that_the_recipe_does_not_plan_is_told(name: str, factor: float) 
     )
     assert "lr_raised" not in said if factor == 1.0 else said & {"lr_raised", "lr_rising"}
     assert factor == 1.0 or "schedule_ok" not in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"optimizer": "sgd"}, "applies only to AdamW"),
+        ({"optim": "OptimizerNames.LION"}, "applies only to AdamW"),
+        ({"lr": 0.5}, "applies only to AdamW, and this log does not name its optimizer"),
+        (None, "applies only to AdamW, and this log does not name its optimizer"),
+        ({"optimizer": "AdamW"}, ""),
+    ],
+)
+def test_the_rate_of_another_optimizer_is_not_judged_as_that_of_adamw(settings: object, said: str) -> None:
+    diagnosis = of(np.full(100, 0.5), settings=settings)
+    assert bool(diagnosis.of("lr_too_high")) != bool(said)
+    assert [each.lacks for each in diagnosis.silent if "lr_too_high" in each.kinds] == ([said] if said else [])

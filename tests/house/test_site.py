@@ -1,5 +1,6 @@
 """The guides as a site: every page is on it, every link within it leads somewhere; slow: it is built."""
 
+import importlib
 import re
 import runpy
 import subprocess
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import fabula
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,14 @@ def test_links_lead_to_pages_of_the_site(site: dict[str, Any], tmp_path: Path, r
 def test_every_guide_is_in_the_contents(repo: Path) -> None:
     contents = set(re.findall(r"[\w-]+\.md", (repo / "docs" / "mkdocs.yml").read_text(encoding="utf-8")))
     assert {page.name for page in (repo / "docs").glob("*.md")} <= contents
+
+
+def test_the_reference_has_every_public_name(site: dict[str, Any]) -> None:
+    shown = re.findall(r"^::: (\S+)\.(\w+)$", site["reference"](), flags=re.MULTILINE)
+    assert {name for _, name in shown} >= set(fabula.PUBLIC)
+    for module, name in shown:
+        value = getattr(importlib.import_module(module), name)
+        assert value is getattr(importlib.import_module(fabula.PUBLIC.get(name, module)), name)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """For Lightning: `Trainer(logger=FabulaLogger("runs/mine"), callbacks=[StopOnFailure()])`."""
 
+import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,7 +84,10 @@ class FabulaLogger(Logger):
     def finalize(self, status: str) -> None:
         self.save()
         if self._record is not None:
-            self._record.close({"success": "finished", "failed": "failed"}.get(status, "interrupted"))
+            error = sys.exception()  # Lightning says "failed" of Ctrl-C as well
+            ended = {"success": "finished", "failed": "failed"}.get(status, "interrupted")
+            told = "interrupted" if isinstance(error, KeyboardInterrupt) else ended
+            self._record.close(told, repr(error) if error else None)
             self._record, self.options["resume"] = None, True  # another fit with this logger goes on
 
 

@@ -39,7 +39,8 @@ class FabulaCallback(TrainerCallback):
             "is_writer": state.is_world_process_zero,
         }
         self.record = Record(self.folder, **{**known, **self.options})
-        notes = [note("window_mean", steps=f"{args.logging_steps:g} steps")] if args.logging_steps > 1 else []
+        every = _steps_between_lines(state)
+        notes = [note("window_mean", steps=f"{every} steps")] if every > 1 else []
         self.record.about(notes=[*notes, note("nan_filtered")] if args.logging_nan_inf_filter else notes)
 
     def on_log(
@@ -61,14 +62,16 @@ class FabulaCallback(TrainerCallback):
             self.record.train(state.global_step, **{"tokens": tokens, **logs})
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
-        if self.stop_on_failure and state.global_step % max(1, int(args.logging_steps)) == 0 and self._alarm():
+        # The Trainer logs a step only after this, so the line of the step before is the newest.
+        if self.stop_on_failure and (state.global_step - 1) % _steps_between_lines(state) == 0 and self._alarm():
             control.should_training_stop = True
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> None:
         if self.record is not None:
-            self.record.close("finished" if state.global_step >= state.max_steps or self._alarm() else "interrupted")
+            ended = state.global_step >= state.max_steps or self._alarm() or control.should_training_stop
+            self.record.close("finished" if ended else "interrupted")
 
     def _alarm(self) -> bool:
         """The writer's, in all processes: one that goes on alone would wait for the others for ever."""
@@ -78,3 +81,8 @@ class FabulaCallback(TrainerCallback):
         told = [raised]
         torch.distributed.broadcast_object_list(told, src=0)
         return told[0]
+
+
+def _steps_between_lines(state: TrainerState) -> int:
+    """As the state has it: the arguments may give a share of all steps."""
+    return max(1, int(state.logging_steps))

@@ -257,19 +257,20 @@ def floor_above_peak(facts: Facts) -> Outcome:
     ]
 
 
-def _is_adamw(facts: Facts) -> bool:
-    """By the recipe, or by what a loop said of itself. A log names no optimizer; the Trainer's default is AdamW."""
+def _optimizer(facts: Facts) -> str:
+    """By the recipe, or by what a loop said of itself; empty where nobody says. The Trainer's default is AdamW."""
     if facts.recipe is not None:
-        return facts.recipe.optimizer.kind == "adamw"
+        return facts.recipe.optimizer.kind
     settings = facts.info.get("settings") or {}
     named = str(settings.get("optimizer") or settings.get("optim") or "").lower()
-    return named.startswith("adamw") or facts.info.get("log_format") == "trainer"
+    return named or ("adamw" if facts.info.get("log_format") == "trainer" else "")
 
 
 @recipe_rule
 def too_high(facts: Facts) -> Outcome:
-    if not _is_adamw(facts):  # SGD learns with 0.1
-        return Silent("applies only to AdamW" + ("" if facts.recipe else ", and this log does not name its optimizer"))
+    optimizer = _optimizer(facts)
+    if not optimizer.startswith("adamw"):  # SGD learns with 0.1
+        return Silent("applies only to AdamW" + ("" if optimizer else ", and this log does not name its optimizer"))
     curve = _rates(facts)
     if isinstance(curve, Silent):
         return curve
