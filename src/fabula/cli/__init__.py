@@ -11,20 +11,20 @@ from typing import Annotated
 import typer
 
 from fabula import __version__
-from fabula.cli.commands.compare import compare
 from fabula.cli.commands.demo import demo
-from fabula.cli.commands.diagnose import diagnose
 from fabula.cli.commands.evaluate import evaluate
 from fabula.cli.commands.generate import generate
 from fabula.cli.commands.ladder import ladder
 from fabula.cli.commands.leaving.export import export
 from fabula.cli.commands.leaving.push import push
 from fabula.cli.commands.prepare import prepare
+from fabula.cli.commands.reading.compare import compare
+from fabula.cli.commands.reading.diagnose import diagnose
+from fabula.cli.commands.reading.report import report
+from fabula.cli.commands.reading.verify import verify
 from fabula.cli.commands.recipes import recipes
-from fabula.cli.commands.report import report
 from fabula.cli.commands.train import train
 from fabula.cli.commands.unseal import unseal
-from fabula.cli.commands.verify import verify
 from fabula.cli.live.play import play
 from fabula.cli.live.watch import watch
 from fabula.cli.screen.signals import end_by_interrupt, stopped_code

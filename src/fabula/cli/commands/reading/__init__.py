@@ -1,0 +1,1 @@
+"""What reads runs and logs that are there."""
