@@ -3,6 +3,18 @@
 from typing import Any
 
 from fabula.data.batches import BatchSource
+from fabula.data.dataset import Dataset
+from fabula.recipe.schema import Recipe
+from fabula.train.processes.together import ALONE, Together
+
+
+def source_of(recipe: Recipe, data: Dataset, seed: int, together: Together = ALONE) -> BatchSource:
+    """The batches of a run, or the share of them that this process makes."""
+    return BatchSource(
+        data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
+        context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
+        hidden_tokens=recipe.batch.hidden_tokens, share=together.share,
+    )  # fmt: skip
 
 
 def layout_information(source: BatchSource, steps: int) -> dict[str, Any]:

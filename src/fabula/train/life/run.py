@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 import fabula
-from fabula.data.batches import BatchSource
 from fabula.data.dataset import Dataset
 from fabula.errors import InputError
 from fabula.model.decoder import Decoder, parameter_count
@@ -29,7 +28,7 @@ from fabula.score.rulers import make_rulers
 from fabula.train.engine import build_engine, warm_up
 from fabula.train.life.estimate import check_fit, estimate, recipe_for_minutes
 from fabula.train.life.extension import shared
-from fabula.train.life.layout import layout_information
+from fabula.train.life.layout import layout_information, source_of
 from fabula.train.life.resumption import LATEST, From, candidates, first_sound, take_over, tell_resumption
 from fabula.train.loop import StartingPoint, Training
 from fabula.train.machine.fits import check_memory, check_size, out_of_memory_told
@@ -72,11 +71,7 @@ def set_up_training(
     if together.several and together.leads:
         together.said(order(recipe, data, seed, minutes, keep, together))
     with out_of_memory_told(recipe):
-        source = BatchSource(
-            data, layout=recipe.batch.layout, rows=recipe.batch.rows, accumulation=recipe.batch.accumulation,
-            context=recipe.model.context, seed=seed, end_of_text=recipe.batch.end_of_text,
-            hidden_tokens=recipe.batch.hidden_tokens, share=together.share,
-        )  # fmt: skip
+        source = source_of(recipe, data, seed, together)
         rulers = make_rulers(data, recipe.model.context, recipe.evaluation.split)
         engine = build_engine(recipe, recipe.vocabulary, seed, start.weights if start else None, together)
         warm_up(engine, source, observer.notice)
