@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from itertools import count
+from math import ceil
 from pathlib import Path
 
 from fabula.cli.several_models import names_of
@@ -15,7 +16,7 @@ from fabula.record.files import make_folder, write_bytes
 from fabula.record.lock import only_writer
 
 LARGEST_TOGETHER = 50_000_000
-"""Bytes of a file with several runs: what a mail or a chat still takes."""
+"""Bytes of a file with several models: the limit that was asked for them; one alone may be larger."""
 
 
 def write_html(places: Sequence[tuple[Path, int | None]], out: Path | None) -> tuple[Path, list[Offered]]:
@@ -31,8 +32,8 @@ def write_html(places: Sequence[tuple[Path, int | None]], out: Path | None) -> t
     page = page_of(models)
     if len(models) > 1 and len(page) > LARGEST_TOGETHER:
         raise InputError(
-            f"these {len(models)} models take {len(page) / 1e6:,.0f} MB, and one file has up to "
-            f"{LARGEST_TOGETHER / 1e6:.0f} MB of them; export fewer together"
+            f"together these {len(models)} models take {ceil(len(page) / 1e6):,} MB, more than the "
+            f"{LARGEST_TOGETHER / 1e6:.0f} MB that several in one file may take; export fewer together"
         )
     make_folder(out.parent)
     with only_writer(out):
