@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import math
 import shutil
+import subprocess
 import sys
 import threading
 import types
@@ -21,6 +22,7 @@ from fabula.exchange.trackers import follower
 from fabula.exchange.trackers.follower import Described, describe, follow
 from fabula.exchange.trackers.sent import sent_file
 from fabula.record.lock import only_writer
+from fabula.record.reader import find_runs
 from fabula.record.writer import RunWriter
 
 NO_FINDINGS: list[dict[str, Any]] = []
@@ -275,47 +277,80 @@ def test_a_ladder_is_a_group_of_runs(tracker: Remembering, tmp_path: Path) -> No
     assert describe(ladder / "runs/basic/init/seed-1", ladder / "runs/basic/init/seed-1").name == "basic-init-seed-1"
 
 
-def test_a_run_is_followed_while_it_is_made(tracker: Remembering, tmp_path: Path) -> None:
-    run, go_on, told = tmp_path / "run", threading.Event(), threading.Event()
-    (tmp_path / ".run.lock").touch()
+def test_a_run_is_followed_while_it_is_made(
+    tracker: Remembering, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, begins, over = tmp_path / "run", threading.Event(), threading.Event()
+    looks, told_by_then = [], []
+
+    def look(folder: Path) -> list[Path]:
+        looks.append(folder)
+        return find_runs(folder)
 
     def make() -> None:
         with only_writer(run):
-            go_on.set()
+            begins.set()
             with begun(run) as writer:
                 make_steps(writer, 0, 12)
                 with open(run / "metrics.jsonl", "ab") as file:
                     file.write(b'{"kind": "train", "step": 13, "lo')
-                told.wait(20)
+                before = len(looks)
+                while len(looks) < before + 2 and not over.wait(0.005):
+                    pass  # a whole look at half a line
+                told_by_then.extend(step for step, _ in tracker.losses())
                 with open(run / "metrics.jsonl", "ab") as file:
                     file.write(b'ss": 5.5}\n')
                 make_steps(writer, 14, 40)
                 writer.close("finished", steps_done=40)
 
+    monkeypatch.setattr(follower, "find_runs", look)
     making = threading.Thread(target=make)
     making.start()
-    go_on.wait(20)
-
-    def watch() -> None:
-        while "run" not in tracker.told or len(tracker.losses()) < 12:
-            threading.Event().wait(0.01)
-        assert len(tracker.losses()) == 12, "half a line waits for its other half"
-        told.set()
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    assert tell(run, until_it_ends=True) == 1
-    making.join(20)
-    watching.join(20)
+    assert begins.wait(20)
+    try:
+        assert tell(run, until_it_ends=True) == 1
+    finally:
+        over.set()
+        making.join(20)
+    assert told_by_then == list(range(1, 13)), "half a line waits for its other half"
     assert [step for step, _ in tracker.losses()] == list(range(1, 41))
     assert tracker.of("close") == [["finished"]], "one client from beginning to end"
 
 
-def test_what_is_no_run_and_a_second_follower_are_refused(tracker: Remembering, tmp_path: Path) -> None:
+def test_what_is_no_run_is_refused(tracker: Remembering, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="has no run in it"):
         tell(tmp_path / "empty")
     assert not any((tmp_path / "empty").iterdir()), "a folder that a run may be written to stays empty"
+
+
+AT_WORK = """
+import sys
+from pathlib import Path
+from fabula.exchange.trackers import follower
+
+def begin(described, id):
+    print("begun", flush=True)
+    sys.stdin.read()
+
+sys.modules["fabula.exchange.trackers.to_memory"] = sys.modules["__main__"]
+follower.follow(Path(sys.argv[1]), "memory", lambda run: [], False)
+"""
+
+
+def test_a_second_follower_is_refused(tracker: Remembering, tmp_path: Path) -> None:
+    run = finished(tmp_path / "run")
+    first = subprocess.Popen([sys.executable, "-c", AT_WORK, run], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with first:
+        try:
+            assert first.stdout is not None and first.stdout.readline() == b"begun\n"
+            with pytest.raises(InputError) as refused:
+                tell(run)
+        finally:
+            first.kill()
+    assert str(refused.value) == f"another process sends {run} to memory already; wait until it has ended"
+    assert not tracker.told
+    assert tell(run) == 1, "the first one's end lets others go on"
 
 
 def test_an_archived_run_is_told_as_well(tracker: Remembering, tmp_path: Path) -> None:

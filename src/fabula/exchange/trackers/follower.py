@@ -3,6 +3,7 @@
 import importlib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 from fabula.errors import InputError
 from fabula.exchange.trackers import told
 from fabula.exchange.trackers.sent import Places, Sent, Tail, keep, read_sent, unsent
-from fabula.record.lock import only_writer, writer_of
+from fabula.record.lock import Busy, only_writer, writer_of
 from fabula.record.reader import find_runs, is_run, read_info, read_recipe_toml
 
 POLL_SECONDS = 2.0
@@ -152,9 +153,8 @@ def follow(folder: Path, tracker: str, findings: Findings, until_it_ends: bool) 
 
     Raises InputError where there is no run, and while another process sends the same to the same tracker.
     """
-    # Beside the folder, which may not be there yet and has to be empty then.
-    with only_writer(folder.resolve().with_name(f"{folder.resolve().name}.{tracker}")):
-        known: dict[Path, Following] = {}
+    known: dict[Path, Following] = {}
+    with _only_follower(folder, tracker):
         while True:
             ended = not until_it_ends or writer_of(folder) is None  # before the look, which then misses nothing
             for run in find_runs(folder):
@@ -169,6 +169,17 @@ def follow(folder: Path, tracker: str, findings: Findings, until_it_ends: bool) 
     if not known:
         raise InputError(f"{folder} has no run in it; give the folder of a run or a ladder")
     return len(known)
+
+
+@contextmanager
+def _only_follower(folder: Path, tracker: str) -> Iterator[None]:
+    with ExitStack() as held:
+        try:  # beside the folder, which may not be there yet and has to be empty then
+            held.enter_context(only_writer(folder.resolve().with_name(f"{folder.resolve().name}.{tracker}")))
+        except Busy:
+            message = f"another process sends {folder} to {tracker} already; wait until it has ended"
+            raise InputError(message) from None
+        yield
 
 
 def describe(run: Path, given: Path) -> Described:
