@@ -56,18 +56,27 @@ def training(command: Sequence[str], printed: IO[bytes] | None = None) -> Iterat
         process.wait()
 
 
-def follow(process: "subprocess.Popen[bytes]", watching: Watcher, saw: Callable[[], None], most: float = 500.0) -> None:
-    """Look until the process has ended, and once more. It stands still meanwhile: what is seen of it does not depend
-    on how long a look takes."""
-    deadline = time.monotonic() + most
+def follow(
+    process: "subprocess.Popen[bytes]", folder: Path, watching: Watcher, saw: Callable[[], None], most: float = 500.0
+) -> None:
+    """Look whenever there is another file in `folder`, or a run has begun or ended, and when the process has ended. It
+    stands still meanwhile: what is seen of it does not depend on how long a look takes."""
+    deadline, known = time.monotonic() + most, set[tuple[Path, int]]()
     while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         assert time.monotonic() < deadline
-        os.killpg(process.pid, signal.SIGSTOP)
-        watching.look()
-        saw()
+        if (there := files(folder)) != known:
+            known = there
+            os.killpg(process.pid, signal.SIGSTOP)
+            watching.look()
+            saw()
         os.killpg(process.pid, signal.SIGCONT)
         time.sleep(0.05)
     watching.look()
+
+
+def files(folder: Path) -> set[tuple[Path, int]]:
+    there = [Path(here, name) for here, _, names in os.walk(folder) for name in names]
+    return {(path, path.stat().st_mtime_ns if path.name == "run.json" else 0) for path in there}
 
 
 def test_a_trainer_is_followed_by_what_it_prints_and_by_its_folder(tmp_path: Path) -> None:
@@ -83,7 +92,7 @@ def test_a_trainer_is_followed_by_what_it_prints_and_by_its_folder(tmp_path: Pat
             steps[name] += [each.last_step for each in watching.found]
 
     with open(log, "wb") as file, training(["-u", "-c", TRAINER, str(out)], file) as process:
-        follow(process, printed, saw)
+        follow(process, out, printed, saw)
     assert process.returncode == 0
     for path, watching, name in ((log, printed, "printed"), (out, folder, "folder")):
         os.utime(log, (time.time() - 60,) * 2)
@@ -110,7 +119,7 @@ def test_a_ladder_with_two_workers_fills_up(tmp_path: Path) -> None:
         while not (out / "ladder.json").is_file():
             assert process.poll() is None
             time.sleep(0.1)
-        follow(process, watching, saw)
+        follow(process, out, watching, saw)
     assert process.returncode == 0
     assert ended == sorted(ended) and len(set(ended)) > 2
     assert max(at_once) == 2, "both are seen"
