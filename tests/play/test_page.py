@@ -87,6 +87,7 @@ def test_four_models_tell_side_by_side_in_two_browsers_and_nothing_runs(browser:
         assert visit.page.title() == "Tell me a story · fabula"
         assert visit.column(2).locator("h2").inner_text() == HOSTILE
         assert visit.page.locator("main img, main script").count() == 0
+        assert f"run on {four.split('/')[2]}; nothing leaves this machine." in visit.page.locator("footer").inner_text()
     assert visits[0].texts() == visits[1].texts(), "the same seed"
     for visit in visits:
         visit.context.close()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 import torch
@@ -17,7 +18,10 @@ from tests.play.models import STEPS, page_of, routes_of, write_runs
 from tests.serve.visits import running
 
 from fabula.data.dataset import open_dataset
+from fabula.data.tokenizers.bpe import byte_level_json
 from fabula.errors import InputError
+from fabula.exchange.html.offering import offer
+from fabula.exchange.html.payload import payload_of
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialization_seed, initialize
 from fabula.model.load import load_model
@@ -239,3 +243,30 @@ def test_a_checkpoint_that_comes_while_another_is_read_is_not_taken_for_it(
     monkeypatch.setattr("fabula.play.shelf.load_model", slowly)
     (shown,) = Shelf([asked]).models
     assert shown.step == STEPS[0] and shown.checkpoints[-1] == STEPS[-1]
+
+
+def test_losses_are_by_one_ruler_and_left_out_where_tokens_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole split is scored at the ends alone, and a loss by the token means nothing beside one of other tokens."""
+    runs = write_runs(tmp_path, ("one", "two"))
+    evals = [
+        {"kind": "eval", "step": 0, "val_loss_subset": 5.5, "val_loss": 5.5},
+        {"kind": "eval", "step": 20, "val_loss_subset": 2.5, "val_loss": 2.0},
+    ]
+    for each in runs:
+        (each.run / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in evals))
+
+    def losses(shelf: Shelf) -> list[Any]:
+        with page_of(shelf) as url, urlopen(f"{url}models") as answer:
+            return [(each["loss"], each["losses"]) for each in json.load(answer)["models"]]
+
+    assert losses(Shelf(runs)) == [(2.5, {"0": 5.5, "20": 2.5})] * 2
+    other = byte_level_json({bytes([byte]): 255 - byte for byte in range(256)}, 256)
+    (runs[1].run / "tokenizer.json").write_text(other)
+    assert losses(Shelf(runs)) == [(None, {})] * 2
+    assert losses(Shelf(runs[1:])) == [(2.5, {"0": 5.5, "20": 2.5})]
+    monkeypatch.setattr("fabula.exchange.html.payload.as_text", lambda content: content.decode("latin-1"))
+    offered = [offer(each.run, each.name) for each in runs]
+    indexes = [json.loads(payload_of(models).data["packed-index"]) for models in (offered[:1], offered)]
+    assert [[each["shown"]["loss"] for each in index["models"]] for index in indexes] == [[2.5], [None, None]]

@@ -54,7 +54,7 @@ class Shown:
     parameters: int
     vocabulary: int
     losses: dict[int, float]
-    """Validation loss by step."""
+    """On the validation subset, in nats a token, by step."""
     info: dict[str, Any]
     training: TrainingStories | None
 
@@ -79,6 +79,11 @@ class Shelf:
 
     def model(self, id: str) -> Shown | None:
         return next((each for each in self.models if each.id == id), None)
+
+    @property
+    def one_tokenizer(self) -> bool:
+        """Whether all have the same tokens, so that losses by the token stand beside each other."""
+        return len({each.tokenizer.hash for each in self.models}) == 1
 
     def weights(self, shown: Shown, step: int) -> DecodingWeights:
         """Raises InputError for a step without a checkpoint, and for a damaged one."""
@@ -142,8 +147,5 @@ def _losses(run: Path) -> dict[int, float]:
         evals = read_run(run).evals
     except InputError:
         return {}
-    losses: dict[int, float] = {}
-    for name in ("val_loss_subset", "val_loss"):  # the whole split, where both are there
-        values = evals.get(name, np.array([]))
-        losses |= {int(step): float(loss) for step, loss in zip(evals["step"], values, strict=False) if loss == loss}
-    return losses
+    losses = evals.get("val_loss_subset", np.array([]))  # of all evaluations: the whole split is that of the ends alone
+    return {int(step): float(loss) for step, loss in zip(evals["step"], losses, strict=False) if loss == loss}

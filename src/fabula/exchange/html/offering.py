@@ -44,8 +44,9 @@ def offer(run: Path, name: str, step: int | None = None) -> Offered:
 
 
 def _loss(record: Run, step: int) -> float | None:
-    """Of the last evaluation of `step`, in nats a token; None where it was not evaluated."""
+    """Of the last evaluation of `step`, on the validation subset, in nats a token; None where it was not evaluated."""
     evals = record.evals
-    values = [evals[name][evals["step"] == step] for name in ("val_loss_subset", "val_loss") if name in evals]
-    found = [float(value) for of_name in values for value in of_name if value == value]
+    if "val_loss_subset" not in evals:
+        return None
+    found = [float(value) for value in evals["val_loss_subset"][evals["step"] == step] if value == value]
     return found[-1] if found else None

@@ -39,9 +39,14 @@ class Payload:
 def payload_of(models: Sequence[Offered]) -> Payload:
     """The models for one page. A tokenizer that several have is there once."""
     tokenizers = list(dict.fromkeys(each.tokenizer for each in models))
+    hidden = {"loss": None} if len(tokenizers) > 1 else {}  # losses by different tokens do not stand side by side
     index = {
         "models": [
-            {"model": each.packed.header, "tokenizer": tokenizers.index(each.tokenizer), "shown": each.shown}
+            {
+                "model": each.packed.header,
+                "tokenizer": tokenizers.index(each.tokenizer),
+                "shown": {**each.shown, **hidden},
+            }
             for each in models
         ],
         "num_tokenizers": len(tokenizers),

@@ -24,7 +24,7 @@ def make_app(shelf: Shelf, address: Address, token: str = "") -> Application:
     """The page, what it asks, and OpenAI's two addresses."""
     page = render(script_of("server_engine.js"), title="Tell me a story", connect=True)
     teller = Teller(threads_for(max(each.parameters for each in shelf.models)))
-    own, openai = PageApi(shelf, teller, f"{address.host}:{address.port}"), OpenAiApi(shelf, teller)
+    own, openai = PageApi(shelf, teller), OpenAiApi(shelf, teller)
 
     async def front(request: Request) -> Response:
         return HTMLResponse(page)

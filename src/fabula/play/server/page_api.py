@@ -50,8 +50,8 @@ class Asked(BaseModel):
 
 
 class PageApi:
-    def __init__(self, shelf: Shelf, teller: Teller, place: str) -> None:
-        self.shelf, self.teller, self.where = shelf, teller, place
+    def __init__(self, shelf: Shelf, teller: Teller) -> None:
+        self.shelf, self.teller = shelf, teller
         # 16 stories: four pages of four; those of a page that was closed leave at once.
         self.lane = Lane(at_once=16, most=64)
 
@@ -60,13 +60,12 @@ class PageApi:
         prompts = dict.fromkeys(prompt for each in models for prompt in each.recipe.evaluation.prompts)
         return JSONResponse(
             {
-                "place": self.where,
                 "features": {
                     "checkpoints": True,
                     "copied": any(each.training is not None for each in models),
                     "api": True,
                 },
-                "models": [_described(each) for each in models],
+                "models": [_described(each, self.shelf.one_tokenizer) for each in models],
                 "prompts": list(prompts)[:6],
             }
         )
@@ -155,8 +154,9 @@ def _alternative(shown: Shown, candidate: Candidate) -> dict[str, Any]:
     return {**said, "end": True} if end else said
 
 
-def _described(shown: Shown) -> dict[str, Any]:
+def _described(shown: Shown, one_tokenizer: bool) -> dict[str, Any]:
     checkpoints = shown.checkpoints
+    losses = shown.losses if one_tokenizer else {}
     return {
         "id": shown.id,
         "name": shown.name,
@@ -166,8 +166,8 @@ def _described(shown: Shown) -> dict[str, Any]:
         "step": shown.step,
         "steps": shown.recipe.steps,
         "checkpoints": checkpoints,
-        "loss": shown.losses.get(shown.step),
-        "losses": {str(step): loss for step, loss in shown.losses.items() if step in checkpoints},
+        "loss": losses.get(shown.step),
+        "losses": {str(step): loss for step, loss in losses.items() if step in checkpoints},
         "copied": shown.training is not None,
         "card": _card(shown, checkpoints),
     }

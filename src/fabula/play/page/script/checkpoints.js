@@ -30,12 +30,12 @@ class CheckpointSlider {
 
   #moved() {
     const step = this.steps[this.input.valueAsNumber];
+    if (this.running) this.#halt();
     this.column.step = step;
     this.at(step);
     clearTimeout(this.timer);
-    const told = this.#known().get(step);
-    if (told && !this.column.telling) this.column.show(this.column.versions.indexOf(told));
-    else if (this.column.version) this.timer = setTimeout(() => this.#tell(step), PAUSE);
+    if (this.#known().has(step) && !this.column.telling) this.#told(step);
+    else if (this.column.version) this.timer = setTimeout(() => this.#told(step), PAUSE);
   }
 
   // Stories of the same prompt, seed and settings, as far as they were told from their beginning.
@@ -46,39 +46,49 @@ class CheckpointSlider {
     return new Map(same.map((each) => [each.step, each]));
   }
 
-  async #tell(step) {
-    const { prompt, settings } = this.column.version;
-    this.column.step = step;
-    await this.column.tell(prompt, settings);
+  // The story at a step: the one that is known, or a new one.
+  async #told(step) {
+    const { column } = this;
+    const known = this.#known().get(step);
+    column.step = step;
+    if (!known || column.telling) return column.tell(column.version.prompt, column.version.settings);
+    column.show(column.versions.indexOf(known));
+    return known;
   }
 
+  // Each film has its token: whoever halts it, or begins another one, takes it away. Any other story ends it as well.
   async #play() {
     const { column } = this;
-    if (!column.version) await column.page.tell(column);
-    if (!column.version?.promptIds) return; // it failed, and says why
-    this.running = true;
+    const film = (this.running = {});
     this.film.textContent = "Stop here";
+    clearTimeout(this.timer);
+    if (!column.version) await column.page.tell(column);
+    if (this.running !== film) return;
+    if (column.version?.promptIds) await this.#frames(film); // else it failed, and says why
+    if (this.running === film) this.#end();
+  }
+
+  async #frames(film) {
+    const { column } = this;
     this.frames.replaceChildren();
     this.all.hidden = false;
     for (const step of this.steps) {
-      const known = this.#known().get(step);
-      if (known) {
-        column.step = step;
-        column.show(column.versions.indexOf(known));
-      } else {
-        await this.#tell(step);
-      }
-      if (!this.running || ["failed", "stopped"].includes(column.version.end?.reason)) break;
-      this.#frame(column.version);
+      const told = await this.#told(step);
+      if (this.running !== film || column.version !== told || ["failed", "stopped"].includes(told.end.reason)) return;
+      this.#frame(told);
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      if (this.running !== film || column.version !== told || column.telling) return;
     }
-    this.#halt();
   }
 
   #halt() {
-    this.running = false;
-    this.film.textContent = "From the first to the last";
+    this.#end();
     this.column.stop();
+  }
+
+  #end() {
+    this.running = null;
+    this.film.textContent = "From the first to the last";
   }
 
   #frame(version) {

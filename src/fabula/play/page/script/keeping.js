@@ -4,11 +4,13 @@ function storyText(version) {
   return version.prompt + version.tokens.map((token) => token.text).join("") + (version.end?.text ?? "");
 }
 
+const seedOf = ({ settings, branched }) => `seed ${settings.seed}${branched ? ", changed on the way by hand" : ""}`;
+
 function toldBy(column) {
   const { model, version } = column;
   const { settings } = version;
   const rules = [`temperature ${settings.temperature}`, `top-p ${settings.topP}`, settings.topK ? `top-k ${settings.topK}` : null,
-    settings.minP ? `min-p ${settings.minP}` : null, `seed ${settings.seed}`];
+    settings.minP ? `min-p ${settings.minP}` : null, seedOf(version)];
   return [`${model.name}, ${parameters(model.parameters)}${version.step == null ? "" : `, step ${count(version.step)}`}`, rules.filter(Boolean).join(", ")];
 }
 
@@ -19,12 +21,16 @@ function save(blob, name) {
 }
 
 const fileName = (column, ending) =>
-  `${column.model.name.replace(/[^\w.-]+/g, "-").slice(0, 60) || "story"}-seed-${column.version.settings.seed}.${ending}`;
+  `${column.model.name.replace(/[^\w.-]+/g, "-").slice(0, 60) || "story"}-seed-${column.version.settings.seed}${column.version.branched ? "-changed" : ""}.${ending}`;
+
+function asText(column) {
+  const { version } = column;
+  const given = version.prompt ? ` The words "${version.prompt}" were given.` : "";
+  return `${storyText(version)}\n\n(Told by ${toldBy(column).join("; ")}.${given})\n`;
+}
 
 function keepAsFile(column) {
-  const [who, how] = toldBy(column);
-  const text = `${storyText(column.version)}\n\n(Told by ${who}; ${how}. The words "${column.version.prompt}" were given.)\n`;
-  save(new Blob([text], { type: "text/plain" }), fileName(column, "txt"));
+  save(new Blob([asText(column)], { type: "text/plain" }), fileName(column, "txt"));
 }
 
 function keepAsCard(column) {

@@ -77,7 +77,7 @@ class Page {
 
   #foot() {
     const { place, features } = this.engine;
-    const said = [`The ${this.columns.length > 1 ? "models run" : "model runs"} ${place}; nothing leaves this machine.`];
+    const said = [`The ${this.columns.length > 1 ? "models run" : "model runs"} ${place}${onThisMachine(location) ? "; nothing leaves this machine" : ""}.`];
     if (features.api) said.push(`Other programs can use ${this.columns.length > 1 ? "them" : "it"} at `);
     document.querySelector("footer").append(said.join(" "), features.api ? make("code", { text: new URL("v1", location.origin + location.pathname).href }) : "");
   }

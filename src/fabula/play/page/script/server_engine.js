@@ -43,5 +43,5 @@ async function createEngine(progress) {
 
   progress("asking for the models …");
   const known = await (await ask("models")).json();
-  return { ...known, place: `on ${known.place}`, generate };
+  return { ...known, place: `on ${location.host}`, generate };
 }

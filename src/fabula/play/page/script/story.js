@@ -43,13 +43,15 @@ class Column {
     this.stepShown = step;
     const loss = step === this.model.step ? this.model.loss : this.model.losses?.[step];
     const facts = [parameters(this.model.parameters), step == null ? null : `step ${count(step)}${this.model.steps ? ` of ${count(this.model.steps)}` : ""}`,
-      loss == null ? null : `validation loss ${loss.toFixed(3)}`];
+      loss == null ? null : `validation loss ${loss.toFixed(3)} nats a token`];
     this.facts.textContent = facts.filter(Boolean).join(" · ");
   }
 
-  // A new story; resolves when it is whole, stopped, or failed.
+  // A new story, when it is whole, stopped, or failed.
   async tell(prompt, settings) {
-    await this.#run({ prompt: prompt.replace(/ +$/, ""), promptIds: null, tokens: [], settings, step: this.step, drawnFrom: 0, end: null });
+    const version = { prompt: prompt.replace(/ +$/, ""), promptIds: null, tokens: [], settings, step: this.step, drawnFrom: 0, end: null };
+    await this.#run(version);
+    return version;
   }
 
   async again() {
@@ -161,16 +163,16 @@ class Column {
   }
 
   #summary(version) {
-    const { tokens, end, settings } = version;
+    const { tokens, end } = version;
     const how = { story: "the story ended", length: `cut at ${plural(tokens.length, "token")}`, stopped: "stopped", failed: "not finished" }[end.reason];
-    const said = [`seed ${settings.seed}`];
+    const said = [seedOf(version)];
     if (end.reason !== "length") said.push(plural(tokens.length, "token"));
     said.push(how);
     if (tokens.length) said.push(`${(tokens.reduce((sum, token) => sum + bits(token.probability), 0) / tokens.length).toFixed(1)} bits of surprise a token`);
     if (this.engine.features.copied && end.copied && tokens.length) {
       const copied = end.copied.reduce((sum, [first, last]) => sum + last - first, 0);
-      const usual = end.usual == null ? "" : ` (in unseen stories by people ${percent(end.usual)})`;
-      said.push(`${copied ? percent(copied / tokens.length) : "nothing"} as in a training story${usual}`);
+      const usual = end.usual == null ? "" : ` (of unseen stories by people ${percent(end.usual)} does)`;
+      said.push(`${copied ? percent(copied / tokens.length) : "nothing"} stands word for word in a training story${usual}`);
     }
     return said.join(" · ");
   }

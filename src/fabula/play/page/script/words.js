@@ -20,6 +20,9 @@ function parameters(number) {
   return number >= 1e6 ? `${(number / 1e6).toPrecision(3)} million parameters` : plural(number, "parameter");
 }
 
+// Whether a page comes from the machine that it is read on.
+const onThisMachine = ({ protocol, hostname }) => protocol === "file:" || /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+
 // The page's one voice for those who do not see it.
 function say(sentence) {
   document.getElementById("spoken").textContent = sentence;
