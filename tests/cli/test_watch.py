@@ -10,16 +10,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
-from tests.train.tiny import tiny_file
+from tests.train.tiny import StopAfter, tiny_file, tiny_training
 from tests.watch.hook import hook
 
 from fabula.cli import run
 from fabula.cli import watching as watching_beside
+from fabula.exchange.trackers.beside import Followers
 from fabula.findings import diagnose
 from fabula.record.reader import read_run
+from fabula.train.life.run import start_run
 
 LOG = "step,loss\n" + "".join(f"{step},{5 / step**0.5:.3f}\n" for step in range(1, 120))
 
@@ -144,6 +147,36 @@ def test_a_page_that_stays_says_so_however_the_training_ended(
             if ending is not None:
                 raise ending
         assert f"kill {started.pid}" in capsys.readouterr().err
+
+
+def test_nothing_follows_a_training_that_is_refused(
+    grammar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What follows it would show a page for an hour of what nobody makes."""
+    begun: list[str] = []
+    ended = SimpleNamespace(poll=lambda: 0)
+    monkeypatch.setattr(watching_beside, "_start", lambda *given: begun.append("page") or ended)
+    monkeypatch.setattr(Followers, "begin", lambda self: begun.append("tracker"))
+    out, stopped = tmp_path / "run", tmp_path / "stopped"
+    command = ["train", tiny_file(tmp_path), "--data", str(grammar_folder), "--watch", "--track", "tensorboard"]
+    start_run(tiny_training(grammar_folder, observer=StopAfter(6)), stopped)
+    whole = [(path, path.read_bytes()) for path in stopped.glob("checkpoints/*/state.json")]
+    for path, content in whole:
+        path.write_bytes(content[1:])
+    wrong = [["--out", str(out), "--strict"], ["--out", str(stopped)]]
+    wrong += [["--out", str(stopped), "--resume", *more] for more in ([], ["--seed", "4"], ["--step", "5"])]
+    for arguments in wrong:
+        assert run([*command, *arguments]) == 2
+    assert run([*command, "--out", str(out), "--dry-run"]) == 0
+    assert begun == []
+    for path, content in whole:
+        path.write_bytes(content)
+    assert run([*command, "--out", str(stopped), "--resume"]) == 0
+    assert sorted(begun) == ["page", "tracker"]
+    assert run([*command, "--out", str(stopped), "--resume"]) == 0, "it is finished already"
+    assert len(begun) == 2
+    assert run([*command, "--out", str(out)]) == 0
+    assert len(begun) == 4
 
 
 @pytest.mark.slow

@@ -16,8 +16,8 @@ LOWER = 10
 
 @contextmanager
 def tracked(folder: Path, names: Sequence[str], only_planned: bool) -> "Iterator[Callable[[], None]]":
-    """The block makes what is in `folder`, and calls what it is given once the folder is locked: from then on the
-    trackers are told. After the block, wait for what is left to be sent.
+    """The block makes what is in `folder`, and calls what it is given when it begins to, with the folder locked: from
+    then on the trackers are told. After the block, wait for what is left to be sent.
 
     Raises InputError, before anything is made, for a tracker that is not known or not installed.
     """

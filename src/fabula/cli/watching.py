@@ -20,8 +20,8 @@ WATCH = f"Show the report as a live page beside it, which stays for {LINGER_MINU
 
 @contextmanager
 def watched(folder: Path, watch: bool, notify: str | None, only_planned: bool) -> Iterator[Callable[[], None]]:
-    """The block makes what is in `folder`, and calls what it is given once the folder is locked. Of the watching
-    process it is told what that says; nothing waits for it, and it outlives the block.
+    """The block makes what is in `folder`, and calls what it is given when it begins to, with the folder locked. Of the
+    watching process it is told what that says; nothing waits for it, and it outlives the block.
 
     Raises InputError, before anything is made, where it could not be started.
     """

@@ -172,17 +172,20 @@ def train(
             nullcontext() if dry_run else only_writer(folder),
             together_with(processes, shard, chosen) as together,
         ):
-            begin_watching()
-            begin_tracking()
+
+            def begin() -> None:
+                begin_watching()
+                begin_tracking()
+
             where = Path(stories.value), folder
             if resume:
                 from fabula.train.life.resumption import From
 
-                _resume(chosen, *where, From(step, best), steps, seed, threads, together, dry_run, strict)
+                _resume(chosen, *where, From(step, best), steps, seed, threads, together, dry_run, strict, begin)
             else:
                 assert chosen is not None, "only a run that goes on has its recipe elsewhere"
                 keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
-                _start(chosen, *where, seed or 0, minutes, threads, together, keep, init_from, dry_run, strict)
+                _start(chosen, *where, seed or 0, minutes, threads, together, keep, init_from, dry_run, strict, begin)
     except (
         KeyboardInterrupt
     ):  # while the model is built or compiled; once steps are made, `_carry_out` knows what to say
@@ -202,8 +205,9 @@ def _start(
     init_from: Path | None,
     dry_run: bool,
     strict: bool,
+    begin: "Callable[[], None]",
 ) -> None:
-    """Train from the first step."""
+    """Train from the first step; `begin` is called when nothing can refuse it any more."""
     from fabula.data.dataset import open_dataset
 
     prepared = open_dataset(data, recipe.tokenizer)  # what can be wrong here is told before torch is loaded
@@ -222,7 +226,7 @@ def _start(
     if init_from is not None:
         recipe, start = starting_from(recipe, init_from, prepared)
     check_size(recipe)
-    with Display() as display:
+    with Display(begin) as display:
         if strict and minutes is None:  # with minutes, the probe has to say first for how long the recipe goes
             warn_of(recipe, strict, display.notice, dashes="--")
         display.preparing(recipe)
@@ -245,6 +249,7 @@ def _resume(
     together: "Together | None",
     dry_run: bool,
     strict: bool,
+    begin: "Callable[[], None]",
 ) -> None:
     """Go on with the run in `out`; `recipe` is the one that was named, if one was."""
     from fabula.data.dataset import open_dataset
@@ -273,7 +278,7 @@ def _resume(
         return
     as_before = info.get("threads") if processes_of(info) == together.size else None
     use_threads(threads, as_before, together.sharing_threads)
-    with Display() as display:
+    with Display(begin) as display:
         if longer != stored:
             display.notice(_extension(stored, longer, places[0] if places else 0))
         display.preparing(longer)

@@ -3,6 +3,7 @@
 import datetime
 import math
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,7 +30,9 @@ RATE_WEIGHT = 0.1
 class Display(Observer):
     """Shows one training after another; a context manager that also turns Ctrl-C into an orderly stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, when_begun: Callable[[], None] = lambda: None) -> None:
+        """`when_begun` is called as a training begins: all that could have refused it has not."""
+        self._when_begun = when_begun
         self.title = ""
         """What stands before the name of the next recipe: which run of a ladder it is."""
         self.num_alike = 0
@@ -93,6 +96,7 @@ class Display(Observer):
 
     def begun(self, step: int) -> None:
         self._stop.install()
+        self._when_begun()
         self._told_scoring = -math.inf
         left = self._estimate.total * (1 - step / self._num_steps)
         finish = datetime.datetime.now() + datetime.timedelta(seconds=left)
