@@ -16,7 +16,7 @@ from tests.train.tiny import StopAfter, data_in, tiny, tiny_file
 from fabula.cli import run
 from fabula.exchange.trackers import beside
 from fabula.exchange.trackers.known import KNOWN, wandb_mode
-from fabula.exchange.trackers.sent import sent_file
+from fabula.exchange.trackers.sent import read_sent, sent_file
 from fabula.train.life.run import set_up_training, start_run
 
 
@@ -71,9 +71,22 @@ def test_a_ladder_is_told_of_whole(grammar_folder: Path, tmp_path: Path, capfd: 
     assert len(runs) == 1 and all(losses(each) == [1, 2] for each in runs)
 
 
+HANGS = """
+import time
+
+AlertLevel = type("AlertLevel", (), {"WARN": 1, "ERROR": 2})
+Markdown = str
+
+class Run:
+    name = "run"
+    log = alert = lambda *_, **__: None
+    finish = lambda _: time.sleep(600)
+
+init = lambda **_: Run()
+"""
 BAD = {
     "fails": ("raise RuntimeError('no server here')", "no server here"),
-    "hangs": ("import time; time.sleep(600)", "did not answer in time"),
+    "hangs as it delivers": (HANGS, "did not answer in time"),
 }
 
 
@@ -86,7 +99,7 @@ def test_a_bad_tracker_ends_no_training(
     (tmp_path / "stand_in").mkdir()
     (tmp_path / "stand_in" / "trackio.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'stand_in'}:{':'.join(sys.path)}")
-    monkeypatch.setattr(beside, "PATIENCE_SECONDS", 3.0 if how == "hangs" else 120.0)
+    monkeypatch.setattr(beside, "PATIENCE_SECONDS", 3.0 if how != "fails" else 120.0)
     out = tmp_path / "run"
     command = ["train", tiny_file(tmp_path, steps=3), "--data", str(grammar_folder), "--out", str(out)]
     assert run([*command, "--track", "trackio"]) == 0
@@ -95,6 +108,7 @@ def test_a_bad_tracker_ends_no_training(
     last = error.strip().splitlines()[-1]
     assert "trackio did not get everything" in last and said in last and f"export {out} --to trackio" in last
     assert "Traceback" not in error
+    assert read_sent(out, "trackio").status == "", "what was not delivered does not count as sent"
 
 
 class Waited:
