@@ -272,6 +272,7 @@ WHERE = {
     ("mlflow", "./mlruns"): "kept in ./mlruns",
     ("mlflow", "file:///data/mlruns"): "kept in /data/mlruns",
     ("mlflow", "http://user:secret@mlflow.example:5000/"): "sent to mlflow.example",
+    ("mlflow", "postgresql://user:secret@/runs?host=/run/x"): "sent to /runs",
     ("mlflow", "databricks"): "sent to Databricks",
     ("mlflow", "databricks://profile"): "sent to Databricks",
     ("mlflow", "arn:aws:sagemaker:eu:1:mlflow/x"): "sent to arn:aws:sagemaker:eu:1:mlflow/x",

@@ -84,7 +84,7 @@ def _mlflow() -> str:
     if len(uri.scheme) <= 1 or uri.scheme == "file" or uri.scheme.startswith("sqlite"):  # one letter: a drive
         place = uri.path.removeprefix("/") if uri.scheme.startswith("sqlite") else uri.path
         return f"kept in {place or 'mlflow.db'}; `mlflow ui` shows it"
-    return f"sent to {uri.hostname or named.partition('?')[0]}"
+    return f"sent to {uri.hostname or named.partition('?')[0].rpartition('@')[2]}"
 
 
 def _aim() -> str:

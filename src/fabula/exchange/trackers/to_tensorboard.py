@@ -22,10 +22,8 @@ class Run:
         self._writer = EventFileWriter(str(described.folder), filename_suffix=".fabula")
         self._last = 0
         if id is None:
-            for _ in range(
-                2
-            ):  # the first that it reads is a beginning to it, which leaves out nothing of earlier files
-                self.rewind(-1)
+            self.rewind(-1)  # the first that TensorBoard's page reads is a beginning to it, which leaves nothing out:
+            self.rewind(-1)  # twice, for files of an earlier time that have none
             self._write(0, hparams_pb(dict(described.configuration)))
             rows = "".join(f"\n| {name} | {value} |" for name, value in described.configuration.items())
             self.text(0, "recipe", f"| | |\n|---|---|{rows}")
