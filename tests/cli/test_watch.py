@@ -201,7 +201,8 @@ def test_a_training_with_a_page_and_a_hook(grammar_folder: Path, tmp_path: Path)
     out = tmp_path / "run"
     recipe = str(tiny_file(tmp_path))
     command = [sys.executable, "-m", "fabula", "train", "--data", str(grammar_folder), "--out", str(out), recipe]
-    settings = ["--steps", "600", "--set", "checkpoint.every=20", "--set", "evaluation.every=100"]
+    # 900 steps were made here until the page said its address, and on a slow machine both take their time.
+    settings = ["--steps", "3000", "--set", "checkpoint.every=100", "--set", "evaluation.every=1000"]
     with hook() as chat, all_ended_after(out):
         beside = ["--watch", "--notify", chat.url]
         first = subprocess.Popen([*command, *settings, *beside], stderr=subprocess.PIPE, text=True)
@@ -211,6 +212,7 @@ def test_a_training_with_a_page_and_a_hook(grammar_folder: Path, tmp_path: Path)
             address = line.removeprefix("watch: ").strip() if line.startswith("watch: http") else address
             if address and list(out.glob("checkpoints/step-*")):
                 break
+        assert address, "the training is not over before"
         assert "step " in first_event(address)["html"]["part-now"]
         first.kill()
         first.wait()
