@@ -93,6 +93,34 @@ def test_a_story_ends_before_a_stop_sequence(client: openai.OpenAI) -> None:
         assert "".join(each.choices[0].text for each in streamed) == cut.text
 
 
+@pytest.mark.parametrize(("prompt", "echo"), [("Once", False), ("Once", True), ("A dog  ", False), ("A ", True)])
+@pytest.mark.parametrize("stream", [False, True])
+def test_each_token_is_told_with_its_place_in_the_text_and_none_of_a_stop(
+    client: openai.OpenAI, prompt: str, echo: bool, stream: bool
+) -> None:
+    def told(**rules: Any) -> tuple[str, list[str], list[int]]:
+        rules |= {"model": "one", "prompt": prompt, "max_tokens": 60, "seed": 1, "logprobs": 1, "echo": echo}
+        said = client.completions.create(**rules, stream=stream)
+        choices = [each.choices[0] for each in said] if stream else said.choices
+        known = [each.logprobs for each in choices if each.logprobs]
+        places = [place for each in known for place in each.text_offset]
+        return "".join(each.text for each in choices), [token for each in known for token in each.tokens], places
+
+    text, tokens, places = told()
+    alone = [(token, place) for token, place in zip(tokens, places, strict=True) if len(token) == 1]
+    begun = len(prompt) if echo else 0
+    # A half character that turns out to be none comes with the token behind it.
+    assert len(alone) > 20 and all(token in text[place : place + 4] for token, place in alone)
+    for first in (begun, begun + 10, begun + 25):
+        stop = text[first : first + 4]
+        cut, fewer, at = told(stop=[stop, stop + "never"])
+        end = text.index(stop)
+        assert cut == text[:end] and "never" not in cut
+        number = len(fewer)
+        assert (fewer, at) == (tokens[:number], places[:number])
+        assert number == sum(place < end for place in places)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
 def test_stops_are_found_across_pieces_and_nothing_else_is_held_back(size: int) -> None:
     text = "a na nab nabla END"
@@ -116,6 +144,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[openai.APIStatusError], str | None
     "no such step": ({"model": "one@11"}, openai.NotFoundError, "model", "one@11"),
     "long": ({"prompt": "word " * 40}, openai.BadRequestError, "prompt", "shorten it"),
     "ids": ({"prompt": [999]}, openai.BadRequestError, "prompt", "from 0 to 256"),
+    "an empty list of ids": ({"prompt": [[65], []]}, openai.BadRequestError, "prompt", "no tokens"),
     "empty list": ({"prompt": []}, openai.BadRequestError, "prompt", "empty list"),
     "prompt of a kind": ({"prompt": 7}, openai.BadRequestError, "prompt", "a text, a list of texts"),
     "penalty": ({"presence_penalty": 0.5}, openai.BadRequestError, "presence_penalty", "repetition_penalty is there"),
@@ -141,6 +170,7 @@ def test_what_is_not_done_is_refused_in_openais_form(client: openai.OpenAI, name
     with pytest.raises(kind) as refused:
         client.completions.create(**{"model": "one", "prompt": "a", "max_tokens": 1, **extra})
     assert refused.value.param == param
+    assert (refused.value.code == "context_length_exceeded") == (name == "long")
     assert sentence in refused.value.message
 
 
@@ -211,10 +241,12 @@ def test_logits_that_are_not_finite_are_said(shelf: Shelf, client: openai.OpenAI
         kept = model.embedding.weight.clone()
         model.embedding.weight.fill_(float("nan"))
     try:
-        with pytest.raises(openai.InternalServerError, match="not finite"):
-            client.completions.create(model="two@10", prompt="a", max_tokens=2)
-        with pytest.raises(openai.APIError, match="not finite"):
-            list(client.completions.create(model="two@10", prompt="a", max_tokens=2, stream=True))
+        for rules in ({}, {"echo": True, "logprobs": 2}, {"echo": True, "logprobs": 0, "max_tokens": 0}):
+            asked: dict[str, Any] = {"model": "two@10", "prompt": "a b", "max_tokens": 2, **rules}
+            with pytest.raises(openai.InternalServerError, match=r"not finite.* choose another checkpoint"):
+                client.completions.create(**asked)
+            with pytest.raises(openai.APIError, match=r"not finite.* choose another checkpoint"):
+                list(client.completions.create(**asked, stream=True))
     finally:
         with torch.no_grad():
             model.embedding.weight.copy_(kept)

@@ -105,13 +105,22 @@ def _candidates(logits_V: Tensor, token: int, number: int) -> tuple[float, tuple
     return float(log_p_V[token]), tuple(Candidate(each, value) for each, value in pairs)
 
 
-def prompt_log_probabilities(model: Decoder, tokens: Sequence[int]) -> list[tuple[float, Tensor]]:
-    """Of each token after the first: its log-probability, and those of all that could have stood there (V)."""
+def prompt_log_probabilities(
+    model: Decoder, tokens: Sequence[int], number: int
+) -> list[tuple[float, tuple[Candidate, ...]]]:
+    """Of each token after the first: its log-probability, and the `number` likeliest that could have stood there.
+
+    Raises InputError for logits that are not finite.
+    """
     with torch.inference_mode():
-        device = model.embedding.weight.device
-        ids = torch.tensor(tokens, device=device)
-        log_p_TV = torch.log_softmax(model(ids[None, :-1])[0].float(), -1)
-    return [(float(row_V[token]), row_V) for row_V, token in zip(log_p_TV, tokens[1:], strict=True)]
+        ids_T = torch.tensor(tokens, device=model.embedding.weight.device)
+        log_p_TV = torch.log_softmax(model(ids_T[None, :-1])[0].float(), -1)
+        own_T = log_p_TV.gather(-1, ids_T[1:, None])[:, 0]
+        if not bool(own_T.isfinite().all()):  # one that is not finite makes its whole row so
+            raise InputError("the model's logits are not finite, so nothing is probable; choose another checkpoint")
+        best_TK = log_p_TV.topk(min(number, log_p_TV.shape[-1]))
+    rows = zip(own_T.tolist(), best_TK.indices.tolist(), best_TK.values.tolist(), strict=True)
+    return [(own, tuple(map(Candidate, likeliest, values))) for own, likeliest, values in rows]
 
 
 def bytes_of(tokenizer: Tokenizer, token: int) -> bytes:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager
 
 import torch
 from starlette.responses import StreamingResponse
@@ -19,8 +19,8 @@ from fabula.play.story import Story, Told
 
 SMALL = 20_000_000
 """Parameters up to which one thread of torch's makes the tokens. A second one waits for each small piece of work
-that the first one has: with 7.1 M parameters and other programs on both cores (a browser, say, or a training), two told
-11 tokens a second, and one told 75."""
+that the first one has: beside other programs two told a seventh of what one told (docs/log.md, "The page to play
+with")."""
 PATIENCE_SECONDS = 60.0
 SLICE_SECONDS = 0.01
 """With 16 stories at once, each moves six times a second; handing a story over costs a hundredth of that."""
@@ -68,9 +68,11 @@ class StreamedInPlace(StreamingResponse):
     """An answer that leaves its place in the queue when it is whole, and when nobody listens any more, or takes nothing
     for `PATIENCE_SECONDS`."""
 
-    def __init__(self, lines: AsyncIterator[str], place: AbstractContextManager[object], media_type: str) -> None:
+    def __init__(
+        self, lines: AsyncGenerator[str, None], place: AbstractContextManager[object], media_type: str
+    ) -> None:
         super().__init__(lines, media_type=media_type)
-        self._place = place
+        self._lines, self._place = lines, place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def patient(message: Message) -> None:
@@ -78,7 +80,8 @@ class StreamedInPlace(StreamingResponse):
                 await send(message)
 
         with self._place:
-            await super().__call__(scope, receive, patient)
+            async with aclosing(self._lines):  # its turn too: left open, it would end with Python's next collection
+                await super().__call__(scope, receive, patient)
 
 
 class Teller:

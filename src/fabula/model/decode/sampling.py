@@ -96,7 +96,9 @@ def choose(logits_BV: Tensor, sampling: Sampling, uniform_B: Tensor | None) -> T
 def _check_finite(sums: Tensor) -> None:
     """What is not finite in a row shows in its largest value and in its sum."""
     if not bool(sums.isfinite().all()):
-        raise InputError("the model's logits are not finite, so it cannot choose a token; use another --step")
+        raise InputError(
+            "the model's logits are not finite, so there is no next token; choose another checkpoint (--step)"
+        )
 
 
 def _nucleus(top_BV: Tensor, whole_B1: Tensor, top_p: float) -> Tensor:

@@ -1,18 +1,21 @@
 """The stories of one request, one after the other, as pieces of an answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from fabula.errors import InputError
 from fabula.model.decode.generate import check_prompts
+from fabula.model.decode.prompts import prompt_tokens
 from fabula.model.decode.weights import DecodingWeights
 from fabula.play.openai.errors import Refused
 from fabula.play.openai.logprobs import Logprobs
 from fabula.play.openai.request import Request
 from fabula.play.openai.text import Until
-from fabula.play.story import Story, Wish, beginning, prompt_log_probabilities
+from fabula.play.story import Story, Wish, prompt_log_probabilities
 from fabula.play.turns import Teller
 
 
@@ -40,23 +43,24 @@ class Piece:
 
 
 def read_prompts(request: Request, weights: DecodingWeights) -> list[Prompt]:
-    """Raises Refused for what is longer than the context."""
+    """Raises Refused for what is longer than the context, and for ids that no token has."""
     shown = request.shown
     prompts = []
     for given in request.prompts:
+        if isinstance(given, str):
+            tokens = prompt_tokens(shown.tokenizer, given, shown.recipe.batch.end_of_text)
+            begun = 1 if tokens[0] == shown.tokenizer.eot else 0
+            prompt = Prompt(given, tokens, begun, len(given) - len(given.rstrip(" ")))
+        elif all(0 <= token < shown.tokenizer.vocabulary for token in given):
+            prompt = Prompt(shown.tokenizer.decode(list(given)), list(given), 0, 0)
+        else:
+            raise Refused(400, f"token ids are from 0 to {shown.tokenizer.vocabulary - 1:,}", "prompt")
         try:
-            if isinstance(given, str):
-                tokens = beginning(given, weights.model, shown.recipe, shown.tokenizer)
-                begun = 1 if tokens[0] == shown.tokenizer.eot else 0
-                prompts.append(Prompt(given, tokens, begun, len(given) - len(given.rstrip(" "))))
-            else:
-                tokens = list(given)
-                if not all(0 <= token < shown.tokenizer.vocabulary for token in tokens):
-                    raise Refused(400, f"token ids are from 0 to {shown.tokenizer.vocabulary - 1:,}", "prompt")
-                check_prompts(weights.model, [tokens])
-                prompts.append(Prompt(shown.tokenizer.decode(tokens), tokens, 0, 0))
+            check_prompts(weights.model, [prompt.tokens])
         except InputError as error:
-            raise Refused(400, str(error), "prompt", "context_length_exceeded") from None
+            code = "context_length_exceeded" if prompt.tokens else None
+            raise Refused(400, str(error), "prompt", code) from None
+        prompts.append(prompt)
     return prompts
 
 
@@ -66,7 +70,7 @@ async def answered(
     weights: DecodingWeights,
     teller: Teller,
     gone: Callable[[], Awaitable[bool]],
-) -> AsyncIterator[Piece]:
+) -> AsyncGenerator[Piece, None]:
     """Raises InputError for logits that are not finite. Ends early where nobody listens any more (`gone`)."""
     for place, prompt in enumerate(prompts):
         for number in range(request.n):
@@ -80,51 +84,53 @@ async def answered(
                 yield Piece(index, prompt.text, logprobs, finish, 0)
                 length = len(prompt.text)
             if request.num_tokens:
-                async for piece in _told(request, prompt, weights, teller, index, request.seed + number, length):
-                    yield piece
-                    if await gone():
-                        return
+                told = _told(request, prompt, weights, teller, index, request.seed + number, length)
+                async with aclosing(told) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                        if await gone():
+                            return
 
 
 async def _told(
-    request: Request, prompt: Prompt, weights: DecodingWeights, teller: Teller, index: int, seed: int, offset: int
-) -> AsyncIterator[Piece]:
+    request: Request, prompt: Prompt, weights: DecodingWeights, teller: Teller, index: int, seed: int, begun: int
+) -> AsyncGenerator[Piece, None]:
+    """`begun`: characters of the answer before the story. A token is told of once its text is said: of a stop sequence
+    there is none."""
     tokenizer = request.shown.tokenizer
     wish = Wish(prompt.tokens, request.sampling, seed, request.num_tokens, request.logprobs or 0)
-    story, text = Story(weights, tokenizer, wish), Until(request.stops, prompt.spaces)
-    finish = "length"
-    stream = teller.told(story)
-    try:
+    story, text, logprobs = Story(weights, tokenizer, wish), Until(request.stops, prompt.spaces), Logprobs(tokenizer)
+    finish, end = "length", begun
+
+    def piece(said: str, tokens: int, finish: str | None, known_to: float) -> Piece:
+        return Piece(index, said, None if request.logprobs is None else logprobs.taken(known_to), finish, tokens)
+
+    async with aclosing(teller.told(story)) as stream:
         async for slice_ in stream:
             said, number = "", 0
-            logprobs = Logprobs(tokenizer) if request.logprobs is not None else None
             for told in slice_:
                 number += 1
                 if told.ended:
                     finish = "stop"
                     break
-                if logprobs is not None:
-                    logprobs.add(told, offset + len(said))
+                logprobs.add(told, begun + text.length)
                 said += text.piece(told.text)
                 if text.stopped:
-                    finish = "stop"
                     break
-            yield Piece(index, said, logprobs.as_object() if logprobs else None, None, number)
-            offset += len(said)
+            end += len(said)
+            yield piece(said, number, None, end)
             if text.stopped:
                 break
-    finally:
-        await stream.aclose()
     rest = "" if text.stopped else text.piece(story.rest()) + text.rest()
-    yield Piece(index, rest, None, "stop" if text.stopped else finish, 0)
+    yield piece(rest, 0, "stop" if text.stopped else finish, end + len(rest) if text.stopped else math.inf)
 
 
 def _of_prompt(request: Request, prompt: Prompt, weights: DecodingWeights, number: int) -> dict[str, Any]:
     """Log-probabilities of the prompt's own tokens; the very first one follows nothing and has none."""
     tokenizer = request.shown.tokenizer
-    known = [None, *prompt_log_probabilities(weights.model, prompt.tokens)] if len(prompt.tokens) > 1 else [None]
-    logprobs = Logprobs(tokenizer)
+    scored = prompt_log_probabilities(weights.model, prompt.tokens, number) if len(prompt.tokens) > 1 else []
+    known, logprobs = [None, *scored], Logprobs(tokenizer)
     for place in range(prompt.begun, len(prompt.tokens)):
         before = tokenizer.decode(prompt.tokens[prompt.begun : place])
-        logprobs.add_prompt(prompt.tokens[place], known[place], number, len(before))
-    return logprobs.as_object()
+        logprobs.add_prompt(prompt.tokens[place], known[place], len(before))
+    return logprobs.taken()

@@ -1,11 +1,10 @@
 """Log-probabilities of tokens in the form of OpenAI's completions."""
 
+import math
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.play.story import Candidate, Told, bytes_of, text_of
@@ -24,14 +23,10 @@ class Logprobs:
     def add(self, told: Told, offset: int) -> None:
         self._add(told.token, told.log_probability, told.alternatives, offset)
 
-    def add_prompt(self, token: int, known: tuple[float, Tensor] | None, number: int, offset: int) -> None:
-        """A token of the prompt; `known`: its log-probability, and those of all that could have stood there."""
-        if known is None:
-            self._add(token, None, (), offset)
-            return
-        best = torch.topk(known[1], min(number, len(known[1])))
-        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        self._add(token, known[0], [Candidate(each, value) for each, value in pairs], offset)
+    def add_prompt(self, token: int, known: tuple[float, tuple[Candidate, ...]] | None, offset: int) -> None:
+        """A token of the prompt; `known`: its log-probability, and the likeliest that could have stood there."""
+        own, best = known or (None, ())
+        self._add(token, own, best, offset)
 
     def _add(self, token: int, log_probability: float | None, best: Iterable[Candidate], offset: int) -> None:
         self.tokens.append(named(self.tokenizer, token))
@@ -40,9 +35,14 @@ class Logprobs:
         self.top_logprobs.append(None if log_probability is None else top)
         self.text_offset.append(offset)
 
-    def as_object(self) -> dict[str, Any]:
-        names = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
-        return {name: getattr(self, name) for name in names}
+    def taken(self, end: float = math.inf) -> dict[str, Any]:
+        """Those that begin before `end`, as an object of OpenAI's; they are taken out."""
+        number = bisect_left(self.text_offset, end)
+        lists = {name: getattr(self, name) for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset")}
+        said = {name: values[:number] for name, values in lists.items()}
+        for values in lists.values():
+            del values[:number]
+        return said
 
 
 def named(tokenizer: Tokenizer, token: int) -> str:

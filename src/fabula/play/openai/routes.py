@@ -4,8 +4,8 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, aclosing
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
@@ -57,7 +57,7 @@ class OpenAiApi:
     async def _answer(self, request: HttpRequest, held: ExitStack) -> Response:
         asked = read_request(await asked_object(request), self.shelf)
         weights = await asyncio.to_thread(self.shelf.weights, asked.shown, asked.step)
-        prompts = read_prompts(asked, weights)
+        prompts = await asyncio.to_thread(read_prompts, asked, weights)
         num_prompt = sum(len(prompt.tokens) for prompt in prompts)
         # A stream is ended by its response, which listens; whatever else waits for a client asks for it.
         gone = _never if asked.stream else request.is_disconnected
@@ -75,8 +75,8 @@ class OpenAiApi:
         except InputError as error:
             return refusal(Refused(500, str(error)))
 
-    async def _in_turn(self, pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
-        async with self.lane.turn():
+    async def _in_turn(self, pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+        async with self.lane.turn(), aclosing(pieces):
             async for piece in pieces:
                 yield piece
 
@@ -88,10 +88,10 @@ async def _never() -> bool:
     return False
 
 
-async def _whole(pieces: AsyncIterator[Piece], frame: dict[str, Any], num_prompt: int) -> Response:
+async def _whole(pieces: AsyncGenerator[Piece, None], frame: dict[str, Any], num_prompt: int) -> Response:
     choices: dict[int, dict[str, Any]] = {}
     num_told = 0
-    async for piece in pieces:
+    async for piece in pieces:  # to its end, or to what it raises
         num_told += piece.tokens
         choice = choices.setdefault(piece.index, {"text": "", **_choice(piece, "")})
         choice["text"] += piece.text
@@ -102,14 +102,15 @@ async def _whole(pieces: AsyncIterator[Piece], frame: dict[str, Any], num_prompt
 
 
 async def _events(
-    asked: Request, pieces: AsyncIterator[Piece], frame: dict[str, Any], num_prompt: int
-) -> AsyncIterator[str]:
+    asked: Request, pieces: AsyncGenerator[Piece, None], frame: dict[str, Any], num_prompt: int
+) -> AsyncGenerator[str, None]:
     num_told = 0
     try:
-        async for piece in pieces:
-            num_told += piece.tokens
-            if piece.text or piece.logprobs or piece.finish:
-                yield _event({**frame, "choices": [_choice(piece, piece.text)]})
+        async with aclosing(pieces):
+            async for piece in pieces:
+                num_told += piece.tokens
+                if piece.text or piece.finish or (piece.logprobs and piece.logprobs["tokens"]):
+                    yield _event({**frame, "choices": [_choice(piece, piece.text)]})
     except InputError as error:  # the answer has begun, so its status is said
         yield _event(error_object(Refused(500, str(error))))
         return

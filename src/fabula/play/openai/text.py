@@ -9,6 +9,8 @@ class Until:
     def __init__(self, stops: Sequence[str], spaces: int = 0) -> None:
         """`spaces`: so many at the beginning are left out, since the prompt ended with them."""
         self.stops, self.stopped = stops, False
+        self.length = 0
+        """Of what came so far, with what is held back."""
         self._held, self._spaces = "", spaces
 
     def piece(self, text: str) -> str:
@@ -16,6 +18,7 @@ class Until:
         while text and self._spaces and text[0] == " ":
             text, self._spaces = text[1:], self._spaces - 1
         self._spaces = 0 if text else self._spaces
+        self.length += len(text)
         text = self._held + text
         ends = [place for place in (text.find(stop) for stop in self.stops) if place >= 0]
         if ends:

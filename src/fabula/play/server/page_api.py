@@ -3,8 +3,8 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, aclosing
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -81,7 +81,7 @@ class PageApi:
                 weights = await asyncio.to_thread(
                     self.shelf.weights, shown, shown.step if asked.step is None else asked.step
                 )
-                wish = _wish(asked, shown, weights.model)
+                wish = await asyncio.to_thread(_wish, asked, shown, weights.model)
                 lines = self._lines(shown, Story(weights, shown.tokenizer, wish), asked, wish)
                 return StreamedInPlace(lines, held.pop_all(), "application/x-ndjson")
         except InputError as error:
@@ -89,14 +89,14 @@ class PageApi:
         except Busy:
             return JSONResponse({"message": BUSY}, 429, {"Retry-After": "2"})
 
-    async def _lines(self, shown: Shown, story: Story, asked: Asked, wish: Wish) -> AsyncIterator[str]:
+    async def _lines(self, shown: Shown, story: Story, asked: Asked, wish: Wish) -> AsyncGenerator[str, None]:
         ids = asked.ids or list(wish.prompt)
         yield _line({"kind": "start", "ids": ids})
         told = ids[max(0, len(ids) - asked.told) :] if asked.told else []
         end: dict[str, Any] = {"reason": "length"}
         try:
-            async with self.lane.turn():
-                async for pieces in self.teller.told(story):
+            async with self.lane.turn(), aclosing(self.teller.told(story)) as stream:
+                async for pieces in stream:
                     told += [each.token for each in pieces if not each.ended]
                     yield "".join(
                         _line({"kind": "token", "id": each.token, "text": each.text, **_chances(shown, each)})
