@@ -8,6 +8,7 @@ python benchmarks/recording.py --out docs/benchmarks/recording.json
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -22,7 +23,7 @@ from results import write
 import fabula
 from fabula.record.machine import machine
 
-LINES, REPEATS = 5_000, 7
+LINES, REPEATS = 5_000, 15
 KINDS: dict[str, Callable[[float], Any]] = {
     "Python's numbers": float,
     "NumPy's numbers": np.float32,
@@ -60,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
     out = parser.parse_args().out
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as scratch:
         turns: dict[str, list[float]] = {name: [] for name in KINDS}
         for turn in range(REPEATS):
@@ -68,6 +70,7 @@ def main() -> None:
         asking = alarm_seconds(Path(scratch, "alarm"))
     document = {
         "machine": machine(),
+        "load": load,
         "lines": LINES,
         "microseconds": {
             name: {"median": statistics.median(each), "low": min(each), "high": max(each)}

@@ -22,8 +22,8 @@ def cost(record: dict[str, Any]) -> list[str]:
     return [
         *lines, "",
         f"`record.train` with four numbers of that kind, the median of runs of {record['lines']:,} lines on "
-        f"{place['processor']} with {place['cores']} cores. `alarm()` at each of 10,000 updates took "
-        f"{record['alarm_seconds_of_10000_updates']:.1f} seconds in all.",
+        f"{place['processor']} with {place['cores']} cores and a load of {record['load']:.1f}. "
+        f"`alarm()` at each of 10,000 updates took {record['alarm_seconds_of_10000_updates']:.1f} seconds in all.",
     ]  # fmt: skip
 
 
