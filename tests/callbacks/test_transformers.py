@@ -68,16 +68,26 @@ QUICK = {"eval_strategy": "no", "save_strategy": "no"}
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("logging_steps", "every"), [(5, 5), (0.1, 4), (1, 1)])
-def test_a_failure_ends_it_after_the_line_that_shows_it(logging_steps: float, every: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("logging", "every", "window"),
+    [
+        ({"logging_steps": 5}, 5, "(5 steps)"),
+        ({"logging_steps": 0.1}, 4, "(4 steps)"),
+        ({"logging_steps": 1}, 1, ""),
+        ({"logging_strategy": "epoch"}, 5, "(an epoch)"),
+    ],
+)
+def test_a_failure_ends_it_after_the_line_that_shows_it(
+    logging: dict[str, Any], every: int, window: str, tmp_path: Path
+) -> None:
     callback = FabulaCallback(str(tmp_path / "run"), stop_on_failure=True)
-    options = {"logging_steps": logging_steps, "logging_nan_inf_filter": False, **QUICK}
-    made = trainer(tmp_path, callback, max_steps=40, **options)
+    made = trainer(tmp_path, callback, max_steps=40, logging_nan_inf_filter=False, **logging, **QUICK)
     made.training_step = lambda *arguments, **options: torch.tensor(math.nan if made.state.global_step >= 10 else 3.0)
     made.train()
     assert made.state.global_step == -(-11 // every) * every + 1
     run = fabula.read(tmp_path / "run")
-    assert run.status == "failed" and (f"({every} steps)" in str(run.info["notes"])) == (every > 1)
+    assert run.status == "failed" and window in str(run.info["notes"])
+    assert bool(window) == ("mean of the steps" in str(run.info["notes"]))
 
 
 class After(TrainerCallback):

@@ -40,7 +40,8 @@ class FabulaCallback(TrainerCallback):
         }
         self.record = Record(self.folder, **{**known, **self.options})
         every = _steps_between_lines(state)
-        notes = [note("window_mean", steps=f"{every} steps")] if every > 1 else []
+        window = "an epoch" if args.logging_strategy == "epoch" else f"{every} steps" if every > 1 else ""
+        notes = [note("window_mean", steps=window)] if window else []
         self.record.about(notes=[*notes, note("nan_filtered")] if args.logging_nan_inf_filter else notes)
 
     def on_log(
@@ -60,6 +61,13 @@ class FabulaCallback(TrainerCallback):
             self.record.evaluate(state.global_step, tokens=tokens, **held_out)
         elif "loss" in logs:
             self.record.train(state.global_step, **{"tokens": tokens, **logs})
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
+    ) -> None:
+        """Where it logs once an epoch, that line is the newest."""
+        if self.stop_on_failure and self._alarm():
+            control.should_training_stop = True
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
         # The Trainer logs a step only after this, so the line of the step before is the newest.
