@@ -11,6 +11,7 @@ from tests.api.loops import course
 
 import fabula
 from fabula.cli import run as fabula_command
+from fabula.errors import InputError
 from fabula.train.observer import Observer
 
 TINY = {"batch.rows": 2, "model.layers": 1, "model.width": 32, "model.heads": 1, "model.context": 32,
@@ -156,3 +157,16 @@ def test_a_notebook_shows_runs_findings_and_the_page(
     framed = page._repr_html_()
     assert framed.startswith("<iframe sandbox=") and "<script" not in framed.replace("&lt;script", "")
     assert "loss" in fabula.read(trained / "run")._repr_html_()
+
+
+def test_a_page_in_a_folder_is_its_index(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For a host of static pages: a folder that exists, or a name without an ending, which is made."""
+    (tmp_path / "there").mkdir()
+    for name in ("there", "made"):
+        assert fabula_command(["report", str(trained / "run"), "--out", str(tmp_path / name)]) == 0
+        assert str(tmp_path / name / "index.html") in capsys.readouterr().out
+        assert sorted(each.name for each in (tmp_path / name).iterdir()) == ["index.html", "index.md"]
+        assert fabula_command(["verify", str(tmp_path / name / "index.html")]) == 0
+    assert fabula.report(trained / "run", out=tmp_path / "there").path == tmp_path / "there" / "index.html"
+    with pytest.raises(InputError, match=r"an \.html file"):
+        fabula.report(trained / "run", out=tmp_path / "page.pdf")

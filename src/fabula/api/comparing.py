@@ -97,7 +97,7 @@ def compare(
         Terms(detect, number, looks, most),
         Asked(value, by, last),
     )
-    page = None if out is None else path_of(out)
+    page = None if out is None else page_at(path_of(out))
     if page is not None:
         write_comparison(compared, page)
     return Compared(compared, page)
@@ -113,10 +113,10 @@ def report(
     from_scratch: bool = False,
     columns: Mapping[str, str] | str | None = None,
 ) -> Page:
-    """One page of any number of runs, ladders and logs, written to `out` with its Markdown twin beside it; `to`: a
-    folder for a paper, with figures and tables.
+    """One page of any number of runs, ladders and logs, written to `out` with its Markdown twin beside it; where
+    `out` is a folder, or has no ending, as its index.html. `to`: a folder for a paper, with figures and tables.
 
-    Raises InputError for a path that holds no record, and for an `out` that does not end in .html.
+    Raises InputError for a path that holds no record, and for an `out` that ends in anything but .html.
     """
     if not paths:
         raise InputError("no run is named; give the path of a run, a ladder or a log")
@@ -124,7 +124,14 @@ def report(
     return report_with([path_of(each) for each in paths], path_of(out), None if to is None else path_of(to), flags)
 
 
+def page_at(out: Path) -> Path:
+    """Where the page goes: into a folder (one that exists, or a name without an ending) as its index.html, so that any
+    host of static pages shows it."""
+    return out / "index.html" if out.is_dir() or not out.suffix else out
+
+
 def report_with(paths: Sequence[Path], out: Path, to: Path | None, flags: Flags) -> Page:
+    out = page_at(out)
     parts = write_parts(paths, to, flags) if to is not None else []
     return Page(out, write_report(paths, out, flags), tuple(parts))
 

@@ -73,7 +73,7 @@ def compare(
     if as_json:
         show(json.dumps(compared.values, indent=1, allow_nan=False))
     else:
-        _show(compared.comparison, out)
+        _show(compared.comparison, compared.page)
     raise typer.Exit(compared.comparison.exit_code)
 
 

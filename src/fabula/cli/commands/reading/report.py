@@ -17,7 +17,12 @@ def report(
             help="Run folders, a ladder, folders of runs, logs of other programs; default: the newest under runs/.",
         ),
     ] = [],  # noqa: B006
-    out: Annotated[Path, typer.Option(help="The page; its Markdown twin is written beside it.")] = Path("report.html"),
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="The page, its Markdown twin beside it; or a folder for a web host, with the page as index.html."
+        ),
+    ] = Path("report.html"),
     to: Annotated[
         Path | None,
         typer.Option(
@@ -49,9 +54,13 @@ def report(
     parts = page.parts
     if as_json:
         files = {"parts": [str(part) for part in parts]} if parts else {}
-        show(json.dumps({"page": str(out), "twin": str(page.twin), **files, **page.values}, indent=2, allow_nan=False))
+        show(
+            json.dumps(
+                {"page": str(page.path), "twin": str(page.twin), **files, **page.values}, indent=2, allow_nan=False
+            )
+        )
         return
-    show(out)
+    show(page.path)
     if parts:
         show(f"{parts[0]} lists {len(parts) - 1} files of figures and tables")
-    show(f"next: open {shlex.quote(str(out))} in a browser; or read {shlex.quote(str(out.with_suffix('.md')))}")
+    show(f"next: open {shlex.quote(str(page.path))} in a browser; or read {shlex.quote(str(page.twin))}")
