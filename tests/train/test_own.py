@@ -97,6 +97,9 @@ def of_the_last_place(recipe, vocabulary):
             return self.inner(tokens)[:, -1:]
     return Last()
 
+def sawtooth(step, num_steps, recipe):
+    return 0.002 if step % 2 == 0 else 0.001
+
 def nothing(*_):
     return None
 
@@ -173,9 +176,13 @@ def test_it_stands_on_a_ladder_against_ours(grammar_folder: Path, tmp_path: Path
         f'name = "small"\ntiers = ["{tiny_file(tmp_path, steps=3)}"]\nseeds = 1\n'
         '[[phases]]\nname = "ours"\nchange = "fabula\'s own"\nset = {}\n'
         '[[phases]]\nname = "nanogpt"\nchange = "theirs"\nset = { "own.model" = "mine_of_somebody:nanogpt" }\n'
+        '[[phases]]\nname = "saw"\nchange = "a sawtooth"\nset = { "own.schedule" = "mine_of_somebody:sawtooth" }\n'
     )
     assert run(["ladder", "small.toml", "--data", str(grammar_folder), "--out", "ladder"]) == 0
-    assert "nanogpt" in Path("ladder/report.md").read_text()
+    page = Path("ladder/report.md").read_text()
+    assert "nanogpt" in page and "a sawtooth" in page
+    lines = metrics(Path("ladder/runs/tiny/saw/seed-0"))
+    assert [line["learning_rate"] for line in lines if line["kind"] == "train"] == [0.001, 0.002, 0.001]
 
 
 def test_what_reads_a_run_folder_runs_none_of_its_code(grammar_folder: Path, tmp_path: Path) -> None:

@@ -127,6 +127,8 @@ def _optimizer(recipe: Recipe) -> str:
 
 def _schedule(recipe: Recipe) -> str:
     schedule = recipe.schedule
+    if recipe.own.schedule:
+        return f"by a function of its maker's own, {recipe.own.schedule}"
     if schedule.kind == "constant":
         return f"{schedule.peak:g}, constant"
     unit = "steps" if schedule.unit == "step" else "micro-steps"

@@ -1,5 +1,6 @@
 """All rules over one run, and its verdict."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,9 +61,10 @@ def diagnose(run: Run, flags: Flags | None = None) -> Diagnosis:
     return diagnose_facts(facts_of_run(run, flags))
 
 
-def lint(recipe: Recipe) -> Diagnosis:
-    """The same findings on the plan, before step 0."""
-    return diagnose_facts(facts_of_recipe(recipe))
+def lint(recipe: Recipe, rates: Mapping[int, float] | None = None) -> Diagnosis:
+    """The same findings on the plan, before step 0. `rates`, by update: of whoever may ask a schedule of the user's own
+    for them."""
+    return diagnose_facts(facts_of_recipe(recipe, rates))
 
 
 def diagnose_facts(facts: Facts) -> Diagnosis:

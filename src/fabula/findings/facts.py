@@ -14,6 +14,7 @@ import numpy as np
 from fabula.errors import InputError
 from fabula.recipe import Recipe
 from fabula.recipe.schedule import learning_rates, planned_steps
+from fabula.recipe.schema import Schedule
 from fabula.record.changes import changes_of, says_what_is_trained_on
 from fabula.record.content.columns import Columns
 from fabula.record.content.parsing import toml_value
@@ -143,12 +144,17 @@ class Facts:
             values[held] /= float(cut["rate_factor"])
         return Curve(curve.name, curve.steps, values)
 
+    @property
+    def schedule(self) -> Schedule | None:
+        """The recipe's; None where there is no recipe, and where its rates are made by its maker's own code."""
+        return None if self.recipe is None or self.recipe.own.schedule else self.recipe.schedule
+
     @cached_property
     def follows_recipe(self) -> bool:
         """Whether there is a recipe, and the rates on record are those that it plans."""
         curve = self.planned_rate.finite if self.planned_rate is not None else None
-        if self.recipe is None or curve is None:
-            return self.recipe is not None
+        if self.recipe is None or self.schedule is None or curve is None:
+            return self.schedule is not None
         planned = np.interp(curve.steps, list(planned_steps(self.recipe)), learning_rates(self.recipe))
         return bool(np.allclose(curve.values, planned, rtol=0.0, atol=SAME_RATE * float(planned.max())))
 
@@ -170,11 +176,15 @@ class Facts:
         return int(max((curve.steps[-1] for curve in self.loss_curves), default=0))
 
 
-def facts_of_recipe(recipe: Recipe) -> Facts:
-    """The recipe before step 0, its schedule as the curve of learning rates."""
-    rates = np.array(learning_rates(recipe)[1:])
+def facts_of_recipe(recipe: Recipe, rates: Mapping[int, float] | None = None) -> Facts:
+    """The recipe before step 0, its schedule as the curve of learning rates. A schedule of its maker's own is code,
+    which nothing that reads a recipe runs: it has a curve where its `rates` are given."""
+    if rates is None and not recipe.own.schedule:
+        rates = dict(zip(planned_steps(recipe)[1:], learning_rates(recipe)[1:], strict=True))
     return Facts(
-        learning_rate=Curve("learning_rate", np.array(planned_steps(recipe)[1:], dtype=np.float64), rates),
+        learning_rate=Curve("learning_rate", np.array([*rates], np.float64), np.array([*rates.values()]))
+        if rates
+        else None,
         vocabulary=recipe.vocabulary or None,
         clip=recipe.optimizer.clip,
         accumulation=recipe.batch.accumulation,

@@ -17,6 +17,7 @@ from fabula.ladder.folder import how_it_ended
 from fabula.recipe.ladder import Ladder, PlannedRun
 from fabula.record.reader import read_run
 from fabula.train.observer import Observer
+from fabula.train.rates import planned_rates
 
 SEED = 0
 
@@ -101,6 +102,7 @@ def choose_rates(
             if not phase.bracket:
                 continue
             runs = bracket_runs(ladder, tier, phase.name, scale, rates)
+            _check_rates_differ(runs)
             losses = _losses_of(runs, data, out, observer, carry or here)
             if losses is None:
                 return None
@@ -118,6 +120,16 @@ def choose_rates(
             rates[phase.name] = choice.taken
             choices.append(choice)
     return choices
+
+
+def _check_rates_differ(runs: Sequence[BracketRun]) -> None:
+    """A bracket multiplies schedule.peak, which a schedule of the user's own need not ask for."""
+    name = runs[0].recipe.own.schedule
+    if name and len({tuple(planned_rates(run.recipe).values()) for run in runs}) < len(runs):
+        raise InputError(
+            f"the bracket of {runs[0].phase} multiplies schedule.peak, and {name} has the same rates for two of its "
+            "multiples; have it read recipe.schedule.peak, or leave out the bracket"
+        )
 
 
 def rates_of(choices: Sequence[RateChoice]) -> dict[str, dict[str, float]]:

@@ -49,4 +49,4 @@ def probe_phases(planned: Sequence[PlannedRun], data: Path, observer: Observer) 
 
 
 def _kind_of_step(recipe: Recipe) -> str:
-    return repr((recipe.model, recipe.compute, recipe.tokenizer, recipe.batch.rows))
+    return repr((recipe.model, recipe.compute, recipe.tokenizer, recipe.batch.rows, recipe.own))

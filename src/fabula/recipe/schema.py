@@ -245,6 +245,9 @@ class Own(Section):
     optimizer: FunctionOfOnesOwn = ""
     """Called as function(model, settings, learning_rate): a torch.optim.Optimizer; `settings` is the section
     `optimizer`."""
+    schedule: FunctionOfOnesOwn = ""
+    """Called as function(step, num_steps, recipe): the learning rate of update `step`, from 1 to `num_steps`. What the
+    section `schedule` says is then what this function makes of it."""
 
     def named(self) -> dict[str, str]:
         """What is the user's own, and its name."""

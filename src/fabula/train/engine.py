@@ -16,7 +16,6 @@ from fabula.model.initialization import initialization_seed, initialize
 from fabula.model.loss import token_losses
 from fabula.model.own import OwnModel, build_own, function_named, scored_without_dropout
 from fabula.model.spinning import WAITING
-from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
 from fabula.score.held_out import TokenLosses, rows_of_batch
 from fabula.score.rulers import COMMON_CONTEXT
@@ -40,6 +39,7 @@ from fabula.train.optimizer import make_optimizer, read_on_device
 from fabula.train.processes.lost import ProcessLost, loss_told
 from fabula.train.processes.tensors import hand_out_weights
 from fabula.train.processes.together import ALONE, Together, check_device
+from fabula.train.rates import rate_of
 from fabula.train.step import Launched, LossSum, Made, StepResult, train_step
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ class Engine:
 
     def learning_rate(self, step: int) -> float:
         """The rate of update `step`."""
-        recipe = self.recipe
-        return learning_rate(recipe.schedule, step, recipe.steps, recipe.batch.accumulation)
+        return rate_of(self.recipe, step)
 
     def reset(self) -> None:
         """Weights as the seed makes them, or as they were given; an optimizer without memory."""
@@ -279,11 +278,11 @@ def _compile_scoring(engine: Engine) -> None:
 
 
 def probe(engine: Engine, source: BatchSource) -> list[float]:
-    """Seconds of each of a few steps."""
+    """Seconds of each of a few steps, of which a short run has its last one several times."""
     seconds: list[float] = []
     least, most = PROBE_STEPS
     while len(seconds) < least or (len(seconds) < most and sum(seconds) < PROBE_SECONDS):
         started = time.perf_counter()
-        engine.step(source, len(seconds) + 1)
+        engine.step(source, min(len(seconds) + 1, engine.recipe.steps))
         seconds += engine.together.same(time.perf_counter() - started)
     return seconds

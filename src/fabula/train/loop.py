@@ -192,7 +192,8 @@ class Training:
     @property
     def before_decay(self) -> int:
         """The step after which a warmdown begins to fall: from here the run can be made longer."""
-        return last_shared_step(self.recipe) if self.recipe.schedule.kind == "warmdown" else 0
+        falls = self.recipe.schedule.kind == "warmdown" and not self.recipe.own.schedule
+        return last_shared_step(self.recipe) if falls else 0
 
     def update(self, writer: RunWriter) -> None:
         """Launch one optimizer update, and tell what came of those before it; of this one too where it is waited

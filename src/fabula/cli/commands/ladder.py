@@ -231,9 +231,10 @@ def make_and_report(
 def _lint(planned: "Sequence[PlannedRun]", display: "Display") -> None:
     """Say what each recipe is warned of before a step is made: a ladder may ask what a bad recipe costs."""
     from fabula.findings import lint
+    from fabula.train.rates import planned_rates
 
     for name, recipe in {run.recipe.name: run.recipe for run in planned}.items():
-        for finding in lint(recipe).findings:
+        for finding in lint(recipe, planned_rates(recipe)).findings:
             if finding.severity in ("warning", "failure"):
                 display.notice(f"{name}: {finding.severity}: {finding.sentence} [{finding.kind}]")
 
@@ -258,8 +259,8 @@ def _dry_run(order: "Order") -> None:
     from fabula.cli.screen.display import Display
     from fabula.ladder.estimate import probe_phases
     from fabula.ladder.make import check_order
-    from fabula.recipe.schedule import learning_rates
-    from fabula.record.wording import duration_text, sparkline
+    from fabula.record.wording import duration_text
+    from fabula.train.rates import rates_line
 
     if order.num_tries:
         show(
@@ -277,12 +278,11 @@ def _dry_run(order: "Order") -> None:
         show(tier)
         for cost in phases:
             recipe = cost.run.recipe
-            rates = learning_rates(recipe)
             show(
                 f"  {cost.run.phase:<10} {cost.num_runs} x {recipe.steps:,} steps, {cost.positions:,} positions each, "
                 f"{duration_text(cost.seconds)} each"
             )
-            show(f"  {'':<10} learning rate {sparkline(rates[1:], low=0.0)} peak {max(rates):g}, last {rates[-1]:g}")
+            show(f"  {'':<10} {rates_line(recipe)}")
     num_positions = sum(cost.num_runs * cost.positions for cost in costs)
     total = sum(cost.num_runs * cost.seconds for cost in costs)
     show(f"{len(missing)} runs, {num_positions:,} positions, about {duration_text(total)} by a probe")

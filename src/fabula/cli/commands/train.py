@@ -293,7 +293,11 @@ def _resume(
 def _extension(stored: "Recipe", longer: "Recipe", start: int) -> str:
     """What becomes of a run that is made longer."""
     place = f"from the checkpoint of step {start:,}" if start else "from its beginning"
-    how = "before its learning rate fell, and at its peak" if stored.schedule.kind == "warmdown" else "at the same rate"
+    how = "at the same rate"
+    if stored.own.schedule:
+        how = f"up to which {stored.own.schedule} has the same rates for both lengths"
+    elif stored.schedule.kind == "warmdown":
+        how = "before its learning rate fell, and at its peak"
     return (
         f"made longer, {stored.steps:,} to {longer.steps:,} steps: on {place}, {how}; what came after it is set aside"
     )
@@ -330,7 +334,8 @@ def _print_outcome(out: Path) -> None:
     for sentence in outcome(out):
         tell(as_called(sentence))
     quoted = shlex.quote(str(out))
-    ask = "" if "own" in read_info(out) else f"fabula generate {quoted} --prompt 'Once upon a time', or "
+    own_model = "model" in read_info(out).get("own", {})
+    ask = "" if own_model else f"fabula generate {quoted} --prompt 'Once upon a time', or "
     told = f"next: {ask}fabula report {quoted} --out report.html"
     show(as_called(told))
 
@@ -338,18 +343,17 @@ def _print_outcome(out: Path) -> None:
 def _print_plan(training: "Training") -> None:
     from fabula.cli.screen.typed import typed
     from fabula.model.decoder import parameter_count
-    from fabula.recipe.schedule import learning_rates
-    from fabula.record.wording import duration_text, plural, sparkline
+    from fabula.record.wording import duration_text, plural
     from fabula.train.life.estimate import estimate
+    from fabula.train.rates import rates_line
 
     recipe = training.recipe
-    rates = learning_rates(recipe)
     cost = estimate(recipe, training.rulers, training.engine.step_seconds)
     show(f"{recipe.name}: {parameter_count(training.engine.model):,} parameters")
     show(f"{plural(recipe.steps, 'step')}, {recipe.steps * recipe.positions_per_step:,} positions")
     if recipe.guard.policy != "skip":
         show(f"guard: {recipe.guard.policy} where a step is not finite or the loss rises and stays up")
-    show(f"learning rate {sparkline(rates[1:], low=0.0)} peak {max(rates):g}, last {rates[-1]:g}")
+    show(rates_line(recipe))
     show(
         f"about {duration_text(cost.total)}: training {duration_text(cost.training)}, "
         f"evaluation {duration_text(cost.evaluation)}"

@@ -33,11 +33,10 @@ rate (Kingma and Ba 2015, section 2.1): from here on, one step replaces the weig
 
 def warmup_end(facts: Facts, curve: Curve) -> int | None:
     """The step at which the rate has risen to its warmup's end; 0: it begins without one; None: not to be seen."""
-    if facts.recipe is not None:
-        schedule, accumulation = facts.recipe.schedule, facts.recipe.batch.accumulation
+    if facts.recipe is not None and (schedule := facts.schedule) is not None:
         if schedule.kind == "constant":
             return 0
-        return schedule.warmup // (accumulation if schedule.unit == "micro_step" else 1)
+        return schedule.warmup // (facts.recipe.batch.accumulation if schedule.unit == "micro_step" else 1)
     values = curve.values
     if values[0] >= LOW_START * values.max():
         if sees_the_start(curve):
@@ -54,7 +53,7 @@ def sees_the_start(curve: Curve) -> bool:
 def warmup_share(facts: Facts, curve: Curve, warmup: int) -> float:
     """How much of the run its warmup takes, at least. Of a recipe it is known; of a record, which may begin in the
     middle of a run and hold few of its steps, it reaches at least to the last rate before the peak."""
-    if facts.recipe is not None:
+    if facts.schedule is not None:
         return warmup / (facts.num_steps or int(curve.steps[-1]))
     begin = 0.0 if sees_the_start(curve) else float(curve.steps[0])
     end = max(float(curve.steps[-1]), float(facts.num_steps or 0) if begin == 0.0 else 0.0)
@@ -69,7 +68,7 @@ def is_fixed(curve: Curve) -> bool:
 
 def never_left_warmup(facts: Facts, curve: Curve) -> bool:
     """Whether the warmup is not over when the run is."""
-    if facts.recipe is not None:
+    if facts.recipe is not None and facts.schedule is not None:
         end = warmup_end(facts, curve)
         return end is not None and end > facts.recipe.steps and not is_fixed(curve)
     values = curve.values
@@ -81,7 +80,7 @@ def never_left_warmup(facts: Facts, curve: Curve) -> bool:
 def rises_after_warmup(facts: Facts, curve: Curve) -> bool:
     if is_fixed(curve) or never_left_warmup(facts, curve):
         return False
-    if facts.recipe is not None:
+    if facts.schedule is not None:
         after = curve.part((warmup_end(facts, curve) or 0) + 1, np.inf).values
         return len(after) >= 2 and bool(
             after[-1] > after[0] * (1.0 + RISE_TOLERANCE) and np.argmax(after) > len(after) / 2
@@ -93,6 +92,8 @@ def rises_after_warmup(facts: Facts, curve: Curve) -> bool:
 
 def _rates(facts: Facts) -> Curve | Silent:
     curve = facts.planned_rate
+    if curve is None and facts.planned:
+        return Silent("needs the learning rates, which a function of its maker's own makes (own.schedule)")
     if curve is None or len(curve.finite) < MIN_POINTS or curve.finite.values.max() <= 0:
         return Silent(f"needs the learning rate at {MIN_POINTS} steps or more")
     return curve.finite
@@ -132,9 +133,9 @@ def shape(facts: Facts) -> Outcome:
 
 def _peak_not_reached(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: dict) -> Finding:
     planned = ""
-    if facts.recipe is not None:
-        evidence = {**evidence, "planned_peak": facts.recipe.schedule.peak, "warmup": facts.recipe.schedule.warmup}
-        planned = f" of the planned peak of {number(facts.recipe.schedule.peak)}"
+    if facts.schedule is not None:
+        evidence = {**evidence, "planned_peak": facts.schedule.peak, "warmup": facts.schedule.warmup}
+        planned = f" of the planned peak of {number(facts.schedule.peak)}"
     return Finding(
         kind="lr_peak_not_reached",
         scope=facts.scope,
@@ -153,7 +154,7 @@ def _peak_not_reached(facts: Facts, curve: Curve, steps: tuple[int, int], eviden
 
 
 def _rising(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: dict) -> Finding:
-    start = max(curve.steps[0], float(warmup_end(facts, curve) or 0)) if facts.recipe is not None else curve.steps[0]
+    start = max(curve.steps[0], float(warmup_end(facts, curve) or 0)) if facts.schedule is not None else curve.steps[0]
     after = curve.part(start, np.inf)
     evidence = {**evidence, "after_warmup": float(after.values[0])}
     return Finding(
@@ -186,7 +187,7 @@ def _of_decaying(facts: Facts, curve: Curve, steps: tuple[int, int], evidence: d
                 "without a warmup.",
             )
         )
-    one_cycle = facts.recipe is None and sees_the_start(curve) and is_one_cycle(curve)
+    one_cycle = facts.schedule is None and sees_the_start(curve) and is_one_cycle(curve)
     too_long = taken > LONG_WARMUP and not one_cycle
     if too_long:
         found.append(
@@ -237,9 +238,8 @@ def _start_not_seen(facts: Facts, steps: tuple[int, int], evidence: dict) -> Fin
 
 @recipe_rule
 def floor_above_peak(facts: Facts) -> Outcome:
-    if facts.recipe is None:
-        return Silent("needs the recipe (recipe.toml)")
-    schedule = facts.recipe.schedule
+    if (schedule := facts.schedule) is None:
+        return Silent("needs a recipe (recipe.toml) that plans the learning rates itself")
     if schedule.kind == "constant" or schedule.floor <= schedule.peak:
         return []
     return [
@@ -298,14 +298,13 @@ def too_high(facts: Facts) -> Outcome:
 @recipe_rule
 def micro_steps(facts: Facts) -> Outcome:
     curve = _rates(facts)
-    if facts.recipe is None and isinstance(curve, Silent):
+    if facts.schedule is None and isinstance(curve, Silent):
         return curve  # the accumulation would not help
     if facts.accumulation is None:
         return Silent("needs the gradient accumulation", option="--accumulation")
     if facts.accumulation == 1:
         return []
-    if facts.recipe is not None:
-        schedule = facts.recipe.schedule
+    if (schedule := facts.schedule) is not None:
         if schedule.unit != "micro_step" or schedule.kind == "constant":
             return []
         warmup = schedule.warmup / facts.accumulation

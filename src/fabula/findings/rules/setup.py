@@ -51,7 +51,9 @@ def rounding(facts: Facts) -> Outcome:
     wide = recipe.initialization.scheme in ("default", "normal_embedding", "zero_writers")
     size = 1.0 if wide else recipe.initialization.std
     spacing = size * BFLOAT16_SPACING
-    rate = max(recipe.schedule.peak, recipe.schedule.floor if recipe.schedule.kind != "constant" else 0.0)
+    rate = _highest_rate(facts)
+    if rate is None:
+        return Silent("needs the learning rates, which a function of its maker's own makes (own.schedule)")
     if rate >= LOST_BELOW * spacing:
         return []
     return [
@@ -70,6 +72,13 @@ def rounding(facts: Facts) -> Outcome:
             try_="`--set compute.weights=float32` with the same seed: compare the loss after a tenth of the steps",
         )
     ]
+
+
+def _highest_rate(facts: Facts) -> float | None:
+    """By the recipe; where a function of its maker's own makes the rates, of those that are known."""
+    if (schedule := facts.schedule) is not None:
+        return max(schedule.peak, schedule.floor if schedule.kind != "constant" else 0.0)
+    return float(facts.learning_rate.finite.values.max(initial=0.0)) if facts.learning_rate is not None else None
 
 
 @recipe_rule

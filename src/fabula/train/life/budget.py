@@ -31,8 +31,11 @@ def earliest_end(recipe: Recipe, steps_made: int) -> int | None:
     """The smallest number of steps for which the rates of the `steps_made` first updates stay what they were; None
     where another number would change them.
 
-    `constant` does not know the end, `cosine` not during its warmup, `warmdown` not before its decay.
+    `constant` does not know the end, `cosine` not during its warmup, `warmdown` not before its decay; a function of the
+    user's own is told it from the first one on.
     """
+    if recipe.own.schedule:
+        return None
     schedule = recipe.schedule
     scale = recipe.batch.accumulation if schedule.unit == "micro_step" else 1
     if schedule.kind == "constant" or (steps_made + 1) * scale < schedule.warmup:

@@ -3,7 +3,8 @@
 The rule: what is there stays a part of the longer run. So it goes on from the last checkpoint up to which both lengths
 have the same learning rates. A constant rate goes on from the end. A warmdown goes on at its peak, from the checkpoint
 before its decay, and decays at the new end: the result is the run that the longer recipe would have made (Hägele et al.
-2024 extend runs so). A cosine knows its end from the warmup on, and none is extended.
+2024 extend runs so). A cosine knows its end from the warmup on, and none is extended. A schedule of the user's own is
+asked for the rates of both lengths.
 """
 
 from pathlib import Path
@@ -12,6 +13,7 @@ from fabula.errors import InputError
 from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
 from fabula.record.wording import plural
+from fabula.train.rates import same_rates_until
 
 
 def with_more_steps(recipe: Recipe, steps: int, run: Path) -> Recipe:
@@ -20,7 +22,7 @@ def with_more_steps(recipe: Recipe, steps: int, run: Path) -> Recipe:
         raise InputError(
             f"{run} was planned for {plural(recipe.steps, 'step')}, and no run is made shorter; leave out --steps"
         )
-    if steps > recipe.steps and recipe.schedule.kind == "cosine":
+    if steps > recipe.steps and recipe.schedule.kind == "cosine" and not recipe.own.schedule:
         raise InputError(
             f"{run} cannot be made longer: its cosine falls to the end of its {plural(recipe.steps, 'step')}, and a "
             f"longer one falls otherwise from the start; train {plural(steps, 'step')} into another --out "
@@ -30,7 +32,8 @@ def with_more_steps(recipe: Recipe, steps: int, run: Path) -> Recipe:
 
 
 def last_shared_step(recipe: Recipe) -> int:
-    """The last step whose learning rate, as those of all before it, is the same in any longer run."""
+    """The last step whose learning rate, as those of all before it, is the same in any longer run. By the section
+    `schedule`: of a function of the user's own that is known of one other length alone."""
     if recipe.schedule.kind == "constant":
         return recipe.steps
     if recipe.schedule.kind == "cosine":
@@ -42,11 +45,16 @@ def last_shared_step(recipe: Recipe) -> int:
     return step
 
 
-def shared(candidates: list[int], recipe: Recipe, run: Path) -> list[int]:
-    """Those of the checkpoints at `candidates` from which a longer run can go on. Raises InputError where there is
+def shared(candidates: list[int], recipe: Recipe, longer: Recipe, run: Path) -> list[int]:
+    """Those of the checkpoints at `candidates` from which the longer run can go on. Raises InputError where there is
     none."""
-    last = last_shared_step(recipe)
+    last = same_rates_until(recipe, longer) if recipe.own.schedule else last_shared_step(recipe)
     found = [step for step in candidates if step <= last]
+    if candidates and not found and recipe.own.schedule:
+        raise InputError(
+            f"{run} cannot be made longer: {recipe.own.schedule} has other rates for {plural(longer.steps, 'step')} "
+            f"from step {last + 1:,} on, and no checkpoint is from before; train the longer one into another --out"
+        )
     if candidates and not found:
         raise InputError(
             f"{run} has no checkpoint from before its learning rate began to fall, after step {last:,}, so it cannot "

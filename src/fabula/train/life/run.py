@@ -36,6 +36,7 @@ from fabula.train.machine.waiting import waited_seconds
 from fabula.train.observer import Observer
 from fabula.train.processes.launch import check_rows
 from fabula.train.processes.together import ALONE, Together
+from fabula.train.rates import planned_rates
 
 
 def set_up_training(
@@ -70,6 +71,8 @@ def set_up_training(
         check_rows(recipe, together.size)
     if together.several and together.leads:
         together.said(order(recipe, data, seed, minutes, keep, together))
+    if recipe.own.schedule:
+        planned_rates(recipe)  # all that can be wrong with a function of the user's own, before anything else is done
     with out_of_memory_told(recipe):
         source = source_of(recipe, data, seed, together)
         rulers = make_rulers(data, recipe.model.context, recipe.evaluation.split)
@@ -211,7 +214,7 @@ def checkpoints_for(recipe: Recipe, out: Path, wanted: From) -> list[int]:
     choice first."""
     stored = stored_recipe(out)
     found = candidates(out, wanted)
-    return found if recipe.steps == stored.steps else shared(found, stored, out)
+    return found if recipe.steps == stored.steps else shared(found, stored, recipe, out)
 
 
 def _writer_of_resumed(training: Training, out: Path, wanted: From) -> RunWriter:
