@@ -30,6 +30,21 @@ def record_course(folder: Path, fault: str, seed: int = 0) -> Path:
     return folder
 
 
+def test_the_time_of_a_line_that_was_refused_is_the_next_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    with fabula.Record(tmp_path / "mine") as record:
+        monkeypatch.setattr(record, "_clock", lambda: now[0])
+        record._since = 0.0
+        for step, seconds in ((1, 1.0), (2, 2.0)):
+            now[0] += seconds
+            if step == 2:
+                with pytest.raises(fabula.InputError):
+                    record.train(step, 3.0, learning_rate="fast")
+                now[0] += 1.0
+            record.train(step, 3.0)
+    assert list(fabula.read(tmp_path / "mine").train["seconds"]) == [1.0, 4.0]
+
+
 def test_what_is_said_is_read_back_and_what_is_not_is_absent(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     with fabula.Record(folder, clip=0.5, seed=3, settings={"betas": (0.9, 0.95), "path": tmp_path}) as record:

@@ -94,6 +94,16 @@ def test_what_ends_it_is_in_the_record(
     assert list(run.train["step"][np.isfinite(run.train["loss"])]) == [1, 2, 3]
 
 
+def test_an_error_further_out_is_not_the_trainings(tmp_path: Path) -> None:
+    """Somebody trains anew while an error is handled."""
+    try:
+        raise KeyboardInterrupt("of something else")
+    except KeyboardInterrupt:
+        fit(Module(), tmp_path / "run", 1)
+    run = fabula.read(tmp_path / "run")
+    assert run.status == "finished" and not run.info.get("error")
+
+
 def test_a_logger_that_is_used_again_goes_on(tmp_path: Path) -> None:
     logger = FabulaLogger(tmp_path / "run")
     for step in range(2):

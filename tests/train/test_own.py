@@ -247,6 +247,11 @@ class Needed(Asked):
         return self.logits(x, y)
 
 
+class NeededBetween(Asked):
+    def forward(self, tokens, more, targets=None):
+        return self.logits(tokens, more, targets)
+
+
 class ByPlace(Asked):
     def forward(self, tokens, targets=None, /):
         return self.logits(tokens, targets)
@@ -269,6 +274,7 @@ class Needs(Asked):
         (KeywordOnly, ["given"]),
         (Between, ["none", "given"]),
         (Needed, ["given"]),
+        (NeededBetween, ["given", "none"]),
         (ByPlace, ["given"]),
         (Any, ["none"]),
         (Needs, ["given"]),

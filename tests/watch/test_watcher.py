@@ -284,6 +284,19 @@ def test_of_several_logs_one_may_be_missing(tmp_path: Path) -> None:
     assert "ended" not in watching.parts.html["now"], "of logs nobody knows"
 
 
+def test_what_was_there_before_anything_could_be_read_is_no_news(tmp_path: Path) -> None:
+    """A log that is still empty at the first look, and has a spike when it can be read."""
+    log = tmp_path / "log.csv"
+    log.write_text("")
+    watching = watcher(log)
+    watching.look()
+    losses = [*(2 + 8 / step for step in range(1, 300)), 9.0, 9.0, 9.0, *[2.0] * 100]
+    log.write_text("step,loss\n" + "".join(f"{step},{loss:.4f}\n" for step, loss in enumerate(losses, 1)))
+    watching.look()
+    assert "spike" in {finding["kind"] for finding in told(watching)}
+    assert watching._news == [], "it is on the page, and nothing that just happened"
+
+
 def test_nothing_that_can_be_read_at_all(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(bytes(range(256)) * 40)

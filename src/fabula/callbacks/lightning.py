@@ -84,7 +84,8 @@ class FabulaLogger(Logger):
     def finalize(self, status: str) -> None:
         self.save()
         if self._record is not None:
-            error = sys.exception()  # Lightning says "failed" of Ctrl-C as well
+            # Lightning says "failed" of Ctrl-C as well; after a success it is the exception of somebody further out.
+            error = None if status == "success" else sys.exception()
             ended = {"success": "finished", "failed": "failed"}.get(status, "interrupted")
             told = "interrupted" if isinstance(error, KeyboardInterrupt) else ended
             self._record.close(told, repr(error) if error else None)

@@ -67,14 +67,14 @@ class OwnModel(nn.Module):
 
 
 def _how_targets_are_given(inner: nn.Module) -> Literal["by name", "second", "not"]:
-    """By its forward: (tokens, targets), whatever stands between or behind them, or two that it needs."""
+    """By its forward: (tokens, targets), whatever may be left out between or behind them, or two that it needs."""
     forward = inspect.signature(inner.forward).parameters
     targets = forward.get("targets")
-    if targets is not None and targets.kind in (targets.POSITIONAL_OR_KEYWORD, targets.KEYWORD_ONLY):
-        return "by name"
     by_place = [each for each in forward.values() if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    needed = sum(each.default is each.empty for each in by_place)
-    return "second" if needed > 1 or targets in by_place else "not"
+    needed = [each for each in by_place if each.default is each.empty]
+    if targets is not None and targets.kind in (targets.POSITIONAL_OR_KEYWORD, targets.KEYWORD_ONLY):
+        return "second" if [each for each in needed[1:] if each is not targets] else "by name"
+    return "second" if len(needed) > 1 or targets in by_place else "not"
 
 
 @contextmanager

@@ -125,13 +125,14 @@ class Watcher:
         except (InputError, OSError) as error:  # OSError: what may not be read, or went away while it was
             self._problems, self._is_unreadable = (str(error),), True
             return
+        first = self._ladder is None
         self._ladder, self._problems, self._is_unreadable = ladder, problems, False
         self._read_at, self.found, self._whole = datetime.now(), found, whole
         for each in self.found:
             if not is_run(each.view.path):
                 self._pace_of(each).saw(each.last_step)
         if self.page:
-            self._tell_news()
+            self._tell_news(first)
 
     def _readable(self) -> tuple[LadderView, tuple[str, ...]]:
         """What can be read of the paths, and why the others cannot. Raises InputError where none can."""
@@ -151,8 +152,8 @@ class Watcher:
                 raise InputError(problems[0] if problems else str(error)) from None
         return read_ladder(good, self.flags, self._memory), tuple(problems)
 
-    def _tell_news(self) -> None:
-        first = self.num_readings == 1
+    def _tell_news(self, first: bool) -> None:
+        """What was there already at the first reading is no news."""
         for each in self.found:
             which = f"{each.view.path} {each.key}"
             new = new_among(each.findings, which, each.last_step, self._told)

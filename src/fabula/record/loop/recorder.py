@@ -239,13 +239,13 @@ class Recorder:
     def _add(self, kind: str, step: int, given: dict[str, Scalar]) -> None:
         """A line of numbers, with the times that nobody said."""
         now = self._clock()
-        passed, self._since = now - self._since, now
-        spent = {}
+        passed, spent = now - self._since, {}
+        line = self._line(kind, step, given)  # which may be refused; its time is then the next one's
+        self._since += passed
         if kind == "eval" and self.num_lines and step == self.last_step:
             self._evaluating += passed  # the update's line was written, so the time since is the evaluation's
             spent["evaluation_seconds"] = passed
             passed = 0.0
-        line = self._line(kind, step, given)
         self._seconds += passed
         tokens = line.get("tokens")
         if kind == "train" and isinstance(tokens, (int, float)):
