@@ -100,6 +100,13 @@ def of_the_last_place(recipe, vocabulary):
 def sawtooth(step, num_steps, recipe):
     return 0.002 if step % 2 == 0 else 0.001
 
+class Zeros:
+    def __init__(self, data, recipe, seed):
+        self.rows = torch.zeros(recipe.batch.rows, recipe.model.context, dtype=torch.int64)
+
+    def batch(self, number, micro_step):
+        return self.rows, self.rows
+
 def nothing(*_):
     return None
 
@@ -176,11 +183,12 @@ def test_it_stands_on_a_ladder_against_ours(grammar_folder: Path, tmp_path: Path
         f'name = "small"\ntiers = ["{tiny_file(tmp_path, steps=3)}"]\nseeds = 1\n'
         '[[phases]]\nname = "ours"\nchange = "fabula\'s own"\nset = {}\n'
         '[[phases]]\nname = "nanogpt"\nchange = "theirs"\nset = { "own.model" = "mine_of_somebody:nanogpt" }\n'
+        '[[phases]]\nname = "rows"\nchange = "rows of zeros"\nset = { "own.batches" = "mine_of_somebody:Zeros" }\n'
         '[[phases]]\nname = "saw"\nchange = "a sawtooth"\nset = { "own.schedule" = "mine_of_somebody:sawtooth" }\n'
     )
     assert run(["ladder", "small.toml", "--data", str(grammar_folder), "--out", "ladder"]) == 0
     page = Path("ladder/report.md").read_text()
-    assert "nanogpt" in page and "a sawtooth" in page
+    assert "nanogpt" in page and "a sawtooth" in page and "rows of zeros" in page
     lines = metrics(Path("ladder/runs/tiny/saw/seed-0"))
     assert [line["learning_rate"] for line in lines if line["kind"] == "train"] == [0.001, 0.002, 0.001]
 
@@ -205,7 +213,7 @@ WRONG = {
     "optimizer.kind=muon asks for the inside": {"optimizer__kind": "muon"},
     "batch.hidden_tokens=0.1 asks for the inside": {"batch__hidden_tokens": 0.1},
     "record.internals=5 asks for the inside": {"record__internals": 5},
-    "own.model": {"own__model": "os.system"},
+    "own.model: write it as module:function, such as mine:build; got 'os.system'": {"own__model": "os.system"},
 }
 
 

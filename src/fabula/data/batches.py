@@ -13,7 +13,7 @@ Shapes: B rows of a batch (R asked for), T context, A accumulation, S stories.
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,23 @@ class Batch(NamedTuple):
     def num_targets(self) -> int:
         """Tokens that count in the loss."""
         return int(np.count_nonzero(self.targets_BT != IGNORE)) if self.of_all is None else self.of_all
+
+    def share(self, place: int, size: int) -> "Batch":
+        """The rows of the process at `place`, of `size` that share them."""
+        if size == 1:
+            return self
+        rows = len(self.inputs_BT)
+        own = slice(place * rows // size, (place + 1) * rows // size)
+        return Batch(self.inputs_BT[own], self.targets_BT[own], self.num_targets)
+
+
+class Source(Protocol):
+    """Where a training takes its batches from: each depends on nothing but its number, from 1, and micro-step, from
+    0."""
+
+    def batch(self, step: int, micro_step: int = 0) -> Batch: ...
+
+    def statistics(self, steps: int) -> "LayoutStatistics": ...
 
 
 def permutation(data_seed: int, seed: int, epoch: int, num_stories: int) -> IntArray:
@@ -115,19 +132,19 @@ class StoryOrder:
 
 @dataclass(frozen=True)
 class LayoutStatistics:
-    """What a number of steps feeds to the model: exact, from the lengths alone."""
+    """What a number of steps feeds to the model: exact, from the lengths alone; None: not known."""
 
     positions: int
     """Rows x context, padding included: what compute pays for."""
-    tokens: int
+    tokens: int | None = None
     """Targets that count in the loss."""
-    padding_share: float
+    padding_share: float | None = None
     """Of the positions, those that are padding."""
-    story_tokens_cut_share: float
+    story_tokens_cut_share: float | None = None
     """Of the tokens of the stories taken, those cut off at the row's end. In a packed stream nothing is."""
-    distinct_story_tokens: int
+    distinct_story_tokens: int | None = None
     """Different tokens of the split that were targets at least once, EOTs not counted."""
-    epochs: float
+    epochs: float | None = None
 
 
 class BatchSource:
@@ -174,15 +191,8 @@ class BatchSource:
             stories = [self._split.story(self._order.story(row)) for row in range(first, first + self.rows)]
             batch = _padded(stories, self.context, self.eot)
         if self.hidden_tokens:
-            stream = np.random.PCG64(np.random.SeedSequence([HIDING_STREAM, *self._seeds, micro_steps]))
-            draws_BT = stream.random_raw(batch.inputs_BT.size).reshape(batch.inputs_BT.shape)
-            hidden_BT = draws_BT < np.uint64(self.hidden_tokens * 2**64)
-            batch = batch._replace(inputs_BT=np.where(hidden_BT, HIDDEN, batch.inputs_BT))
-        place, size = self.share
-        if size == 1:
-            return batch
-        own = slice(place * self.rows // size, (place + 1) * self.rows // size)
-        return Batch(batch.inputs_BT[own], batch.targets_BT[own], batch.num_targets)
+            batch = hide(batch, self.hidden_tokens, (*self._seeds, micro_steps))
+        return batch.share(*self.share)
 
     def _windows(self, first: int) -> Batch:
         start = first * self.context
@@ -239,6 +249,15 @@ class BatchSource:
             return min(positions, self._split.num_tokens - 1)  # the first token is an input only
         num_whole = int(np.searchsorted(ends_S, positions, side="right"))
         return positions - num_whole  # each whole story has brought one EOT
+
+
+def hide(batch: Batch, share: float, seeds: tuple[int, int, int]) -> Batch:
+    """The batch with about that share of its inputs hidden. `seeds`: of the data, of the run, and how many micro-steps
+    came before this one."""
+    stream = np.random.PCG64(np.random.SeedSequence([HIDING_STREAM, *seeds]))
+    draws_BT = stream.random_raw(batch.inputs_BT.size).reshape(batch.inputs_BT.shape)
+    hidden_BT = draws_BT < np.uint64(share * 2**64)
+    return batch._replace(inputs_BT=np.where(hidden_BT, HIDDEN, batch.inputs_BT))
 
 
 def _padded(stories: list[npt.NDArray[np.integer]], context: int, eot: int) -> Batch:

@@ -101,7 +101,7 @@ def training_rows(recipe: Recipe, run: Run, step: int) -> list[tuple[str, str]]:
         ("tokenizer", f"{data.get('tokenizer', recipe.tokenizer)}"),
         ("optimizer", _optimizer(recipe)),
         ("learning rate", _schedule(recipe)),
-        ("batch", f"{recipe.positions_per_step:,} positions per step, {recipe.batch.layout}"),
+        ("batch", f"{recipe.positions_per_step:,} positions per step, {_layout(recipe)}"),
         ("weights", f"{recipe.compute.weights}, initialisation {recipe.initialization.scheme}"),
     ]
     if data.get("source") or data.get("path"):
@@ -114,6 +114,11 @@ def training_rows(recipe: Recipe, run: Run, step: int) -> list[tuple[str, str]]:
     if run.status != "finished":
         rows.append(("status of the run", run.status))
     return rows
+
+
+def _layout(recipe: Recipe) -> str:
+    own = recipe.own.batches
+    return f"made by a function of its maker's own, {own}" if own else recipe.batch.layout
 
 
 def _optimizer(recipe: Recipe) -> str:

@@ -248,6 +248,9 @@ class Own(Section):
     schedule: FunctionOfOnesOwn = ""
     """Called as function(step, num_steps, recipe): the learning rate of update `step`, from 1 to `num_steps`. What the
     section `schedule` says is then what this function makes of it."""
+    batches: FunctionOfOnesOwn = ""
+    """Called as function(data, recipe, seed): an object whose batch(number, micro_step) is a pair of inputs and
+    targets, of `batch.rows` and `model.context`. `batch.layout` is then unused."""
 
     def named(self) -> dict[str, str]:
         """What is the user's own, and its name."""
@@ -381,6 +384,8 @@ def _one_line(error: ValidationError) -> str:
         return f'the recipe has no "{key}"; add it, or start from a preset (`fabula recipes`)'
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
+    if first["type"] == "string_pattern_mismatch" and key.startswith("own."):
+        return f"{key}: write it as module:function, such as mine:build; got {short(first['input'])}"
     kind = known_keys().get(key)
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     hint = nearest(str(first["input"]), [str(choice) for choice in choices]) if choices else ""

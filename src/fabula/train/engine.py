@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fabula.data.batches import BatchSource
+from fabula.data.batches import Source
 from fabula.errors import InputError
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialization_seed, initialize
@@ -78,11 +78,11 @@ class Engine:
         """Updates that may be launched before an earlier one is read."""
         return 0 if self.device_step is None else STEPS_AHEAD
 
-    def step(self, source: BatchSource, step: int, batch: int | None = None, factor: float = 1.0) -> StepResult:
+    def step(self, source: Source, step: int, batch: int | None = None, factor: float = 1.0) -> StepResult:
         """Make update `step`; see `launch`."""
         return self.launch(source, step, batch, factor).result()
 
-    def launch(self, source: BatchSource, step: int, batch: int | None = None, factor: float = 1.0) -> Launched:
+    def launch(self, source: Source, step: int, batch: int | None = None, factor: float = 1.0) -> Launched:
         """Begin update `step`, counted from 1, with the batch of number `batch` (its own by default) and `factor` times
         its rate."""
         number = step if batch is None else batch
@@ -233,7 +233,7 @@ def loss_functions(model: Decoder | OwnModel, some_hidden: bool) -> tuple[LossSu
     return loss_sum, losses
 
 
-def warm_up(engine: Engine, source: BatchSource, notice: Callable[[str], None]) -> None:
+def warm_up(engine: Engine, source: Source, notice: Callable[[str], None]) -> None:
     """Compile, and measure the seconds of a step on real batches; then start over from the initial weights.
 
     Where compilation fails, the plain path takes its place and the reason is kept.
@@ -277,7 +277,7 @@ def _compile_scoring(engine: Engine) -> None:
             engine.token_losses(tokens_BT, tokens_BT)
 
 
-def probe(engine: Engine, source: BatchSource) -> list[float]:
+def probe(engine: Engine, source: Source) -> list[float]:
     """Seconds of each of a few steps, of which a short run has its last one several times."""
     seconds: list[float] = []
     least, most = PROBE_STEPS

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from fabula.data.batches import BatchSource
+from fabula.data.batches import Source
 from fabula.data.dataset import Dataset
 from fabula.model.decoder import Decoder
 from fabula.recipe.schema import Recipe
@@ -86,7 +86,7 @@ class Training:
     data: Dataset
     seed: int
     engine: Engine
-    source: BatchSource
+    source: Source
     rulers: Rulers
     observer: Observer
     progress: Progress = field(default_factory=Progress)
