@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self, TypeGuard, get_args, get_origi
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from fabula.errors import InputError, nearest
-from fabula.recipe.section import Count, CountOrNone, FunctionOfOnesOwn, NonNegative, Positive, Section, Share
+from fabula.recipe.own import Own
+from fabula.recipe.section import Count, CountOrNone, NonNegative, Positive, Section, Share
 
 GPT2_VOCABULARY = 50_257
 ORIGINAL_PROMPTS = (
@@ -235,26 +236,6 @@ class Recording(Section):
     def looks_into(self, step: int) -> bool:
         """Whether there is a look inside at update `step`."""
         return self.internals > 0 and step % self.internals == 0
-
-
-class Own(Section):
-    """Parts of the user's own, each as module:function (docs/your-model.md); empty: fabula's."""
-
-    model: FunctionOfOnesOwn = ""
-    """Called as function(recipe, vocabulary): a torch.nn.Module that makes logits of tokens."""
-    optimizer: FunctionOfOnesOwn = ""
-    """Called as function(model, settings, learning_rate): a torch.optim.Optimizer; `settings` is the section
-    `optimizer`."""
-    schedule: FunctionOfOnesOwn = ""
-    """Called as function(step, num_steps, recipe): the learning rate of update `step`, from 1 to `num_steps`. What the
-    section `schedule` says is then what this function makes of it."""
-    batches: FunctionOfOnesOwn = ""
-    """Called as function(data, recipe, seed): an object whose batch(number, micro_step) is a pair of inputs and
-    targets, of `batch.rows` and `model.context`. `batch.layout` is then unused."""
-
-    def named(self) -> dict[str, str]:
-        """What is the user's own, and its name."""
-        return {field: name for field, name in self.model_dump().items() if name}
 
 
 class Recipe(Section):
