@@ -45,7 +45,7 @@ demo: $(READY)
 	$(BIN)/fabula demo --out demo
 
 test: $(READY)
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" --durations=30
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

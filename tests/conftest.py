@@ -41,10 +41,18 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 LEFT_OUT = pytest.StashKey[int]()
+PASSED_TO, PASSED_BEFORE = "FABULA_TESTS_PASSED_TO", "FABULA_TESTS_PASSED_BEFORE"
+"""Files with the names of the tests that have passed: the one to write, and the one whose tests need not run again. So
+.ci/run asks in the second home only what the first one could not answer."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without ../shared, leaves out what asks for it; without an accelerator, skips what needs one."""
+    """Without ../shared, leaves out what asks for it; without an accelerator, skips what needs one; leaves out what has
+    passed before."""
+    if before := os.environ.get(PASSED_BEFORE):
+        passed = set(Path(before).read_text(encoding="utf-8").splitlines())
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in passed])
+        items[:] = [item for item in items if item.nodeid not in passed]
     if not SHARED.is_dir():
         left_out = [item for item in items if item.get_closest_marker("beside")]
         items[:] = [item for item in items if not item.get_closest_marker("beside")]
@@ -92,6 +100,9 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if to := os.environ.get(PASSED_TO):
+        passed = [report.nodeid for report in terminalreporter.stats.get("passed", []) if report.when == "call"]
+        Path(to).write_text("".join(f"{nodeid}\n" for nodeid in sorted(passed)), encoding="utf-8")
     if num := config.stash.get(LEFT_OUT, 0):
         terminalreporter.write_line(
             f"left out: {num} tests that ask the real TinyStories, GPT-2's vocabulary or the reference runs, "
