@@ -24,7 +24,7 @@ from fabula.exchange.html.offering import offer
 from fabula.exchange.html.payload import payload_of
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialization_seed, initialize
-from fabula.model.load import load_model
+from fabula.model.load import load_trusted
 from fabula.play.server.app import make_app
 from fabula.play.shelf import Asked, Shelf
 from fabula.play.training_stories import training_stories_of
@@ -235,12 +235,12 @@ def test_a_checkpoint_that_comes_while_another_is_read_is_not_taken_for_it(
     last.rename(tmp_path / "later")
 
     def slowly(*given: Any) -> Any:
-        read = load_model(*given)
+        read = load_trusted(*given)
         if not last.exists():
             (tmp_path / "later").rename(last)
         return read
 
-    monkeypatch.setattr("fabula.play.shelf.load_model", slowly)
+    monkeypatch.setattr("fabula.play.shelf.load_trusted", slowly)
     (shown,) = Shelf([asked]).models
     assert shown.step == STEPS[0] and shown.checkpoints[-1] == STEPS[-1]
 

@@ -1,6 +1,7 @@
 """`fabula.load`: a trained model for logits, stories and the score of a text."""
 
 import dataclasses
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +17,11 @@ from fabula.model.decode.generate import complete
 from fabula.model.decode.prompts import prompt_tokens
 from fabula.model.decode.sampling import Sampling
 from fabula.model.decoder import Decoder
-from fabula.model.load import best_step, load_model, move_to_gpu
+from fabula.model.load import best_step, load_trusted, move_to_gpu
+from fabula.model.own import OwnModel
 from fabula.recipe.schema import Recipe
+
+log = logging.getLogger("fabula")
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class TextScore:
 class Model:
     """A trained model with its recipe and tokenizer; `module` is the torch module itself."""
 
-    def __init__(self, module: Decoder, recipe: Recipe, tokenizer: Tokenizer) -> None:
+    def __init__(self, module: Decoder | OwnModel, recipe: Recipe, tokenizer: Tokenizer) -> None:
         self.module, self.recipe, self.tokenizer = module, recipe, tokenizer
 
     def tokens(self, text: str) -> list[int]:
@@ -61,7 +65,7 @@ class Model:
         if not 0 < len(tokens) <= context:
             raise InputError(f"logits of {len(tokens):,} tokens; give 1 to {context:,}, which is the context")
         with torch.inference_mode():
-            logits_BTV = self.module(torch.tensor([tokens], device=self.module.embedding.weight.device))
+            logits_BTV = self.module(torch.tensor([tokens], device=self.module.device))
         return np.asarray(logits_BTV[0].float().cpu().numpy())
 
     def generate(
@@ -94,7 +98,7 @@ class Model:
         in windows, as the validation stream is: each token is scored once."""
         eot, context = self.tokenizer.eot, self.recipe.model.context
         stream = [eot, *self.tokenizer.encode(text).tolist(), eot]
-        device = self.module.embedding.weight.device
+        device = self.module.device
         nats = []
         with torch.inference_mode():
             for start in range(0, len(stream) - 1, context):
@@ -104,15 +108,16 @@ class Model:
         return TextScore(tuple(stream[1:]), np.concatenate(nats), len(text.encode()))
 
 
-def load(run: Where, *, step: int | None = None, best: bool = False) -> Model:
+def load(run: Where, *, step: int | None = None, best: bool = False, trust: bool = False) -> Model:
     """The model of a run folder: of its latest checkpoint, that of `step`, or the `best` by its validation loss. On a
-    GPU where there is one.
+    GPU where there is one. `trust`: a model of the maker's own is loaded too, by running the code that its recipe
+    names.
 
     Raises InputError for a folder without a checkpoint, or a damaged one.
     """
     if best and step is not None:
         raise InputError("give step or best, not both")
     folder = path_of(run)
-    module, recipe, tokenizer = load_model(folder, best_step(folder) if best else step)
+    module, recipe, tokenizer = load_trusted(folder, best_step(folder) if best else step, trust, log.warning)
     move_to_gpu(module)
     return Model(module, recipe, tokenizer)

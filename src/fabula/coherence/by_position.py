@@ -11,13 +11,16 @@ import torch
 from fabula.coherence.prompts.sets import Prompt
 from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.model.decoder import Decoder
+from fabula.model.own import OwnModel
 
 
-def loss_by_position(model: Decoder, tokenizer: Tokenizer, prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
+def loss_by_position(
+    model: Decoder | OwnModel, tokenizer: Tokenizer, prompts: Sequence[Prompt]
+) -> list[dict[str, Any]]:
     """Of the prompts with a human's continuation: mean nats of the story's tokens 0 to 15, 16 to 31, 32 to 63, and so
     on up to the context, end-of-text before them. Row by row: the logits of all would not fit into memory."""
     nats: list[list[float]] = []
-    device = model.embedding.weight.device
+    device = model.device
     with torch.inference_mode():
         for prompt in prompts:
             if prompt.continuation is None:

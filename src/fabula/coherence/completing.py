@@ -10,6 +10,7 @@ from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.model.decode.generate import complete
 from fabula.model.decode.sampling import Sampling
 from fabula.model.decoder import Decoder
+from fabula.model.own import OwnModel
 from fabula.recipe.schema import Recipe
 
 EVALUATION_STREAM = 0x6A756467  # "judg": apart from the streams of initialisation, order and samples.jsonl
@@ -49,7 +50,7 @@ class Settings:
 
 
 def completions_of(
-    model: Decoder,
+    model: Decoder | OwnModel,
     recipe: Recipe,
     tokenizer: Tokenizer,
     prompts: Sequence[Prompt],

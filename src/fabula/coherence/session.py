@@ -20,7 +20,7 @@ from fabula.coherence.measuring import Against
 from fabula.coherence.prompts.sets import VALIDATION_STORIES, PromptSet, of_validation
 from fabula.coherence.stories import Told
 from fabula.data.tokenizers.tokenizer import Tokenizer
-from fabula.model.load import load_model, move_to_gpu
+from fabula.model.load import load_trusted, move_to_gpu
 from fabula.record.checkpoint import read_checkpoint
 from fabula.record.files import sha256_of
 from fabula.record.lock import only_writer
@@ -46,15 +46,18 @@ def evaluate_run(
     settings: Settings,
     held_against: Against,
     told: Callable[[str, int, int], None] = lambda *_: None,
+    trust: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Evaluated:
     """Complete each prompt of `sets`, measure what comes, and append it to the run's evaluations.jsonl.
 
     `told` hears of a set, how many completions it will have, and how many more are made. Raises InputError while the
-    run is being trained, and for a run without a checkpoint at `step` (default: the latest).
+    run is being trained, and for a run without a checkpoint at `step` (default: the latest). `trust` and `say` as
+    load_trusted has them.
     """
     with only_writer(run):
         refuse_packed(run)
-        model, recipe, tokenizer = load_model(run, step)
+        model, recipe, tokenizer = load_trusted(run, step, trust, say)
         checkpoint = read_checkpoint(run, step, only="model.safetensors")
         move_to_gpu(model)
         session: dict[str, Any] = {
@@ -67,7 +70,7 @@ def evaluate_run(
                 "data": held_against.known.data.hash if held_against.known else None,
             },
             "versions": {"fabula": __version__, "torch": torch.__version__},
-            "device": str(model.embedding.weight.device),
+            "device": str(model.device),
             "began": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         name = hashlib.sha256(json.dumps(session, sort_keys=True).encode()).hexdigest()[:16]

@@ -130,6 +130,10 @@ class Decoder(nn.Module):
         cap = self.shape.logit_cap
         return cap * torch.tanh(logits_BTV / cap) if cap else logits_BTV
 
+    @property
+    def device(self) -> torch.device:
+        return self.embedding.weight.device
+
     def forward(self, tokens_BT: Tensor) -> Tensor:
         """Logits (B, T, V), float32. For losses use `loss`, which never holds them all."""
         return self.logits(self.hidden(tokens_BT))

@@ -1,20 +1,21 @@
 """A run's model back from disk, for everything but training on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from fabula.data.tokenizers.tokenizer import Tokenizer, load_tokenizer
 from fabula.errors import InputError
 from fabula.model.decoder import Decoder
+from fabula.model.own import OwnModel, build_own, other_source
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml
-from fabula.record.checkpoint import checkpoint_steps, read_checkpoint
+from fabula.record.checkpoint import Checkpoint, checkpoint_steps, read_checkpoint
 from fabula.record.reader import is_of_others, is_run, read_info, read_recipe_toml, read_run
 
 _OF_TWO_MODELS = "they belong to different models"
@@ -26,9 +27,40 @@ def load_model(
     """Model, recipe and tokenizer of a run folder at `step` (default: the latest checkpoint), on the CPU.
 
     Weights come as float32 whatever they were stored in; products run in `compute_dtype`, float32 by default.
-    Raises InputError for a folder without a checkpoint, a damaged file, or weights that belong to another recipe.
+    Raises InputError for a folder without a checkpoint, a damaged file, weights that belong to another recipe, or a
+    model of its maker's own.
     """
-    run = Path(run)
+    checkpoint, recipe = _opened(Path(run), step)
+    if recipe.own.model:
+        raise InputError(
+            f"{run} has a model of its maker's own ({recipe.own.model}): its code is not here, and none is run "
+            "because a folder names it; if it is yours, or you have read it, `fabula generate`, `evaluate` and `play` "
+            "run it with --trust, and `fabula.load` with trust=True"
+        )
+    return _decoder(Path(run), checkpoint, recipe, compute_dtype)
+
+
+def load_trusted(
+    run: Path, step: int | None, trust: bool, say: Callable[[str], None]
+) -> tuple[Decoder | OwnModel, Recipe, Tokenizer]:
+    """As load_model; with `trust` also a model of its maker's own, whose code is run. `say` hears where that code is
+    not what it was.
+
+    Raises InputError also where it is not there, and where it makes another model than the weights are of.
+    """
+    checkpoint, recipe = _opened(Path(run), step)
+    if not (trust and recipe.own.model):
+        return load_model(run, step)
+    tokenizer, vocabulary = _tokens(Path(run), recipe)
+    model = build_own(recipe, vocabulary, seed=0, compute_dtype=torch.float32)
+    if said := other_source(recipe, read_info(Path(run))):
+        say(said)
+    model.load_state_dict(weights_for(checkpoint.model, model))
+    return model.eval(), recipe, tokenizer
+
+
+def _opened(run: Path, step: int | None) -> tuple[Checkpoint, Recipe]:
+    """A checkpoint of a run folder, and the run's recipe."""
     if not run.exists():
         raise InputError(f"{run} does not exist; give the folder of a run, as `fabula train` writes them")
     if is_run(run) and is_of_others(run):
@@ -47,11 +79,11 @@ def load_model(
         recipe = Recipe.from_tree(tree)
     except InputError as error:
         raise InputError(f"{run / 'recipe.toml'}: {error}") from error
-    if recipe.own.model:
-        raise InputError(
-            f"{run} has a model of its maker's own ({recipe.own.model}): its code is not here, and none is run "
-            "because a folder names it; `fabula report` and `fabula train --resume` know the run"
-        )
+    return checkpoint, recipe
+
+
+def _tokens(run: Path, recipe: Recipe) -> tuple[Tokenizer, int]:
+    """The run's tokenizer, and the rows of its model's embedding."""
     tokenizer = load_tokenizer(run / "tokenizer.json")
     vocabulary = recipe.model.vocabulary or tokenizer.vocabulary
     if vocabulary < tokenizer.vocabulary:
@@ -59,6 +91,13 @@ def load_model(
             f"{run / 'recipe.toml'} gives the embedding {vocabulary:,} rows, but tokenizer.json beside it has "
             f"{tokenizer.vocabulary:,} tokens; the two are of different runs"
         )
+    return tokenizer, vocabulary
+
+
+def _decoder(
+    run: Path, checkpoint: Checkpoint, recipe: Recipe, compute_dtype: torch.dtype | None
+) -> tuple[Decoder, Recipe, Tokenizer]:
+    tokenizer, vocabulary = _tokens(run, recipe)
     weights = read_weights(checkpoint.model)
     # First, because a decoder of a hundred million layers fills the memory even without weights.
     if (last := f"layers.{recipe.model.layers - 1}.attention.qkv.weight") not in weights:
@@ -98,6 +137,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} cannot be read ({error})", "it is missing, cut short or damaged") from error
 
 
+def weights_for(path: Path, model: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises InputError when a name of `model` is missing or one is left over, or a
+    shape differs."""
+    stored = read_weights(path)
+    expected = model.state_dict()
+    different = [name for name in expected if name not in stored or stored[name].shape != expected[name].shape]
+    if different or len(stored) != len(expected):
+        name = different[0] if different else next(name for name in stored if name not in expected)
+        raise InputError(f"{path} does not fit this recipe (first difference: {name})", "it belongs to another one")
+    return stored
+
+
 def put_weights(model: Decoder, weights: Mapping[str, Tensor], file: str, shape_file: str) -> None:
     """Fill `model` (which may be on the meta device) with `weights`, as float32.
 
@@ -120,7 +171,7 @@ def put_weights(model: Decoder, weights: Mapping[str, Tensor], file: str, shape_
         parameter.requires_grad_(True)
 
 
-def move_to_gpu(model: Decoder) -> None:
+def move_to_gpu(model: nn.Module) -> None:
     """Move `model` to the CUDA device where there is one."""
     if torch.cuda.is_available():
         model.cuda()

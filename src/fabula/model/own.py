@@ -4,7 +4,8 @@ What it returns is a torch module that makes logits (B, T, V) of tokens (B, T). 
 return a loss beside the logits, as nanoGPT's does, and may then leave out logits where it is given none: it is given
 some, and its loss is not used, so that every model is measured by the same one.
 
-Importing such a module runs whatever stands in it. So only training does so, and nothing that reads a run folder.
+Importing such a module runs whatever stands in it. So only training does so, and what is told to trust a run; nothing
+else that reads a run folder.
 
 Shapes: B batch, T time, V vocabulary.
 """
@@ -13,7 +14,7 @@ import hashlib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fabula.errors import InputError
-from fabula.model.decode.sampling import Sampling, choose
 from fabula.model.loss import IGNORE
 from fabula.recipe.schema import Model, Recipe
 
@@ -41,6 +41,10 @@ class OwnModel(nn.Module):
         super().__init__()
         self.inner, self.shape, self.vocabulary, self.compute_dtype = inner, shape, vocabulary, compute_dtype
         self._targets = _how_targets_are_given(inner)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.inner.parameters()).device
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
         """Logits (B, T, V), float32. Products run in the recipe's precision."""
@@ -132,12 +136,19 @@ def function_named(name: str, field: str) -> Callable[..., Any]:
 
 def sources(recipe: Recipe) -> dict[str, dict[str, str]]:
     """For the record: of each thing of the user's own its name, and the hash of the file that it stands in."""
-    told = {}
-    for field, name in recipe.own.named().items():
-        file = _source_of(function_named(name, f"own.{field}"))
-        digest = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "unknown"
-        told[field] = {"name": name, "sha256": digest}
-    return told
+    return {field: _source(name, f"own.{field}") for field, name in recipe.own.named().items()}
+
+
+def other_source(recipe: Recipe, info: Mapping[str, Any]) -> str:
+    """What is to be said where the model's code is not that of the run whose run.json holds `info`; else nothing."""
+    if (info.get("own") or {}).get("model", {}).get("sha256") == _source(recipe.own.model, "own.model")["sha256"]:
+        return ""
+    return f"the file of {recipe.own.model} is not the one that the run was made with: it may be another model now"
+
+
+def _source(name: str, field: str) -> dict[str, str]:
+    file = _source_of(function_named(name, field))
+    return {"name": name, "sha256": hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "unknown"}
 
 
 def _source_of(function: Callable[..., Any]) -> str | None:
@@ -156,25 +167,3 @@ def num_without_embeddings(model: nn.Module) -> int:
     """Trainable numbers outside tables of embeddings (and outside a head that is tied to one)."""
     tables = {each.weight for each in model.modules() if isinstance(each, nn.Embedding)}
     return sum(each.numel() for each in model.parameters() if each not in tables)
-
-
-@torch.inference_mode()
-def complete_own(
-    model: OwnModel, prompts: Sequence[Sequence[int]], num_tokens: int, eot: int, sampling: Sampling, seed: int
-) -> list[list[int]]:
-    """As `decode.generate.complete`, without what only our own layers can keep from token to token: each token costs a
-    whole pass."""
-    device = next(model.parameters()).device
-    completions = []
-    with evaluating(model):
-        for number, prompt in enumerate(prompts):
-            generator = torch.Generator().manual_seed(seed + number)
-            tokens: list[int] = list(prompt)
-            for _ in range(min(num_tokens, model.shape.context - len(prompt))):
-                logits_BV = model(torch.tensor([tokens], device=device))[:, -1].cpu()
-                chosen = int(choose(logits_BV, sampling, torch.rand(1, generator=generator))[0])
-                if chosen == eot:
-                    break
-                tokens.append(chosen)
-            completions.append(tokens[len(prompt) :])
-    return completions

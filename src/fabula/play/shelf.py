@@ -5,7 +5,7 @@ second time.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -16,10 +16,11 @@ import torch
 
 from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.errors import InputError
-from fabula.model.decode.weights import DecodingWeights
+from fabula.model.decode.generate import Prepared, prepared
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialization_seed, initialize
-from fabula.model.load import load_model, move_to_gpu
+from fabula.model.load import load_trusted, move_to_gpu
+from fabula.model.own import OwnModel, build_own
 from fabula.play.page import MOST_MODELS
 from fabula.play.training_stories import TrainingStories, training_stories_of
 from fabula.recipe.schema import Recipe
@@ -67,15 +68,19 @@ class Shown:
 class Shelf:
     """Models by their place, and their weights by step."""
 
-    def __init__(self, asked: Sequence[Asked]) -> None:
-        """Raises InputError for too many, and for a run whose model cannot be read: all are read once."""
+    def __init__(
+        self, asked: Sequence[Asked], trust: bool = False, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`trust` and `say` as load_trusted has them. Raises InputError for too many, and for a run whose model cannot
+        be read: all are read once."""
         if not 1 <= len(asked) <= MOST_MODELS:
             raise InputError(
                 f"{len(asked)} models are named, and the page has room for {MOST_MODELS}; name one to {MOST_MODELS}"
             )
-        self._ready: OrderedDict[tuple[Path, int], DecodingWeights] = OrderedDict()
+        self._ready: OrderedDict[tuple[Path, int], Prepared] = OrderedDict()
         self._lock = Lock()
-        self.models = [self._open(str(place), each) for place, each in enumerate(asked)]
+        self._trust = trust
+        self.models = [self._open(str(place), each, say) for place, each in enumerate(asked)]
 
     def model(self, id: str) -> Shown | None:
         return next((each for each in self.models if each.id == id), None)
@@ -85,19 +90,19 @@ class Shelf:
         """Whether all have the same tokens, so that losses by the token stand beside each other."""
         return len({each.tokenizer.hash for each in self.models}) == 1
 
-    def weights(self, shown: Shown, step: int) -> DecodingWeights:
+    def weights(self, shown: Shown, step: int) -> Prepared:
         """Raises InputError for a step without a checkpoint, and for a damaged one."""
         with self._lock:
             key = shown.run, step
             if key not in self._ready:
-                self._keep(key, _of_step(shown, step))
+                self._keep(key, self._of_step(shown, step))
             self._ready.move_to_end(key)
             return self._ready[key]
 
-    def _open(self, id: str, asked: Asked) -> Shown:
+    def _open(self, id: str, asked: Asked, say: Callable[[str], None]) -> Shown:
         # Decided once: a run in training may have another latest checkpoint by the time that this one is read.
         step = max(checkpoint_steps(asked.run), default=0) if asked.step is None else asked.step
-        model, recipe, tokenizer = load_model(asked.run, step)
+        model, recipe, tokenizer = load_trusted(asked.run, step, self._trust, say)
         info = read_info(asked.run) if is_run(asked.run) else {}
         seed = info.get("seed") if "init_from" in info and info["init_from"] is None else None
         shown = Shown(
@@ -115,28 +120,38 @@ class Shelf:
             training=training_stories_of(info, tokenizer),
         )
         move_to_gpu(model)
-        self._keep((asked.run, step), DecodingWeights(model, 1))
+        self._keep((asked.run, step), prepared(model, 1))
         return shown
 
-    def _keep(self, key: tuple[Path, int], weights: DecodingWeights) -> None:
+    def _of_step(self, shown: Shown, step: int) -> Prepared:
+        model: Decoder | OwnModel
+        if step == 0 and shown.seed is not None and 0 not in checkpoint_steps(shown.run):
+            model = _untrained(shown, shown.seed)
+        else:
+            model = load_trusted(shown.run, step, self._trust, lambda _: None)[0]
+        move_to_gpu(model)
+        return prepared(model, 1)
+
+    def _keep(self, key: tuple[Path, int], weights: Prepared) -> None:
         self._ready[key] = weights
         while len(self._ready) > 1 and sum(map(_bytes_of, self._ready.values())) > ROOM:
             self._ready.popitem(last=False)
 
 
-def _of_step(shown: Shown, step: int) -> DecodingWeights:
-    if step == 0 and shown.seed is not None and 0 not in checkpoint_steps(shown.run):
-        # As the training began: rounded to the type of its weights.
-        model = Decoder(shown.recipe.model, shown.vocabulary).to(getattr(torch, shown.recipe.compute.weights))
-        initialize(model, shown.recipe.initialization, initialization_seed(shown.seed))
-        model.float().eval()
+def _untrained(shown: Shown, seed: int) -> Decoder | OwnModel:
+    """As the training began: rounded to the type of its weights."""
+    model: Decoder | OwnModel
+    if shown.recipe.own.model:
+        model = build_own(shown.recipe, shown.vocabulary, initialization_seed(seed), torch.float32)
     else:
-        model = load_model(shown.run, step)[0]
-    move_to_gpu(model)
-    return DecodingWeights(model, 1)
+        model = Decoder(shown.recipe.model, shown.vocabulary)
+    model.to(getattr(torch, shown.recipe.compute.weights))
+    if isinstance(model, Decoder):
+        initialize(model, shown.recipe.initialization, initialization_seed(seed))
+    return model.float().eval()
 
 
-def _bytes_of(weights: DecodingWeights) -> int:
+def _bytes_of(weights: Prepared) -> int:
     """About: the prepared weights are a second copy of those of the layers."""
     return 2 * sum(each.numel() * each.element_size() for each in weights.model.parameters())
 

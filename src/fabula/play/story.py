@@ -9,11 +9,11 @@ from torch import Tensor
 
 from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.errors import InputError
-from fabula.model.decode.generate import check_prompts, choices, window_of
+from fabula.model.decode.generate import Prepared, check_prompts, choices, window_of
 from fabula.model.decode.prompts import prompt_tokens
 from fabula.model.decode.sampling import Sampling
-from fabula.model.decode.weights import DecodingWeights
 from fabula.model.decoder import Decoder
+from fabula.model.own import OwnModel
 from fabula.recipe.schema import Recipe
 
 
@@ -54,7 +54,7 @@ class Told:
     """The likeliest tokens, likeliest first."""
 
 
-def beginning(text: str, model: Decoder, recipe: Recipe, tokenizer: Tokenizer) -> list[int]:
+def beginning(text: str, model: Decoder | OwnModel, recipe: Recipe, tokenizer: Tokenizer) -> list[int]:
     """The tokens that `fabula generate` begins with for this text. Raises InputError for more than a context."""
     tokens = prompt_tokens(tokenizer, text, recipe.batch.end_of_text)
     check_prompts(model, [tokens])
@@ -74,7 +74,7 @@ class Story:
     Raises InputError for a prompt that does not fit, and for logits that are not finite.
     """
 
-    def __init__(self, weights: DecodingWeights, tokenizer: Tokenizer, wish: Wish) -> None:
+    def __init__(self, weights: Prepared, tokenizer: Tokenizer, wish: Wish) -> None:
         self._choices = choices(
             weights, wish.prompt, num_tokens=wish.num_tokens, eot=tokenizer.eot, sampling=wish.sampling, seed=wish.seed,
             drawn=wish.drawn,
@@ -106,14 +106,14 @@ def _candidates(logits_V: Tensor, token: int, number: int) -> tuple[float, tuple
 
 
 def prompt_log_probabilities(
-    model: Decoder, tokens: Sequence[int], number: int
+    model: Decoder | OwnModel, tokens: Sequence[int], number: int
 ) -> list[tuple[float, tuple[Candidate, ...]]]:
     """Of each token after the first: its log-probability, and the `number` likeliest that could have stood there.
 
     Raises InputError for logits that are not finite.
     """
     with torch.inference_mode():
-        ids_T = torch.tensor(tokens, device=model.embedding.weight.device)
+        ids_T = torch.tensor(tokens, device=model.device)
         log_p_TV = torch.log_softmax(model(ids_T[None, :-1])[0].float(), -1)
         own_T = log_p_TV.gather(-1, ids_T[1:, None])[:, 0]
         if not bool(own_T.isfinite().all()):  # one that is not finite makes its whole row so

@@ -1,4 +1,4 @@
-"""What of a recipe is code of its maker's own. It is named here, and run by whoever makes a run alone."""
+"""What of a recipe is code of its maker's own. It is named here, and run by whoever makes a run, or trusts one."""
 
 from typing import Annotated
 

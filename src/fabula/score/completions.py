@@ -6,9 +6,8 @@ import numpy as np
 
 from fabula.data.tokenizers.tokenizer import Tokenizer
 from fabula.model.decode.generate import complete
-from fabula.model.decode.sampling import Sampling
 from fabula.model.decoder import Decoder
-from fabula.model.own import OwnModel, complete_own
+from fabula.model.own import OwnModel
 from fabula.score.known_stories import KnownStories
 
 COMPLETION_STREAM = 0x74656C6C  # "tell": apart from the streams of initialisation and order
@@ -30,12 +29,7 @@ def complete_prompts(
     stream = int(np.random.SeedSequence([COMPLETION_STREAM, seed]).generate_state(1, np.uint64)[0] >> 1)
     longest = model.shape.context - max(map(len, ids))
     num_tokens, eot = min(num_tokens, longest), tokenizer.eot
-    if isinstance(model, OwnModel):
-        outputs = complete_own(model, ids, num_tokens, eot, Sampling(TEMPERATURE, top_p=TOP_P), stream)
-    else:
-        outputs = complete(
-            model, ids, num_tokens=num_tokens, eot=eot, temperature=TEMPERATURE, top_p=TOP_P, seed=stream
-        )
+    outputs = complete(model, ids, num_tokens=num_tokens, eot=eot, temperature=TEMPERATURE, top_p=TOP_P, seed=stream)
     texts = [tokenizer.decode(output) for output in outputs]
     compared: list[dict[str, Any]] = known.fields(prompts, outputs, texts) if known else [{} for _ in prompts]
     return [

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fabula.errors import InputError
-from fabula.model.load import read_weights
+from fabula.model.load import read_weights, weights_for
 from fabula.record.checkpoint import Checkpoint, write_checkpoint
 from fabula.train.processes.tensors import named_moments, whole
 
@@ -56,7 +56,7 @@ def read(checkpoint: Checkpoint, model: nn.Module) -> Snapshot:
     Raises InputError when names or shapes are not those of `model` (then it is a checkpoint of another recipe), and
     when a weight is not finite or a moment no number (then no step after it would be).
     """
-    weights = _read_weights_of(checkpoint.model, model)
+    weights = weights_for(checkpoint.model, model)
     parameters = dict(model.named_parameters())
     # A parameter without tensors has none: of some an optimizer remembers nothing, and before its first step of all.
     moments = read_weights(checkpoint.optimizer)
@@ -77,15 +77,3 @@ def put(taken: Snapshot, model: nn.Module, optimizer: torch.optim.Optimizer) -> 
     for full_name, tensor in taken.moments.items():
         name, _, key = full_name.rpartition("/")
         optimizer.state[parameters[name]][key] = tensor.to(parameters[name].device, copy=True)
-
-
-def _read_weights_of(path: Path, model: nn.Module) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises InputError when a name of `model` is missing or one is left over, or a
-    shape differs."""
-    stored = read_weights(path)
-    expected = model.state_dict()
-    different = [name for name in expected if name not in stored or stored[name].shape != expected[name].shape]
-    if different or len(stored) != len(expected):
-        name = different[0] if different else next(name for name in stored if name not in expected)
-        raise InputError(f"{path} does not fit this recipe (first difference: {name})", "it belongs to another one")
-    return stored

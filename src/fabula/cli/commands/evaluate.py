@@ -77,6 +77,9 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE.jsonl", help='Measure these texts, {"text": ...} a line, also with "prompt".'),
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run the code of your own that the run's recipe names.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Let a model complete beginnings of stories, and measure what it tells; or measure any stories.
@@ -127,8 +130,11 @@ def evaluate(
         made[name] += number
         tell(f"{name}: {made[name]} of {plural(total, 'completion')}", stderr=True)
 
+    def say(text: str) -> None:
+        tell(f"fabula: {text}", stderr=True)
+
     settings = Settings(samples, tokens, temperature, top_p, seed)
-    done = evaluate_run(run, best_step(run) if best else step, sets, settings, hold_against(known), told)
+    done = evaluate_run(run, best_step(run) if best else step, sets, settings, hold_against(known), told, trust, say)
     step = int(done.session["step"])
     verdict = None if asked is None else judge_run(run, step, done.completions, wanted, asked)
     if as_json:

@@ -32,6 +32,9 @@ def generate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same story.")] = 0,
     step: Annotated[int | None, typer.Option(help="The checkpoint of this step; default: the latest.")] = None,
     best: Annotated[bool, typer.Option("--best", help="The checkpoint with the lowest validation loss.")] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run the code of your own that the run's recipe names.")
+    ] = False,
 ) -> None:
     """Let a trained model tell stories. The text appears as it is chosen and ends where the story does.
 
@@ -47,7 +50,7 @@ def generate(
     from fabula.errors import InputError
     from fabula.exchange.architectures import has_counterpart
     from fabula.model.decode.sampling import Sampling
-    from fabula.model.load import best_step, load_model, move_to_gpu
+    from fabula.model.load import best_step, load_trusted, move_to_gpu
 
     sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
     if best and step is not None:
@@ -55,7 +58,7 @@ def generate(
     prompt = None if prompt is None else argument_as_utf8(prompt)
     run = named_or_newest(run)
     step = best_step(run) if best else step
-    model, recipe, tokenizer = load_model(run, step)
+    model, recipe, tokenizer = load_trusted(run, step, trust, lambda said: tell(f"fabula: {said}", stderr=True))
     move_to_gpu(model)
     if unfinished := _unfinished(run, step, recipe.steps):
         tell(unfinished, stderr=True)
@@ -64,6 +67,8 @@ def generate(
         teller.tell(prompt, count)
     else:
         PromptLoop(teller, count).run()
+    if recipe.own.model:
+        return
     form = "hf" if has_counterpart(recipe.model) else "html"
     show(as_called(f"\nNext: fabula export {shlex.quote(str(run))} --to {form}"), stderr=True)
 

@@ -334,9 +334,9 @@ def _print_outcome(out: Path) -> None:
     for sentence in outcome(out):
         tell(as_called(sentence))
     quoted = shlex.quote(str(out))
-    own_model = "model" in read_info(out).get("own", {})
-    ask = "" if own_model else f"fabula generate {quoted} --prompt 'Once upon a time', or "
-    told = f"next: {ask}fabula report {quoted} --out report.html"
+    trust = " --trust" if "model" in (read_info(out).get("own") or {}) else ""
+    ask = f"fabula generate {quoted}{trust} --prompt 'Once upon a time'"
+    told = f"next: {ask}, or fabula report {quoted} --out report.html"
     show(as_called(told))
 
 

@@ -23,6 +23,9 @@ def play(
             help="Where to listen; default: this machine alone. Beyond it (0.0.0.0) the address has a token in it.",
         ),
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run the code of your own that the runs' recipes name.")
+    ] = False,
 ) -> None:
     """Prompt one to four models side by side on a page, and see what else each word could have been.
 
@@ -46,7 +49,10 @@ def play(
         from fabula.play.server.app import make_app  # these load torch: the first line is told before
         from fabula.play.shelf import Asked, Shelf
 
-        shelf = Shelf([Asked(name, run, step) for name, (run, step) in zip(names, places, strict=True)])
+        def say(text: str) -> None:
+            tell(f"fabula: {text}", stderr=True)
+
+        shelf = Shelf([Asked(name, run, step) for name, (run, step) in zip(names, places, strict=True)], trust, say)
         token = "" if address.is_local else new_token()
 
         def ready() -> None:

@@ -12,6 +12,7 @@ from fabula.model.decode.prompts import prompt_tokens
 from fabula.model.decode.sampling import Sampling
 from fabula.model.decode.streaming import CharacterStream
 from fabula.model.decoder import Decoder
+from fabula.model.own import OwnModel
 from fabula.recipe.schema import Recipe
 from fabula.record.wording import plural
 
@@ -20,7 +21,13 @@ class Storyteller:
     """Tells stories to stdout, and to stderr how each ended. `sampling`, `max_tokens` and `seed` may be set between."""
 
     def __init__(
-        self, model: Decoder, recipe: Recipe, tokenizer: Tokenizer, sampling: Sampling, max_tokens: int, seed: int
+        self,
+        model: Decoder | OwnModel,
+        recipe: Recipe,
+        tokenizer: Tokenizer,
+        sampling: Sampling,
+        max_tokens: int,
+        seed: int,
     ) -> None:
         self.model, self.recipe, self.tokenizer = model, recipe, tokenizer
         self.sampling, self.max_tokens = sampling, max_tokens

@@ -16,17 +16,20 @@ from torch import Tensor
 
 from fabula.errors import InputError
 from fabula.model.decode.one_token import CachedDecoder
+from fabula.model.decode.plain import PlainDecoder, PlainWeights
 from fabula.model.decode.sampling import Sampling, choose, penalized
 from fabula.model.decode.weights import DecodingWeights
 from fabula.model.decoder import Decoder
+from fabula.model.own import OwnModel, evaluating
 from fabula.record.wording import plural
 
+Prepared = DecodingWeights | PlainWeights
 OnToken = Callable[[int, int], None]
 """Called with the number of the prompt and the token, the moment it is chosen; not with the closing EOT."""
 
 
 def complete(
-    model: Decoder,
+    model: Decoder | OwnModel,
     prompts: Sequence[Sequence[int]],
     *,
     num_tokens: int,
@@ -50,16 +53,16 @@ def complete(
     check_prompts(model, prompts)
     if num_tokens < 1 or not prompts:
         return [[] for _ in prompts]
-    batch = _Batch(DecodingWeights(model, len(prompts)), prompts, num_tokens, eot, sampling, seed, on_token)
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            for _ in batch.choices():
-                pass
-        return batch.completions
-    finally:
-        model.train(was_training)
+    batch = _Batch(prepared(model, len(prompts)), prompts, num_tokens, eot, sampling, seed, on_token)
+    with evaluating(model), torch.inference_mode():
+        for _ in batch.choices():
+            pass
+    return batch.completions
+
+
+def prepared(model: Decoder | OwnModel, num_rows: int) -> Prepared:
+    """The weights of `model` as they are now, for batches of about `num_rows` rows."""
+    return PlainWeights(model) if isinstance(model, OwnModel) else DecodingWeights(model, num_rows)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Choice:
 
 
 def choices(
-    weights: DecodingWeights, prompt: Sequence[int], *, num_tokens: int, eot: int, sampling: Sampling, seed: int,
+    weights: Prepared, prompt: Sequence[int], *, num_tokens: int, eot: int, sampling: Sampling, seed: int,
     drawn: int = 0,
 ) -> Iterator[Choice]:  # fmt: skip
     """What `complete` tells after `prompt`, one token at a time, for whoever shows more than the text, or stops early.
@@ -94,7 +97,7 @@ def window_of(tokens: Sequence[int], context: int) -> list[int]:
     return list(tokens) if over < 0 else list(tokens[-(half + over % (context + 1 - half)) :])
 
 
-def check_prompts(model: Decoder, prompts: Sequence[Sequence[int]]) -> None:
+def check_prompts(model: Decoder | OwnModel, prompts: Sequence[Sequence[int]]) -> None:
     """Raise InputError unless every prompt has from one token to as many as the context holds."""
     for prompt in prompts:
         if not prompt:
@@ -111,7 +114,7 @@ class _Batch:
 
     def __init__(
         self,
-        weights: DecodingWeights,
+        weights: Prepared,
         prompts: Sequence[Sequence[int]],
         num_tokens: int,
         eot: int,
@@ -121,7 +124,7 @@ class _Batch:
     ) -> None:
         self.num_tokens, self.eot, self.sampling, self.on_token = num_tokens, eot, sampling, on_token
         self.weights, model = weights, weights.model
-        self.device = model.embedding.weight.device
+        self.device = model.device
         self.context = model.shape.context
         self.windows = [list(map(int, prompt)) for prompt in prompts]  # ids of NumPy, too
         """What each row's model sees."""
@@ -165,10 +168,13 @@ class _Batch:
                 decoder.refill([self.active.index(row) for row in full], [self.windows[row][:-1] for row in full])
             logits_BV = decoder.step(tokens_B)
 
-    def _start(self) -> tuple[CachedDecoder, Tensor]:
+    def _start(self) -> tuple[CachedDecoder | PlainDecoder, Tensor]:
         """Read every row that goes on. A row alone needs no more slots than the context; beside others it begins again
         behind what it had, and all of them only when as many slots as two contexts are full."""
         rows = [self.windows[row] for row in self.active]
+        if isinstance(self.weights, PlainWeights):
+            plain = PlainDecoder(self.weights)
+            return plain, plain.prefill(rows)
         wanted = max(len(self.windows[row]) + self.num_tokens - len(self.completions[row]) for row in self.active)
         decoder = CachedDecoder(self.weights, len(rows), min(wanted, self.context * min(2, len(rows))))
         return decoder, decoder.prefill(rows)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fabula.errors import InputError
-from fabula.model.decode.generate import check_prompts
+from fabula.model.decode.generate import Prepared, check_prompts
 from fabula.model.decode.prompts import prompt_tokens
-from fabula.model.decode.weights import DecodingWeights
 from fabula.play.openai.errors import Refused
 from fabula.play.openai.logprobs import Logprobs
 from fabula.play.openai.request import Request
@@ -42,7 +41,7 @@ class Piece:
     tokens: int
 
 
-def read_prompts(request: Request, weights: DecodingWeights) -> list[Prompt]:
+def read_prompts(request: Request, weights: Prepared) -> list[Prompt]:
     """Raises Refused for what is longer than the context, and for ids that no token has."""
     shown = request.shown
     prompts = []
@@ -67,7 +66,7 @@ def read_prompts(request: Request, weights: DecodingWeights) -> list[Prompt]:
 async def answered(
     request: Request,
     prompts: list[Prompt],
-    weights: DecodingWeights,
+    weights: Prepared,
     teller: Teller,
     gone: Callable[[], Awaitable[bool]],
 ) -> AsyncGenerator[Piece, None]:
@@ -93,7 +92,7 @@ async def answered(
 
 
 async def _told(
-    request: Request, prompt: Prompt, weights: DecodingWeights, teller: Teller, index: int, seed: int, begun: int
+    request: Request, prompt: Prompt, weights: Prepared, teller: Teller, index: int, seed: int, begun: int
 ) -> AsyncGenerator[Piece, None]:
     """`begun`: characters of the answer before the story. A token is told of once its text is said: of a stop sequence
     there is none."""
@@ -125,7 +124,7 @@ async def _told(
     yield piece(rest, 0, "stop" if text.stopped else finish, end + len(rest) if text.stopped else math.inf)
 
 
-def _of_prompt(request: Request, prompt: Prompt, weights: DecodingWeights, number: int) -> dict[str, Any]:
+def _of_prompt(request: Request, prompt: Prompt, weights: Prepared, number: int) -> dict[str, Any]:
     """Log-probabilities of the prompt's own tokens; the very first one follows nothing and has none."""
     tokenizer = request.shown.tokenizer
     scored = prompt_log_probabilities(weights.model, prompt.tokens, number) if len(prompt.tokens) > 1 else []

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from fabula.errors import InputError
 from fabula.model.decode.sampling import Sampling
 from fabula.model.decoder import Decoder
+from fabula.model.own import OwnModel
 from fabula.play.asking import asked_object
 from fabula.play.shelf import Shelf, Shown
 from fabula.play.story import Candidate, Story, Told, Wish, beginning, known_tokens, text_of
@@ -112,7 +113,7 @@ class PageApi:
         yield _line({"kind": "end", "text": story.rest(), **end, **known})
 
 
-def _wish(asked: Asked, shown: Shown, model: Decoder) -> Wish:
+def _wish(asked: Asked, shown: Shown, model: Decoder | OwnModel) -> Wish:
     if asked.ids is None:
         prompt = beginning(asked.text, model, shown.recipe, shown.tokenizer)
     else:
@@ -177,12 +178,14 @@ def _card(shown: Shown, checkpoints: list[int]) -> list[tuple[str, str]]:
     """What there is to know of a model, as its run says it."""
     info, model = shown.info, shown.recipe.model
     data = info.get("data") or {}
+    own = shown.recipe.own.model
+    shape = f"a model of its maker's own ({own})" if own else f"{model.layers} layers, width {model.width}"
     said = {
         "recipe": info.get("recipe") or shown.recipe.name,
         "folder": str(shown.run),
         "stories": data.get("source"),
         "tokenizer": f"{data.get('tokenizer') or shown.tokenizer.name}, {shown.vocabulary:,} tokens",
-        "shape": f"{model.layers} layers, width {model.width}, context {model.context:,} tokens",
+        "shape": f"{shape}, context {model.context:,} tokens",
         "status": info.get("status"),
         "seed": info.get("seed"),
         "checkpoints": f"{', '.join(f'{step:,}' for step in checkpoints)}. {MORE_CHECKPOINTS}",

@@ -88,6 +88,7 @@ RUN: Shape = {
         "end_of_text": FLAG,
     },
     "rulers": table_of(or_null(TEXT)),
+    "own": table_of(table_of(TEXT)),
     "layout": table_of(or_null(NUMBER)),
     "versions": table_of(or_null(SCALAR)),
     "choices": table_of(table_of(or_null(SCALAR))),
