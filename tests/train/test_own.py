@@ -316,6 +316,14 @@ def test_an_optimizer_of_one_s_own_is_asked_by_the_host(grammar_folder: Path, mo
     assert engine.device_step is None and engine.steps_ahead == 0
 
 
+def test_weights_for_our_model_are_not_put_into_theirs(
+    grammar_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", tiny_file(tmp_path), "--data", str(grammar_folder), "--init-from", "somewhere"]
+    assert run([*command, "--set", "own.model=mine_of_somebody:nanogpt"]) == 2
+    assert "have its function read weights" in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.parametrize("name", ["by_partial", "by_object", "by_partial_of_partial", "decorated", "only_logits"])
 def test_whatever_can_be_called_has_its_file_on_record(name: str, tmp_path: Path) -> None:
     told = sources(own(own__model=f"mine_of_somebody:{name}"))["model"]

@@ -23,6 +23,7 @@ RATES = """
 import itertools
 import numpy as np
 import torch
+from fabula.recipe.schedule import learning_rate
 
 def sawtooth(step, num_steps, recipe):
     return recipe.schedule.peak * (1.0 - step % 4 / 5)
@@ -32,6 +33,12 @@ def to_zero(step, num_steps, recipe):
 
 def fixed(step, num_steps, recipe):
     return 1
+
+def ours(step, num_steps, recipe):
+    return learning_rate(recipe.schedule, step, num_steps)
+
+def of_a_copy(step, num_steps, recipe):
+    return recipe.with_values(**{"schedule.kind": "constant"}).schedule.peak
 
 def falls_late(step, num_steps, recipe):
     return torch.tensor(0.01) if step <= 8 else np.float32(0.01 * (num_steps - step) / num_steps)
@@ -172,6 +179,26 @@ def test_what_cannot_be_is_one_sentence_before_the_first_step(
     with pytest.raises(InputError, match=said) as told:
         set_up_training(by(WRONG[said]), data_in(grammar_folder), 0, Observer())
     assert "\n" not in str(told.value)
+
+
+ASKED = {
+    "to_zero --set schedule.peak=0.02": "",
+    "fixed": "",
+    "to_zero --set schedule.warmup=5": "schedule.warmup is set, and rates_of_somebody:to_zero does not ask for",
+    "fixed --set schedule.kind=constant": "schedule.kind is set, and rates_of_somebody:fixed does not ask for",
+    "ours --set schedule.warmup=5 --set schedule.floor=0": "",
+    "of_a_copy --set schedule.decay=0.3": "",
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_what_is_set_beside_it_and_changes_nothing_is_refused(
+    asked: str, grammar_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = ["train", tiny_file(tmp_path), "--data", str(grammar_folder), "--dry-run"]
+    code = run([*there, "--set", f"own.schedule=rates_of_somebody:{asked.split()[0]}", *asked.split()[1:]])
+    said = " ".join(capsys.readouterr().err.split())
+    assert ASKED[asked] in said and code == (2 if ASKED[asked] else 0)
 
 
 def test_a_very_long_run_asks_for_some_rates_and_the_last_one() -> None:

@@ -61,6 +61,11 @@ def start_with(
 
 def starting_from(recipe: Recipe, folder: Path, data: Dataset) -> tuple[Recipe, StartingPoint]:
     """The recipe with the shape of the Hugging Face model in `folder`, and that model's weights."""
+    if recipe.own.model:
+        raise InputError(
+            f"the weights of {folder} are put into fabula's model, and this recipe has one of its own "
+            f"({recipe.own.model}); have its function read weights, or leave out own.model"
+        )
     check_tokenizer(folder, data.tokenizer)
     shape, weights = load_hf(folder)
     rows = len(weights["embedding.weight"])

@@ -5,7 +5,10 @@ rates depend on nothing else, so that a run that is resumed has those of one tha
 """
 
 import math
+import warnings
+from collections.abc import Collection
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -13,7 +16,7 @@ from torch import Tensor
 from fabula.errors import InputError
 from fabula.model.own import function_named
 from fabula.recipe.schedule import learning_rate, learning_rates, planned_steps
-from fabula.recipe.schema import Recipe
+from fabula.recipe.schema import Recipe, Schedule
 from fabula.record.wording import sparkline
 
 MOST_ASKED = 10_000
@@ -50,6 +53,38 @@ def planned_rates(recipe: Recipe) -> dict[int, float]:
                 "rate may depend on nothing but (step, num_steps, recipe), or a resumed run would have others"
             )
     return rates
+
+
+class _Section:
+    """The recipe's section `schedule`, which remembers what it was asked for."""
+
+    def __init__(self, section: Schedule) -> None:
+        self._section, self.asked = section, set[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked.add(name)
+        return getattr(self._section, name)
+
+
+def check_asked(recipe: Recipe, given: Collection[str]) -> None:
+    """Raise InputError where one of the dotted keys that were `given` sets something of the schedule for which the
+    user's own does not ask: it would change nothing."""
+    of_schedule = {key.partition(".")[2] for key in given if key.startswith("schedule.")}
+    if recipe.own.optimizer:
+        of_schedule -= {"peak"}  # it is given that
+    if not recipe.own.schedule or not of_schedule:
+        return
+    section = _Section(recipe.schedule)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of pydantic's, where it copies such a recipe
+            planned_rates(recipe.model_copy(update={"schedule": section}))
+    except Exception:  # noqa: BLE001 - it wants the section for more than its values, and may use any of them
+        return
+    for name in sorted(of_schedule - section.asked):
+        raise InputError(
+            f"schedule.{name} is set, and {recipe.own.schedule} does not ask for recipe.schedule.{name}, so that it "
+            "changes nothing; leave it out"
+        )
 
 
 def rates_line(recipe: Recipe) -> str:

@@ -36,7 +36,7 @@ from fabula.train.machine.waiting import waited_seconds
 from fabula.train.observer import Observer
 from fabula.train.processes.launch import check_rows
 from fabula.train.processes.together import ALONE, Together
-from fabula.train.rates import planned_rates
+from fabula.train.rates import check_asked, planned_rates
 
 
 def set_up_training(
@@ -72,6 +72,7 @@ def set_up_training(
     if together.several and together.leads:
         together.said(order(recipe, data, seed, minutes, keep, together))
     if recipe.own.schedule:
+        check_asked(recipe, keep)
         planned_rates(recipe)  # all that can be wrong with a function of the user's own, before anything else is done
     with out_of_memory_told(recipe):
         source = source_of(recipe, data, seed, together)
