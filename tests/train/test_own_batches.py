@@ -91,7 +91,8 @@ def _mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def by(name: str, **values: object) -> Recipe:
-    return tiny(**{"own__batches": f"batches_of_somebody:{name}", **values})
+    quick = {"evaluation__every": 100, "evaluation__sample_tokens": 0}
+    return tiny(**{"own__batches": f"batches_of_somebody:{name}", **quick, **values})
 
 
 def test_the_run_is_trained_on_them_also_where_it_was_stopped(grammar_folder: Path, tmp_path: Path) -> None:

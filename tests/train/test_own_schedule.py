@@ -15,6 +15,7 @@ from fabula.recipe.schema import Recipe
 from fabula.record.reader import read_run
 from fabula.train.engine import Engine
 from fabula.train.life.budget import Spent, planned_end
+from fabula.train.life.extension import shared
 from fabula.train.life.run import set_up_training, start_run
 from fabula.train.observer import Observer
 from fabula.train.rates import MOST_ASKED, planned_rates, rate_of
@@ -64,7 +65,8 @@ def _mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def by(name: str, **values: object) -> Recipe:
-    return tiny(**{"own__schedule": f"rates_of_somebody:{name}", **values})
+    quick = {"evaluation__every": 100, "evaluation__sample_tokens": 0}
+    return tiny(**{"own__schedule": f"rates_of_somebody:{name}", **quick, **values})
 
 
 def recorded(folder: Path) -> list[float]:
@@ -89,7 +91,7 @@ def test_the_rates_are_those_of_the_optimizer(grammar_folder: Path) -> None:
 
 
 def test_what_reads_the_run_judges_its_rates_and_runs_no_code(grammar_folder: Path, tmp_path: Path) -> None:
-    start_run(set_up_training(by("sawtooth", steps=24), data_in(grammar_folder), 0, Observer()), tmp_path / "run")
+    start_run(set_up_training(by("sawtooth", steps=8), data_in(grammar_folder), 0, Observer()), tmp_path / "run")
     (tmp_path / "rates_of_somebody.py").write_text("raise SystemExit('this code was run')")
     del sys.modules["rates_of_somebody"]
     found = {each.kind for each in diagnose(read_run(tmp_path / "run")).findings}
@@ -145,9 +147,8 @@ def test_a_run_is_made_longer_from_where_both_lengths_have_the_same_rates(
     start_run(set_up_training(by("falls_late", steps=16), data, 0, Observer()), tmp_path / "straight")
     assert recorded(tmp_path / "late") == recorded(tmp_path / "straight")
     assert same_tensors(tensors(tmp_path / "late"), tensors(tmp_path / "straight"))
-    start_run(set_up_training(by("to_zero"), data, 0, Observer()), tmp_path / "zero")
-    assert run(["train", "--out", "zero", *longer]) == 2
-    assert "has other rates for 16 steps from step 1 on" in capsys.readouterr().err
+    with pytest.raises(InputError, match="has other rates for 16 steps from step 1 on"):
+        shared([12, 8, 4], by("to_zero"), by("to_zero", steps=16), Path("zero"))
 
 
 def test_the_number_of_steps_stays_once_it_is_planned() -> None:
