@@ -41,7 +41,7 @@ def warmdown(steps: int = 12) -> Recipe:
     return tiny(steps=steps, schedule__kind="warmdown", schedule__decay=0.4, checkpoint__keep=1)
 
 
-@pytest.mark.parametrize("stop", [None, 5, 10])
+@pytest.mark.parametrize("stop", [None, pytest.param(5, marks=pytest.mark.slow), 10])
 def test_a_warmdown_goes_on_from_before_its_decay(stop: int | None, grammar_folder: Path, tmp_path: Path) -> None:
     long = tiny_run(grammar_folder, tmp_path / "long", warmdown(20))
     run = tmp_path / "run"

@@ -108,7 +108,8 @@ def test_a_bad_tracker_ends_no_training(
     last = error.strip().splitlines()[-1]
     assert "trackio did not get everything" in last and said in last and f"export {out} --to trackio" in last
     assert "Traceback" not in error
-    assert read_sent(out, "trackio").status == "", "what was not delivered does not count as sent"
+    # A look while it was trained may have been sent; the end was not, and does not count as sent.
+    assert read_sent(out, "trackio").status in ("", "running")
 
 
 class Waited:
