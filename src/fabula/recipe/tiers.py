@@ -15,6 +15,11 @@ EARLIER_NAMES = {
 }
 """What ladders and recipes were called before; records and files still call them so."""
 
+PLAN = "plan"
+"""What a recipe is called that is planned for the time, the machine and the stories before it is trained."""
+FAMILY = "modern"
+"""The preset in whose sizes it is planned: the one of which runs in several are kept (study/frontier)."""
+
 
 def current_name(name: str) -> str:
     """What the ladder, recipe or TIER/PHASE called `name` is called today."""

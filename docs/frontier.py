@@ -1,0 +1,68 @@
+"""Writes what `fabula plan` knows: losses from run folders, and how fast one machine is.
+
+python docs/frontier.py runs CORPUS FOLDER...     src/fabula/study/frontier/runs.toml, with the kept runs in docs/runs
+python docs/frontier.py speeds DATA               src/fabula/train/machine/speeds.toml, on a machine that is idle
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from fabula.recipe.presets import load_recipe
+from fabula.recipe.shapes import Size, in_size
+from fabula.recipe.tiers import FAMILY
+from fabula.record.reader import find_runs, read_run
+from fabula.study.frontier.known import TABLE, at_the_usual_rate, known_run
+
+KEPT = Path(__file__).parent / "runs"
+SIZES = ((2, 64), (3, 96), (4, 128), (4, 160), (4, 192), (5, 224), (6, 256))
+"""On one line from small to large, for the law asks only how many weights are at work: widths of 32 to 53 a layer."""
+
+
+def _toml(table: str, rows: list[dict[str, object]]) -> str:
+    lines = []
+    for row in rows:
+        values = (f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}" for key, value in row.items())
+        lines.append(f"\n[[{table}]]\n" + "\n".join(values) + "\n")
+    return "".join(lines)
+
+
+def write_runs(corpus: str, folders: list[Path]) -> None:
+    found = {known_run(read_run(path), corpus) for folder in (KEPT, *folders) for path in find_runs(folder)}
+    runs = sorted((run for run in found if run is not None), key=lambda run: (run.parameters, run.tokens, run.peak))
+    head = "# Final losses of runs in several sizes and lengths. Written by docs/frontier.py from run folders.\n"
+    TABLE.write_text(head + _toml("runs", [asdict(run) for run in runs]), encoding="utf-8")
+    at_rate = at_the_usual_rate(runs)
+    print(f"{len(runs)} runs, {len(at_rate)} of them at the usual learning rate")
+
+
+def write_speeds(data: Path) -> None:
+    from fabula.data.dataset import open_dataset
+    from fabula.train.life.probing import step_seconds
+    from fabula.train.machine.pace import TABLE as SPEEDS
+    from fabula.train.machine.threads import use_threads
+
+    preset = load_recipe(FAMILY)
+    prepared = open_dataset(data, preset.tokenizer)
+    use_threads(None)
+    rows = []
+    for layers, width in SIZES:
+        recipe = in_size(preset, Size(layers, width))
+        recipe = recipe.with_values(**{"model.vocabulary": prepared.tokenizer.vocabulary})
+        seconds = step_seconds(recipe, prepared, print)
+        print(layers, width, round(seconds, 4))
+        rows.append({
+            "layers": layers, "width": width, "context": recipe.model.context,
+            "positions": recipe.positions_per_step, "seconds": round(seconds, 4),
+        })  # fmt: skip
+    head = "# Seconds of a step on two idle cores without AVX-512. Written by docs/frontier.py.\n"
+    SPEEDS.write_text(head + _toml("speeds", rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "runs":
+        write_runs(sys.argv[2], [Path(each) for each in sys.argv[3:]])
+    else:
+        write_speeds(Path(sys.argv[2]))

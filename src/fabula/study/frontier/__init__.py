@@ -1,0 +1,1 @@
+"""What loss a model of some size reaches with some tokens, learned from runs that are kept."""

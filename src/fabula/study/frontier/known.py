@@ -1,0 +1,140 @@
+"""The runs that the law rests on: kept ones, and a user's own.
+
+runs.toml is written by docs/frontier.py from run folders.
+"""
+
+import math
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path, PurePath
+
+from fabula.findings.facts import read_recipe
+from fabula.recipe.presets import load_recipe
+from fabula.recipe.schema import Recipe
+from fabula.recipe.shapes import is_of_family, multiplying
+from fabula.recipe.tiers import FAMILY
+from fabula.record.reader import Run
+from fabula.study.frontier.choice import BEYOND, Expected, expected, reach
+from fabula.study.frontier.law import Frontier, Point, are_enough, frontier_of
+
+TABLE = Path(__file__).with_name("runs.toml")
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """A finished run of the family, in one of its sizes."""
+
+    corpus: str = field(compare=False)
+    """What the stories are, in a word; of a user's own run, where they came from."""
+    validation: str
+    """Hash of the validation stories: only losses on the same ones compare."""
+    tokenizer: str
+    layers: int
+    width: int
+    context: int
+    steps: int
+    tokens: int
+    """Positions trained on."""
+    unique: int
+    """Tokens of the training stories."""
+    parameters: int
+    """That multiply each token."""
+    peak: float
+    seed: int
+    loss: float
+    """Nats a GPT-2 token, of the whole validation split, at the end."""
+
+    @property
+    def point(self) -> Point:
+        return Point(self.parameters, self.tokens, self.unique, self.loss)
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """A law, and for whose stories it holds."""
+
+    frontier: Frontier
+    corpus: str
+    same_stories: bool
+    """Whether these are the validation stories that it was measured on; else they are of the same kind by name."""
+    runs: tuple[KnownRun, ...]
+
+
+@cache
+def kept_runs() -> tuple[KnownRun, ...]:
+    with open(TABLE, "rb") as file:
+        return tuple(KnownRun(**row) for row in tomllib.load(file)["runs"])
+
+
+def known_run(run: Run, corpus: str | None = None) -> KnownRun | None:
+    """What the law needs of a run; None of one that is not finished, was scored on `tune`, is of another family, or has
+    no loss a GPT-2 token."""
+    recipe, data = read_recipe(run), run.info.get("data")
+    positions, epochs = (run.info.get("layout") or {}).get("positions"), (run.info.get("layout") or {}).get("epochs")
+    losses = run.full_evals().get("val_loss_gpt2", [math.nan])
+    if recipe is None or run.status != "finished" or not data or not positions or not epochs:
+        return None
+    scored = recipe.evaluation.split == "validation" and math.isfinite(float(losses[-1]))
+    if not scored or not is_of_family(recipe, load_recipe(FAMILY)):
+        return None
+    return KnownRun(
+        corpus or str(data["source"]), data["text_hashes"]["validation"], data["tokenizer"], recipe.model.layers,
+        recipe.model.width, recipe.model.context, recipe.steps, int(positions), round(positions / epochs),
+        multiplying(recipe.model, recipe.model.vocabulary), recipe.schedule.peak, int(run.info["seed"]),
+        round(float(losses[-1]), 4),
+    )  # fmt: skip
+
+
+def knowledge_for(context: int, validation: str, source: str, own: Iterable[KnownRun] = ()) -> Knowledge | None:
+    """The law of the runs on these validation stories, else of those on stories of a kind that `source` names; None
+    where too few are known. A user's own runs count as kept ones do, and each run once."""
+    runs = at_the_usual_rate([run for run in dict.fromkeys((*kept_runs(), *own)) if run.context == context])
+    here = tuple(run for run in runs if run.validation == validation)
+    named = {part.lower() for part in PurePath(source).parts}
+    alike = tuple(run for run in runs if run.corpus == source or run.corpus.lower() in named)
+    for chosen in map(with_many_stories, (here, alike)):
+        if are_enough([run.point for run in chosen]):
+            return Knowledge(_law_of(chosen), chosen[0].corpus, chosen[0].validation == validation, chosen)
+    return None
+
+
+def expectation(recipe: Recipe, validation: str, source: str, unique: int) -> tuple[Expected, Knowledge] | None:
+    """The loss to expect of a recipe of the family on these stories; None where that is not known."""
+    if not is_of_family(recipe, load_recipe(FAMILY)) or recipe.schedule.peak != load_recipe(FAMILY).schedule.peak:
+        return None
+    knowledge = knowledge_for(recipe.model.context, validation, source)
+    if knowledge is None:
+        return None
+    parameters, tokens = multiplying(recipe.model, recipe.vocabulary), recipe.steps * recipe.positions_per_step
+    if not reach(knowledge.frontier, unique).holds(parameters, tokens):
+        return None
+    return expected(knowledge.frontier, parameters, tokens, unique), knowledge
+
+
+def most_known(context: int) -> Knowledge:
+    """The law of the stories on which most kept runs were made."""
+    runs = at_the_usual_rate([run for run in kept_runs() if run.context == context])
+    corpora = [run.corpus for run in runs]
+    most = max(dict.fromkeys(corpora), key=corpora.count)
+    chosen = with_many_stories(run for run in runs if run.corpus == most)
+    return Knowledge(_law_of(chosen), most, False, chosen)
+
+
+def with_many_stories(runs: Iterable[KnownRun]) -> tuple[KnownRun, ...]:
+    """The runs on about as many stories as the most that any had: one law holds for these, and none for fewer."""
+    runs = tuple(runs)
+    most = max((run.unique for run in runs), default=0)
+    return tuple(run for run in runs if run.unique * BEYOND >= most)
+
+
+def at_the_usual_rate(runs: Iterable[KnownRun]) -> list[KnownRun]:
+    """The runs at the preset's learning rate: those at others are there to choose it."""
+    usual = load_recipe(FAMILY).schedule.peak
+    return [run for run in runs if run.peak == usual]
+
+
+@cache
+def _law_of(runs: tuple[KnownRun, ...]) -> Frontier:
+    return frontier_of([run.point for run in runs])
