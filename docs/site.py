@@ -22,7 +22,15 @@ RENAMED = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
 """Pages that lie beside docs/."""
 PUBLIC = {
     "From a loop of your own": ["api.record.Record"],
-    "Making": ["recipe.load_recipe", "recipe.recipe_names", "recipe.Recipe", "api.making.prepare", "api.making.train"],
+    "Making": [
+        "recipe.load_recipe",
+        "recipe.recipe_names",
+        "recipe.Recipe",
+        "api.making.prepare",
+        "api.planning.plan",
+        "api.planning.Plan",
+        "api.making.train",
+    ],
     "Models": ["api.model.load", "api.model.Model", "api.model.TextScore"],
     "Reading": [
         "api.diagnosing.read",

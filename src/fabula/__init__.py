@@ -16,6 +16,7 @@ PUBLIC = {
     "load_recipe": "fabula.recipe",
     "recipe_names": "fabula.recipe",
     "prepare": "fabula.api.making",
+    "plan": "fabula.api.planning",
     "train": "fabula.api.making",
     "load": "fabula.api.model",
     "read": "fabula.api.diagnosing",

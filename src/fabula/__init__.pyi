@@ -8,6 +8,7 @@ from fabula.api.diagnosing import read_all as read_all
 from fabula.api.making import prepare as prepare
 from fabula.api.making import train as train
 from fabula.api.model import load as load
+from fabula.api.planning import plan as plan
 from fabula.api.record import Record as Record
 from fabula.errors import InputError as InputError
 from fabula.recipe import Recipe as Recipe

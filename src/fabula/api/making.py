@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from fabula.api.diagnosing import Run, read
 from fabula.api.paths import Where, need_torch, path_of
+from fabula.api.planning import planned_for
+from fabula.api.planning.wish import wish_of_training
 from fabula.api.reading_recipe import recipe_reading_data
 from fabula.errors import InputError
 from fabula.findings.diagnosis import lint
 from fabula.recipe.presets import apply_settings, load_recipe
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
+from fabula.recipe.tiers import FAMILY, PLAN
 from fabula.record.lock import only_writer
 
 if TYPE_CHECKING:
@@ -72,15 +75,16 @@ def train(
     init_from: Where | None = None,
     observer: "Observer | None" = None,
 ) -> Run:
-    """Train one model into the folder `out`, and read its record. `recipe`: a name, a .toml file or a Recipe; left out,
-    the recommended one, or the first that reads these tokens. `set` changes fields of it (`{"batch.rows": 8}`); with
-    `resume` the run in `out` goes on, with its own recipe. The arguments are the options of `fabula train`; `observer`
-    is told of each step. A run that Ctrl-C ends is `interrupted`, and can be resumed.
+    """Train one model into the folder `out`, and read its record. `recipe`: a name, a .toml file, a Recipe, or "plan"
+    (what `fabula.plan` chooses for the `minutes`); left out, the recommended one, or the first that reads these tokens.
+    `set` changes fields of it (`{"batch.rows": 8}`); with `resume` the run in `out` goes on, with its own recipe. The
+    arguments are the options of `fabula train`; `observer` is told of each step. A run that Ctrl-C ends is
+    `interrupted`, and can be resumed.
 
     Raises InputError for anything wrong with these, and TrainingFailed where the loss does not stay finite.
     """
     need_torch()
-    from fabula.api.training import LoggingObserver, go_on, start_with  # spares what only reads a run torch
+    from fabula.api.training import LoggingObserver, check_free, go_on, start_with  # spares what only reads a run torch
 
     folder, run = path_of(data), path_of(out)
     watching = observer if observer is not None else LoggingObserver()
@@ -88,17 +92,27 @@ def train(
         if resume:
             if minutes is not None or set or init_from is not None:
                 raise InputError("a run is resumed with its own recipe and weights; leave out minutes, set, init_from")
-            named = load_recipe(recipe) if isinstance(recipe, str) else recipe
+            named = recipe if isinstance(recipe, Recipe) else _named(recipe)
             go_on(run, folder, named, steps, seed, threads, strict, watching)
         else:
             settings, keep = dict(set or {}), frozenset(set or ())
-            if recipe is None:
+            if recipe == PLAN:
+                check_free(run)
+                wish = wish_of_training(settings, steps, minutes, init_from)
+                recipe_of(FAMILY, settings, None, minutes)  # what is wrong with the settings is told before
+                recipe = planned_for(wish, folder, (), threads, watching.notice).recipe
+            elif recipe is None:
                 reads = recipe_reading_data(folder)
                 recipe, settings = reads.name, {**reads.settings, **settings}
             chosen = recipe_of(recipe, settings, steps, minutes)
             start = None if init_from is None else path_of(init_from)
             start_with(chosen, run, folder, seed or 0, minutes, keep, threads, start, strict, watching)
     return read(run)
+
+
+def _named(recipe: str | None) -> Recipe | None:
+    """The recipe of that name; None where none is named, or one that is planned for the run."""
+    return None if recipe is None or recipe == PLAN else load_recipe(recipe)
 
 
 def recipe_of(

@@ -44,8 +44,7 @@ def start_with(
     observer: Observer,
 ) -> None:
     """Train from the first step into `out`, which must be free."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} already exists and is not empty; choose another out, or continue with resume=True")
+    check_free(out)
     prepared = open_dataset(data, recipe.tokenizer)
     use_threads(threads)
     start = None
@@ -57,6 +56,12 @@ def start_with(
     training = set_up_training(recipe, prepared, seed, observer, minutes, keep, start)
     warn_of(training.recipe, strict, observer.notice)
     start_run(training, out)
+
+
+def check_free(out: Path) -> None:
+    """Raise InputError where a run cannot be begun in `out`."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} already exists and is not empty; choose another out, or continue with resume=True")
 
 
 def starting_from(recipe: Recipe, folder: Path, data: Dataset) -> tuple[Recipe, StartingPoint]:

@@ -17,6 +17,7 @@ from fabula.cli.commands.generate import generate
 from fabula.cli.commands.ladder import ladder
 from fabula.cli.commands.leaving.export import export
 from fabula.cli.commands.leaving.push import push
+from fabula.cli.commands.plan import plan
 from fabula.cli.commands.prepare import prepare
 from fabula.cli.commands.reading.compare import compare
 from fabula.cli.commands.reading.diagnose import diagnose
@@ -58,8 +59,8 @@ def _fabula(
 
 
 for command in (
-    demo, prepare, train, ladder, generate, play, evaluate, diagnose, report, watch, compare, verify, unseal, export,
-    push, recipes,
+    demo, prepare, plan, train, ladder, generate, play, evaluate, diagnose, report, watch, compare, verify, unseal,
+    export, push, recipes,
 ):  # fmt: skip
     app.command()(command)
 

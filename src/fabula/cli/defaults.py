@@ -138,4 +138,8 @@ def is_free(folder: Path) -> bool:
 def _is_recipe(name: str) -> bool:
     if name.endswith(".toml"):
         return Path(name).is_file()
-    return any((PRESETS / kind / f"{name.partition('/')[0]}.toml").is_file() for kind in ("tiers", "recipes"))
+    from fabula.recipe.tiers import PLAN
+
+    return name == PLAN or any(
+        (PRESETS / kind / f"{name.partition('/')[0]}.toml").is_file() for kind in ("tiers", "recipes")
+    )

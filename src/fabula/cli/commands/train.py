@@ -40,7 +40,8 @@ def train(
         str | None,
         typer.Argument(
             metavar="[TIER[/PHASE]|FILE]",
-            help="What to train: a name that `fabula recipes` lists, or a .toml file. Without it: the recommended one.",
+            help="What to train: a name that `fabula recipes` lists, a .toml file, or `plan`, what `fabula plan` would "
+            "choose. Without it: the recommended one.",
         ),
     ] = None,
     data: Annotated[
@@ -162,9 +163,19 @@ def train(
     if verify:
         verify_data(Path(stories.value))
     from fabula.api.making import recipe_of  # loads what takes time: the first line is told before
+    from fabula.api.planning.wish import wish_of_training
+    from fabula.recipe.tiers import FAMILY, PLAN
 
-    asked_steps = None if resume else steps
-    chosen = None if recipe is None else recipe_of(recipe, [*needed, *set_], asked_steps, minutes, dashes="--")
+    chosen, wish = None, None
+    if recipe == PLAN and not resume:
+        wish = wish_of_training((each.partition("=")[0].strip() for each in set_), steps, minutes, init_from, "--")
+        if processes is not None:
+            raise InputError(
+                "a plan is made for one process; leave out --processes, or plan, --out, and train that file"
+            )
+        chosen = recipe_of(FAMILY, set_, None, minutes, dashes="--")  # its size is planned below
+    elif recipe is not None and recipe != PLAN:
+        chosen = recipe_of(recipe, [*needed, *set_], None if resume else steps, minutes, dashes="--")
     try:
         with (
             watched(folder, watch, notify, dry_run) as begin_watching,
@@ -184,6 +195,11 @@ def train(
                 _resume(chosen, *where, From(step, best), steps, seed, threads, together, dry_run, strict, begin)
             else:
                 assert chosen is not None, "only a run that goes on has its recipe elsewhere"
+                if wish is not None:
+                    from fabula.cli.plans import planned_recipe
+
+                    planned = planned_recipe(wish, stories.value, threads)
+                    chosen = recipe_of(planned, set_, None, minutes, dashes="--")
                 keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
                 _start(chosen, *where, seed or 0, minutes, threads, together, keep, init_from, dry_run, strict, begin)
     except (
@@ -341,6 +357,7 @@ def _print_outcome(out: Path) -> None:
 
 
 def _print_plan(training: "Training") -> None:
+    from fabula.cli.plans import expectation_told
     from fabula.cli.screen.typed import typed
     from fabula.model.decoder import parameter_count
     from fabula.record.wording import duration_text, plural
@@ -358,4 +375,6 @@ def _print_plan(training: "Training") -> None:
         f"about {duration_text(cost.total)}: training {duration_text(cost.training)}, "
         f"evaluation {duration_text(cost.evaluation)}"
     )
+    if (expected := expectation_told(recipe, training.data)) is not None:
+        show(expected)
     show(as_called(f"next: {typed(without='--dry-run')}"))

@@ -1,0 +1,161 @@
+"""Writes the measured parts of plan.md: the law, what can be had in some time on the known machine, and its picture.
+
+python docs/plan_page.py
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+
+import numpy as np
+
+from fabula.recipe.presets import load_recipe
+from fabula.recipe.shapes import in_size, multiplying
+from fabula.recipe.tiers import FAMILY
+from fabula.record.wording import duration_text, number, plural
+from fabula.report.figures.library import png_of
+from fabula.study.frontier.choice import Candidate, best, expected, reach
+from fabula.study.frontier.known import Knowledge, at_the_usual_rate, kept_runs, most_known
+from fabula.study.frontier.law import fit
+from fabula.train.machine.pace import known_speeds
+
+PAGE = Path(__file__).parent / "plan.md"
+PICTURE = Path(__file__).parent / "images" / "plan.png"
+MINUTES = (1, 3, 10, 30, 60, 480)
+
+
+def _knowledge() -> Knowledge:
+    return most_known(load_recipe(FAMILY).model.context)
+
+
+def times() -> str:
+    """The best that is expected of some time of training alone, on the machine of speeds.toml."""
+    knowledge, preset = _knowledge(), load_recipe(FAMILY)
+    unique = max(run.unique for run in knowledge.runs)
+    within = reach(knowledge.frontier, unique)
+    lines = [
+        f"On two idle cores without AVX-512, {unique / 1e6:.2g} M tokens of {knowledge.corpus}, without evaluations:",
+        "",
+        "| training | layers x width | tokens | loss expected (four of five runs) |",
+        "|---:|---|---:|---|",
+    ]
+    for minutes in MINUTES:
+        candidates = []
+        for row in known_speeds():
+            recipe = in_size(preset, row.size)
+            tokens = minutes * 60 / row.seconds * row.positions
+            weights = multiplying(recipe.model, recipe.vocabulary)
+            if within.holds(weights, tokens):
+                candidates.append(Candidate(row.size, weights, tokens, minutes * 60))
+        if not candidates:
+            continue
+        chosen = best(knowledge.frontier, candidates, unique)
+        told = expected(knowledge.frontier, chosen.parameters, chosen.tokens, unique)
+        lines.append(
+            f"| {duration_text(minutes * 60)} | {chosen.size.layers} x {chosen.size.width} "
+            f"| {chosen.tokens / 1e6:.2f} M | {told.loss:.2f} ({told.low:.2f} to {told.high:.2f}) |"
+        )
+    return "\n".join(lines)
+
+
+def law() -> str:
+    """The numbers of the law, and how well each run is foretold by the others."""
+    knowledge = _knowledge()
+    law, runs = knowledge.frontier.law, knowledge.runs
+    errors = []
+    for left in runs:
+        of_others = fit([run.point for run in runs if run is not left])
+        errors.append(abs(of_others.loss(left.parameters, left.tokens, left.unique) - left.loss))
+    repeated = sum(run.tokens > run.unique for run in runs)
+    numbers = ", ".join(f"{name} {number(value)}" for name, value in vars(law).items())
+    return (
+        f"From {plural(len(runs), 'run')} on {knowledge.corpus}, {repeated} of them with stories that come again "
+        f"(N and D in millions): {numbers}. Each run foretold by the others: half of them within "
+        f"{statistics.median(errors):.3f} nats, the worst {max(errors):.2f} nats off."
+    )
+
+
+def few() -> str:
+    """Runs on fewer stories, beside what the law of many says of as many tokens."""
+    knowledge = _knowledge()
+    law = knowledge.frontier.law
+    known = {run.unique for run in knowledge.runs}
+    runs = [run for run in at_the_usual_rate(kept_runs()) if run.corpus == knowledge.corpus and run.unique not in known]
+    rows = (
+        f"| {run.layers} x {run.width} | {run.tokens / 1e6:.2f} M | {run.unique / 1e6:.2f} M | {run.loss:.2f} | "
+        f"{law.loss(run.parameters, run.tokens, max(known)):.2f} |"
+        for run in sorted(runs, key=lambda run: (run.parameters, run.tokens))
+    )
+    return "\n".join(
+        ["| layers x width | tokens | different ones | loss | with many stories |", f"|---|{'---:|' * 4}", *rows]
+    )
+
+
+def points() -> list[dict[str, object]]:
+    """What the picture draws: for each size the expected loss over the minutes of training, and the runs."""
+    knowledge, preset = _knowledge(), load_recipe(FAMILY)
+    unique = max(run.unique for run in knowledge.runs)
+    within = reach(knowledge.frontier, unique)
+    rows: list[dict[str, object]] = []
+    for speed in known_speeds():
+        recipe = in_size(preset, speed.size)
+        weights = multiplying(recipe.model, recipe.vocabulary)
+        name = f"{speed.layers} x {speed.width}"
+        for tokens in np.geomspace(*within.tokens, 40):
+            if within.holds(weights, tokens):
+                minutes = tokens / speed.positions * speed.seconds / 60
+                loss = knowledge.frontier.law.loss(weights, tokens, unique)
+                rows.append({"size": name, "minutes": minutes, "loss": loss, "what": "expected"})
+        for run in knowledge.runs:
+            if (run.layers, run.width) == (speed.layers, speed.width) and run.unique == unique:
+                minutes = run.steps * speed.seconds / 60
+                rows.append({"size": name, "minutes": minutes, "loss": run.loss, "what": "measured"})
+    return rows
+
+
+def picture() -> bytes:
+    """Loss over minutes of training, a line for each size; the lowest line at a time is what a plan chooses."""
+    rows = points()
+    order = list(dict.fromkeys(row["size"] for row in rows))
+    x = {
+        "field": "minutes", "type": "quantitative", "scale": {"type": "log", "nice": False},
+        "axis": {"title": "minutes of training on two cores", "values": [0.5, 1, 2, 5, 10, 30, 60, 120], "grid": False},
+    }  # fmt: skip
+    y = {
+        "field": "loss", "type": "quantitative", "scale": {"zero": False},
+        "axis": {"title": "validation loss, nats a GPT-2 token"},
+    }  # fmt: skip
+    color = {
+        "field": "size", "type": "nominal", "sort": order, "scale": {"scheme": "viridis"},
+        "legend": {"title": "layers x width"},
+    }  # fmt: skip
+    layers = [
+        {
+            "transform": [{"filter": f"datum.what == '{what}'"}],
+            "mark": mark,
+            "encoding": {"x": x, "y": y, "color": color},
+        }
+        for what, mark in (("expected", {"type": "line"}), ("measured", {"type": "point", "filled": True, "size": 45}))
+    ]
+    spec = {"width": 620, "height": 340, "background": "white", "data": {"values": rows}, "layer": layers,
+            "config": {"view": {"stroke": None}}}  # fmt: skip
+    return png_of(json.dumps(spec), scale=2.0)
+
+
+PARTS = {"times": times, "law": law, "few": few}
+
+
+def written(page: str) -> str:
+    """The page with its measured parts renewed."""
+    for name, part in PARTS.items():
+        begin, end = f"<!-- {name}: written by plan_page.py -->\n", "<!-- end -->"
+        before, rest = page.split(begin)
+        page = before + begin + part() + "\n" + end + rest.split(end, 1)[1]
+    return page
+
+
+if __name__ == "__main__":
+    PICTURE.write_bytes(picture())
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
