@@ -172,6 +172,7 @@ def test_a_training_that_cannot_be_planned_is_refused_before_a_step(
     assert said in capsys.readouterr().err and probed == [] and not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_from_python_a_plan_is_trained_and_resumed(
     data: Path, probed: list[Size], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,15 +50,15 @@ def test_other_sizes_and_lengths_are_foretold(frontier: Frontier) -> None:
 
 
 def test_the_interval_holds_four_of_five() -> None:
-    """Of 6 draws of the runs with 5 unseen runs each, 80 % are 24; fewer than 18 have a probability of 0.3 %."""
+    """Of 4 draws of the runs with 5 unseen runs each, 80 % are 16; fewer than 11 have a probability of 0.3 %."""
     inside, widths = 0, []
-    for seed in range(6):
+    for seed in range(4):
         random, made = np.random.default_rng(1000 + seed), frontier_of(runs_of(TRUE, seed))
         for place in UNSEEN:
             loss, low, high = made.expected(*place)
             inside += low <= TRUE.loss(*place) * math.exp(random.normal(0, NOISE)) <= high
             widths.append((high - low) / loss)
-    assert inside >= 18
+    assert inside >= 11
     assert np.median(widths) < 6 * NOISE, "four of five of the noise alone need 2.6 times it"
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from fabula.record.content.arguments import without_secrets
 
 VERBS = (
-    "demo|prepare|train|ladder|generate|play|evaluate|diagnose|report|watch|compare|verify|unseal|export|push|recipes"
+    "demo|prepare|plan|train|ladder|generate|play|evaluate|diagnose|report|watch|compare|verify|unseal|export|push|"
+    "recipes"
 )
 OURS = re.compile(rf"(?<![\w./\\-])fabula (?=(?:{VERBS})\b)")
 
