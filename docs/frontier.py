@@ -1,22 +1,25 @@
-"""Writes what `fabula plan` knows: losses from run folders, and how fast one machine is.
+"""Writes what `fabula plan` knows: losses from the records that are kept, and how fast one machine is.
 
-python docs/frontier.py runs CORPUS FOLDER...     src/fabula/study/frontier/runs.toml, with the kept runs in docs/runs
-python docs/frontier.py speeds DATA               src/fabula/train/machine/speeds.toml, on a machine that is idle
+python docs/frontier.py runs             src/fabula/study/frontier/runs.toml, from docs/runs and docs/frontier
+python docs/frontier.py speeds DATA      src/fabula/train/machine/speeds.toml, on a machine that is idle
 """
 
 from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from operator import attrgetter
 from pathlib import Path
 
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.shapes import Size, in_size
 from fabula.recipe.tiers import FAMILY
 from fabula.record.reader import find_runs, read_run
-from fabula.study.frontier.known import TABLE, at_the_usual_rate, known_run
+from fabula.study.frontier.known import TABLE, known_run
 
-KEPT = Path(__file__).parent / "runs"
+CORPUS = "TinyStories"
+KEPT = tuple(Path(__file__).parent / name for name in ("runs", "frontier"))
+"""Those in docs/frontier are of `fabula ladder frontier`, and of sizes of it on 2,000 stories."""
 SIZES = ((2, 64), (3, 96), (4, 128), (4, 160), (4, 192), (5, 224), (6, 256))
 """On one line from small to large, for the law asks only how many weights are at work: widths of 32 to 53 a layer."""
 
@@ -29,13 +32,13 @@ def _toml(table: str, rows: list[dict[str, object]]) -> str:
     return "".join(lines)
 
 
-def write_runs(corpus: str, folders: list[Path]) -> None:
-    found = {known_run(read_run(path), corpus) for folder in (KEPT, *folders) for path in find_runs(folder)}
-    runs = sorted((run for run in found if run is not None), key=lambda run: (run.parameters, run.tokens, run.peak))
+def runs_written() -> str:
+    found = {known_run(read_run(path), CORPUS) for folder in KEPT for path in find_runs(folder)}
+    runs = sorted(
+        (run for run in found if run is not None), key=attrgetter("parameters", "tokens", "unique", "peak", "seed")
+    )
     head = "# Final losses of runs in several sizes and lengths. Written by docs/frontier.py from run folders.\n"
-    TABLE.write_text(head + _toml("runs", [asdict(run) for run in runs]), encoding="utf-8")
-    at_rate = at_the_usual_rate(runs)
-    print(f"{len(runs)} runs, {len(at_rate)} of them at the usual learning rate")
+    return head + _toml("runs", [asdict(run) for run in runs])
 
 
 def write_speeds(data: Path) -> None:
@@ -63,6 +66,6 @@ def write_speeds(data: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "runs":
-        write_runs(sys.argv[2], [Path(each) for each in sys.argv[3:]])
+        TABLE.write_text(runs_written(), encoding="utf-8")
     else:
         write_speeds(Path(sys.argv[2]))

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fabula.api.planning.planner import WELL_SPENT
+from fabula.study.frontier.choice import BEYOND
+from fabula.study.frontier.law import LEAST_KINDS, LEAST_RUNS, RESAMPLES
+
 
 def test_the_numbers_are_what_their_script_writes(repo: Path) -> None:
     script = runpy.run_path(str(repo / "docs" / "readme_page.py"))
@@ -51,3 +55,17 @@ def test_the_guide_of_plans_says_what_is_known(repo: Path) -> None:
     stripped = page.replace("loss expected", "")
     assert stripped != page
     assert script["written"](stripped) == page, "run: python docs/plan_page.py"
+
+
+def test_what_plans_rest_on_is_in_the_kept_records(repo: Path) -> None:
+    script = runpy.run_path(str(repo / "docs" / "frontier.py"))
+    table = repo / "src" / "fabula" / "study" / "frontier" / "runs.toml"
+    assert script["runs_written"]() == table.read_text(encoding="utf-8"), "run: python docs/frontier.py runs"
+
+
+def test_the_guide_of_plans_has_the_constants_of_the_code(repo: Path) -> None:
+    page = " ".join((repo / "docs" / "plan.md").read_text(encoding="utf-8").split())
+    assert (LEAST_RUNS, LEAST_KINDS, BEYOND) == (8, 3, 2.0)
+    for said in ("eight runs of three sizes and lengths", "more than twice outside", f"the law of {RESAMPLES} draws",
+                 f"more than {WELL_SPENT:g} nats"):  # fmt: skip
+        assert said in page, said

@@ -13,7 +13,14 @@ from fabula.recipe.ladder import load_ladder
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.shapes import Size, in_size, is_of_family, multiplying
 from fabula.study.frontier.choice import Candidate, best, reach, tokens_for
-from fabula.study.frontier.known import at_the_usual_rate, kept_runs, knowledge_for, most_known, with_many_stories
+from fabula.study.frontier.known import (
+    at_the_usual_rate,
+    expectation,
+    kept_runs,
+    knowledge_for,
+    most_known,
+    with_many_stories,
+)
 from fabula.study.frontier.law import LEAST_RUNS, Frontier, Law, Point, are_enough, fit, frontier_of
 
 TRUE = Law(floor=1.1, a=0.5, alpha=0.4, b=0.7, beta=0.5, repetition=8.0)
@@ -178,3 +185,17 @@ def test_own_runs_count_on_their_own_stories_and_once() -> None:
     of_the_kind = knowledge_for(128, "other", "roneneldan/TinyStories")
     assert of_the_kind is not None and not of_the_kind.same_stories
     assert knowledge_for(128, "other", "data/not-tinystories-but-poems") is None
+
+
+def test_a_dry_run_knows_what_to_expect_of_the_family_alone() -> None:
+    """On known stories, within reach, at the preset's rate: the law's number; of anything else nothing."""
+    known, preset = most_known(128), load_recipe("modern").with_values(**{"model.vocabulary": 8192})
+    validation, unique = known.runs[0].validation, known.runs[0].unique
+    told = expectation(preset, validation, "anywhere", unique)
+    assert told is not None and told[1].same_stories
+    weights = multiplying(preset.model, 8192)
+    assert told[0].loss == known.frontier.law.loss(weights, preset.steps * preset.positions_per_step, unique)
+    for changes in ({"schedule.peak": 0.02}, {"model.tied": True}, {"steps": 10}, {"steps": 1_000_000}):
+        assert expectation(preset.with_values(**changes), validation, "anywhere", unique) is None, changes
+    assert expectation(preset, "other stories", "anywhere", unique) is None
+    assert expectation(preset, validation, "anywhere", unique // 10) is None, "so few stories were not measured"

@@ -64,7 +64,6 @@ class Watcher:
     """The whole page as it is now; replaced, never changed."""
     found: tuple[Found, ...] = ()
     """Of the last whole reading."""
-    num_readings: int = 0
     _memory: Memory = field(default_factory=Memory)
     _ladder: LadderView | None = None
     _whole: Parts | None = None
@@ -117,7 +116,6 @@ class Watcher:
         return tuple(stamp_of(path) for path in (*others, *documents, *sorted(known - set(others))))
 
     def _read(self) -> None:
-        self.num_readings += 1
         try:
             ladder, problems = self._readable()
             found = tuple(_found(ladder))

@@ -50,11 +50,11 @@ class Planner:
         recipe = self.recipes[size]
         return count_parameters(recipe.model, recipe.vocabulary).total
 
-    def expects(self, candidate: Candidate, unique: float | None = None) -> Expected | None:
+    def expects(self, candidate: Candidate) -> Expected | None:
         """The loss to expect; None where the law may not be asked."""
         if not self.reach.holds(candidate.parameters, candidate.tokens):
             return None
-        return expected(self.frontier, candidate.parameters, candidate.tokens, unique or self.unique)
+        return expected(self.frontier, candidate.parameters, candidate.tokens, self.unique)
 
     def with_tokens(self, size: Size, tokens: float, cut: bool = False) -> Candidate:
         steps = self._steps(size, tokens)
