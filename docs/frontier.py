@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from itertools import product
 from operator import attrgetter
 from pathlib import Path
 
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.shapes import Size, in_size
-from fabula.recipe.tiers import FAMILY
+from fabula.recipe.tiers import FAMILIES
 from fabula.record.reader import find_runs, read_run
 from fabula.study.frontier.known import TABLE, known_run
 
@@ -35,7 +36,8 @@ def _toml(table: str, rows: list[dict[str, object]]) -> str:
 def runs_written() -> str:
     found = {known_run(read_run(path), CORPUS) for folder in KEPT for path in find_runs(folder)}
     runs = sorted(
-        (run for run in found if run is not None), key=attrgetter("parameters", "tokens", "unique", "peak", "seed")
+        (run for run in found if run is not None),
+        key=attrgetter("family", "parameters", "tokens", "unique", "peak", "seed"),
     )
     head = "# Final losses of runs in several sizes and lengths. Written by docs/frontier.py from run folders.\n"
     return head + _toml("runs", [asdict(run) for run in runs])
@@ -47,17 +49,16 @@ def write_speeds(data: Path) -> None:
     from fabula.train.machine.pace import TABLE as SPEEDS
     from fabula.train.machine.threads import use_threads
 
-    preset = load_recipe(FAMILY)
-    prepared = open_dataset(data, preset.tokenizer)
+    prepared = open_dataset(data, load_recipe(FAMILIES[0]).tokenizer)
     use_threads(None)
     rows = []
-    for layers, width in SIZES:
-        recipe = in_size(preset, Size(layers, width))
+    for family, (layers, width) in product(FAMILIES, SIZES):
+        recipe = in_size(load_recipe(family), Size(layers, width))
         recipe = recipe.with_values(**{"model.vocabulary": prepared.tokenizer.vocabulary})
         seconds = step_seconds(recipe, prepared, print)
-        print(layers, width, round(seconds, 4))
+        print(family, layers, width, round(seconds, 4))
         rows.append({
-            "layers": layers, "width": width, "context": recipe.model.context,
+            "family": family, "layers": layers, "width": width, "context": recipe.model.context,
             "positions": recipe.positions_per_step, "seconds": round(seconds, 4),
         })  # fmt: skip
     head = "# Seconds of a step on two idle cores without AVX-512. Written by docs/frontier.py.\n"

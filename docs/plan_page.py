@@ -13,12 +13,12 @@ import numpy as np
 
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.shapes import in_size, multiplying
-from fabula.recipe.tiers import FAMILY
+from fabula.recipe.tiers import FAMILIES
 from fabula.record.wording import duration_text, number, plural
 from fabula.report.figures.library import png_of
-from fabula.study.frontier.choice import Candidate, best, expected, reach
-from fabula.study.frontier.known import Knowledge, at_the_usual_rate, kept_runs, most_known
-from fabula.study.frontier.law import fit
+from fabula.study.frontier.choice import Candidate, best, expected, most_tokens, reach
+from fabula.study.frontier.known import Knowledge, most_known
+from fabula.study.frontier.law import PRIORS, fit, priors_like
 from fabula.train.machine.pace import known_speeds
 
 PAGE = Path(__file__).parent / "plan.md"
@@ -26,80 +26,97 @@ PICTURE = Path(__file__).parent / "images" / "plan.png"
 MINUTES = (1, 3, 10, 30, 60, 480)
 
 
-def _knowledge() -> Knowledge:
-    return most_known(load_recipe(FAMILY).model.context)
+def _knowledge(family: str = FAMILIES[0]) -> Knowledge:
+    return most_known(family, load_recipe(family).model.context)
 
 
 def times() -> str:
     """The best that is expected of some time of training alone, on the machine of speeds.toml."""
-    knowledge, preset = _knowledge(), load_recipe(FAMILY)
-    unique = max(run.unique for run in knowledge.runs)
-    within = reach(knowledge.frontier, unique)
+    knowledge = _knowledge()
+    stories = f"{max(run.unique for run in knowledge.runs) / 1e6:.2g} M tokens of {knowledge.corpus}"
     lines = [
-        f"On two idle cores without AVX-512, {unique / 1e6:.2g} M tokens of {knowledge.corpus}, without evaluations:",
+        f"On two idle cores without AVX-512, {stories}, without evaluations (in brackets: four of five runs):",
         "",
-        "| training | layers x width | tokens | loss expected (four of five runs) |",
-        "|---:|---|---:|---|",
+        "| training |" + "".join(f" `{family}`: layers x width | tokens | loss expected |" for family in FAMILIES),
+        "|---:|" + "---|---:|---|" * len(FAMILIES),
     ]
     for minutes in MINUTES:
-        candidates = []
-        for row in known_speeds():
-            recipe = in_size(preset, row.size)
-            tokens = minutes * 60 / row.seconds * row.positions
-            weights = multiplying(recipe.model, recipe.vocabulary)
-            if within.holds(weights, tokens):
-                candidates.append(Candidate(row.size, weights, tokens, minutes * 60))
-        if not candidates:
-            continue
-        chosen = best(knowledge.frontier, candidates, unique)
-        told = expected(knowledge.frontier, chosen.parameters, chosen.tokens, unique)
-        lines.append(
-            f"| {duration_text(minutes * 60)} | {chosen.size.layers} x {chosen.size.width} "
-            f"| {chosen.tokens / 1e6:.2f} M | {told.loss:.2f} ({told.low:.2f} to {told.high:.2f}) |"
-        )
+        best_of_each = [_best_in(minutes, family) for family in FAMILIES]
+        if any(best_of_each):
+            lines.append(f"| {duration_text(minutes * 60)} | {' | '.join(each or ' | | ' for each in best_of_each)} |")
     return "\n".join(lines)
 
 
+def _best_in(minutes: float, family: str) -> str | None:
+    """Three cells of the table; None where nothing is known of so much time."""
+    knowledge, preset = _knowledge(family), load_recipe(family)
+    unique = max(run.unique for run in knowledge.runs)
+    within = reach(knowledge.frontier, unique)
+    candidates = []
+    for row in known_speeds():
+        if row.family != family:
+            continue
+        recipe = in_size(preset, row.size)
+        weights = multiplying(recipe.model, recipe.vocabulary)
+        tokens, most = minutes * 60 / row.seconds * row.positions, most_tokens(knowledge.frontier, weights, unique)
+        if within.holds(weights, min(tokens, most.tokens)):
+            cut = tokens > most.tokens
+            candidates.append(Candidate(row.size, weights, min(tokens, most.tokens), minutes * 60, cut))
+    if not candidates or all(each.cut for each in candidates):
+        return None
+    chosen = best(knowledge.frontier, candidates, unique)
+    told = expected(knowledge.frontier, chosen.parameters, chosen.tokens, unique)
+    return (
+        f"{chosen.size.layers} x {chosen.size.width} | {chosen.tokens / 1e6:.2f} M | "
+        f"{told.loss:.2f} ({told.low:.2f} to {told.high:.2f})"
+    )
+
+
 def law() -> str:
-    """The numbers of the law, and how well each run is foretold by the others."""
-    knowledge = _knowledge()
+    """The numbers of each family's law, and how well each run is foretold by the others."""
+    return "\n\n".join(map(_law_of, FAMILIES))
+
+
+def _law_of(family: str) -> str:
+    knowledge = _knowledge(family)
     law, runs = knowledge.frontier.law, knowledge.runs
+    priors = PRIORS if family == FAMILIES[0] else priors_like(_knowledge().frontier.law)
     errors = []
     for left in runs:
-        of_others = fit([run.point for run in runs if run is not left])
+        of_others = fit([run.point for run in runs if run is not left], priors)
         errors.append(abs(of_others.loss(left.parameters, left.tokens, left.unique) - left.loss))
     repeated = sum(run.tokens > run.unique for run in runs)
     numbers = ", ".join(f"{name} {number(value)}" for name, value in vars(law).items())
     return (
-        f"From {plural(len(runs), 'run')} on {knowledge.corpus}, {repeated} of them with stories that come again "
-        f"(N and D in millions): {numbers}. Each run foretold by the others: half of them within "
+        f"`{family}`, from {plural(len(runs), 'run')} on {knowledge.corpus}, {repeated} of them with stories that come "
+        f"again (N and D in millions): {numbers}. Each run foretold by the others: half of them within "
         f"{statistics.median(errors):.3f} nats, the worst {max(errors):.2f} nats off."
     )
 
 
 def few() -> str:
-    """Runs on fewer stories, beside what the law of many says of as many tokens."""
+    """Runs on fewer stories than the most, beside what the law says of them, and of as many tokens of many stories."""
     knowledge = _knowledge()
-    law = knowledge.frontier.law
-    known = {run.unique for run in knowledge.runs}
-    runs = [run for run in at_the_usual_rate(kept_runs()) if run.corpus == knowledge.corpus and run.unique not in known]
-    rows = (
-        f"| {run.layers} x {run.width} | {run.tokens / 1e6:.2f} M | {run.unique / 1e6:.2f} M | {run.loss:.2f} | "
-        f"{law.loss(run.parameters, run.tokens, max(known)):.2f} |"
-        for run in sorted(runs, key=lambda run: (run.parameters, run.tokens))
-    )
-    return "\n".join(
-        ["| layers x width | tokens | different ones | loss | with many stories |", f"|---|{'---:|' * 4}", *rows]
-    )
+    law, most = knowledge.frontier.law, max(run.unique for run in knowledge.runs)
+    rows = []
+    for run in sorted(knowledge.runs, key=lambda run: (-run.unique, run.parameters, run.tokens)):
+        if run.unique * 2 < most:
+            here, many = (law.loss(run.parameters, run.tokens, unique) for unique in (run.unique, most))
+            rows.append(
+                f"| {run.layers} x {run.width} | {run.unique / 1e6:.2f} M | {run.tokens / run.unique:.1f} | "
+                f"{run.loss:.2f} | {here:.2f} | {many:.2f} |"
+            )
+    head = "| layers x width | different tokens | epochs | loss | by the law | with many stories |"
+    return "\n".join([head, f"|---|{'---:|' * 5}", *rows])
 
 
 def points() -> list[dict[str, object]]:
     """What the picture draws: for each size the expected loss over the minutes of training, and the runs."""
-    knowledge, preset = _knowledge(), load_recipe(FAMILY)
+    knowledge, preset = _knowledge(), load_recipe(FAMILIES[0])
     unique = max(run.unique for run in knowledge.runs)
     within = reach(knowledge.frontier, unique)
     rows: list[dict[str, object]] = []
-    for speed in known_speeds():
+    for speed in (row for row in known_speeds() if row.family == FAMILIES[0]):
         recipe = in_size(preset, speed.size)
         weights = multiplying(recipe.model, recipe.vocabulary)
         name = f"{speed.layers} x {speed.width}"

@@ -13,9 +13,10 @@ from fabula.cli import run as fabula_command
 from fabula.errors import InputError
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Recipe
-from fabula.recipe.shapes import Size
+from fabula.recipe.shapes import Size, family_of
+from fabula.recipe.tiers import FAMILIES
 from fabula.study.frontier import known
-from fabula.study.frontier.known import kept_runs, with_many_stories
+from fabula.study.frontier.known import kept_runs
 from fabula.train.machine.pace import Pace, usual_seconds
 
 CONTEXT = 128
@@ -45,11 +46,11 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[Size]:
 
     def step_seconds(recipe: Recipe, *_: object) -> float:
         asked.append(Size(recipe.model.layers, recipe.model.width))
-        return 2.0 * usual_seconds(CONTEXT)[asked[-1]]
+        return 2.0 * usual_seconds(family_of(recipe) or "", CONTEXT)[asked[-1]]
 
     monkeypatch.setattr(probing, "step_seconds", step_seconds)
     # The kept runs as if they had been made on a tenth of their stories, which is as many as these tests prepare.
-    made = tuple(replace(run, unique=run.unique // 10) for run in with_many_stories(kept_runs()))
+    made = tuple(replace(run, unique=run.unique // 10) for run in kept_runs() if run.unique > 1e6)
     monkeypatch.setattr(known, "kept_runs", lambda: made)
     return asked
 
@@ -62,7 +63,7 @@ def test_more_time_more_steps_and_no_smaller_model(data: Path, probed: list[Size
     for plan, minutes in zip(plans, (1, 4, 16), strict=True):
         assert 0.5 * 60 * minutes < plan.chosen.seconds <= 1.01 * 60 * minutes
         assert plan.chosen.size in probed, "what is chosen was timed here"
-        assert plan.step_seconds == 2.0 * usual_seconds(CONTEXT)[plan.chosen.size]
+        assert plan.step_seconds == 2.0 * usual_seconds("modern", CONTEXT)[plan.chosen.size]
 
 
 def test_of_stories_that_nobody_knows_no_loss_is_told(data: Path, probed: list[Size]) -> None:
@@ -75,6 +76,16 @@ def test_on_known_stories_the_loss_falls_with_time(known_stories: Path, probed: 
     assert plan.expected and plan.half and plan.twice and plan.faster
     assert plan.expected.low < plan.expected.loss < plan.expected.high
     assert plan.half.loss > plan.expected.loss > plan.twice.loss > plan.faster[1].loss
+
+
+@pytest.mark.parametrize("minutes", [2, 8])
+def test_each_family_has_its_own_plan(known_stories: Path, probed: list[Size], minutes: float) -> None:
+    """`modern` has tables that `modern-portable` must do without: with as much time it is expected to be ahead."""
+    usual, portable = (fabula.plan(known_stories, minutes=minutes, family=name) for name in FAMILIES)
+    assert usual.recipe.name == "plan" and portable.recipe.name == "plan/modern-portable"
+    assert family_of(usual.recipe) == "modern" and family_of(portable.recipe) == "modern-portable"
+    assert usual.expected and portable.expected and usual.expected.loss < portable.expected.loss
+    assert {run.family for run in portable.knowledge.runs} == {"modern-portable"}
 
 
 def most_tokens(data: Path) -> int:
@@ -122,6 +133,10 @@ def test_other_wishes(known_stories: Path, probed: list[Size]) -> None:
         ({"minutes": float("nan")}, "give a number above 0"),
         ({"minutes": 0.001}, "too short for any size; give at least --minutes"),
         ({"loss": 2.0}, "which loss can be reached on these stories is not known"),
+        (
+            {"minutes": 1, "family": "basic"},
+            'nothing is planned in the sizes of "basic"; give modern or modern-portable',
+        ),
         ({"parameters": 10}, "the smallest model that is planned has"),
     ],
 )
@@ -143,7 +158,16 @@ def test_the_command_writes_a_recipe_that_can_be_trained(
     assert fabula_command(["plan", "--data", str(data), "--minutes", "2", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["steps"] == recipe.steps and values["recipe"]["model"]["width"] == recipe.model.width
-    assert values["expected"] is None and values["corpus"] == "TinyStories"
+    assert values["expected_loss"] is None and values["corpus"] == "TinyStories"
+
+
+def test_what_programs_are_told(known_stories: Path, probed: list[Size], capsys: pytest.CaptureFixture[str]) -> None:
+    assert fabula_command(["plan", "--data", str(known_stories), "--minutes", "4", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    expected = values["expected_loss"]
+    low, high = expected["interval"]
+    assert low < expected["mean"] < high and values["half_the_time"]["mean"] > expected["mean"]
+    assert values["other_family"]["name"] == "modern-portable"
 
 
 def test_a_plan_is_trained(data: Path, probed: list[Size], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

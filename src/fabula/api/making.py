@@ -15,7 +15,7 @@ from fabula.findings.diagnosis import lint
 from fabula.recipe.presets import apply_settings, load_recipe
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
-from fabula.recipe.tiers import FAMILY, PLAN
+from fabula.recipe.tiers import planned_family
 from fabula.record.lock import only_writer
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def train(
     observer: "Observer | None" = None,
 ) -> Run:
     """Train one model into the folder `out`, and read its record. `recipe`: a name, a .toml file, a Recipe, or "plan"
-    (what `fabula.plan` chooses for the `minutes`); left out, the recommended one, or the first that reads these tokens.
-    `set` changes fields of it (`{"batch.rows": 8}`); with `resume` the run in `out` goes on, with its own recipe. The
-    arguments are the options of `fabula train`; `observer` is told of each step. A run that Ctrl-C ends is
-    `interrupted`, and can be resumed.
+    (what `fabula.plan` chooses for the `minutes`; "plan/modern-portable": in that family); left out, the recommended
+    one, or the first that reads these tokens. `set` changes fields of it (`{"batch.rows": 8}`); with `resume` the run
+    in `out` goes on, with its own recipe. The arguments are the options of `fabula train`; `observer` is told of each
+    step. A run that Ctrl-C ends is `interrupted`, and can be resumed.
 
     Raises InputError for anything wrong with these, and TrainingFailed where the loss does not stay finite.
     """
@@ -96,11 +96,12 @@ def train(
             go_on(run, folder, named, steps, seed, threads, strict, watching)
         else:
             settings, keep = dict(set or {}), frozenset(set or ())
-            if recipe == PLAN:
+            family = planned_family(recipe) if isinstance(recipe, str) else None
+            if family is not None:
                 check_free(run)
                 wish = wish_of_training(settings, steps, minutes, init_from)
-                recipe_of(FAMILY, settings, None, minutes)  # what is wrong with the settings is told before
-                recipe = planned_for(wish, folder, (), threads, watching.notice).recipe
+                recipe_of(family, settings, None, minutes)  # what is wrong with the settings is told before
+                recipe = planned_for(wish, family, folder, (), threads, watching.notice).recipe
             elif recipe is None:
                 reads = recipe_reading_data(folder)
                 recipe, settings = reads.name, {**reads.settings, **settings}
@@ -112,7 +113,7 @@ def train(
 
 def _named(recipe: str | None) -> Recipe | None:
     """The recipe of that name; None where none is named, or one that is planned for the run."""
-    return None if recipe is None or recipe == PLAN else load_recipe(recipe)
+    return None if recipe is None or planned_family(recipe) is not None else load_recipe(recipe)
 
 
 def recipe_of(

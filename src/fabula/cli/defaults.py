@@ -140,6 +140,6 @@ def _is_recipe(name: str) -> bool:
         return Path(name).is_file()
     from fabula.recipe.tiers import PLAN
 
-    return name == PLAN or any(
+    return name.partition("/")[0] == PLAN or any(
         (PRESETS / kind / f"{name.partition('/')[0]}.toml").is_file() for kind in ("tiers", "recipes")
     )

@@ -23,11 +23,17 @@ LIMITS = {
 }
 
 
-def planned_recipe(wish: "Wish", data: str, threads: int | None) -> "Recipe":
+WHERE_THEY_LEAVE = {
+    "modern": "whose models only fabula runs",
+    "modern-portable": "whose models leave for transformers, llama.cpp and Ollama",
+}
+
+
+def planned_recipe(wish: "Wish", family: str, data: str, threads: int | None) -> "Recipe":
     """What `fabula train plan` trains; the plan is told."""
     from fabula.api.planning import planned_for
 
-    made = planned_for(wish, data, (), threads, lambda text: show(text, stderr=True))
+    made = planned_for(wish, family, data, (), threads, lambda text: show(text, stderr=True))
     for line in told(made):
         show(line, stderr=True)
     return made.recipe
@@ -53,6 +59,8 @@ def told(plan: "Plan") -> list[str]:
         lines.append(f"           {plan.twice.loss:.2f} with twice the time")
     if plan.faster is not None:
         lines.append(f"           {_faster(*plan.faster)}")
+    if plan.other is not None:
+        lines.append(f"           {_other(*plan.other)}")
     if plan.limit is not None:
         lines.append(f"limit      {LIMITS[plan.limit]}")
     return [*lines, f"rests on   {_rests(plan)}"]
@@ -93,6 +101,11 @@ def _faster(candidate: "Candidate", expected: "Expected") -> str:
     )
 
 
+def _other(family: str, candidate: "Candidate", expected: "Expected") -> str:
+    size = f"{candidate.size.layers} layers of width {candidate.size.width}"
+    return f"{expected.loss:.2f} in as much time with {family} ({size}), {WHERE_THEY_LEAVE[family]}"
+
+
 def _rests(plan: "Plan") -> str:
     runs = plan.knowledge.runs
     weights, tokens = _from_to([run.parameters for run in runs]), _from_to([run.tokens for run in runs])
@@ -108,8 +121,11 @@ def _from_to(values: "Sequence[int]") -> str:
 def as_values(plan: "Plan") -> dict[str, Any]:
     """The same for programs."""
 
-    def loss(expected: "Expected | None") -> dict[str, float] | None:
-        return None if expected is None else {name: round(value, 4) for name, value in vars(expected).items()}
+    def loss(expected: "Expected | None") -> dict[str, Any] | None:
+        if expected is None:
+            return None
+        mean, *interval = (round(value, 4) for value in (expected.loss, expected.low, expected.high))
+        return {"mean": mean, "interval": interval}
 
     return {
         "recipe": plan.recipe.as_tree(),
@@ -119,10 +135,11 @@ def as_values(plan: "Plan") -> dict[str, Any]:
         "epochs": round(plan.epochs, 4),
         "seconds": round(plan.chosen.seconds, 2),
         "step_seconds": round(plan.step_seconds, 5),
-        "expected": loss(plan.expected),
+        "expected_loss": loss(plan.expected),
         "half_the_time": loss(plan.half),
         "twice_the_time": loss(plan.twice),
         "faster_machine": loss(plan.faster[1]) if plan.faster else None,
+        "other_family": {"name": plan.other[0], "expected_loss": loss(plan.other[2])} if plan.other else None,
         "limit": plan.limit,
         "doubt": plan.doubt,
         "runs": len(plan.knowledge.runs),

@@ -3,7 +3,9 @@
 import math
 from typing import NamedTuple
 
+from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Model, Recipe
+from fabula.recipe.tiers import FAMILIES
 
 HEAD_WIDTH, NARROW_HEAD_WIDTH = 64, 32
 """Heads of 64, as the presets have; of 32 where 64 does not divide the width, and below 128, so that there are two."""
@@ -45,6 +47,11 @@ def multiplying(model: Model, vocabulary: int) -> int:
     queries, keys = model.heads * model.size_of_head, model.num_kv_heads * model.size_of_head
     layer = width * (2 * queries + 2 * keys) + width * inner * (3 if model.gated else 2)
     return model.layers * layer + vocabulary * width
+
+
+def family_of(recipe: Recipe) -> str | None:
+    """The preset of FAMILIES that the recipe is a size of; None where it is of none."""
+    return next((name for name in FAMILIES if is_of_family(recipe, load_recipe(name))), None)
 
 
 def is_of_family(recipe: Recipe, preset: Recipe) -> bool:

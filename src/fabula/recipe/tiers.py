@@ -16,15 +16,33 @@ EARLIER_NAMES = {
 """What ladders and recipes were called before; records and files still call them so."""
 
 PLAN = "plan"
-"""What a recipe is called that is planned for the time, the machine and the stories before it is trained."""
-FAMILY = "modern"
-"""The preset in whose sizes it is planned: the one of which runs in several are kept (study/frontier)."""
+"""What a recipe is called that is planned for the time, the machine and the stories before it is trained; PLAN/FAMILY
+in the sizes of that preset."""
+FAMILIES = ("modern", "modern-portable")
+"""The presets in whose sizes it is planned, the usual one first: those of which runs in several are kept
+(study/frontier)."""
 
 
 def current_name(name: str) -> str:
     """What the ladder, recipe or TIER/PHASE called `name` is called today."""
     first, slash, phase = name.partition("/")
     return EARLIER_NAMES.get(first, first) + slash + phase
+
+
+def planned_family(name: str) -> str | None:
+    """The family of PLAN or PLAN/FAMILY; None where `name` is a recipe's that is not planned. Raises InputError for a
+    family of which no runs are kept."""
+    first, slash, family = name.partition("/")
+    if first != PLAN:
+        return None
+    return known_family(family) if slash else FAMILIES[0]
+
+
+def known_family(name: str) -> str:
+    """`name`. Raises InputError unless it is one of FAMILIES."""
+    if name not in FAMILIES:
+        raise InputError(f'nothing is planned in the sizes of "{name}"; give {" or ".join(FAMILIES)}')
+    return name
 
 
 def tier_names() -> list[str]:

@@ -1,6 +1,6 @@
 """`fabula.plan`: what to train here (docs/plan.md)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -9,8 +9,8 @@ from fabula.api.planning.wish import Wish
 from fabula.errors import InputError
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Recipe
-from fabula.recipe.shapes import in_size
-from fabula.recipe.tiers import FAMILY, PLAN
+from fabula.recipe.shapes import Size, in_size
+from fabula.recipe.tiers import FAMILIES, PLAN, known_family
 from fabula.record.reader import find_runs, read_run
 from fabula.study.frontier.choice import Candidate, Expected
 from fabula.study.frontier.known import Knowledge, KnownRun, knowledge_for, known_run, most_known
@@ -42,6 +42,8 @@ class Plan:
     """What would be chosen for the same time on a machine FASTER times as fast."""
     limit: Limit | None
     """What keeps the loss from being lower, where time was asked for."""
+    other: tuple[str, Candidate, Expected] | None
+    """Another family, and what would be chosen in it for the same time; its sizes were not timed."""
     knowledge: Knowledge
     doubt: str | None
     """Why no loss is told."""
@@ -58,61 +60,97 @@ def plan(
     tokens: int | None = None,
     parameters: int | None = None,
     loss: float | None = None,
+    family: str = FAMILIES[0],
     runs: Iterable[Where] = (),
     threads: int | None = None,
     notice: Callable[[str], None] = lambda text: None,
 ) -> Plan:
     """What to train on the stories in `data`, on this machine: with so many minutes; or with so many tokens; or with at
-    most so many weights; or for so low a loss (nats a GPT-2 token). A few steps are timed. `runs`: finished runs of
-    one's own, or folders of them (as `fabula ladder frontier` makes), which count as the kept ones do.
+    most so many weights; or for so low a loss (nats a GPT-2 token). A few steps are timed. `family`: the preset in
+    whose sizes it is planned, "modern" or "modern-portable". `runs`: finished runs of one's own, or folders of them (as
+    `fabula ladder frontier` makes), which count as the kept ones do.
 
     Raises InputError for anything wrong with these, and where no size that is known serves the wish.
     """
     need_torch()
-    return planned_for(Wish(minutes, tokens, parameters, loss).checked(), data, runs, threads, notice)
+    return planned_for(Wish(minutes, tokens, parameters, loss).checked(), family, data, runs, threads, notice)
 
 
 def planned_for(
-    wish: Wish, data: Where, runs: Iterable[Where], threads: int | None, notice: Callable[[str], None]
+    wish: Wish,
+    family: str,
+    data: Where,
+    runs: Iterable[Where],
+    threads: int | None,
+    notice: Callable[[str], None],
 ) -> Plan:
     """The plan for a wish that was checked."""
     from fabula.api.planning.planner import Planner  # spares what only reads a run torch
     from fabula.data.dataset import open_dataset
     from fabula.train.life.estimate import check_fit
-    from fabula.train.life.probing import fits_memory, step_seconds
+    from fabula.train.life.probing import step_seconds
     from fabula.train.machine.pace import Pace, usual_seconds
     from fabula.train.machine.threads import use_threads
 
-    preset = load_recipe(FAMILY)
+    preset = load_recipe(known_family(family))
     prepared = open_dataset(path_of(data), preset.tokenizer)
     check_fit(preset, prepared)
     use_threads(threads)
-    validation, source = prepared.manifest.splits["validation"].text_hash, prepared.manifest.source
-    own = own_runs(runs, notice)
-    knowledge, doubt = knowledge_for(preset.model.context, validation, source, own), None
+    own = own_runs(family, runs, notice)
+
+    def known_of(family: str) -> Knowledge | None:
+        context, manifest = load_recipe(family).model.context, prepared.manifest
+        return knowledge_for(family, context, manifest.splits["validation"].text_hash, manifest.source, own)
+
+    def planner_of(family: str, knowledge: Knowledge, pace: Pace) -> Planner:
+        recipes = _recipes(family, pace.usual, prepared.tokenizer.vocabulary)
+        planner = Planner(prepared, knowledge.frontier, pace, _fitting(recipes))
+        planner.keep_known()
+        return planner
+
+    knowledge, doubt = known_of(family), None
     if knowledge is None:
-        knowledge = most_known(preset.model.context)
+        knowledge = most_known(family, preset.model.context)
         doubt = f"too few runs on stories like these are known; the size is chosen as for {knowledge.corpus}"
         if wish.loss is not None:
             raise InputError(
                 "which loss can be reached on these stories is not known; make runs on them (`fabula ladder frontier`) "
                 "and name them with --runs, or give --minutes"
             )
-    usual = usual_seconds(preset.model.context)
-    recipes = {size: _named(in_size(preset, size), prepared.tokenizer.vocabulary) for size in usual}
+    usual = usual_seconds(family, preset.model.context)
+    recipes = _recipes(family, usual, prepared.tokenizer.vocabulary)
+    planner = planner_of(family, knowledge, Pace(usual, lambda size: step_seconds(recipes[size], prepared, notice)))
+    chosen = _chosen(planner, wish)
+    other = None
+    if doubt is None and wish.minutes is not None:
+        name = next(each for each in FAMILIES if each != family)
+        if (of_other := known_of(name)) is not None:
+            pace = planner.pace.of_others(usual_seconds(name, preset.model.context))
+            other = _in_other(planner_of(name, of_other, pace), name, chosen.seconds)
+    return _told(planner, knowledge, doubt, chosen, wish, other)
+
+
+def _recipes(family: str, sizes: Iterable[Size], vocabulary: int) -> dict[Size, Recipe]:
+    name = PLAN if family == FAMILIES[0] else f"{PLAN}/{family}"
+    values = {"name": name, "model.vocabulary": vocabulary}
+    return {size: in_size(load_recipe(family), size).with_values(**values) for size in sizes}
+
+
+def _fitting(recipes: Mapping[Size, Recipe]) -> dict[Size, Recipe]:
+    """Those that fit into the free memory. Raises InputError where none does."""
+    from fabula.train.life.probing import fits_memory
+
     fitting = {size: each for size, each in recipes.items() if fits_memory(each)}
     if not fitting:
         raise InputError("not even the smallest size that is planned fits into the free memory; end other programs")
-    planner = Planner(
-        prepared, knowledge.frontier, Pace(usual, lambda size: step_seconds(recipes[size], prepared, notice)), fitting
-    )
-    planner.keep_known()
-    chosen = _chosen(planner, wish)
-    return _told(planner, knowledge, doubt, chosen, wish, "memory" if len(fitting) < len(recipes) else "records")
+    return fitting
 
 
-def _named(recipe: Recipe, vocabulary: int) -> Recipe:
-    return recipe.with_values(name=PLAN, **{"model.vocabulary": vocabulary})
+def _in_other(planner: "Planner", family: str, seconds: float) -> tuple[str, Candidate, Expected] | None:
+    """What another family would reach in as many seconds; None where that is not known."""
+    chosen = planner.best_if_any(seconds)
+    told = None if chosen is None else planner.expects(chosen)
+    return None if chosen is None or told is None else (family, chosen, told)
 
 
 def _chosen(planner: "Planner", wish: Wish) -> Candidate:
@@ -138,7 +176,12 @@ def _chosen(planner: "Planner", wish: Wish) -> Candidate:
 
 
 def _told(
-    planner: "Planner", knowledge: Knowledge, doubt: str | None, chosen: Candidate, wish: Wish, largest_for: Limit
+    planner: "Planner",
+    knowledge: Knowledge,
+    doubt: str | None,
+    chosen: Candidate,
+    wish: Wish,
+    other: tuple[str, Candidate, Expected] | None,
 ) -> Plan:
     """Everything else that a plan says of what was chosen."""
     expects = planner.expects if doubt is None else lambda candidate: None
@@ -159,13 +202,14 @@ def _told(
         half=None if half is None else expects(half),
         twice=None if twice is None or twice.cut else expects(twice),
         faster=None if faster is None or in_that is None or faster.cut else (faster, in_that),
-        limit=None if twice is None else _limit(planner, chosen, twice, largest_for),
+        limit=None if twice is None else _limit(planner, chosen, twice),
+        other=other,
         knowledge=knowledge,
         doubt=doubt,
     )
 
 
-def _limit(planner: "Planner", chosen: Candidate, twice: Candidate, largest_for: Limit) -> Limit:
+def _limit(planner: "Planner", chosen: Candidate, twice: Candidate) -> Limit:
     """What stands most in the way of a lower loss: stories, where they would come again too often, or as many new ones
     as are trained on would bring more than twice the time; else what keeps larger models or longer trainings out."""
     law = planner.frontier.law
@@ -173,16 +217,18 @@ def _limit(planner: "Planner", chosen: Candidate, twice: Candidate, largest_for:
         law.loss(each.parameters, each.tokens, unique)
         for each, unique in ((chosen, planner.unique), (twice, planner.unique), (chosen, chosen.tokens))
     )
-    if (chosen.cut and planner.reach.stories_end) or now - with_stories > now - with_time:
+    if (chosen.cut and planner.most(chosen.size).stories_end) or now - with_stories > now - with_time:
         return "stories"
     if chosen.cut:
         return "records"
-    return largest_for if planner.larger(chosen.size) is None else "time"
+    if planner.larger(chosen.size) is not None:
+        return "time"
+    return "memory" if len(planner.fitting) < len(planner.pace.usual) else "records"
 
 
-def own_runs(runs: Iterable[Where], notice: Callable[[str], None]) -> tuple[KnownRun, ...]:
-    """What the law needs of finished runs in these folders; of one that cannot be read, a line. Raises InputError for a
-    folder without any."""
+def own_runs(family: str, runs: Iterable[Where], notice: Callable[[str], None]) -> tuple[KnownRun, ...]:
+    """What the laws need of finished runs in these folders; of one that cannot be read, a line. Raises InputError for a
+    folder without any of the family."""
     found: list[KnownRun] = []
     for where in runs:
         known = []
@@ -193,9 +239,9 @@ def own_runs(runs: Iterable[Where], notice: Callable[[str], None]) -> tuple[Know
                 notice(f"{folder} is left out: {error}")
                 continue
             known += [] if each is None else [each]
-        if not known:
+        if not any(each.family == family for each in known):
             raise InputError(
-                f"{path_of(where)} holds no finished run of {FAMILY} in any size with a validation loss a GPT-2 token; "
+                f"{path_of(where)} holds no finished run of {family} in any size with a validation loss a GPT-2 token; "
                 "leave it out"
             )
         found += known

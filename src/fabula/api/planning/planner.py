@@ -1,6 +1,8 @@
 """What each size of a family would cost here, and what it would reach: asked again and again while a plan is made."""
 
+import math
 from collections.abc import Mapping
+from operator import attrgetter
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from fabula.recipe.schema import Recipe
 from fabula.recipe.shapes import Size, multiplying
 from fabula.record.wording import number
 from fabula.score.rulers import make_rulers
-from fabula.study.frontier.choice import Candidate, Expected, best, expected, reach, tokens_for
+from fabula.study.frontier.choice import Candidate, Expected, Most, best, expected, most_tokens, reach, tokens_for
 from fabula.study.frontier.law import Frontier
 from fabula.train.life.estimate import Estimate, enough_minutes, estimate, recipe_for_minutes
 from fabula.train.machine.choices import choose_device
@@ -27,7 +29,8 @@ PLACES = 60
 class Planner:
     def __init__(self, data: Dataset, frontier: Frontier, pace: Pace, recipes: Mapping[Size, Recipe]):
         """`recipes`: the sizes that may be chosen, the smallest first, with their vocabulary."""
-        self.frontier, self.pace, self.recipes = frontier, pace, dict(recipes)
+        self.frontier, self.pace, self.recipes, self.fitting = frontier, pace, dict(recipes), frozenset(recipes)
+        self._most: dict[Size, Most] = {}
         self.rulers = make_rulers(data, next(iter(recipes.values())).model.context)
         train = data.split("train")
         self.unique = train.num_tokens + train.num_stories
@@ -61,9 +64,14 @@ class Planner:
         tokens = steps * self.recipes[size].positions_per_step
         return Candidate(size, self._multiplying(size), tokens, self._cost(size, steps).total, cut)
 
+    def most(self, size: Size) -> Most:
+        if size not in self._most:
+            self._most[size] = most_tokens(self.frontier, self._multiplying(size), self.unique)
+        return self._most[size]
+
     def in_seconds(self, size: Size, seconds: float) -> Candidate | None:
         """The most that can be trained of a size in so many seconds, within reach of the law; None where no step is."""
-        most = self.with_tokens(size, self.reach.tokens[1], cut=True)
+        most = self.with_tokens(size, self.most(size).tokens, cut=True)
         if most.seconds <= seconds:
             return most
         step_seconds = self.pace.step_seconds(size)
@@ -93,14 +101,16 @@ class Planner:
     def well_spent_on(self, tokens: float) -> Candidate:
         """The largest size that so many tokens are well spent on. Raises InputError for more tokens than the law may be
         asked of."""
-        most = self.reach.tokens[1]
-        if tokens > most:
-            why = "the stories would come again too often" if self.reach.stories_end else "the known runs had far fewer"
-            raise InputError(f"{number(tokens / 1e6)} M tokens are too many to plan: {why}; give {int(most)} at most")
-        spent = next(iter(self.recipes))
-        for size in self.recipes:
-            if self._loses(size, tokens) <= WELL_SPENT:
-                spent = max(spent, size, key=self._multiplying)
+        most = max(map(self.most, self.recipes), key=attrgetter("tokens"))
+        if tokens > most.tokens:
+            why = "the stories would come again too often" if most.stories_end else "the known runs had far fewer"
+            raise InputError(
+                f"{number(tokens / 1e6)} M tokens are too many to plan: {why}; give {int(most.tokens)} at most"
+            )
+        can = [size for size in self.recipes if tokens <= self.most(size).tokens]
+        spent = max(
+            (size for size in can if self._loses(size, tokens) <= WELL_SPENT), key=self._multiplying, default=can[0]
+        )
         return self.with_tokens(spent, tokens)
 
     def filling(self, parameters: int) -> Candidate:
@@ -111,21 +121,20 @@ class Planner:
             least = min(map(self.total_parameters, self.recipes))
             raise InputError(f"the smallest model that is planned has {least:,} weights; allow as many")
         size = max(sizes, key=self._multiplying)
-        places = np.geomspace(*self.reach.tokens, PLACES)
+        places = np.geomspace(self.reach.tokens[0], self.most(size).tokens, PLACES)
         losses = [self._loses(size, tokens) for tokens in places]
         well_spent = [tokens for tokens, loss in zip(places, losses, strict=True) if loss <= WELL_SPENT]
         return self.with_tokens(size, float(well_spent[-1] if well_spent else places[int(np.argmin(losses))]))
 
     def reaching(self, loss: float) -> Candidate:
         """What is expected to reach the loss in the least time. Raises InputError where nothing known does."""
-        most = self.reach.tokens[1]
-        found = [
-            self.with_tokens(size, tokens)
-            for size in self.recipes
-            if (tokens := tokens_for(self.frontier, self._multiplying(size), loss, self.unique, most)) is not None
-        ]
+        found, lowest = [], math.inf
+        for size in self.recipes:
+            parameters, most = self._multiplying(size), self.most(size).tokens
+            lowest = min(lowest, self.frontier.law.loss(parameters, most, self.unique))
+            tokens = tokens_for(self.frontier, parameters, loss, self.unique, most)
+            found += [] if tokens is None else [self.with_tokens(size, tokens)]
         if not found:
-            lowest = min(self.frontier.law.loss(self._multiplying(size), most, self.unique) for size in self.recipes)
             raise InputError(
                 f"no size that is known reaches a loss of {loss:g} on these stories; the lowest that can be planned is "
                 f"{lowest + 0.005:.2f}: give that, or more stories"
@@ -140,7 +149,10 @@ class Planner:
     def _loses(self, size: Size, tokens: float) -> float:
         """Nats that a size loses with so many tokens to the best use of as many products, by any size."""
         law, products = self.frontier.law, self._multiplying(size) * tokens
-        losses = (law.loss(each, products / each, self.unique) for each in map(self._multiplying, self.recipes))
+        losses = []
+        for each in self.recipes:
+            parameters = self._multiplying(each)
+            losses.append(law.loss(parameters, min(products / parameters, self.most(each).tokens), self.unique))
         return law.loss(self._multiplying(size), tokens, self.unique) - min(losses)
 
     def _multiplying(self, size: Size) -> int:

@@ -12,6 +12,13 @@ RUNS = "A finished run of your own, or a folder of them, to learn from as well; 
 
 
 def plan(
+    family: Annotated[
+        str,
+        typer.Argument(
+            metavar="[FAMILY]",
+            help="In whose sizes it is planned: modern, or modern-portable, which leaves for other programs.",
+        ),
+    ] = "modern",
     data: Annotated[
         Path | None,
         typer.Option(help="The stories, as `fabula prepare` wrote them. Without it: the only prepared folder here."),
@@ -30,7 +37,7 @@ def plan(
     """Say what to train here: which size, for how many steps, and which loss to expect.
 
     Give one of --minutes, --tokens, --parameters and --loss. What it says rests on runs that were measured, and it says
-    on which. `fabula train plan --minutes M` trains it.
+    on which. `fabula train plan --minutes M` trains it, or `fabula train plan/modern-portable --minutes M`.
     """
     import json
     import shlex
@@ -40,7 +47,9 @@ def plan(
     need_torch()
     from fabula.api.planning.wish import Wish
     from fabula.errors import InputError
+    from fabula.recipe.tiers import FAMILIES, PLAN, known_family
 
+    known_family(family)
     wish = Wish(minutes, tokens, parameters, loss).checked("--")
     if out is not None and (out.suffix != ".toml" or not out.absolute().parent.is_dir()):
         raise InputError(f"--out {out}: give the name of a .toml file in a folder that exists")
@@ -53,7 +62,7 @@ def plan(
     from fabula.recipe.toml import to_toml
     from fabula.record.files import write_text
 
-    made = planned_for(wish, stories.value, runs, threads, lambda text: show(text, stderr=True))
+    made = planned_for(wish, family, stories.value, runs, threads, lambda text: show(text, stderr=True))
     if out is not None:  # without the number of words, which the data says
         write_text(out, to_toml(made.recipe.with_values(**{"model.vocabulary": 0}).as_tree()))
     if as_json:
@@ -65,7 +74,8 @@ def plan(
     if out is not None:
         following = f"fabula train {shlex.quote(str(out))} --data {data_told}"
     elif wish.minutes is not None and not runs and threads is None:
-        following = f"fabula train plan --minutes {wish.minutes:g} --data {data_told}"
+        planned = PLAN if family == FAMILIES[0] else f"{PLAN}/{family}"
+        following = f"fabula train {planned} --minutes {wish.minutes:g} --data {data_told}"
     else:
         following = f"{typed()} --out plan.toml, and then fabula train plan.toml --data {data_told}"
     show(as_called(f"next: {following}"))

@@ -164,17 +164,18 @@ def train(
         verify_data(Path(stories.value))
     from fabula.api.making import recipe_of  # loads what takes time: the first line is told before
     from fabula.api.planning.wish import wish_of_training
-    from fabula.recipe.tiers import FAMILY, PLAN
+    from fabula.recipe.tiers import planned_family
 
     chosen, wish = None, None
-    if recipe == PLAN and not resume:
+    family = None if recipe is None else planned_family(recipe)
+    if family is not None and not resume:
         wish = wish_of_training((each.partition("=")[0].strip() for each in set_), steps, minutes, init_from, "--")
         if processes is not None:
             raise InputError(
                 "a plan is made for one process; leave out --processes, or plan, --out, and train that file"
             )
-        chosen = recipe_of(FAMILY, set_, None, minutes, dashes="--")  # its size is planned below
-    elif recipe is not None and recipe != PLAN:
+        chosen = recipe_of(family, set_, None, minutes, dashes="--")  # its size is planned below
+    elif recipe is not None and family is None:
         chosen = recipe_of(recipe, [*needed, *set_], None if resume else steps, minutes, dashes="--")
     try:
         with (
@@ -195,10 +196,10 @@ def train(
                 _resume(chosen, *where, From(step, best), steps, seed, threads, together, dry_run, strict, begin)
             else:
                 assert chosen is not None, "only a run that goes on has its recipe elsewhere"
-                if wish is not None:
+                if family is not None and wish is not None:
                     from fabula.cli.plans import planned_recipe
 
-                    planned = planned_recipe(wish, stories.value, threads)
+                    planned = planned_recipe(wish, family, stories.value, threads)
                     chosen = recipe_of(planned, set_, None, minutes, dashes="--")
                 keep = frozenset(setting.partition("=")[0].strip() for setting in set_)
                 _start(chosen, *where, seed or 0, minutes, threads, together, keep, init_from, dry_run, strict, begin)

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from fabula.recipe.shapes import Size
 from fabula.study.frontier.law import Frontier
 
 BEYOND = 2.0
-"""The law is asked up to this factor outside the sizes, the tokens and the number of stories of its runs, no further;
-of stories that come again, no further than in its runs: of 2,000 stories, 5.5 epochs ended 0.26 nats above 2.8 epochs,
-and three quarters of a nat above what as many tokens of many stories bring (docs/plan.md)."""
+"""The law is asked up to this factor outside the sizes, tokens, number of stories and epochs of its runs."""
 GROWTH = 1.02
 """Step of a search over tokens: 2 % more tokens change the loss by less than 0.01."""
+PLACES = 300
+"""Numbers of tokens that are looked at for the lowest loss, from the fewest to the most: 2 % apart."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,8 @@ class Reach:
 
     parameters: tuple[float, float]
     tokens: tuple[float, float]
-    stories_end: bool
-    """Whether more tokens are out of reach for how often each story would come again."""
     enough_stories: bool
-    """Whether there are about as many stories as its runs had: of fewer a model learns less, and by heart."""
+    """Whether there are about as many stories as the fewest that its runs had."""
 
     def holds(self, parameters: float, tokens: float) -> bool:
         return self.enough_stories and all(
@@ -36,12 +36,10 @@ def reach(frontier: Frontier, unique: float) -> Reach:
     points = frontier.points
     parameters = [point.parameters for point in points]
     tokens = [point.tokens for point in points]
-    epochs = max(1.0, *(point.tokens / point.unique for point in points))
-    by_records, by_stories = BEYOND * max(tokens), epochs * unique
+    epochs = BEYOND * max(1.0, *(point.tokens / point.unique for point in points))
     return Reach(
         (min(parameters) / BEYOND, max(parameters) * BEYOND),
-        (min(tokens) / BEYOND, min(by_records, by_stories)),
-        by_stories < by_records,
+        (min(tokens) / BEYOND, min(BEYOND * max(tokens), epochs * unique)),
         BEYOND * unique >= min(point.unique for point in points),
     )
 
@@ -75,6 +73,23 @@ def expected(frontier: Frontier, parameters: float, tokens: float, unique: float
 def best(frontier: Frontier, candidates: Sequence[Candidate], unique: float) -> Candidate:
     """The candidate with the lowest expected loss; the smaller one where two are expected to be the same."""
     return min(candidates, key=lambda each: (frontier.law.loss(each.parameters, each.tokens, unique), each.parameters))
+
+
+@dataclass(frozen=True)
+class Most:
+    """The tokens that a size is trained on at most, and whether that is for the stories: with more, what is learned by
+    heart costs more than what is learned, or each would come again more often than is known."""
+
+    tokens: float
+    stories_end: bool
+
+
+def most_tokens(frontier: Frontier, parameters: float, unique: float) -> Most:
+    low, high = reach(frontier, unique).tokens
+    places = np.geomspace(low, max(low, high), PLACES)
+    losses = [frontier.law.loss(parameters, tokens, unique) for tokens in places]
+    lowest = float(places[int(np.argmin(losses))])
+    return Most(lowest, lowest * GROWTH < BEYOND * max(point.tokens for point in frontier.points))
 
 
 def tokens_for(frontier: Frontier, parameters: float, loss: float, unique: float, most: float) -> float | None:

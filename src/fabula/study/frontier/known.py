@@ -13,19 +13,20 @@ from pathlib import Path, PurePath
 from fabula.findings.facts import read_recipe
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Recipe
-from fabula.recipe.shapes import is_of_family, multiplying
-from fabula.recipe.tiers import FAMILY
+from fabula.recipe.shapes import family_of, multiplying
+from fabula.recipe.tiers import FAMILIES
 from fabula.record.reader import Run
-from fabula.study.frontier.choice import BEYOND, Expected, expected, reach
-from fabula.study.frontier.law import Frontier, Point, are_enough, frontier_of
+from fabula.study.frontier.choice import Expected, expected, reach
+from fabula.study.frontier.law import PRIORS, Frontier, Point, are_enough, frontier_of, priors_like
 
 TABLE = Path(__file__).with_name("runs.toml")
 
 
 @dataclass(frozen=True)
 class KnownRun:
-    """A finished run of the family, in one of its sizes."""
+    """A finished run of a family, in one of its sizes."""
 
+    family: str
     corpus: str = field(compare=False)
     """What the stories are, in a word; of a user's own run, where they came from."""
     validation: str
@@ -53,7 +54,7 @@ class KnownRun:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """A law, and for whose stories it holds."""
+    """A law, and for which family and whose stories it holds."""
 
     frontier: Frontier
     corpus: str
@@ -69,42 +70,51 @@ def kept_runs() -> tuple[KnownRun, ...]:
 
 
 def known_run(run: Run, corpus: str | None = None) -> KnownRun | None:
-    """What the law needs of a run; None of one that is not finished, was scored on `tune`, is of another family, or has
-    no loss a GPT-2 token."""
+    """What the law needs of a run; None of one that is not finished, was scored on `tune`, is of no family, or has no
+    loss a GPT-2 token."""
     recipe, data = read_recipe(run), run.info.get("data")
     positions, epochs = (run.info.get("layout") or {}).get("positions"), (run.info.get("layout") or {}).get("epochs")
     losses = run.full_evals().get("val_loss_gpt2", [math.nan])
     if recipe is None or run.status != "finished" or not data or not positions or not epochs:
         return None
     scored = recipe.evaluation.split == "validation" and math.isfinite(float(losses[-1]))
-    if not scored or not is_of_family(recipe, load_recipe(FAMILY)):
+    family = family_of(recipe)
+    if not scored or family is None:
         return None
     return KnownRun(
-        corpus or str(data["source"]), data["text_hashes"]["validation"], data["tokenizer"], recipe.model.layers,
-        recipe.model.width, recipe.model.context, recipe.steps, int(positions), round(positions / epochs),
-        multiplying(recipe.model, recipe.model.vocabulary), recipe.schedule.peak, int(run.info["seed"]),
-        round(float(losses[-1]), 4),
+        family, corpus or str(data["source"]), data["text_hashes"]["validation"], data["tokenizer"],
+        recipe.model.layers, recipe.model.width, recipe.model.context, recipe.steps, int(positions),
+        round(positions / epochs), multiplying(recipe.model, recipe.model.vocabulary), recipe.schedule.peak,
+        int(run.info["seed"]), round(float(losses[-1]), 4),
     )  # fmt: skip
 
 
-def knowledge_for(context: int, validation: str, source: str, own: Iterable[KnownRun] = ()) -> Knowledge | None:
-    """The law of the runs on these validation stories, else of those on stories of a kind that `source` names; None
-    where too few are known. A user's own runs count as kept ones do, and each run once."""
-    runs = at_the_usual_rate([run for run in dict.fromkeys((*kept_runs(), *own)) if run.context == context])
+def knowledge_for(
+    family: str, context: int, validation: str, source: str, own: Iterable[KnownRun] = ()
+) -> Knowledge | None:
+    """The law of the family's runs on these validation stories, else of those on stories of a kind that `source` names;
+    None where too few are known. A user's own runs count as kept ones do, and each run once."""
+    runs = _usual(family, context, own)
     here = tuple(run for run in runs if run.validation == validation)
     named = {part.lower() for part in PurePath(source).parts}
     alike = tuple(run for run in runs if run.corpus == source or run.corpus.lower() in named)
-    for chosen in map(with_many_stories, (here, alike)):
+    for chosen in (here, alike):
         if are_enough([run.point for run in chosen]):
             return Knowledge(_law_of(chosen), chosen[0].corpus, chosen[0].validation == validation, chosen)
     return None
 
 
+def _usual(family: str, context: int, own: Iterable[KnownRun] = ()) -> list[KnownRun]:
+    known = [run for run in dict.fromkeys((*kept_runs(), *own)) if run.family == family and run.context == context]
+    return at_the_usual_rate(known)
+
+
 def expectation(recipe: Recipe, validation: str, source: str, unique: int) -> tuple[Expected, Knowledge] | None:
-    """The loss to expect of a recipe of the family on these stories; None where that is not known."""
-    if not is_of_family(recipe, load_recipe(FAMILY)) or recipe.schedule.peak != load_recipe(FAMILY).schedule.peak:
+    """The loss to expect of a recipe of a family on these stories; None where that is not known."""
+    family = family_of(recipe)
+    if family is None or recipe.schedule.peak != load_recipe(family).schedule.peak:
         return None
-    knowledge = knowledge_for(recipe.model.context, validation, source)
+    knowledge = knowledge_for(family, recipe.model.context, validation, source)
     if knowledge is None:
         return None
     parameters, tokens = multiplying(recipe.model, recipe.vocabulary), recipe.steps * recipe.positions_per_step
@@ -113,28 +123,23 @@ def expectation(recipe: Recipe, validation: str, source: str, unique: int) -> tu
     return expected(knowledge.frontier, parameters, tokens, unique), knowledge
 
 
-def most_known(context: int) -> Knowledge:
-    """The law of the stories on which most kept runs were made."""
-    runs = at_the_usual_rate([run for run in kept_runs() if run.context == context])
+def most_known(family: str, context: int) -> Knowledge:
+    """The law of the stories on which most kept runs of the family were made."""
+    runs = _usual(family, context)
     corpora = [run.corpus for run in runs]
     most = max(dict.fromkeys(corpora), key=corpora.count)
-    chosen = with_many_stories(run for run in runs if run.corpus == most)
+    chosen = tuple(run for run in runs if run.corpus == most)
     return Knowledge(_law_of(chosen), most, False, chosen)
 
 
-def with_many_stories(runs: Iterable[KnownRun]) -> tuple[KnownRun, ...]:
-    """The runs on about as many stories as the most that any had: one law holds for these, and none for fewer."""
-    runs = tuple(runs)
-    most = max((run.unique for run in runs), default=0)
-    return tuple(run for run in runs if run.unique * BEYOND >= most)
-
-
 def at_the_usual_rate(runs: Iterable[KnownRun]) -> list[KnownRun]:
-    """The runs at the preset's learning rate: those at others are there to choose it."""
-    usual = load_recipe(FAMILY).schedule.peak
-    return [run for run in runs if run.peak == usual]
+    """The runs at their preset's learning rate: those at others are there to choose it."""
+    return [run for run in runs if run.peak == load_recipe(run.family).schedule.peak]
 
 
 @cache
 def _law_of(runs: tuple[KnownRun, ...]) -> Frontier:
-    return frontier_of([run.point for run in runs])
+    """Of the usual family its own law; another's is expected to be like that one's, so that it needs fewer runs."""
+    family, context = runs[0].family, runs[0].context
+    priors = PRIORS if family == FAMILIES[0] else priors_like(most_known(FAMILIES[0], context).frontier.law)
+    return frontier_of([run.point for run in runs], priors)

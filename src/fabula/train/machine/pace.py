@@ -1,4 +1,4 @@
-"""How fast this machine trains the sizes of a family: measured where it matters, in between as a known machine does.
+"""How fast this machine trains the families' sizes: measured where it matters, in between as a known machine does.
 
 speeds.toml holds the seconds of a step of each size on one machine (docs/frontier.py). Another machine, or this one
 beside other programs, is so many times as fast; how many, a probe of one size says, of two for what lies between.
@@ -20,6 +20,7 @@ TABLE = Path(__file__).with_name("speeds.toml")
 class Speed:
     """Seconds of a step, of `positions` positions in windows of `context`."""
 
+    family: str
     layers: int
     width: int
     context: int
@@ -37,9 +38,9 @@ def known_speeds() -> tuple[Speed, ...]:
         return tuple(Speed(**row) for row in tomllib.load(file)["speeds"])
 
 
-def usual_seconds(context: int) -> dict[Size, float]:
-    """Of a step of each size that is known, the smallest first."""
-    rows = [row for row in known_speeds() if row.context == context]
+def usual_seconds(family: str, context: int) -> dict[Size, float]:
+    """Of a step of each size of the family that is known, the smallest first."""
+    rows = [row for row in known_speeds() if row.family == family and row.context == context]
     return {row.size: row.seconds for row in sorted(rows, key=lambda row: row.seconds)}
 
 
@@ -53,6 +54,12 @@ class Pace:
 
     def measure(self, size: Size) -> None:
         self.measured[size] = self.probe(size)
+
+    def of_others(self, usual: Mapping[Size, float]) -> "Pace":
+        """The pace of another family's sizes, at which nothing is measured any more: each as many times slower or
+        faster than on the known machine as the same size of this family is."""
+        ratios = {size: seconds / self.usual[size] for size, seconds in self.measured.items()}
+        return Pace(usual, self.probe, {size: usual[size] * ratio for size, ratio in ratios.items() if size in usual})
 
     def middle(self, sizes: Iterable[Size]) -> Size:
         """The size to measure first: its steps take the middle place among these."""
