@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LIMITS = {
     "time": "time: the stories would last for a longer training, and larger models are known",
-    "stories": "the stories: more of them would bring more than more time",
+    "stories": "the stories: more of them would bring more than more time; for many epochs, batch.hidden_tokens helps",
     "memory": "memory: larger models do not fit into what is free",
     "records": "what is known: no larger model and no longer training was measured",
 }
