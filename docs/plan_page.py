@@ -17,11 +17,13 @@ from fabula.recipe.tiers import FAMILIES
 from fabula.record.wording import duration_text, number, plural
 from fabula.report.figures.library import png_of
 from fabula.study.frontier.choice import Candidate, best, expected, most_tokens, reach
-from fabula.study.frontier.known import Knowledge, most_known
+from fabula.study.frontier.known import Knowledge, kept_runs, most_known
 from fabula.study.frontier.law import PRIORS, fit, priors_like
 from fabula.train.machine.pace import known_speeds
 
 PAGE = Path(__file__).parent / "plan.md"
+FORETOLD = Path(__file__).parent / "measured" / "foretold.json"
+"""What the law of 20 runs said of others: their final losses, and the ranges for four of five."""
 PICTURE = Path(__file__).parent / "images" / "plan.png"
 MINUTES = (1, 3, 10, 30, 60, 480)
 
@@ -110,6 +112,22 @@ def few() -> str:
     return "\n".join([head, f"|---|{'---:|' * 5}", *rows])
 
 
+def foretold() -> str:
+    """How far the law was off of runs that it had not seen when it told them."""
+    ended = {(run.family, run.layers, run.width, run.steps, run.unique): run.loss for run in kept_runs()}
+    errors, held = [], 0
+    for told in json.loads(FORETOLD.read_text(encoding="utf-8")):
+        loss = ended[told["family"], told["layers"], told["width"], told["steps"], told["unique"]]
+        errors.append(abs(loss - told["mean"]))
+        held += told["low"] <= loss <= told["high"]
+    return (
+        f"{plural(len(errors), 'run')} in other sizes and lengths and on fewer stories were foretold before they were "
+        f"made (`{FORETOLD.relative_to(PAGE.parent)}`): half of them ended within {statistics.median(errors):.3f} nats "
+        f"of it, the worst {max(errors):.2f} off, and {held} of {len(errors)} in the range that four of five should "
+        "end in. They are part of the law now."
+    )
+
+
 def points() -> list[dict[str, object]]:
     """What the picture draws: for each size the expected loss over the minutes of training, and the runs."""
     knowledge, preset = _knowledge(), load_recipe(FAMILIES[0])
@@ -161,7 +179,7 @@ def picture() -> bytes:
     return png_of(json.dumps(spec), scale=2.0)
 
 
-PARTS = {"times": times, "law": law, "few": few}
+PARTS = {"times": times, "law": law, "foretold": foretold, "few": few}
 
 
 def written(page: str) -> str:
