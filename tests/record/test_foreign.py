@@ -1,7 +1,10 @@
 """Logs of other programs: CSV, JSON lines, W&B exports, and what is not a log at all."""
 
+import bz2
 import gzip
 import json
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +41,10 @@ def kinds(run: Run) -> list[str]:
         (["_step", "iter", "lr"], {"step": "iter", "learning_rate": "lr"}),
         (["trainer/global_step", "lr-AdamW"], {"step": "trainer/global_step", "learning_rate": "lr-AdamW"}),
         (["step", "eval_stories_loss"], {"step": "step", "val_loss": "eval_stories_loss"}),
+        (["globalStep", "evalLoss"], {"step": "globalStep", "val_loss": "evalLoss"}),
+        (["step", "lr_mult", "lr_scale", "optim/grad_norm"], {"step": "step", "grad_norm": "optim/grad_norm"}),
+        (["learning/loss", "learning/current_learning_rate"],
+         {"loss": "learning/loss", "learning_rate": "learning/current_learning_rate"}),
         (["global_step", "step", "gnorm"], {"step": "global_step", "grad_norm": "gnorm"}),
         (["colour", "shape"], {}),
     ],
@@ -139,13 +146,26 @@ def test_steps_apart_are_told() -> None:
     assert kinds(read("step,loss\n" + "".join(f"{step},3.0\n" for step in range(10, 200, 10)))) == ["steps_apart"]
 
 
-def test_one_curve_as_tensorboard_saves_it() -> None:
-    text = "Wall time,Step,Value\n1.7e9,1,3.0\n1.7e9,2,2.5\n"
-    run = read(text, "runs_first-tag-train_loss.csv")
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("runs_first-tag-train_loss.csv", "loss"),
+        ("train_loss.csv", "loss"),
+        ("run-validation-tag-epoch_loss.csv", "val_loss"),
+        ("fox_eval_loss (1).csv", "val_loss"),
+    ],
+)
+def test_one_curve_says_in_its_name_what_it_is(name: str, column: str) -> None:
+    for header, before in (("Wall time,Step,Value", "1.7e9,"), ("step,value,timestamp", "")):
+        rows = "".join(f"{before}{step},{loss}{'' if before else ',2024'}\n" for step, loss in ((1, 3.0), (2, 2.5)))
+        run = read(f"{header}\n{rows}", name)
+        lines = run.evals if column == "val_loss" else run.train
+        assert lines[column].tolist() == [3.0, 2.5] and len(run.train["step"]) + len(run.evals["step"]) == 2
+        assert ("sampled_download" in kinds(run)) == bool(before)
+        with pytest.raises(InputError, match="does not say which"):
+            read(f"{header}\n{rows}", "download.csv")
+    (run,) = read_log(Path("download.csv"), b"Wall time,Step,Value\n1,1,3.0\n1,2,2.5\n", {"loss": "Value"})
     assert run.train["loss"].tolist() == [3.0, 2.5]
-    assert "sampled_download" in kinds(run)
-    with pytest.raises(InputError, match="does not say which"):
-        read(text, "download.csv")
 
 
 def test_a_table_of_evaluations_with_an_empty_column(baseline: Baseline) -> None:
@@ -269,7 +289,7 @@ def test_what_is_wrong_is_said_in_one_line(content: bytes, says: str) -> None:
 
 def test_text_of_a_windows_shell_is_read() -> None:
     content = "step,loss\r\n1,3.0\r\n2,2.5\r\n"
-    for encoding in ("utf-16", "utf-8-sig"):
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"):
         (run,) = read_log(Path("log.csv"), content.encode(encoding))
         assert run.train["loss"].tolist() == [3.0, 2.5]
 
@@ -339,6 +359,33 @@ def test_a_spreadsheets_decimal_commas() -> None:
     assert run.train["loss"].tolist() == [2.5, 2.25, 2.0]
 
 
-def test_a_compressed_log_is_told() -> None:
-    with pytest.raises(InputError, match="unpack it"):
-        read_log(Path("log.jsonl.gz"), gzip.compress(b'{"step":1,"loss":2}\n'))
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_compressed_log_is_read(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    packed = pack(b"".join(b"step,loss\n1,3.0\n2,2.5\n" if not n else b"%d,2.5\n" % (n + 2) for n in range(2000)))
+    (tmp_path / "log.csv.gz").write_bytes(packed)
+    (run,), _ = read_sources(tmp_path)
+    assert run.train["step"].tolist() == list(range(1, 2002))
+    (cut,) = read_log(Path("log.csv.gz"), packed[:-9])
+    assert 0 < len(cut.train["step"]) <= 2001, "whoever wrote it was ended"
+    with pytest.raises(InputError, match=r"damaged|is a binary file"):
+        read_log(Path("log.csv.gz"), packed[:40] + bytes(20) + packed[60:])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"PK\x03\x04 log.csv", "unpack it"),
+        (b"PK\x03\x04..[Content_Types].xml", "save the sheet"),
+        (b"7z\xbc\xaf", "unpack"),
+    ],
+)
+def test_what_has_to_be_unpacked_first(content: bytes, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        read_log(Path("log"), content)
+
+
+def test_a_folder_in_which_no_file_is_called_a_log(tmp_path: Path) -> None:
+    (tmp_path / "slurm-1.out").write_text("step 1 loss 3.0\nstep 2 loss 2.5\n", encoding="utf-8")
+    (tmp_path / "config.json").write_text('{"lr": 0.1}', encoding="utf-8")
+    (run,), (left,) = read_sources(tmp_path)
+    assert run.path.name == "slurm-1.out" and "config.json" in left.why and not left.damaged

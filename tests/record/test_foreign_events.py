@@ -98,6 +98,24 @@ def test_a_run_in_two_files_goes_on(tmp_path: Path) -> None:
     assert run.train["loss"].tolist() == [5.0] * 20 + [4.0] * 180
 
 
+@pytest.mark.parametrize(
+    ("train", "val", "tag"),
+    [("train", "validation", "epoch_loss"), (".", "eval", "loss"), ("loss_train", "loss_val", "loss")],
+)
+def test_splits_in_folders_of_their_own_are_one_run(train: str, val: str, tag: str, tmp_path: Path) -> None:
+    for run in "ab":
+        for split, first in ((train, 3.0), (val, 4.0)):
+            folder = tmp_path / run / split
+            folder.mkdir(parents=True, exist_ok=True)
+            content = b"".join(scalar(tag, step, first - step / 16) for step in range(1, 9))
+            (folder / "events.out.tfevents.1.host").write_bytes(content)
+    runs, _ = read_sources(tmp_path)
+    assert [run.path.name for run in runs] == ["a", "b"]
+    train_loss = runs[0].train["loss"] if "loss" in runs[0].train else runs[0].evals["train_loss"]
+    assert train_loss.tolist() == [3.0 - step / 16 for step in range(1, 9)]
+    assert runs[0].evals["val_loss"].tolist() == [4.0 - step / 16 for step in range(1, 9)]
+
+
 def test_a_half_written_end_is_left_out() -> None:
     whole = b"".join(scalar("loss", step, 3.0) for step in range(1, 4))
     for missing in (1, 5, len(scalar("loss", 3, 3.0)) - 3):

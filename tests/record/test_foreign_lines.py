@@ -154,6 +154,8 @@ def test_lines_with_the_newest_first_and_an_id_each() -> None:
     [
         {"loss": [fall(n) for n in range(1, 9)], "params": {}},
         {"args": {"lr": 0.1}, "history": [{"step": n, "loss": fall(n)} for n in range(1, 9)]},
+        {str(n): {"loss": fall(n)} for n in range(1, 9)},
+        {"step": {str(n): n + 1 for n in range(8)}, "loss": {str(n): fall(n + 1) for n in range(8)}},
         {"run": {"steps": list(range(1, 9)), "loss": [fall(n) for n in range(1, 9)]}},
     ],
 )
@@ -162,6 +164,24 @@ def test_one_json_object_over_several_lines(whole: dict[str, object]) -> None:
     assert run.train["loss"].tolist() == [fall(n) for n in range(1, 9)] and run.train["step"].tolist() == list(
         range(1, 9)
     )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f'{{"step": {n}, "loss": {fall(n)}}},' for n in range(1, 9)],
+        ["[", *(f' {{"step": {n}, "loss": {fall(n)}}},' for n in range(1, 9)), ' {"step": 9, "lo'],
+        [json.dumps({"log": f"step {n} | loss {fall(n)}\n", "stream": "stdout"}) for n in range(1, 9)],
+        [json.dumps({"levelname": "INFO", "message": f"step {n}: loss={fall(n)}"}) for n in range(1, 9)],
+        [json.dumps({"globalStep": n, "metrics": {"train": {"loss": fall(n)}}}) for n in range(1, 9)],
+        [json.dumps({"global_step/max_steps": f"{n}/8", "loss": fall(n), "epoch": n / 8}) for n in range(1, 9)],
+        [json.dumps({"metricName": "loss", "metricValue": str(fall(n)), "step": n}) for n in range(1, 9)],
+    ],
+)
+def test_json_as_other_programs_write_it(lines: list[str]) -> None:
+    run = read("\n".join(lines), "log.json")
+    assert run.train["step"].tolist() == list(range(1, 9))
+    assert run.train["loss"].tolist() == [fall(n) for n in range(1, 9)]
 
 
 # Epochs
@@ -198,6 +218,15 @@ def test_epochs_beside_steps_that_go_on_say_how_many_there_were() -> None:
     run = read(table("step,epoch,loss", [(n, (n - 1) // 20, fall(n)) for n in range(1, 101)]))
     assert run.train["step"].tolist() == list(range(1, 101)) and run.train["epoch"].tolist()[::20] == [0, 1, 2, 3, 4]
     assert run.info["layout"]["epochs"] == pytest.approx(5)
+
+
+def test_steps_that_begin_anew_while_the_loss_goes_on_are_of_one_run() -> None:
+    course = read(table("step,loss", [(n % 20, fall(n)) for n in range(80)]))
+    assert course.train["step"].tolist() == list(range(80)) and "steps_within_epochs" in kinds(course)
+    printed = read("".join(f"step {n % 20 + 1}/20 loss {fall(n)}\n" for n in range(80)), "train.log")
+    assert printed.train["step"].tolist() == list(range(1, 81)) and printed.info["layout"]["epochs"] == pytest.approx(4)
+    again = read(table("step,loss", [(n % 40, fall(n % 40) - n // 40) for n in range(80)]))
+    assert again.train["step"].tolist() == list(range(40)) and "several_runs" in kinds(again)
 
 
 def test_where_nothing_else_counts_epochs_do() -> None:
@@ -267,6 +296,16 @@ def test_losses_in_bits_and_perplexities() -> None:
     assert "loss_of_perplexity" in kinds(alone)
 
 
+def test_a_perplexity_beside_validation_losses_alone_is_theirs() -> None:
+    run = read(table("epoch,perplexity,eval_loss", [(n, math.exp(fall(n)), fall(n)) for n in range(9)]))
+    assert not len(run.train["step"]) and run.evals["val_loss"].tolist() == [fall(n) for n in range(9)]
+
+
+def test_decimals_of_steps_beside_decimals_of_losses() -> None:
+    run = read(table("step,loss", [(f"{n}.000", f"{fall(n):.3f}") for n in range(1, 20)]))
+    assert run.train["step"].tolist() == list(range(1, 20))
+
+
 # Looks of tables
 
 
@@ -283,6 +322,13 @@ def test_losses_in_bits_and_perplexities() -> None:
         " [ 3/9 10:00 < 20:00, 0.8 it/s, Epoch 1/3]\nStep\tTraining Loss\n2\t3.5\n3\t3.0\n",
         "step,loss\nstep 2,3.5\nstep 3,3.0\n",
         "iter;loss\n2/9;3.5\n3/9;3.0\n",
+        "sep=;\nstep;loss\n2;3,5\n3;3,0\n",
+        "My run;\n;\nstep;loss\n2;3,5\n3;3,0\n;\n",
+        '"step", "train loss"\n"2", "3.5"\n"3", "3.0"\n',
+        "step,loss\n2,3.5,\n3,3.0,\n",
+        "step,loss\r2,3.5\r3,3.0\r",
+        "+------+------+\n| step | loss |\n+======+======+\n| 2    | 3.5  |\n+------+------+\n| 3    | 3.0  |\n+------+------+\n",
+        "done 5 %\n┌──────┬──────┐\n│ step │ loss │\n├──────┼──────┤\n│ 2    │ 3.5  │\n│ 3    │ 3.0  │\n└──────┴──────┘\n",
     ],
 )
 def test_tables_as_people_paste_them(text: str) -> None:

@@ -65,6 +65,9 @@ def test_a_zero_out_of_the_blue_is_a_filtered_nan() -> None:
     small = [{"step": step, "loss": loss} for step, loss in enumerate((0.02, 0.004, 0.0, 0.0), start=1)]
     (memorised,) = read_log(Path("trainer_state.json"), json.dumps({"log_history": small}).encode())
     assert memorised.train["loss"].tolist() == [0.02, 0.004, 0.0, 0.0]
+    policy = [{"step": step, "loss": loss} for step, loss in enumerate((0.02, 0.0, -0.01, 0.0), start=1)]
+    (policy_run,) = read_log(Path("trainer_state.json"), json.dumps({"log_history": policy}).encode())
+    assert policy_run.train["loss"].tolist() == [0.02, 0.0, -0.01, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ EXAMPLES = {
     "Megatron-LM and GPT-NeoX": " iteration       1/     100 | consumed samples:  256 | learning rate: 1.5E-05 | lm loss: 4.25E+00 | grad norm: 2.3 |\n"
     " iteration       2/     100 | learning rate: 3.0E-05 | lm loss: 3.50E+00 | number of nan iterations:   0 |\n"
     " validation loss at iteration 2 | lm loss value: 3.6E+00 | lm loss PPL: 3.66E+01 | \n",
+    "fairseq": "2020-05-01 12:00:00 | INFO | train_inner | epoch 001:    100 / 200 loss=4.25, wps=12345.6, num_updates=100, lr=1.25e-05\n"
+    "2020-05-01 12:00:00 | INFO | train_inner | epoch 001:    200 / 200 loss=3.5, wps=12345.6, num_updates=200, lr=1.25e-05\n"
+    "2020-05-01 12:00:00 | INFO | train | epoch 001 | loss 3.9 | wps 12345.6 | num_updates 200 | lr 1.25e-05 | gnorm 1.2\n",
     "the examples of PyTorch": "Train Epoch: 1 [0/60000 (0%)]\tLoss: 4.250000\nTrain Epoch: 1 [640/60000 (1%)]\tLoss: 3.500000\n",
     "Keras": "Epoch 1/2\n50/100 [====>....] - ETA: 1s - loss: 9.0\r100/100 [======] - 3s 10ms/step - loss: 4.25 - val_loss: 4.3\n"
     "Epoch 2/2\n\x1b[1m100/100\x1b[0m ━━━━━━ \x1b[1m3s\x1b[0m 3ms/step - loss: 3.5000 - val_loss: 3.6\n",
@@ -38,7 +41,7 @@ PAIRS = {
     "Epoch 1 | iter 8 step 2 | loss train: 3.500, val: n/a | iter time: 345.67 ms\n",
     "torchtitan": "[rank0]:[titan] 2025-03-12 11:10:21,511 - root - INFO - \x1b[31mstep:  1  \x1b[32mloss:  4.2500  memory:  1.41GiB(1.79%)\n"
     "[rank0]:[titan] 2025-03-12 11:10:22,511 - root - INFO - \x1b[31mstep:  2  \x1b[32mloss:  3.5000  grad_norm: 1.2  tps: 1,83\n",
-    "fairseq": '2020-05-01 12:00:00 | INFO | train_inner | {"epoch": 1, "loss": "4.25", "num_updates": "100", "gnorm": "1.2"}\n'
+    "fairseq's JSON": '2020-05-01 12:00:00 | INFO | train_inner | {"epoch": 1, "loss": "4.25", "num_updates": "100", "gnorm": "1.2"}\n'
     '2020-05-01 12:01:00 | INFO | train_inner | {"epoch": 1, "loss": "3.5", "num_updates": "200", "gnorm": "1.1"}\n',
     "Lightning's bar": "Epoch 0:  10%|█         | 1/10 [00:01<00:10,  9.50it/s, v_num=0, train_loss=4.250]\r"
     "Validation DataLoader 0: 100%|██████████| 10/10 [00:00<00:00]\r"
@@ -60,6 +63,27 @@ PAIRS = {
     "another": "[5/500] loss=4.25 lr=1e-3\n[6/500] loss=3.5 lr=1e-3\n",
     "one with words between": "Loss after iteration 100: 4.25\nLoss after iteration 1200: 3.5\n",
     "one with large steps": "Step 900 | loss 4.25 | tokens 14,745,600\nStep 1,000 | loss 3.5 | tokens 16,384,000\n",
+    "levanter": "2024-05-01T12:00:00 - 0 - levanter.callbacks - callbacks.py:123 - INFO :: Progress on:train 10.0it/40.0kit rate:5.2it/s remaining:27:53 postfix:loss=4.250\n"
+    "2024-05-01T12:00:01 - 0 - levanter.callbacks - callbacks.py:123 - INFO :: Progress on:train 1.2kit/40.0kit rate:5.2it/s remaining:27:53 postfix:loss=3.500\n",
+    "EasyLM": "\n{'accuracy': 0.1,\n 'gradient_norm': 1.5,\n 'loss': 4.25,\n 'step': 10}\n\n{'accuracy': 0.1,\n 'gradient_norm': 1.4,\n 'loss': 3.5,\n 'step': 20}\n",
+    "timm": "Train: 0 [   0/100 (  0%)]  Loss: 4.25 (4.25)  Time: 0.5s, 1234.56/s  LR: 1.000e-06\nTest: [   0/9]  Loss: 4.5 (4.5)\n"
+    "Train: 1 [   0/100 (  0%)]  Loss: 3.50 (3.60)  Time: 0.5s, 1234.56/s  LR: 1.000e-06\n",
+    "makemore's notebook": "      0/ 200000: 4.2500\n  10000/ 200000: 3.5000\n",
+    "PyTorch's first tutorial": "[1,  2000] loss: 4.250\n[1,  4000] loss: 3.500\n",
+    "PyTorch's quickstart": "Epoch 1\n-----\nloss: 4.250000  [   64/60000]\nloss: 3.500000  [ 6464/60000]\nTest Error: \n Accuracy: 50.9%, Avg loss: 2.15\n",
+    "mmengine": "08/20 12:00:10 - mmengine - INFO - Epoch(train)  [1][ 50/100]  lr: 1.0e-02  eta: 0:12:00  loss: 4.25\n"
+    "08/20 12:00:10 - mmengine - INFO - Epoch(train)  [2][ 50/100]  lr: 1.0e-02  eta: 0:12:00  loss: 3.5\n",
+    "llama.cpp": "train: [==>  ] data=0000028/0000140 loss=4.25000±0.01234 acc=21.00±0.30% t=00:00:01 ETA=00:00:04 \r"
+    "train: [===> ] data=0000056/0000140 loss=3.50000±0.01234 acc=21.00±0.30% t=00:00:02 ETA=00:00:03 \r",
+    "a bar of unknown length": "\r10it [00:12,  4.5it/s, loss=4.25]\r20it [00:14,  4.5it/s, loss=3.5]",
+    "NeMo's bar": "\rEpoch 0: :   2%|  | 10/400 [00:12<00:30, v_num=a1, reduced_train_loss=4.250, global_step=9.000, consumed_samples=25.0]"
+    "\rEpoch 0: :   5%|  | 20/400 [00:12<00:30, v_num=a1, reduced_train_loss=3.500, global_step=19.000, consumed_samples=51.0]",
+    "ms-swift": "{'loss': '4.25', 'grad_norm': '1.2', 'epoch': '0.1', 'global_step/max_steps': '10/400', 'train_speed(s/it)': '2.1'}\n"
+    "{'loss': '3.5', 'grad_norm': '1.1', 'epoch': '0.2', 'global_step/max_steps': '20/400', 'train_speed(s/it)': '2.1'}\n",
+    "mpirun": "[1,0]<stdout>:step 1 loss 4.25\n[1,1]<stdout>:step 1 loss 4.3\n[1,0]<stdout>:step 2 loss 3.5\n[1,1]<stdout>:step 2 loss 3.6\n",
+    "one with steps in thousands": "step 1.2k/40k | loss 4.25\nstep 2.4k/40k | loss 3.5\n",
+    "one with decimal commas": "Step: 10 Loss: 4,25 LR: 0,000600\nStep: 20 Loss: 3,5 LR: 0,000600\n",
+    "one in Julia": "step = 10, loss = 4.25f0\nstep = 20, loss = 3.5f0\n",
     "dictionaries": "{'step': 1, 'loss': 4.25, 'lr': 0.1}\n{'step': 2, 'loss': 3.5, 'lr': 0.1}\n",
 }  # fmt: skip
 """The same of programs whose lines are names with numbers behind them; nothing else is known of these."""
@@ -126,6 +150,31 @@ def test_what_a_line_of_an_evaluation_measures() -> None:
     run = read("step 1 loss 4.0\n[eval] step 1 loss 4.5\nstep 2 loss 3.0\nValidation loss: 3.5\nbest val loss: 1.0\n")
     assert run.train["loss"].tolist() == [4.0, 3.0]
     assert run.evals["step"].tolist() == [1, 2] and run.evals["val_loss"].tolist() == [4.5, 3.5]
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["Running validation...\n  loss: {}\n  perplexity: 12.5\n", "=== Evaluation at step 2 ===\nloss = {}\n",
+     "Validation results:\nAvg loss: {}, time 3 s\n", "eval/stories/CrossEntropyLoss={}\n", "loss (val): {}\n",
+     "Val: [3/9] loss: 7.0\nValidation loss: {}\n"],
+)  # fmt: skip
+def test_an_evaluation_below_its_heading(told: str) -> None:
+    run = read("".join(f"step {n}/400 | loss {4 - n / 8}\n" + told.format(5 - n / 8) for n in range(1, 9)))
+    assert run.train["loss"].tolist() == [4 - n / 8 for n in range(1, 9)]
+    assert run.evals["val_loss"].tolist() == [5 - n / 8 for n in range(1, 9)]
+
+
+def test_a_factor_behind_a_name_is_no_value() -> None:
+    run = read("".join(f"step:{n} - train/loss:{4 - n / 8} - train/lr(1e-3):0.6\n" for n in range(1, 9)))
+    assert "learning_rate" not in run.train
+    run = read("".join(f"step {n} | loss {4 - n / 8} | LR (group 0)=0.5\n" for n in range(1, 9)))
+    assert run.train["learning_rate"].tolist() == [0.5] * 8
+
+
+def test_losses_that_nothing_counts() -> None:
+    run = read("".join(f"training loss: {4 - n / 8}\n" for n in range(1, 9)) + "validation loss: 3.5\n")
+    assert run.train["step"].tolist() == list(range(1, 9)) and run.evals["step"].tolist() == [8]
+    assert "lines_are_steps" in [each["kind"] for each in run.info["notes"]]
 
 
 def test_a_validation_loss_that_is_printed_until_the_next_one_counts_once() -> None:

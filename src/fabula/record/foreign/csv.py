@@ -8,9 +8,10 @@ from pathlib import Path
 from fabula.errors import InputError
 from fabula.record.foreign.lines.numbers import is_missing, is_number
 from fabula.record.foreign.lines.reading import runs_of
+from fabula.record.foreign.lines.steps import MEASURED
 from fabula.record.foreign.lines.table import Table
 from fabula.record.foreign.lines.units import BESIDE
-from fabula.record.foreign.names import recognize
+from fabula.record.foreign.names import UNSURE, normalized, of_held_out, recognize
 from fabula.record.foreign.notes import Note, note
 from fabula.record.foreign.tables import LOSSES
 from fabula.record.reader import Run
@@ -20,8 +21,12 @@ BLANKS = " "
 """What separates the cells of a table that was printed."""
 _RULE = re.compile(r"\s*[|+:\u2500-\u257f ]*[-=\u2500-\u257f]{2,}[-=|+:\u2500-\u257f ]*\s*")
 """A line that is drawn between the head of a table and its body."""
+_FRAME = str.maketrans("\u2502\u2503\u2551", "|||")
+"""Lines between cells as people draw them."""
 DOWNLOAD = ["wall time", "step", "value"]
 """The header of TensorBoard's download; the quantity stands in the file's name, behind `tag-`."""
+ONE_CURVE = {"", "index", "unnamed: 0", "wall time", "relative time", "timestamp", "time", "step", "value"}
+"""What a file of one curve has, whoever wrote it."""
 
 
 def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list[Run]:
@@ -31,8 +36,10 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list
     line that does not fit its header, and where there are no steps.
     """
     header, rows, notes = read_table(path, text)
-    if [name.strip().lower() for name in header] == DOWNLOAD:
-        header, notes = _download(path, header, notes)
+    names = [name.strip().lower() for name in header]
+    if {"step", "value"} <= set(names) <= ONE_CURVE and "value" not in map(str.lower, (wanted or {}).values()):
+        header[names.index("value")] = _quantity(path)
+        notes += [note("sampled_download")] if names == DOWNLOAD else []
     return runs_of(as_table(path, "csv", header, rows, notes), wanted)
 
 
@@ -51,21 +58,23 @@ def header_of(text: str) -> str:
 
 def from_header(text: str) -> str:
     """`text` without what a program printed above the header of its table, and then below the table."""
+    if any(chr(sign) in text for sign in _FRAME):
+        text = text.translate(_FRAME)
     first = text.split("\n", 60)[:60]
     for place, line in enumerate(first[:-1]):
         cells = _cells(line, separator(line))
         named = recognize(cells)
         if len(cells) < 2 or not named.keys() & {"step", "epoch"} or not named.keys() & {*LOSSES, *BESIDE}:
             continue
-        if any(map(is_number, cells)) or len(_cells(first[place + 1], separator(line))) < len(cells):
+        row = next((each for each in first[place + 1 :] if each.strip() and not _RULE.fullmatch(each)), "")
+        if any(map(is_number, cells)) or len(_cells(row, separator(line))) < len(cells):
             continue
         if not place:
             return text
         below = text.split("\n")[place:]
-        widths = {len(cells), len(_cells(first[place + 1], separator(line)))}
-        end = next(
-            (at for at, each in enumerate(below) if len(_cells(each, separator(line))) not in widths), len(below)
-        )
+        widths = {len(cells), len(_cells(row, separator(line)))}
+        fits = (len(_cells(each, separator(line))) in widths or _RULE.fullmatch(each) for each in below)
+        end = next((at for at, is_row in enumerate(fits) if not is_row), len(below))
         return "\n" * place + "\n".join(below[:end]) + "\n"
     return text
 
@@ -111,12 +120,14 @@ def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[
         rows = (
             [_cells(line, BLANKS) for line in below]
             if split_by == BLANKS
-            else list(csv.reader(below, delimiter=split_by))
+            else list(csv.reader(below, delimiter=split_by, skipinitialspace=True))
         )
     except csv.Error as error:
         raise InputError(f"{path} is not valid CSV ({error}); repair or remove that line") from error
     if split_by == BLANKS and rows and all(len(row) == len(header) + 1 for row in rows):
         header = ["", *header]  # the index of a printed data frame has no name
+    if all(len(row) == len(header) + 1 and not row[-1].strip() for row in rows):
+        rows = [row[:-1] for row in rows]  # every line but the first ends with a separator
     notes = []
     if rows and not text.endswith("\n") and (len(rows[-1]) < len(header) or not _whole(rows[-1])):
         rows.pop()
@@ -156,14 +167,21 @@ def _lines(text: str, most: int | None = None) -> list[tuple[int, str]]:
     return plain
 
 
-def _download(path: Path, header: list[str], notes: list[Note]) -> tuple[list[str], list[Note]]:
-    tag = re.search(r"tag[-_](.+)$", path.stem)
-    if tag is None:
+def _quantity(path: Path) -> str:
+    """What a file of one curve holds, by its name: `run-validation-tag-epoch_loss.csv`, `train_loss.csv`."""
+    stem = path.name.partition(".csv")[0]
+    tag = re.search(r"tag[-_](.+)$", stem)
+    words = normalized(stem).split("_")
+    parts = ["_".join(words[start:end]) for end in range(len(words), 0, -1) for start in range(end)]
+    known = (each for each in parts if recognize([each]).keys() & set(MEASURED) and each not in UNSURE)
+    name = tag[1] if tag else max(known, key=len, default="")
+    if not name:
         raise InputError(
-            f"{path} is TensorBoard's download of one curve, and its name does not say which; "
-            "rename it, for example to tag-loss.csv, or give the folder of the event files"
+            f"{path} is one curve, as TensorBoard's download is, and its name does not say which; rename it, for "
+            "example to tag-loss.csv, say --columns loss=value, or give the folder of the event files"
         )
-    return [*header[:2], tag.group(1)], [*notes, note("sampled_download")]
+    is_loss = bool(recognize([name]).keys() & {"loss", "train_loss"}) and "train" not in normalized(name)
+    return "val_loss" if is_loss and of_held_out(stem) else name
 
 
 def _cells(line: str, split_by: str) -> list[str]:
@@ -171,7 +189,7 @@ def _cells(line: str, split_by: str) -> list[str]:
         wide = re.split(r"\s{2,}", line.strip())
         return wide if len(wide) > 1 else line.split()
     try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=split_by), [])]
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=split_by, skipinitialspace=True), [])]
     except csv.Error:  # a carriage return within the line, as progress bars leave them: no table
         return []
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ from fabula.record.foreign.notes import Note, note
 from fabula.record.reader import Run, own_columns
 
 OWN_KINDS = {"train", "eval", "event"}
+MOST_INSIDE = 8
+"""Objects within objects, as deep as a log goes."""
+WRAPPED_IN = ("log", "message", "msg", "textPayload", "text", "line", "event")
+"""Fields in which docker, loggers and clouds keep what was printed."""
+_SAYS_LOSS = re.compile(r"loss|perplexity|\bppl\b", re.IGNORECASE)
 
 
 def looks_like(text: str) -> bool:
@@ -41,6 +47,33 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list
     return runs_in(path, "jsonl", lines, notes, wanted)
 
 
+def messages(path: Path, text: str) -> str | None:
+    """The lines that a program printed where a logger or a container wrapped each in an object; None where objects
+    hold numbers themselves. Raises InputError for a line that is no object."""
+    if not _SAYS_LOSS.search(text, 0, 1 << 20):
+        return None
+    try:
+        lines = [json_value(line) for line in text.split("\n", 50)[:50] if line.strip()][:-1]
+    except ValueError:
+        return None
+    if not lines or not all(isinstance(line, dict) for line in lines):
+        return None
+    if recognize(dict.fromkeys(chain.from_iterable(map(_flat, lines)))).keys() & {
+        "step",
+        "epoch",
+        "loss",
+        "train_loss",
+        "val_loss",
+    }:
+        return None
+    name = next((each for each in WRAPPED_IN if all(isinstance(line.get(each), str) for line in lines)), None)
+    if name is None:
+        return None
+    values, _ = _of_lines(path, [line for line in text.split("\n") if line.strip()], ended=False)
+    told = (str(value.get(name, "")) for value in values if isinstance(value, dict))
+    return "".join(f"{each.rstrip()}\n" for each in told)
+
+
 def _names_are_ours(lines: list[dict[str, Any]]) -> bool:
     """Whether all quantities have the names of our own record: others write `kind` as well, beside `lr`."""
     names = dict.fromkeys(name for line in lines[:1000] for name in line)
@@ -54,17 +87,31 @@ def objects(path: Path, text: str) -> tuple[list[dict[str, Any]], list[Note]]:
         try:
             values = json_value(text)
         except ValueError as error:
-            raise InputError(f"{path} is not valid JSON ({error})") from error
+            values, notes = _of_cut_list(text), [note("cut_off")]
+            if not values:
+                raise InputError(f"{path} is not valid JSON ({error})") from error
     elif (whole := _one_object(text)) is not None:
         values, notes = _inside(whole)
     else:
-        values, notes = _of_lines(path, [line for line in text.split("\n") if line.strip()], text.endswith("\n"))
+        lines = [line.strip().removesuffix(",") for line in text.split("\n") if line.strip()]
+        values, notes = _of_lines(path, lines, text.endswith("\n"))
     for number, value in enumerate(values, start=1):
         if not isinstance(value, dict):
             raise InputError(f"{path}, line {number}: not a JSON object; each line must be one, with a step and values")
     if not values:
         raise InputError(f"{path} has no complete line; nothing was logged")
     return values, notes
+
+
+def _of_cut_list(text: str) -> list[Any]:
+    """The objects of a list that its writer did not come to close; none where something else is wrong with it."""
+    end = len(text) if not text.rstrip().endswith("]") else 0
+    for _ in range(MOST_INSIDE):  # the last `},` may be that of an object inside the one that was cut
+        if (end := text.rfind("},", 0, end)) < 0:
+            break
+        with suppress(ValueError):
+            return list(json_value(f"{text[: end + 1]}]"))
+    return []
 
 
 def _one_object(text: str) -> dict[str, Any] | None:
@@ -77,7 +124,12 @@ def _one_object(text: str) -> dict[str, Any] | None:
 
 
 def _inside(whole: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Note]]:
-    """The lines in one object: its longest list of objects, or a list for each quantity, as Keras's history has."""
+    """The lines in one object: its longest list of objects, an object for each step, or a list for each quantity, as
+    Keras's history has."""
+    by_step = {key: value for key, value in whole.items() if key.isdecimal()}
+    if len(by_step) > 1 and all(isinstance(value, dict) for value in by_step.values()):
+        return [{"step": int(key), **value} for key, value in by_step.items()], []
+    whole = {name: _as_list(value) for name, value in whole.items()}
     lists = {name: value for name, value in whole.items() if isinstance(value, list) and value}
     lines = max(
         (each for each in lists.values() if all(isinstance(line, dict) for line in each)), key=len, default=None
@@ -98,6 +150,13 @@ def _inside(whole: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Note]]:
     if told:
         columns["step"] = list(range(1, longest + 1))
     return [dict(zip(columns, line, strict=True)) for line in zip(*columns.values(), strict=True)], told
+
+
+def _as_list(value: Any) -> Any:
+    """`{"0": 3.2, "1": 3.1}` as a list: so pandas writes a column."""
+    if isinstance(value, dict) and len(value) > 1 and list(value) == [str(place) for place in range(len(value))]:
+        return list(value.values())
+    return value
 
 
 def runs_in(
@@ -195,14 +254,14 @@ def _own(path: Path, lines: list[dict[str, Any]], notes: list[Note]) -> Run:
     )
 
 
-def _flat(line: dict[str, Any]) -> dict[str, Any]:
-    """`{"train": {"loss": 2.1}}` as `{"train/loss": 2.1}`."""
+def _flat(line: dict[str, Any], deep: int = 0) -> dict[str, Any]:
+    """`{"train": {"loss": 2.1}}` as `{"train/loss": 2.1}`, however deep."""
     flat: dict[str, Any] = {}
     for key, value in line.items():
         if isinstance(value, dict) and value.get("_type") == "histogram":
             flat[key] = _norm_of(value)
-        elif isinstance(value, dict):
-            flat |= {f"{key}/{inner}": each for inner, each in value.items()}
+        elif isinstance(value, dict) and deep < MOST_INSIDE:
+            flat |= {f"{key}/{inner}": each for inner, each in _flat(value, deep + 1).items()}
         else:
             flat[key] = value
     return flat

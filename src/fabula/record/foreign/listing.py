@@ -16,7 +16,7 @@ from fabula.record.foreign.lines.several import IDENTITIES, TableOfRuns
 from fabula.record.foreign.lines.table import Table
 from fabula.record.foreign.lines.units import in_nats
 from fabula.record.foreign.names import normalized, recognize
-from fabula.record.foreign.sniff import decoded
+from fabula.record.foreign.opening import decoded, unpacked
 from fabula.record.foreign.tables import to_run, wanted_columns
 from fabula.record.reader import Run
 
@@ -38,7 +38,7 @@ def read_listing(path: Path, refused: InputError, wanted: Mapping[str, str] | No
     if not path.is_file():
         return []
     try:
-        table = _table(path, decoded(path, path.read_bytes()))
+        table = _table(path, decoded(path, unpacked(path, path.read_bytes())))
         chosen = {**recognize(table.cells), **wanted_columns(path, table.cells, wanted)}
     except InputError:
         return []

@@ -13,7 +13,16 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("iter_num", "train_iter", "it", "current_steps", "current_step", "global_steps", "optimizer_steps"),
         *("opt_step", "update_step", "train_steps", "training_steps", "step_num", "step_number", "step_idx"),
         *("train_iteration", "training_iteration", "iters", "itr", "n_iter", "num_iters", "timestep"),
-        *("train_num_updates", "valid_num_updates", "batch_idx", "batch_num", "batch_id", "batch", "_step"),
+        *(
+            "global_step_max_steps",
+            "train_num_updates",
+            "valid_num_updates",
+            "batch_idx",
+            "batch_num",
+            "batch_id",
+            "batch",
+            "_step",
+        ),
     ),
     "epoch": (
         *("epoch", "train_epoch", "training_epoch", "current_epoch", "epoch_num", "epoch_number", "epoch_idx", "ep"),
@@ -28,7 +37,18 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("loss_train_total", "metrics_train_languagecrossentropy", "avg_loss", "average_loss", "mean_loss"),
         *("running_loss", "loss_avg", "loss_mean", "avg_train_loss", "average_train_loss", "mean_train_loss"),
         *("cross_entropy", "cross_entropy_loss", "crossentropyloss", "ce_loss", "train_nll_loss", "nll_loss", "xent"),
-        *("train_losses", "total_loss", "train_total_loss", "trn_loss", "tr_loss", "trainloss", "training", "train"),
+        *(
+            "train_losses",
+            "total_loss",
+            "train_total_loss",
+            "trn_loss",
+            "tr_loss",
+            "trainloss",
+            "loss_out",
+            "epoch_loss",
+            "global_avg_loss",
+        ),
+        *("training", "train"),
     ),
     "val_loss_subset": ("val_loss_subset",),
     "val_loss": (
@@ -36,6 +56,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("loss_eval", "losses_val", "dev_loss", "heldout_loss", "held_out_loss", "val_lm_loss", "val_loss_epoch"),
         *("val_ce_loss", "eval_ce_loss", "avg_val_loss", "mean_val_loss", "val_losses", "valloss", "eval_avg_loss"),
         *("metrics_eval_languagecrossentropy", "valid_nll_loss", "evaluation_loss", "loss_dev", "vloss"),
+        *("lm_loss_validation",),
         *("test_loss", "loss_test", "validation", "valid", "val", "eval", "dev", "test"),
     ),
     "perplexity": ("perplexity", "ppl", "pplx", "train_perplexity", "train_ppl", "training_perplexity", "lm_loss_ppl"),
@@ -51,7 +72,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "learning_rate": (
         *("learning_rate", "train_learning_rate", "lr", "train_lr", "optim_lr", "optim_learning_rate_group0"),
         *("learning_rate_step", "lr_step", "learning_rate_group0", "lr_group0", "current_lr", "optim_lr_group0"),
-        *("current_learning_rate", "learningrate", "optimizer_lr", "lr_0"),
+        *("current_learning_rate", "learningrate", "optimizer_lr", "lr_0", "epoch_learning_rate"),
     ),
     "tokens": (
         *("tokens", "num_tokens", "tokens_seen", "total_tokens", "train_tokens", "consumed_tokens"),
@@ -61,7 +82,10 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 """Canonical name (docs/run-folder.md) -> what it is called elsewhere, the best first, as `normalized` writes it."""
 
 PATTERNS = {
-    "learning_rate": re.compile(r"lr_\w+|learning_rate_\w+"),  # Lightning's monitor: lr-AdamW
+    # Lightning's monitor: lr-AdamW; not a factor of the rate, or where its schedule begins
+    "learning_rate": re.compile(
+        r"(?:lr|learning_rate)_(?!mul|scale|factor|ratio|decay|warm|min|max|end|final|sched)\w+"
+    ),
     # the Trainer with several evaluation sets; OLMo's and Composer's evaluations
     "val_loss": re.compile(r"(eval|val|valid|validation)_\w+_loss|eval_\w+_crossentropyloss"),
 }
@@ -72,8 +96,14 @@ UNSURE = {"train", "training", "val", "valid", "validation", "eval", "dev", "tes
 COUNTS = ("step", "tokens", "planned_steps")
 """Columns of whole numbers."""
 
-WRAPPING = re.compile(r"^(?:data|metrics?|logs?|stats|scalars|values|payload|history|results?)_(?=.)")
-"""What programs put before all of their names: `{"data": {"step": 1, "loss": 3.2}}`."""
+WRAPPING = re.compile(
+    r"^(?:(?:data|metrics?|logs?|stats|scalars|values|payload|history|results?|optim(?:izer)?|opt|learning(?!_rate)|loss_metrics)_)+"
+    r"(?=.)"
+)
+"""What programs put before all of their names, or those of a kind: `{"data": {"step": 1, "loss": 3.2}}`."""
+
+HELD_OUT = set("val valid validation validate eval evaluation evaluate dev test heldout".split())
+TRAINS = set("train training trn".split())
 
 UNIT = re.compile(r"\s*[(\[](?!.*(?:bit|\d))[^()\[\]]*[)\]]\s*$", re.IGNORECASE)
 """A unit or a remark behind a name: `loss (nats)`. Bits are no nats, and a factor such as x1e-3 is not known here."""
@@ -85,6 +115,16 @@ def normalized(name: str) -> str:
     """`Train/Grad-Norm` and `train.grad_norm` become `train_grad_norm`; a leading underscore stays."""
     name = name.strip().lower()
     return ("_" if name.startswith("_") else "") + re.sub(r"[\W_]+", "_", name).strip("_")
+
+
+def of_held_out(name: str) -> bool:
+    """Whether a run, a file or a heading is named after stories that are not trained on.
+
+    >>> of_held_out("runs_first_validation"), of_held_out("train_test_1"), of_held_out("contest")
+    (True, False, False)
+    """
+    words = set(normalized(name).split("_"))
+    return bool(words & HELD_OUT) and not words & TRAINS
 
 
 def columns_said(text: str) -> dict[str, str]:
@@ -119,6 +159,8 @@ def recognize(names: Iterable[str]) -> dict[str, str]:
         given.setdefault(normalized(UNIT.sub("", name)), name)
     for short, name in list(given.items()):
         given.setdefault(WRAPPING.sub("", short), name)
+    for name in list(given.values()):  # `globalStep`
+        given.setdefault(normalized(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)), name)
     chosen = {}
     for canonical, synonyms in SYNONYMS.items():
         found = next((given[each] for each in synonyms if each in given), None)

@@ -11,21 +11,18 @@ from fabula.errors import InputError
 from fabula.record.content.parsing import json_value
 from fabula.record.foreign import csv, jsonl, no_log, tensorboard, trainer, wandb
 from fabula.record.foreign.lines.reading import runs_of
+from fabula.record.foreign.no_log import KNOWN
 from fabula.record.foreign.notebook import printed_in
+from fabula.record.foreign.opening import ENDINGS, LARGEST_LOG, decoded, unpacked, within_budget
 from fabula.record.foreign.printed import find, names_in, trainer_lines
 from fabula.record.foreign.stores import places, sqlite, wandb_offline
 from fabula.record.reader import Run, is_run, read_run
 
 STDIN = Path("-")
 LOOSE = {".csv", ".tsv", ".jsonl", ".log"}
-"""Files that count as logs in a folder that holds no run of a known form; others are read when they are named."""
-KNOWN = (
-    "CSV, JSON lines, TensorBoard event files, W&B exports and offline runs, what trackio, MLflow and Aim keep, a "
-    "Trainer's output folder or trainer_state.json, and "
-    "printed lines with a step and a loss (`step 5/500 | loss 3.2`)"
-)
-LARGEST_LOG = 1 << 28
-"""A log of another program is read whole; 256 MB are a million lines of twenty columns."""
+"""Files that count as logs in a folder that holds no run of a known form."""
+LOOSER = {".txt", ".out", ".err", ".json"}
+"""Files that count where there is none of these either; others are read when they are named."""
 Wanted = Mapping[str, str]
 
 
@@ -82,22 +79,28 @@ def find_sources(path: Path) -> list[Source]:
     found = [Source(each) for each in _run_folders(path)]
     if not found:
         files = sorted(each for each in path.rglob("*") if each.is_file())
-        logs = [each for each in files if each.suffix in LOOSE]
+        logs = [each for each in files if _ending(each) in LOOSE]
         databases = [each for each in files if each.suffix in sqlite.SUFFIXES]  # which say why they are not read
-        found = [Source(each, loose=True) for each in logs or databases]
+        others = [each for each in files if _ending(each) in LOOSER]
+        found = [Source(each, loose=True) for each in logs or databases or others]
     if not found:
         raise InputError(f"{path} has no log in it; fabula reads its own runs, {KNOWN}")
     return found
 
 
+def _ending(path: Path) -> str:
+    """`.csv` of `log.csv` and of `log.csv.gz`."""
+    return path.with_suffix("").suffix if path.suffix in ENDINGS else path.suffix
+
+
 def _read_source(path: Path, wanted: Wanted | None, growing: bool) -> list[Run]:
     if path == STDIN:
-        return read_log(Path("standard input"), _within_budget(path, sys.stdin.buffer), wanted)
+        return read_log(Path("standard input"), _content(path, sys.stdin.buffer), wanted)
     if not path.is_dir():
         if sqlite.looks_like(path):
             return places.read(path, wanted)
         with open(path, "rb") as file:
-            content = _within_budget(path, file)
+            content = _content(path, file)
         if growing and (whole := _whole_lines(content)) != content:
             with suppress(InputError):  # one JSON document ends without a line break
                 return read_log(path, whole, wanted)
@@ -108,7 +111,7 @@ def _read_source(path: Path, wanted: Wanted | None, growing: bool) -> list[Run]:
         return [read_run(path)]
     if trainer.is_output(path):
         return trainer.read_folder(path, wanted)
-    if tensorboard.event_files(path):
+    if tensorboard.is_run(path):
         return tensorboard.read_folder(path, wanted)
     return places.read(path, wanted)
 
@@ -120,13 +123,8 @@ def _whole_lines(content: bytes) -> bytes:
     return content[: max(content.rfind(b"\n"), content.rfind(b"\r")) + 1]
 
 
-def _within_budget(path: Path, file: IO[bytes]) -> bytes:
-    content = file.read(LARGEST_LOG + 1)
-    if len(content) > LARGEST_LOG:
-        raise InputError(
-            f"{path} has more than {LARGEST_LOG >> 20} MB; give a part of it: the lines with a loss, or every tenth one"
-        )
-    return content
+def _content(path: Path, file: IO[bytes]) -> bytes:
+    return unpacked(path, within_budget(path, file.read(LARGEST_LOG + 1)))
 
 
 def read_log(path: Path, content: bytes, wanted: Wanted | None = None) -> list[Run]:
@@ -134,6 +132,7 @@ def read_log(path: Path, content: bytes, wanted: Wanted | None = None) -> list[R
 
     Raises InputError when it is empty, binary, or of no known format.
     """
+    content = unpacked(path, content)
     no_log.refuse(path, content)
     if tensorboard.looks_like(content):
         return tensorboard.read(path, content, wanted)
@@ -166,6 +165,8 @@ def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, 
     if start.startswith("{") and '"log_history"' in text and _is_one_object(text):
         return trainer.read
     if jsonl.looks_like(start):
+        if (printed := jsonl.messages(path, text)) is not None:
+            return lambda path, _, wanted: _reader_of(path, printed, wanted)(path, printed, wanted)
         return jsonl.read
     if wandb.looks_like(csv.header_of(text)):
         return wandb.read
@@ -191,7 +192,7 @@ def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, 
 def _run_folders(folder: Path) -> list[Path]:
     """Every folder at or below `folder` that is one run, and every store of a tracker; what lies inside a run belongs
     to it."""
-    if is_run(folder) or trainer.is_output(folder) or tensorboard.event_files(folder):
+    if is_run(folder) or trainer.is_output(folder) or tensorboard.is_run(folder):
         return [folder]
     if (stores := places.in_folder(folder)) and stores == [folder]:
         return stores
@@ -208,20 +209,3 @@ def _is_one_object(text: str) -> bool:
         return isinstance(json_value(text), dict)
     except ValueError:
         return False
-
-
-def decoded(path: Path, content: bytes) -> str:
-    """The text, with line ends as `\\n`; UTF-16 where it says so, as a shell of Windows writes it."""
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError:
-        # A progress bar cut in two leaves half a character; a binary file has far more than that, and zeros.
-        text = content.decode(encoding, errors="replace")
-        if text.count("\ufffd") > 0.01 * len(text):
-            raise InputError(
-                f"{path} is a binary file, but not an event file of TensorBoard; fabula reads {KNOWN}"
-            ) from None
-    if "\0" in text:
-        raise InputError(f"{path} is a binary file, but not an event file of TensorBoard; fabula reads {KNOWN}")
-    return text.replace("\r\n", "\n")

@@ -10,6 +10,7 @@ constant. A content is an `Event` of event.proto in Protocol Buffers' wire forma
     TensorProto  1 dtype (1 float32, 2 float64, 3 int32, 9 int64), 4 tensor_content, 5 float_val, 6 double_val
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from fabula.record.foreign.lines.inside import inside_of, seen_in
 from fabula.record.foreign.lines.machine import is_of_the_machine, machine_of
 from fabula.record.foreign.lines.steps import counted
 from fabula.record.foreign.lines.units import in_nats
-from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized
+from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, of_held_out
 from fabula.record.foreign.notes import Note, note
 from fabula.record.foreign.stores.wire import Malformed, as_kind, fields
 from fabula.record.foreign.tables import choose, merge_series, not_finite_as_infinity, to_run
@@ -32,6 +33,7 @@ Series = dict[str, tuple[list[int], list[float]]]
 """Tag -> steps and values, in the order written."""
 
 HEADER, FOOTER = 12, 4
+_SPLIT = re.compile(r"(?:^|[_.-])(?:train|training|val|valid|validation|eval|evaluation|dev|test)$", re.IGNORECASE)
 LONGEST = 1 << 16
 """Bytes of the longest record that is read: scalars take some tens, pictures and graphs more than this."""
 _CONTENT_TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
@@ -42,14 +44,39 @@ def event_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*tfevents*") if path.is_file())
 
 
+def is_run(folder: Path) -> bool:
+    """Whether the event files in `folder`, or in folders in it that are named after splits, are those of one run."""
+    if event_files(folder):
+        return True
+    inner = [each for each in folder.iterdir() if each.is_dir() and event_files(each)]
+    return bool(inner) and len(_splits(folder)) == len(inner) and any(of_held_out(each.name) for each in inner)
+
+
 def read_folder(folder: Path, wanted: Mapping[str, str] | None = None) -> list[Run]:
-    """The one run that the event files of a folder make up."""
+    """The one run that the event files of a folder make up, and those of its splits: Keras writes `train/` and
+    `validation/`, TensorFlow's estimators `eval/`, PyTorch's add_scalars `loss_train/` and `loss_val/`."""
     series: Series = {}
     for path in event_files(folder):
-        content = path.read_bytes()
-        refuse_pointer(path, content)
-        _add(series, path, content)
+        _add_file(series, path)
+    for split in _splits(folder):
+        inner: Series = {}
+        for path in event_files(split):
+            _add_file(inner, path)
+        before = "val/" if of_held_out(split.name) else ""
+        series = {**{f"{before}{tag}": curve for tag, curve in inner.items()}, **series}
     return [_run(folder, series, wanted)]
+
+
+def _splits(folder: Path) -> list[Path]:
+    """The folders in `folder` with the event files of one split of its run."""
+    named = (each for each in sorted(folder.iterdir()) if _SPLIT.search(each.name))
+    return [each for each in named if each.is_dir() and event_files(each)]
+
+
+def _add_file(series: Series, path: Path) -> None:
+    content = path.read_bytes()
+    refuse_pointer(path, content)
+    _add(series, path, content)
 
 
 def read(path: Path, content: bytes, wanted: Mapping[str, str] | None = None) -> list[Run]:

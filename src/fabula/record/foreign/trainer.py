@@ -54,6 +54,8 @@ def zeros_as_nan(lines: list[dict[str, Any]]) -> list[Note]:
     """
     before = 0.0
     notes: list[Note] = []
+    if any(is_number(line.get("loss")) and as_float(line["loss"]) < 0.0 for line in lines):
+        return notes  # no loss of words: that of a policy lies around 0
     for line in lines:
         if not is_number(line.get("loss")):
             continue

@@ -160,6 +160,8 @@ def _grouping(path: Path, cells: Cells, name: str, decimal: str | None) -> str:
             return sign
         if not plain and (decimal == OTHER[sign] or any(int(text.split(sign)[1]) for text in grouped)):
             return sign  # 2.500 is no whole number of steps, if its sign is that of decimals
+        if not plain and decimal == sign:
+            continue  # NeMo's `global_step=9.000` beside `reduced_train_loss=10.25`
         raise InputError(
             f'{path}: "{grouped[0]}" in column {name} can be {grouped[0].replace(sign, "")} or a decimal number; '
             "write it without separators"

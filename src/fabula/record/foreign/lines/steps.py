@@ -11,6 +11,9 @@ from fabula.record.foreign.notes import Note, note
 MADE_TWICE = 0.1
 """Where at most a tenth of the epochs come again at once, they were made twice, after a restart; else an epoch has
 several lines."""
+GOES_ON = 0.5
+"""At the first step of an epoch the loss is nearer to that before it than to that of the whole run's beginning, by this
+factor; a run that begins anew begins where the first one began."""
 MEASURED = (
     "loss",
     "train_loss",
@@ -38,6 +41,8 @@ def counted(columns: Columns, told: list[Note]) -> tuple[Columns, dict[str, Any]
     """
     columns = dict(columns)
     planned = columns.pop("planned_steps", None)
+    if "epoch" not in columns and (turns := _goes_on(columns)) is not None:
+        columns["epoch"] = turns
     epoch = columns.get("epoch")
     info: dict[str, Any] = {}
     if epoch is not None and not _counts(columns):
@@ -62,6 +67,29 @@ def counted(columns: Columns, told: list[Note]) -> tuple[Columns, dict[str, Any]
         if np.nanmax(columns["step"], initial=0.0) <= plan < LARGEST:
             info["steps"] = int(plan)
     return columns, info
+
+
+def _goes_on(columns: Columns) -> np.ndarray | None:
+    """The number of the epoch of each line, where steps begin anew and the loss goes on from where it was: no other run
+    begins there. None where they do not."""
+    name = next((each for each in ("loss", "train_loss") if each in columns), None)
+    places = main_lines(columns)
+    if name is None or np.isnan(loss := columns[name][places]).any() or not len(places):
+        return None
+    steps = columns["step"][places]
+    turns = 1 + np.flatnonzero((np.diff(steps) < 0) & (steps[1:] <= steps[0]))
+    lengths = np.diff([0, *turns])
+    if not len(turns) or np.ptp(lengths) > 1 or len(places) - turns[-1] > lengths[0] + 1:
+        return None
+    before = np.array([np.median(loss[max(0, turn - 3) : turn]) for turn in turns])
+    begins = np.median(loss[: min(3, lengths[0])])
+    with np.errstate(invalid="ignore"):  # a lost loss is infinite
+        goes_on = np.abs(loss[turns] - before) < GOES_ON * np.abs(loss[turns] - begins)
+    if not goes_on.all():
+        return None
+    anew = np.zeros(len(columns["step"]))
+    anew[places[turns]] = 1.0
+    return np.cumsum(anew)
 
 
 def _counts(columns: Columns) -> bool:

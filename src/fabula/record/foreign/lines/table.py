@@ -16,8 +16,8 @@ _SPLIT = re.compile(
     r"(?:(?:train|trn|tr)\w*|(?P<held>val|valid|validation|eval|evaluation|dev|heldout|held_out|test)(?:_\w*)?)",
     re.IGNORECASE,
 )
-VALUES = ("value", "metric_value", "scalar")
-QUANTITIES = ("metric", "tag", "key", "name", "variable", "quantity", "measure", "metric_name", "series")
+VALUES = ("value", "metric_value", "metricvalue", "scalar")
+QUANTITIES = ("metric", "tag", "key", "name", "variable", "quantity", "measure", "metric_name", "metricname", "series")
 
 
 @dataclass(frozen=True)

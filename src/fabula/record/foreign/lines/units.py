@@ -14,6 +14,7 @@ and a factor of ln 2 is 31 percent away."""
 
 def in_nats(columns: Columns, told: list[Note]) -> Columns:
     """`columns` with losses in nats; the columns of perplexities are gone."""
+    columns = _of_evaluations(columns)
     result = {name: values for name, values in columns.items() if name not in BESIDE}
     in_bits = [name for name in BESIDE if name in columns and _in_bits(columns, name)]
     if in_bits:  # a program counts all of its losses in one unit
@@ -29,6 +30,17 @@ def in_nats(columns: Columns, told: list[Note]) -> Columns:
             result[losses[0]] = np.log(given)
             told.append(note("loss_of_perplexity", name=losses[0]))
     return result
+
+
+def _of_evaluations(columns: Columns) -> Columns:
+    """A perplexity that stands beside validation losses alone is theirs."""
+    if "perplexity" not in columns or "val_perplexity" in columns or "val_loss" not in columns:
+        return columns
+    there = ~np.isnan(columns["perplexity"])
+    trained = any(name in columns and (~np.isnan(columns[name]) & there).any() for name in BESIDE["perplexity"])
+    if trained or not (~np.isnan(columns["val_loss"]) & there).any():
+        return columns
+    return {"val_perplexity" if name == "perplexity" else name: values for name, values in columns.items()}
 
 
 def _in_bits(columns: Columns, perplexity: str) -> bool:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f]")
 _RANK = re.compile(
-    r"^[\[(<]?(?:[\w.-]+:)?(?:local_|global_)?(?:rank|default|gpu|worker|proc|process)[\s=:_]*(?P<rank>\d{1,9})\s*[\])>]?:?\s*"
+    r"^[\[(<]?(?:[\w.-]+:)?(?:local_|global_)?(?:rank|default|gpu|worker|proc|process)"
+    r"[\s=:_-]*(?P<rank>\d{1,9})\s*[\])>]?:?\s*"
+    r"|^\[\d+,(?:mpirank:)?(?P<mpi>\d{1,9})(?:,[\w.-]+)?\]\s*<std(?:out|err)>:\s*"  # mpirun --tag-output
     r"|^(?P<label>\d{1,4}):\s+(?=.*\b(?:step|iter|iteration|epoch)\b|\d+\s*/\s*\d+\s)",  # srun --label
     re.IGNORECASE,
 )
@@ -14,16 +16,24 @@ _RANK = re.compile(
 _TIME = r"\[?(?:\d{4}[-/]\d\d[-/]\d\d|\d\d/\d\d(?:/\d+)?)?[T ]?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?"
 _BEFORE = re.compile(
     rf"^(?:[IWEF]\d{{4}} [\d:.]+ +\d+ \S+:\d+\]|{_TIME}|\[?(?:INFO|DEBUG|WARNING|WARN|NOTICE)(?::[\w.]+:)?\]?"
-    r"|[\w.<>]+:[\w.<>]+:\d+|[\w.]+ - (?=(?:INFO|DEBUG|WARNING)\b)|[>|] |\[\d+\] (?=\d+/\d+\s))"
+    r"|[\w.<>]+:[\w.<>]+:\d+|[\w.]+ - (?=(?:INFO|DEBUG|WARNING)\b)"
+    r"|\d+ - (?=[\w.]+ - .*\b(?:INFO|DEBUG|WARNING)\b)|[>|] |\[\d+\] (?=\d+/\d+\s))"
     r"\s*(?:[-|:]\s*)?(?=\S)",
 )
 """What loggers put before a message, a piece at a time: a time, a level, a place in the code."""
 
 
+_SINGLE = re.compile(r"(?<=\d)(\.\d+)f(-?\d+)(?!\w)")
+"""Julia's numbers of single precision: `3.25f0`, `6.0f-4`."""
+_OBJECT = re.compile(r"^\{\s*['\"][^{}\r]*\n[^{}\r]*\}", re.MULTILINE)
+"""A dictionary over several lines, as pprint and `json.dumps(..., indent=1)` print it: its step may stand last."""
+
+
 def lines_of(text: str) -> Iterator[tuple[int | None, str]]:
     """Rank of the process (None: the line does not say it) and text of each line; a progress bar drawn anew is one."""
+    text = _OBJECT.sub(lambda match: " ".join(match[0].split()), text)
     for line in re.split(r"[\r\n]+", text):
-        cleaned = _ANSI.sub("", line).strip()
+        cleaned = _SINGLE.sub(r"\1e\2", _ANSI.sub("", line)).strip()
         if not cleaned:
             continue
         match = _RANK.match(cleaned)
@@ -31,4 +41,4 @@ def lines_of(text: str) -> Iterator[tuple[int | None, str]]:
             cleaned = cleaned[match.end() :]
         while before := _BEFORE.match(cleaned):
             cleaned = cleaned[before.end() :]
-        yield None if match is None else int(match["rank"] or match["label"]), cleaned
+        yield None if match is None else int(match["rank"] or match["mpi"] or match["label"]), cleaned

@@ -45,7 +45,7 @@ FORMATS = (
         (
             r"\bstep (?P<step>\d+): train loss (?P<train_loss>NUMBER), val loss (?P<val_loss>NUMBER)",
             r"\biter (?P<iter>\d+): loss (?P<loss>NUMBER)(?=,|\s|$)(?!, iter time)",
-            r"^(?P<iter>\d+) \| loss (?P<loss>NUMBER) \| lr",  # llama2.c's
+            r"^(?P<iter>\d+) \| loss (?P<loss>NUMBER)(?= \| lr)",  # llama2.c's
         ),
         notes=("counted_from_zero", "last_micro_step"),
         later={"iter": 1},  # `iter n` is printed before update n + 1 is counted, `step n` before it is made
@@ -54,6 +54,7 @@ FORMATS = (
     Format(
         "llm.c",
         (
+            r"^s:\d+ eval:",  # the share of HellaSwag that it answers
             r"^s:(?P<step>\d+) tel:(?P<val_loss>NUMBER)",
             r"^s:(?P<step>\d+) trl:(?P<loss>NUMBER)",
         ),
@@ -62,8 +63,16 @@ FORMATS = (
     Format(
         "Megatron-LM and GPT-NeoX",
         (
+            r"validation (?:loss|results) at .* on test set",  # after the last step
             r"validation (?:loss|results) at iteration (?P<step>\d+).*?\| lm[ _]loss(?: value)?: (?P<val_loss>NUMBER)",
             r"\biteration\s+(?P<step>\d+)/\s*(?P<planned_steps>\d+) \|(?=.*\blm[ _]loss:)",
+        ),
+    ),
+    Format(
+        "fairseq",  # the means of an epoch, which are no losses of its last step
+        (
+            r"^train \| epoch (?P<epoch>\d+) \| loss (?P<train_loss>NUMBER)(?:.*?\| ppl (?P<ppl>NUMBER))?"
+            r".*?\| num_updates (?P<num_updates>\d+)\b.*",
         ),
     ),
     Format(
@@ -88,6 +97,10 @@ FORMATS = (
             r"(?P<step>\d+)\s*[:=]\s*(?P<val_loss>NUMBER)",
             r"\b(?:val|valid|validation) loss (?P<step>\d+):?\s+(?P<val_loss>NUMBER)",
             r"\btrain(?:ing)? loss (?P<step>\d+):?\s+(?P<loss>NUMBER)",
+            r"^Saving dict for global step (?P<step>\d+):.*\bloss = (?P<val_loss>NUMBER)",  # TensorFlow's estimators
+            r"^Train: (?P<epoch>\d+) \[\s*(?P<step>\d+)/\s*(?P<planned_steps>\d+) ",  # timm's
+            r"^\[(?P<epoch>\d+),\s*(?P<step>\d+)\](?=.*\bloss)",
+            r"^(?P<step>\d+)\s*/\s*(?P<planned_steps>\d+)\s*:\s*(?P<loss>NUMBER)$",
             r"\bloss (?:at|after|@|for) (?:step|iter|iteration)s? (?P<step>\d+)\s*[:=]\s*(?P<loss>NUMBER)",
         ),
     ),

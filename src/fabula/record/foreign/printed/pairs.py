@@ -7,34 +7,51 @@ from typing import Any
 from fabula.record.content.parsing import json_value
 from fabula.record.foreign.names import SYNONYMS, UNSURE, normalized
 
-_NUMBER = r"(?>[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan\b|inf(?:inity)?\b))"
-_WORD = r"[A-Za-z_\u00c0-\u024f\u0370-\uffdc][^\s:=|,;()\[\]{}<>\"'\u2501]*"
+_NUMBER = (
+    r"(?>[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+,\d+(?:[eE][-+]?\d+)?(?![\w.,])"  # 1,000 or 2,5
+    r"|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan\b|inf(?:inity)?\b))"
+)
+_WORD = r"[A-Za-z_\u00c0-\u024f\u0370-\u1fff\u2c00-\uffdc][^\s:=|,;()\[\]{}<>\"'\u2500-\u259f]*"
+_REMARK = r"(?P<remark>\([A-Za-z](?![^()]*(?:bit|\de-?\d))[^()\[\]{}:=|,;]{0,30}\))"
+"""Behind a name: `LR (group 0)`, `Epoch(train)`. Bits are no nats, and a factor is not known here."""
 _PAIR = re.compile(
-    rf"(?<![\w.])(?P<name>{_WORD}(?:[ \t]{_WORD}){{0,4}}?)[\"']?\s*[:=]?\s*(?:\w*\()?[\[\"']*"
-    rf"(?P<value>{_NUMBER})(?P<short>[KMBGT](?!\w))?(?![\w%]|\.\d|:\d|-\d)(?:\s*/\s*(?P<total>\d[\d,]*)(?!\w))?",
+    rf"(?<![\w./])(?P<name>{_WORD}(?:[ \t]{_WORD}){{0,4}}?)[\"']?(?:\s*{_REMARK}(?=\s*[:=\[]))?"
+    rf"\s*[:=]?\s*(?P<call>\w*\()?[\[\"']*\s*(?P<value>{_NUMBER})(?(call)(?!\)\s*[:=]))"  # `lr(1e-3): 0.5` is a factor
+    rf"(?P<short>[KMBGT](?!\w))?(?![\w%]|\.\d|:\d|-\d)(?:\s*/\s*(?P<total>\d[\d,]*)(?!\w))?",
     re.IGNORECASE,
 )
 _BAR = re.compile(
     r"\d+%\|[^|]*\|\s*(?P<done>\d[\d,.]*[kKM]?)/(?P<total>\d[\d,.]*[kKM]?)\s*(?=\[|$)"
     r"|(?P<kdone>^\d+)/(?P<ktotal>\d+)(?=\s)"
+    # of a length that is not known; as a log has it
+    r"|(?<![\w.])(?P<idone>\d[\d.]*[kMG]?)it(?:/(?P<itotal>\d[\d.]*[kMG]?)it)?(?=\s*\[|\s+rate:)"
 )
+_BARS = ("%|", "it [", "it/")
 _FIRST = re.compile(
-    r"^[\[(#\s]*(?P<done>\d+)(?:\s*/\s*(?P<total>\d+))?[\])]?\s*[|:,\-]?\s+(?=[A-Za-z])|^[\[(](?P<bdone>\d+)\s*/\s*(?P<btotal>\d+)[\])]"
+    r"^[\[(#\s]*(?P<done>\d+)(?:\s*/\s*(?P<total>\d+))?[\])]?\s*[|:,\-]?\s+(?=[A-Za-z])"
+    r"|^[\[(](?P<bdone>\d+)\s*(?:/\s*(?P<btotal>\d+)|\|[^\[\]()]*)[\])]"  # [5/9], and [5 | 12.3] with a time
 )
 _FRACTION = re.compile(r"(?<![\w/.])(?P<done>\d+)\s*/\s*(?P<total>\d+)(?![\w/.])")
 _HELD_OUT = re.compile(
-    r"(?<![\w/.-])(?:val|valid|validation|validating|eval|evaluation|evaluating|dev|test)(?![\w/-])", re.IGNORECASE
+    r"(?<![\w/.-])(?:val|valid|validate|validation|validating|eval|evaluation|evaluating|dev|test)(?![\w/-])",
+    re.IGNORECASE,
 )  # a word by itself: not in lib/dev/run.py or test-3
 _TRAINS = re.compile(r"(?<![\w])(?:train|training)(?![\w])", re.IGNORECASE)
 _ASIDE = set("info debug warning error root main and with in at ms s sec it/s tok/s the".split())
 """Words before a name that are not of it: levels of loggers, and units of the number before."""
 _FILLERS = {"is", "was", "of", "now", "->", "="}
 """Words between a name and its number."""
+_MEANS = set("average avg mean current".split())
 _SPLITS = set("train training validation valid validate val eval evaluation test dev results result".split())
 _OF_OTHER_STEPS = set(
     "total max maximum num number of warmup per every eval evaluation save saving logging log accumulation remaining "
     "planned skipped decay gradient accum skip rampup for first last each best".split()
 )
+_PARTS = set("data sample samples example examples batches progress".split())
+"""What is counted where no steps are: `data=28/140`."""
+_PART_OF_ONE = re.compile(r"0?\.\d+|\d+\.(?:\d{1,2}|\d{4,})(?<!0)")
+_TIMES = ("t", "s", "ms", "us", "sec", "seconds", "min")
+_COUNTING = ("step", "iter", "iteration", "epoch")
 LONGEST = 4000
 """Characters of a line that are looked at: none that is longer was printed for people."""
 COUNTERS = {name: place for place, name in enumerate(SYNONYMS["step"])}
@@ -58,30 +75,39 @@ def pairs_of(line: str, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
         return found
     line = line[:LONGEST]
     fields: dict[str, Any] = {}
-    bar = _BAR.search(line) if "%|" in line or line[0].isdigit() else None
+    bar = _BAR.search(line) if line[0].isdigit() or any(sign in line for sign in _BARS) else None
     if bar is not None:
         before = line[: bar.start()]
         if _HELD_OUT.search(before) or re.match(r"\s*(?:sanity|predict)", before, re.IGNORECASE):
             return {}
-        fields["step"] = _plain(bar["done"] or bar["kdone"])
-        fields["planned_steps"] = _plain(bar["total"] or bar["ktotal"])
+        fields["step"] = _plain(bar["done"] or bar["kdone"] or bar["idone"])
+        if total := bar["total"] or bar["ktotal"] or bar["itotal"]:
+            fields["planned_steps"] = _plain(total)
         line = f"{before} | {line[bar.end() :]}"
     named: dict[str, Any] = {}
-    planned = None
+    planned = seen = None
     outside, end = [], 0
     for match in _PAIR.finditer(line):
         outside.append(line[end : match.start()])
         end = match.end()
         name = _known(match["name"], wanted)
         value = match["value"] + (match["short"] or "")
-        if (match["short"] and MEASURED.get(name) != "tokens") or (
+        counts = name in COUNTERS and match["short"] in tuple("kKM")
+        if (match["short"] and MEASURED.get(name) != "tokens" and not counts) or (
             name in UNSURE & MEASURED.keys() and match["value"].isdecimal()
         ):
-            continue  # `train 1792 in 4 s` is no loss
-        if name in BY_CONTEXT and _is_evaluation(" ".join([*outside, match["name"]])):
+            outside.append(match[0])
+            continue  # `train 1792 in 4 s` is no loss, nor is `train (1/30)`
+        if name in COUNTERS and (_PART_OF_ONE.fullmatch(value) or (match["remark"] or "")[1:-1] in _TIMES):
+            continue  # how long an `iter` or a `Batch (t)` took
+        if name in BY_CONTEXT and _is_evaluation(" ".join([*outside, match["name"], match["remark"] or ""])):
             name = BY_CONTEXT[name]
+        if name.endswith(_COUNTING):
+            outside.append(" ".join(match["name"].split()[:-1]))  # `valid step 5 loss 3.2`
         if name in COUNTERS and match["total"]:
             planned = _plain(match["total"]) if planned is None else planned
+        if match["total"] and name.rpartition("_")[2] in _PARTS:
+            seen = {"step": _plain(match["value"]), "planned_steps": _plain(match["total"])}
         named.setdefault(name, _plain(value) if name in COUNTERS or name in EPOCHS else value)
     fields |= named
     if planned is not None:
@@ -91,6 +117,10 @@ def pairs_of(line: str, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
             fields["step"] = first["done"] or first["bdone"]
             if total := first["total"] or first["btotal"]:
                 fields["planned_steps"] = total
+        elif seen is not None and not _is_evaluation(line):
+            fields |= seen
+        elif seen is not None and seen["step"].lstrip("0") != seen["planned_steps"].lstrip("0"):
+            return {}  # a part of an evaluation
         elif fraction := next(filter(None, map(_FRACTION.search, [*outside, line[end:]])), None):
             fields |= {"step": fraction["done"], "planned_steps": fraction["total"]}
     return fields
@@ -112,9 +142,19 @@ def _known(phrase: str, wanted: frozenset[str]) -> str:
             return rest
         if (rest in COUNTERS or rest in EPOCHS) and not before & _OF_OTHER_STEPS:
             return rest
-        if rest in MEASURED and before <= _ASIDE | _SPLITS:
+        if rest in MEASURED and before <= _ASIDE | _SPLITS | _MEANS:
             return rest
     return whole
+
+
+def is_heading(line: str, fields: dict[str, Any]) -> bool:
+    """Whether an evaluation begins below `line`, which measures nothing itself: `Running validation ...`."""
+    return len(line) < 100 and _is_evaluation(line) and not fields.keys() & MEASURED.keys()
+
+
+def of_evaluation(fields: dict[str, Any]) -> dict[str, Any]:
+    """What was measured on a line below such a heading."""
+    return {BY_CONTEXT.get(name, name): value for name, value in fields.items()}
 
 
 def _is_evaluation(before: str) -> bool:
@@ -135,7 +175,7 @@ def _of_json(line: str) -> dict[str, Any]:
                 fields[normalized(key if below is None else f"{key}/{below}")] = number
     before = line[: line.index('{"')]
     if _is_evaluation(before):
-        fields = {BY_CONTEXT.get(name, name): each for name, each in fields.items()}
+        fields = of_evaluation(fields)
     return fields
 
 

@@ -6,17 +6,27 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from fabula.record.foreign.lines.numbers import is_number
+from fabula.record.foreign.lines.numbers import as_float, is_number
 from fabula.record.foreign.lines.table import Table
-from fabula.record.foreign.names import normalized
+from fabula.record.foreign.names import normalized, recognize
 from fabula.record.foreign.notes import Note, note
 from fabula.record.foreign.printed.cleaning import lines_of
 from fabula.record.foreign.printed.formats import FORMATS, Format
 from fabula.record.foreign.printed.machine import machine_pairs
-from fabula.record.foreign.printed.pairs import COUNTERS, EPOCHS, MEASURED, pairs_of
+from fabula.record.foreign.printed.pairs import (
+    COUNTERS,
+    EPOCHS,
+    MEASURED,
+    is_heading,
+    of_evaluation,
+    pairs_of,
+)
 
 Fields = dict[str, Any]
+Line = tuple[int, int | None, Fields]
+"""Its number, the rank of the process that printed it, and what stands in it."""
 LOSSES = {"loss", "train_loss", "val_loss", "perplexity", "val_perplexity"}
+TRAINED = {"loss", "train_loss"}
 RANKED = {name: place for place, name in enumerate(MEASURED)}
 OWN = " own"
 """Field of a row whose line says its step itself."""
@@ -29,27 +39,40 @@ MOST_DIGITS = 15
 """Of a number of steps; a longer one counts something else."""
 NEAR = 20
 """Lines between those of the run and others that still belong to it, such as an evaluation before the first step."""
+BELOW = 6
+"""Lines below a heading such as `Running validation` that tell of it, unless they count steps."""
+ENOUGH = 8
+"""So many losses that nothing counts are a course, as a loop prints them that says no more."""
 
 
 def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Table | None:
     """The table of what is printed in `text`; None where no line has a loss and something counts."""
     said = {normalized(given): canonical for canonical, given in (wanted or {}).items()}
-    lines: list[tuple[int, int | None, Fields]] = []
+    lines: list[Line] = []
     programs: Counter[str] = Counter()
     words = frozenset(said)
     forms: tuple[Format, ...] = FORMATS
+    heading = -BELOW - 1
     for number, (rank, line) in enumerate(lines_of(text)):
         if number == SHOWN:
             forms = tuple(form for form in FORMATS if programs[form.program] or form is FORMATS[-1])
-        if not any(map(str.isdigit, line)):
-            continue
-        fields, program = _fields(line, forms, words)
+        fields, program = _fields(line, forms, words) if any(map(str.isdigit, line)) else ({}, "")
+        if is_heading(line, fields):
+            heading = number
+        elif fields.keys() & (COUNTERS.keys() | EPOCHS):
+            heading = -BELOW - 1
+        elif number - heading <= BELOW:
+            fields = of_evaluation(fields)
         if fields:
             lines.append((number, rank, fields))
             programs.update([program] if program else [])
     form = max(FORMATS, key=lambda each: programs[each.program])
     lines, notes = _first_rank(lines)
-    rows = _with_steps(lines, {**MEASURED, **said})
+    lines = _without_batches(lines)
+    meaning = {**_meant(lines), **MEASURED, **said}
+    rows, info = _with_steps(lines, meaning), {}
+    if not rows and (rows := _numbered(lines, meaning)):
+        notes, info = [*notes, note("lines_are_steps")], {"steps_are_lines": True}
     if not _is_course(rows):
         return None
     names = dict.fromkeys(name for row in rows for name in row if name != OWN)
@@ -59,8 +82,9 @@ def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
         if canonical in cells:
             cells[given] = cells.pop(canonical)
     if not programs[form.program] or form is FORMATS[-1]:
-        return Table(path, "printed lines", cells, tuple(notes))
-    return Table(path, f"printed {form.program}", cells, (*map(note, form.notes), *notes), form.info(text))
+        return Table(path, "printed lines", cells, tuple(notes), info)
+    told = (*map(note, form.notes), *notes)
+    return Table(path, f"printed {form.program}", cells, told, {**info, **form.info(text)})
 
 
 def names_in(text: str) -> list[str]:
@@ -74,7 +98,7 @@ def names_in(text: str) -> list[str]:
 def _is_course(rows: list[Fields]) -> bool:
     """Whether losses stand at steps: one is enough on a line that says its step, as source code does not."""
     there = [row for row in rows if row.keys() & LOSSES]
-    return any(row.get(OWN) for row in there) or len({row.get("step", row.get("epoch")) for row in there}) > 1
+    return any(row.get(OWN) for row in there) or len({(row.get("step"), row.get("epoch")) for row in there}) > 1
 
 
 def _fields(line: str, forms: tuple[Format, ...], words: frozenset[str]) -> tuple[Fields, str]:
@@ -101,7 +125,7 @@ def _groups(groups: Mapping[str, str | None], form: Format) -> Fields:
     return fields
 
 
-def _first_rank(lines: list[tuple[int, int | None, Fields]]) -> tuple[list[tuple[int, int | None, Fields]], list[Note]]:
+def _first_rank(lines: list[Line]) -> tuple[list[Line], list[Note]]:
     """Without the lines of all processes but the first that measured something."""
     ranks = {rank for _, rank, fields in lines if rank is not None and fields.keys() & MEASURED.keys()}
     if len(ranks) < 2:
@@ -111,7 +135,51 @@ def _first_rank(lines: list[tuple[int, int | None, Fields]]) -> tuple[list[tuple
     return [each for each in lines if each[1] in (None, first)], [told]
 
 
-def _with_steps(lines: list[tuple[int, int | None, Fields]], meaning: Mapping[str, str]) -> list[Fields]:
+def _meant(lines: list[Line]) -> dict[str, str]:
+    """What longer names mean (`eval/stories/CrossEntropyLoss`), where no shorter one means the same."""
+    names = dict.fromkeys(name for *_, fields in lines for name in fields)
+    known = {MEASURED[name] for name in names if name in MEASURED}
+    found: dict[str, str] = {}
+    for name in names:
+        if (
+            name not in MEASURED
+            and (canonical := next(iter(recognize([name])), None)) in set(MEASURED.values()) - known
+        ):
+            found[name] = canonical
+            known.add(canonical)
+    return found
+
+
+def _without_batches(lines: list[Line]) -> list[Line]:
+    """Without the batches of evaluations: their losses stand at `3/20` where training counts to 400."""
+    plans = {
+        fields["planned_steps"]
+        for *_, fields in lines
+        if "planned_steps" in fields and any(MEASURED.get(name) in TRAINED for name in fields)
+    }
+    return [each for each in lines if not plans or not _is_batch(each[2], plans)]
+
+
+def _is_batch(fields: Fields, plans: set[str]) -> bool:
+    measured = {MEASURED.get(name) for name in fields}
+    return bool(
+        "val_loss" in measured and not measured & TRAINED and fields.get("planned_steps", "") not in {*plans, ""}
+    )
+
+
+def _numbered(lines: list[Line], meaning: Mapping[str, str]) -> list[Fields]:
+    """The lines of a log in which nothing counts: line n of the training loss is step n."""
+    rows: list[tuple[int, Fields]] = []
+    step = 0
+    for number, _, fields in lines:
+        row = _measured(fields, meaning)
+        step += bool(row.keys() & TRAINED)
+        if row:
+            rows.append((number, {**row, "step": str(step), OWN: True}))
+    return _once(_of_the_run(rows)) if step >= max(ENOUGH, USUAL * len(lines)) else []
+
+
+def _with_steps(lines: list[Line], meaning: Mapping[str, str]) -> list[Fields]:
     """The lines that measured something, each with `step` or `epoch`: its own, or that of the line before."""
     counter = _counter([fields for *_, fields in lines], meaning)
     trains = any(
@@ -185,15 +253,14 @@ def _once(rows: list[Fields]) -> list[Fields]:
     """Without lines that were printed twice (a progress bar drawn anew, other processes), and without the validation
     loss where it only stands beside the training loss until the next evaluation."""
     vals = [row["val_loss"] for row in rows if "val_loss" in row and row.keys() & {"loss", "train_loss"}]
-    repeated = sum(one == other for one, other in pairwise(vals)) > 0.5 * len(vals)
+    repeated = sum(_same(one, other) for one, other in pairwise(vals)) > 0.5 * len(vals)
     kept: list[Fields] = []
     last_val: Any = None
     for row in rows:
-        if repeated and row.keys() & {"loss", "train_loss"} and "val_loss" in row:
-            if row["val_loss"] == last_val:
-                row = {name: value for name, value in row.items() if name != "val_loss"}
-            else:
-                last_val = row["val_loss"]
+        beside = repeated and row.keys() & TRAINED and "val_loss" in row
+        if beside and _same(row["val_loss"], last_val):
+            row = {name: value for name, value in row.items() if name != "val_loss"}
+        last_val = row.get("val_loss", last_val)
         before = kept[-1] if kept else {}
         if before.get("step") != row.get("step") or before.get("epoch") != row.get("epoch"):
             kept.append(row)
@@ -208,6 +275,14 @@ def _complete_each_other(row: Fields, other: Fields) -> bool:
     """Whether two lines tell of one step, one of them no loss: OLMo prints a line for each quantity."""
     alone = not row.keys() & LOSSES or not other.keys() & LOSSES
     return alone and not (row.keys() & other.keys()) - {"step", "epoch", "planned_steps", OWN}
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two numbers agree in the digits that both were printed with."""
+    if one == other or not (is_number(one) and is_number(other)):
+        return bool(one == other)
+    digits = min(len(str(each).partition(".")[2]) for each in (one, other))
+    return abs(as_float(one) - as_float(other)) <= 0.5001 * 10.0**-digits
 
 
 def _is_cell(cell: Any) -> bool:

@@ -19,6 +19,8 @@ from fabula.record.reader import Run
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|nan|inf)"
 _ENTRY = re.compile(rf"'(\w+)': '?({_NUMBER})'?(?=[,}}\s])", re.IGNORECASE)
+_SWIFT = re.compile(r"'global_step/max_steps': '(\d{1,15})/\d+'")
+"""ms-swift's Trainer says the step."""
 _BAR = r"(?:^|[\r\n]|\x1b\[A)\s*\d+%\|[^|\r\n]*\|\s*(?P<done>\d{1,15})/(?P<total>\d{1,15}) \["
 _TRAINER = re.compile(rf"(?P<entries>\{{'[^{{}}]*\}})|{_BAR}")
 _STEPS = {"step", "global_step", "iter", "iteration"}
@@ -28,7 +30,8 @@ _MEASURED = {"loss", "eval_loss", "train_loss"}
 def looks_like(text: str) -> bool:
     """Whether dictionaries with losses stand in `text`, and do not say their step: the Trainer's do not."""
     found = [entries for entries in map(_entries, _dictionaries(text)) if _MEASURED & entries.keys()]
-    return bool(found) and not all(entries.keys() & _STEPS for entries in found if "train_runtime" not in entries)
+    counted = all(entries.keys() & _STEPS for entries in found if "train_runtime" not in entries)
+    return bool(found) and (not counted or _SWIFT.search(text) is not None)
 
 
 def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list[Run]:
@@ -94,4 +97,7 @@ def _dictionaries(text: str) -> list[str]:
 
 def _entries(printed: str) -> dict[str, float]:
     """`{'loss': 2.1, 'grad_norm': '0.9'}` as numbers; newer versions print them as strings of four digits."""
-    return {name: float(value) for name, value in _ENTRY.findall(printed)}
+    entries = {name: float(value) for name, value in _ENTRY.findall(printed)}
+    if match := _SWIFT.search(printed):
+        entries["step"] = float(match[1])
+    return entries
