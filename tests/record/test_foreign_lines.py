@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fabula.errors import InputError
@@ -120,6 +121,36 @@ def test_a_column_that_names_the_split_tells_losses_apart() -> None:
     run = read(table("step,split,loss", rows))
     assert run.train["loss"].tolist() == [fall(n) for n in range(1, 21)]
     assert run.evals["val_loss"].tolist() == [fall(n) + 1 for n in range(1, 21)] and kinds(run) == ["splits_on_lines"]
+
+
+@pytest.mark.parametrize("words", [("train", "val"), ("step done", "evaluation done"), ("epoch", "validation epoch")])
+def test_words_of_an_event_tell_evaluations(words: tuple[str, str]) -> None:
+    lines = [{"event": words[0], "step": n, "loss": fall(n), "lr": 0.1} for n in range(1, 9)]
+    lines[4:4] = [{"event": words[1], "step": 4, "loss": fall(4) + 1}]
+    run = read("\n".join(map(json.dumps, lines)), "log.jsonl")
+    assert run.train["loss"].tolist() == [fall(n) for n in range(1, 9)]
+    assert run.evals["step"].tolist() == [4] and run.evals["val_loss"].tolist() == [fall(4) + 1]
+
+
+@pytest.mark.parametrize("filler", ["nan", "0", "-1.0", "0.0"])
+def test_what_stands_between_evaluations_is_no_loss(filler: str) -> None:
+    rows = [(n, fall(n), filler if n % 5 else fall(n) + 1) for n in range(1, 41)]
+    run = read(table("step,loss,val_loss", rows))
+    assert run.evals["step"].tolist() == list(range(5, 41, 5)) and kinds(run) == ["placeholders"]
+    apart = [(n, filler if n % 5 == 0 else fall(n), filler if n % 5 else fall(n) + 1) for n in range(1, 41)]
+    run = read(table("step,loss,val_loss", apart))
+    assert run.train["step"].tolist() == [n for n in range(1, 41) if n % 5] and np.isfinite(run.train["loss"]).all()
+    waits = read(table("step,loss,val_loss", [(n, fall(n), "inf" if n < 10 else fall(n)) for n in range(1, 41)]))
+    assert waits.evals["step"].tolist() == list(range(10, 41))
+
+
+def test_losses_that_are_lost_stay_lost() -> None:
+    for lost in (lambda n: n > 20, lambda n: n in (7, 8, 19), lambda n: n >= 7 and n not in (11, 12, 20)):
+        rows = [(n, fall(n), "nan" if lost(n) else fall(n) + 1) for n in range(1, 41)]
+        run = read(table("step,loss,val_loss", rows))
+        assert np.isinf(run.evals["val_loss"]).sum() == sum(map(lost, range(1, 41)))
+    run = read(table("step,loss", [(n, "nan" if n % 2 else fall(n)) for n in range(1, 41)]))
+    assert np.isinf(run.train["loss"]).sum() == 20
 
 
 def test_a_line_for_each_metric() -> None:

@@ -44,6 +44,8 @@ NOTES = {
     "accumulation it varies more than the loss of the whole batch.",
     "empty_is_nan": "{lines} lines have an empty loss, as pandas and other programs write a NaN; they are read as "
     "not finite, from step {step} on.",
+    "placeholders": "`{name}` is {filler} on {lines} lines between evaluations, which says that nothing was measured "
+    "there.",
     "several_runs": "The steps start again in the middle of the log: it has {runs} runs one after the other, and the "
     "last one is read.",
     "resumed": "The steps go back at {places}, which is read as a resume: of a step that was made twice, the later "

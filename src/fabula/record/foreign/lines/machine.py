@@ -5,6 +5,7 @@ Only how they change is asked of them, so a column whose cells cannot be read is
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ def is_of_the_machine(name: str) -> str | None:
     return None if found is None else found[0]
 
 
+@lru_cache(maxsize=4096)
 def _place(name: str) -> tuple[str, int] | None:
     short = WRAPPING.sub("", normalized(name))
     for spelt in (short, _BEFORE.sub("", short)):

@@ -10,6 +10,7 @@ from fabula.record.content.columns import Columns
 from fabula.record.foreign.lines.inside import inside_of, seen_in
 from fabula.record.foreign.lines.machine import machine_of
 from fabula.record.foreign.lines.numbers import as_float, decimal_sign, is_missing, is_number, numbers
+from fabula.record.foreign.lines.placeholders import without_placeholders
 from fabula.record.foreign.lines.several import ranks_and_runs, refuse_listing
 from fabula.record.foreign.lines.steps import counted
 from fabula.record.foreign.lines.table import Table, split_apart, widened
@@ -87,7 +88,7 @@ def _run(
         if empty.any():
             present = {each: table.present(each) for each in table.cells}
             lost = empty & lost_lines(present, chosen[losses[0]], [chosen.get("grad_norm", "")])
-    columns = in_nats(columns, told)
+    columns = in_nats(without_placeholders(table, columns, chosen, told), told)
     columns, info = counted(columns, told)
     columns |= inside_of(table.cells, chosen.values(), told)
     machine, called = machine_of(table.cells, chosen.values())

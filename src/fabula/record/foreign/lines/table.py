@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fabula.record.foreign.lines.numbers import Cells, is_number
-from fabula.record.foreign.names import normalized
+from fabula.record.foreign.names import normalized, of_held_out
 from fabula.record.foreign.notes import Note, note
 
 _SPLIT = re.compile(
@@ -18,6 +18,9 @@ _SPLIT = re.compile(
 )
 VALUES = ("value", "metric_value", "metricvalue", "scalar")
 QUANTITIES = ("metric", "tag", "key", "name", "variable", "quantity", "measure", "metric_name", "metricname", "series")
+
+EVENTS = ("event", "type", "kind", "phase", "mode", "stage", "message", "msg")
+"""Columns whose words say what a line is of, in words of their own: `evaluation done`."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,11 @@ def split_apart(table: Table, losses: Collection[str], taken: Collection[str]) -
     for loss in losses:
         there = np.flatnonzero(table.present(loss)).tolist()
         for name, cells in table.cells.items():
-            if name in taken or not all(_SPLIT.fullmatch(str(cells[place]).strip()) for place in there[:20]):
+            if name in taken or any(_split(name, cells[place]) is None for place in there[:20]):
                 continue
-            splits = [_SPLIT.fullmatch(str(cells[place]).strip()) for place in there]
-            held = {
-                place: each["held"].lower() for place, each in zip(there, splits, strict=True) if each and each["held"]
-            }
-            if not held or None in splits:
+            splits = {place: _split(name, cells[place]) for place in there}
+            held = {place: split for place, split in splits.items() if split}
+            if not held or None in splits.values():
                 continue
             tested = {place for place, split in held.items() if split == "test" and set(held.values()) != {"test"}}
             column = list(table.cells[loss])
@@ -86,6 +87,16 @@ def split_apart(table: Table, losses: Collection[str], taken: Collection[str]) -
             moved |= {loss: [None if place in held else cell for place, cell in enumerate(column)], "val_loss": apart}
             return replace(table, cells=moved, notes=(*table.notes, note("splits_on_lines", name=name, loss=loss)))
     return table
+
+
+def _split(name: str, cell: Any) -> str | None:
+    """What a cell says of the split: "" is the training's; None where it says nothing."""
+    text = str(cell).strip()
+    if match := _SPLIT.fullmatch(text):
+        return (match["held"] or "").lower()
+    if normalized(name) not in EVENTS:
+        return None
+    return "val" if of_held_out(text) else ""
 
 
 def _differs(name: str) -> bool:

@@ -33,7 +33,9 @@ def lines_of(text: str) -> Iterator[tuple[int | None, str]]:
     """Rank of the process (None: the line does not say it) and text of each line; a progress bar drawn anew is one."""
     text = _OBJECT.sub(lambda match: " ".join(match[0].split()), text)
     for line in re.split(r"[\r\n]+", text):
-        cleaned = _SINGLE.sub(r"\1e\2", _ANSI.sub("", line)).strip()
+        cleaned = _ANSI.sub("", line).strip()
+        if "f0" in cleaned or "f-" in cleaned:
+            cleaned = _SINGLE.sub(r"\1e\2", cleaned)
         if not cleaned:
             continue
         match = _RANK.match(cleaned)

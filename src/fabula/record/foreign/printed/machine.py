@@ -14,7 +14,7 @@ _TIME = re.compile(
     rf"(?<![\w.,]){_NUMBER}\s*(?P<unit>ms|s|sec)\s?/\s?(?:it|iter|iteration|step|batch)\b", re.IGNORECASE
 )
 _NAMED = re.compile(
-    rf"(?P<name>[A-Za-z][\w./]*(?:[ _][A-Za-z]\w*)?)\s*[:=]?\s*{_NUMBER}\s*(?P<unit>ms|[KMG]i?B)\b(?!\s?/)",
+    rf"(?<![\w.])(?P<name>[A-Za-z][\w./]*(?:[ _][A-Za-z]\w*)?)\s*[:=]?\s*{_NUMBER}\s*(?P<unit>ms|[KMG]i?B)\b(?!\s?/)",
     re.IGNORECASE,
 )
 _FACTORS = {"k": 1e3, "m": 1e6, "g": 1e9, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 1024.0, "mib": 1024.0**2}

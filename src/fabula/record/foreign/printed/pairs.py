@@ -149,7 +149,7 @@ def _known(phrase: str, wanted: frozenset[str]) -> str:
 
 def is_heading(line: str, fields: dict[str, Any]) -> bool:
     """Whether an evaluation begins below `line`, which measures nothing itself: `Running validation ...`."""
-    return len(line) < 100 and _is_evaluation(line) and not fields.keys() & MEASURED.keys()
+    return len(line) < 100 and MEASURED.keys().isdisjoint(fields) and _is_evaluation(line)
 
 
 def of_evaluation(fields: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ Line = tuple[int, int | None, Fields]
 LOSSES = {"loss", "train_loss", "val_loss", "perplexity", "val_perplexity"}
 TRAINED = {"loss", "train_loss"}
 RANKED = {name: place for place, name in enumerate(MEASURED)}
+COUNTED = {*COUNTERS, *EPOCHS}
 OWN = " own"
 """Field of a row whose line says its step itself."""
 USUAL = 0.2
@@ -59,7 +60,7 @@ def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
         fields, program = _fields(line, forms, words) if any(map(str.isdigit, line)) else ({}, "")
         if is_heading(line, fields):
             heading = number
-        elif fields.keys() & (COUNTERS.keys() | EPOCHS):
+        elif not COUNTED.isdisjoint(fields):
             heading = -BELOW - 1
         elif number - heading <= BELOW:
             fields = of_evaluation(fields)
@@ -105,7 +106,8 @@ def _fields(line: str, forms: tuple[Format, ...], words: frozenset[str]) -> tupl
     """What stands in a line, and the program that prints such lines ("": any)."""
     for form in forms:
         for pattern in form.patterns:
-            if match := pattern.search(line):
+            found = pattern.match if pattern.pattern[0] == "^" else pattern.search  # `match` does not look further
+            if match := found(line):
                 if not pattern.groups:
                     return {}, form.program
                 rest = f"{line[: match.start()]} | {line[match.end() :]}"
