@@ -156,12 +156,25 @@ def test_what_a_line_of_an_evaluation_measures() -> None:
     "told",
     ["Running validation...\n  loss: {}\n  perplexity: 12.5\n", "=== Evaluation at step 2 ===\nloss = {}\n",
      "Validation results:\nAvg loss: {}, time 3 s\n", "eval/stories/CrossEntropyLoss={}\n", "loss (val): {}\n",
-     "Val: [3/9] loss: 7.0\nValidation loss: {}\n"],
+     "Val: [3/9] loss: 7.0\nValidation loss: {}\n", "Validating:  50%|##  | 4/8 [00:01<00:01, val_loss=7.5]\rValidating: 100%|####| 8/8 [00:02, val_loss={}]\n",
+     "  eval @ 3: nll={} (n=50)\n", "val CE {}\n"],
 )  # fmt: skip
 def test_an_evaluation_below_its_heading(told: str) -> None:
     run = read("".join(f"step {n}/400 | loss {4 - n / 8}\n" + told.format(5 - n / 8) for n in range(1, 9)))
     assert run.train["loss"].tolist() == [4 - n / 8 for n in range(1, 9)]
     assert run.evals["val_loss"].tolist() == [5 - n / 8 for n in range(1, 9)]
+
+
+def test_an_evaluation_that_prints_the_same_words_below_its_heading() -> None:
+    run = read("".join(f"step {n} loss {4 - n / 8}\nEvaluating...\nstep {n} loss {5 - n / 8}\n" for n in range(1, 9)))
+    assert run.train["loss"].tolist() == [4 - n / 8 for n in range(1, 9)]
+    assert run.evals["val_loss"].tolist() == [5 - n / 8 for n in range(1, 9)]
+
+
+def test_what_keras_evaluates_after_the_training_is_no_epoch() -> None:
+    epochs = "".join(f"Epoch {n}/9\n100/100 [====] - 3s 9ms/step - loss: {4 - n / 8}\n" for n in range(1, 10))
+    run = read(f"{epochs}25/25 [====] - 1s 8ms/step - loss: 7.5\n")
+    assert run.train["loss"].tolist() == [4 - n / 8 for n in range(1, 10)]
 
 
 def test_a_factor_behind_a_name_is_no_value() -> None:

@@ -37,6 +37,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("loss_train_total", "metrics_train_languagecrossentropy", "avg_loss", "average_loss", "mean_loss"),
         *("running_loss", "loss_avg", "loss_mean", "avg_train_loss", "average_train_loss", "mean_train_loss"),
         *("cross_entropy", "cross_entropy_loss", "crossentropyloss", "ce_loss", "train_nll_loss", "nll_loss", "xent"),
+        *("train_ce", "train_nll", "train_xent", "ce", "nll"),
         *(
             "train_losses",
             "total_loss",
@@ -56,7 +57,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("loss_eval", "losses_val", "dev_loss", "heldout_loss", "held_out_loss", "val_lm_loss", "val_loss_epoch"),
         *("val_ce_loss", "eval_ce_loss", "avg_val_loss", "mean_val_loss", "val_losses", "valloss", "eval_avg_loss"),
         *("metrics_eval_languagecrossentropy", "valid_nll_loss", "evaluation_loss", "loss_dev", "vloss"),
-        *("lm_loss_validation",),
+        *("lm_loss_validation", "val_ce", "val_nll", "val_xent", "valid_ce", "valid_nll", "eval_ce", "eval_nll"),
         *("test_loss", "loss_test", "validation", "valid", "val", "eval", "dev", "test"),
     ),
     "perplexity": ("perplexity", "ppl", "pplx", "train_perplexity", "train_ppl", "training_perplexity", "lm_loss_ppl"),
@@ -87,7 +88,10 @@ PATTERNS = {
         r"(?:lr|learning_rate)_(?!mul|scale|factor|ratio|decay|warm|min|max|end|final|sched)\w+"
     ),
     # the Trainer with several evaluation sets; OLMo's and Composer's evaluations
-    "val_loss": re.compile(r"(eval|val|valid|validation)_\w+_loss|eval_\w+_crossentropyloss"),
+    "val_loss": re.compile(
+        r"(eval|val|valid|validation)_\w+_loss|eval_\w+_crossentropyloss"
+        r"|(?!best|min|lowest|prev|last|ema|smooth)[a-z0-9]\w*_(?:eval|val|valid|validation)_loss"
+    ),
 }
 """Asked where no synonym fits."""
 

@@ -41,7 +41,7 @@ _ASIDE = set("info debug warning error root main and with in at ms s sec it/s to
 """Words before a name that are not of it: levels of loggers, and units of the number before."""
 _FILLERS = {"is", "was", "of", "now", "->", "="}
 """Words between a name and its number."""
-_MEANS = set("average avg mean current".split())
+_MEANS = set("average avg mean current minibatch mini-batch".split())
 _SPLITS = set("train training validation valid validate val eval evaluation test dev results result".split())
 _OF_OTHER_STEPS = set(
     "total max maximum num number of warmup per every eval evaluation save saving logging log accumulation remaining "
@@ -60,7 +60,7 @@ EPOCHS = set(SYNONYMS["epoch"]) - {"epochs", "num_epoch"}
 _QUANTITIES = "loss train_loss val_loss perplexity val_perplexity grad_norm learning_rate tokens".split()
 MEASURED = {each: canonical for canonical in _QUANTITIES for each in SYNONYMS[canonical]}
 BY_CONTEXT = {
-    **dict.fromkeys(("loss", "avg_loss", "average_loss", "mean_loss", "nll_loss"), "val_loss"),
+    **dict.fromkeys(("loss", "avg_loss", "average_loss", "mean_loss", "nll_loss", "nll", "ce"), "val_loss"),
     **dict.fromkeys(("ppl", "perplexity"), "val_perplexity"),
 }
 """What a name means on a line of an evaluation."""
@@ -79,7 +79,8 @@ def pairs_of(line: str, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
     if bar is not None:
         before = line[: bar.start()]
         if _HELD_OUT.search(before) or re.match(r"\s*(?:sanity|predict)", before, re.IGNORECASE):
-            return {}
+            ends = bar["done"] is not None and bar["done"] == bar["total"]
+            return _named_so(pairs_of(f"| {line[bar.end() :]}", wanted), "val_loss") if ends else {}
         fields["step"] = _plain(bar["done"] or bar["kdone"] or bar["idone"])
         if total := bar["total"] or bar["ktotal"] or bar["itotal"]:
             fields["planned_steps"] = _plain(total)
@@ -145,6 +146,10 @@ def _known(phrase: str, wanted: frozenset[str]) -> str:
         if rest in MEASURED and before <= _ASIDE | _SPLITS | _MEANS:
             return rest
     return whole
+
+
+def _named_so(fields: dict[str, Any], canonical: str) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if MEASURED.get(name) == canonical}
 
 
 def is_heading(line: str, fields: dict[str, Any]) -> bool:

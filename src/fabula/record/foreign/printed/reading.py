@@ -53,23 +53,25 @@ def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
     programs: Counter[str] = Counter()
     words = frozenset(said)
     forms: tuple[Format, ...] = FORMATS
-    heading = -BELOW - 1
+    heading, before = -BELOW - 1, Fields()
     for number, (rank, line) in enumerate(lines_of(text)):
         if number == SHOWN:
             forms = tuple(form for form in FORMATS if programs[form.program] or form is FORMATS[-1])
         fields, program = _fields(line, forms, words) if any(map(str.isdigit, line)) else ({}, "")
+        counted = {name: fields[name] for name in fields if name in COUNTED}
         if is_heading(line, fields):
             heading = number
-        elif not COUNTED.isdisjoint(fields):
+        elif counted and not (number - heading == 1 and counted == before):
             heading = -BELOW - 1
         elif number - heading <= BELOW:
             fields = of_evaluation(fields)
+        before = counted or before
         if fields:
             lines.append((number, rank, fields))
             programs.update([program] if program else [])
     form = max(FORMATS, key=lambda each: programs[each.program])
     lines, notes = _first_rank(lines)
-    lines = _without_batches(lines)
+    lines = _without_batches(lines if form.program != "Keras" else _of_fits(lines))
     meaning = {**_meant(lines), **MEASURED, **said}
     rows, info = _with_steps(lines, meaning), {}
     if not rows and (rows := _numbered(lines, meaning)):
@@ -160,6 +162,13 @@ def _without_batches(lines: list[Line]) -> list[Line]:
         if "planned_steps" in fields and any(MEASURED.get(name) in TRAINED for name in fields)
     }
     return [each for each in lines if not plans or not _is_batch(each[2], plans)]
+
+
+def _of_fits(lines: list[Line]) -> list[Line]:
+    """Without what Keras's `evaluate` prints, after the training and as if it were an epoch of it."""
+    lengths = Counter(fields["planned_steps"] for *_, fields in lines if "planned_steps" in fields)
+    rare = {length for length, count in lengths.items() if count < USUAL * max(lengths.values())}
+    return [each for each in lines if each[2].get("planned_steps") not in rare]
 
 
 def _is_batch(fields: Fields, plans: set[str]) -> bool:
