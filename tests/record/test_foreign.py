@@ -153,6 +153,7 @@ def test_steps_apart_are_told() -> None:
         ("train_loss.csv", "loss"),
         ("run-validation-tag-epoch_loss.csv", "val_loss"),
         ("fox_eval_loss (1).csv", "val_loss"),
+        ("test_run_3-loss.csv", "loss"),
     ],
 )
 def test_one_curve_says_in_its_name_what_it_is(name: str, column: str) -> None:

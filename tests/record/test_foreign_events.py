@@ -100,7 +100,12 @@ def test_a_run_in_two_files_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("train", "val", "tag"),
-    [("train", "validation", "epoch_loss"), (".", "eval", "loss"), ("loss_train", "loss_val", "loss")],
+    [
+        ("train", "validation", "epoch_loss"),
+        (".", "eval", "loss"),
+        ("loss_train", "loss_val", "loss"),
+        ("train", "test", "loss"),
+    ],
 )
 def test_splits_in_folders_of_their_own_are_one_run(train: str, val: str, tag: str, tmp_path: Path) -> None:
     for run in "ab":

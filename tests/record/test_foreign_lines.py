@@ -353,6 +353,7 @@ def test_decimals_of_steps_beside_decimals_of_losses() -> None:
         " [ 3/9 10:00 < 20:00, 0.8 it/s, Epoch 1/3]\nStep\tTraining Loss\n2\t3.5\n3\t3.0\n",
         "step,loss\nstep 2,3.5\nstep 3,3.0\n",
         "iter;loss\n2/9;3.5\n3/9;3.0\n",
+        "step,loss\n2,3.5\nstep,loss,lr\n3,3.0,0.1\n",
         "sep=;\nstep;loss\n2;3,5\n3;3,0\n",
         "My run;\n;\nstep;loss\n2;3,5\n3;3,0\n;\n",
         '"step", "train loss"\n"2", "3.5"\n"3", "3.0"\n',
@@ -365,6 +366,15 @@ def test_decimals_of_steps_beside_decimals_of_losses() -> None:
 def test_tables_as_people_paste_them(text: str) -> None:
     run = read(text)
     assert run.train["loss"].tolist() == [3.5, 3.0] and run.train["step"].tolist() == [2, 3]
+
+
+def test_lines_that_lack_the_last_columns() -> None:
+    rows = "".join(f"{n},{fall(n)},{fall(n) + 1}\n" if n % 5 == 0 else f"{n},{fall(n)}\n" for n in range(1, 41))
+    run = read("step,loss,val_loss\n" + rows)
+    assert run.train["loss"].tolist() == [fall(n) for n in range(1, 41)]
+    assert run.evals["step"].tolist() == list(range(5, 41, 5))
+    with pytest.raises(InputError, match="line 42: 2 cells, but the header has 3"):
+        runs("step,loss,val_loss\n" + "".join(f"{n},{fall(n)},{fall(n)}\n" for n in range(1, 41)) + "41,2.0\n42,1,1\n")
 
 
 # Columns that are said

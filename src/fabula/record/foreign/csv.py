@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _FRAME = str.maketrans("\u2502\u2503\u2551", "|||")
 """Lines between cells as people draw them."""
 DOWNLOAD = ["wall time", "step", "value"]
 """The header of TensorBoard's download; the quantity stands in the file's name, behind `tag-`."""
+MANY = 3
+"""So many lines that lack the same columns were written so; one is damaged."""
 ONE_CURVE = {"", "index", "unnamed: 0", "wall time", "relative time", "timestamp", "time", "step", "value"}
 """What a file of one curve has, whoever wrote it."""
 
@@ -132,17 +135,39 @@ def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[
     if rows and not text.endswith("\n") and (len(rows[-1]) < len(header) or not _whole(rows[-1])):
         rows.pop()
         notes.append(note("cut_off"))
-    if set(map(len, rows)) - {len(header)}:
-        bad = next(number for number, row in enumerate(rows) if len(row) != len(header))
-        cells = f"{len(rows[bad])} cell{'' if len(rows[bad]) == 1 else 's'}"
-        raise InputError(
-            f"{path}, line {lines[bad + 1][0]}: {cells}, but the header has {len(header)}; repair or remove that line"
-        )
-    if any(row[0].strip() == header[0] for row in rows):
-        rows = [row for row in rows if [cell.strip() for cell in row] != header]
+    if set(map(len, rows)) - {len(header)} or any(row[0].strip() == header[0] for row in rows):
+        header, rows = _fitted(path, header, rows, [number for number, _ in lines[1:]])
     if not rows:
         raise InputError(f"{path} has a header line and nothing below it; nothing was logged")
     return header, rows, notes
+
+
+def _fitted(
+    path: Path, header: list[str], rows: list[list[str]], numbers: list[int]
+) -> tuple[list[str], list[list[str]]]:
+    """Rows under all columns that any header among them names: a program may log more than it did when it began.
+
+    Where many lines lack the last columns, nothing was logged there. Raises InputError for any other line that does not
+    fit the header above it; `numbers`: of the rows as lines.
+    """
+    widths = Counter(map(len, rows))
+    names, above = list(header), header
+    found: list[dict[str, str]] = []
+    for number, row in zip(numbers, rows, strict=False):
+        if row and row[0].strip() == header[0]:
+            above = [cell.strip() for cell in row]
+            names += [name for name in above if name not in names]
+            continue
+        lacks = 1 < len(row) < len(above) and widths[len(row)] >= MANY
+        if len(row) != len(above) and not lacks:
+            cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
+            raise InputError(
+                f"{path}, line {number}: {cells}, but the header has {len(above)}; repair or remove that line"
+            )
+        found.append(
+            dict(zip(reversed(above[: len(row)]), reversed(row), strict=True))
+        )  # of two with one name the first
+    return names, [[cells.get(name, "") for name in names] for cells in found]
 
 
 def _lines(text: str, most: int | None = None) -> list[tuple[int, str]]:

@@ -106,7 +106,7 @@ WRAPPING = re.compile(
 )
 """What programs put before all of their names, or those of a kind: `{"data": {"step": 1, "loss": 3.2}}`."""
 
-HELD_OUT = set("val valid validation validate eval evaluation evaluate dev test heldout".split())
+HELD_OUT = set("val valid validation validate eval evaluation evaluate heldout".split())
 TRAINS = set("train training trn".split())
 
 UNIT = re.compile(r"\s*[(\[](?!.*(?:bit|\d))[^()\[\]]*[)\]]\s*$", re.IGNORECASE)

@@ -22,7 +22,7 @@ from fabula.record.foreign.lines.inside import inside_of, seen_in
 from fabula.record.foreign.lines.machine import is_of_the_machine, machine_of
 from fabula.record.foreign.lines.steps import counted
 from fabula.record.foreign.lines.units import in_nats
-from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, of_held_out
+from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized
 from fabula.record.foreign.notes import Note, note
 from fabula.record.foreign.stores.wire import Malformed, as_kind, fields
 from fabula.record.foreign.tables import choose, merge_series, not_finite_as_infinity, to_run
@@ -33,7 +33,9 @@ Series = dict[str, tuple[list[int], list[float]]]
 """Tag -> steps and values, in the order written."""
 
 HEADER, FOOTER = 12, 4
-_SPLIT = re.compile(r"(?:^|[_.-])(?:train|training|val|valid|validation|eval|evaluation|dev|test)$", re.IGNORECASE)
+_SPLIT = re.compile(
+    r"(?:^|[_.-])(?:(?P<train>train|training)|val|valid|validation|eval|evaluation|dev|test)$", re.IGNORECASE
+)
 LONGEST = 1 << 16
 """Bytes of the longest record that is read: scalars take some tens, pictures and graphs more than this."""
 _CONTENT_TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
@@ -49,7 +51,8 @@ def is_run(folder: Path) -> bool:
     if event_files(folder):
         return True
     inner = [each for each in folder.iterdir() if each.is_dir() and event_files(each)]
-    return bool(inner) and len(_splits(folder)) == len(inner) and any(of_held_out(each.name) for each in inner)
+    splits = _splits(folder)
+    return bool(inner) and len(splits) == len(inner) and any(split == "val/" for split in splits.values())
 
 
 def read_folder(folder: Path, wanted: Mapping[str, str] | None = None) -> list[Run]:
@@ -58,19 +61,19 @@ def read_folder(folder: Path, wanted: Mapping[str, str] | None = None) -> list[R
     series: Series = {}
     for path in event_files(folder):
         _add_file(series, path)
-    for split in _splits(folder):
+    for within, split in _splits(folder).items():
         inner: Series = {}
-        for path in event_files(split):
+        for path in event_files(within):
             _add_file(inner, path)
-        before = "val/" if of_held_out(split.name) else ""
-        series = {**{f"{before}{tag}": curve for tag, curve in inner.items()}, **series}
+        series = {**{f"{split}{tag}": curve for tag, curve in inner.items()}, **series}
     return [_run(folder, series, wanted)]
 
 
-def _splits(folder: Path) -> list[Path]:
-    """The folders in `folder` with the event files of one split of its run."""
-    named = (each for each in sorted(folder.iterdir()) if _SPLIT.search(each.name))
-    return [each for each in named if each.is_dir() and event_files(each)]
+def _splits(folder: Path) -> dict[Path, str]:
+    """The folders in `folder` with the event files of one split of its run, and what to put before their tags."""
+    named = [(each, _SPLIT.search(each.name)) for each in sorted(folder.iterdir())]
+    there = [(each, match) for each, match in named if match and each.is_dir() and event_files(each)]
+    return {each: "" if match["train"] else "val/" for each, match in there}
 
 
 def _add_file(series: Series, path: Path) -> None:
