@@ -187,10 +187,12 @@ def test_lines_with_the_newest_first_and_an_id_each() -> None:
         {"args": {"lr": 0.1}, "history": [{"step": n, "loss": fall(n)} for n in range(1, 9)]},
         {str(n): {"loss": fall(n)} for n in range(1, 9)},
         {"step": {str(n): n + 1 for n in range(8)}, "loss": {str(n): fall(n + 1) for n in range(8)}},
+        {"lr": 0.1, "loss": [[n, fall(n)] for n in range(1, 9)]},
+        [{"name": "loss", "x": list(range(1, 9)), "y": [fall(n) for n in range(1, 9)], "type": "scatter"}],
         {"run": {"steps": list(range(1, 9)), "loss": [fall(n) for n in range(1, 9)]}},
     ],
 )
-def test_one_json_object_over_several_lines(whole: dict[str, object]) -> None:
+def test_one_json_object_over_several_lines(whole: object) -> None:
     run = read(json.dumps(whole, indent=1), "history.json")
     assert run.train["loss"].tolist() == [fall(n) for n in range(1, 9)] and run.train["step"].tolist() == list(
         range(1, 9)
@@ -270,6 +272,16 @@ def test_where_nothing_else_counts_epochs_do() -> None:
     assert several.train["step"].tolist() == list(range(1, 21)) and "lines_are_steps" in kinds(several)
     batches = read(table("epoch,batch,loss", [(n, 32, fall(n)) for n in range(10)]))
     assert batches.train["step"].tolist() == list(range(10))
+
+
+def test_where_nothing_else_counts_tokens_do() -> None:
+    run = read(table("tokens,loss,lr", [(n * 4096, fall(n), 0.1) for n in range(1, 20)]))
+    assert run.train["step"].tolist() == [n * 4096 for n in range(1, 20)] and kinds(run)[0] == "tokens_are_steps"
+    with pytest.raises(InputError, match="no column of steps"):
+        runs(table("params,tokens,loss", [(10**6, n * 4096, fall(n)) for n in range(1, 20)]))
+    chart = "".join(f'"{n * 4096}","{fall(n)}","1","9"\n' for n in range(1, 20))
+    run = read(f'"tokens","fox - loss","fox - loss__MIN","fox - loss__MAX"\n{chart}')
+    assert run.train["step"].tolist() == [n * 4096 for n in range(1, 20)] and kinds(run)[-1] == "tokens_are_steps"
 
 
 def test_what_llama_factory_calls_its_steps() -> None:

@@ -95,6 +95,11 @@ def objects(path: Path, text: str) -> tuple[list[dict[str, Any]], list[Note]]:
     else:
         lines = [line.strip().removesuffix(",") for line in text.split("\n") if line.strip()]
         values, notes = _of_lines(path, lines, text.endswith("\n"))
+    curves = [dict(value) for value in values if isinstance(value, dict) and {"name", "x", "y"} <= value.keys()]
+    if curves and len(curves) == len(values):  # as ClearML and Plotly keep them
+        pairs = {str(each["name"]): list(zip(*map(_listed, (each["x"], each["y"])), strict=False)) for each in curves}
+        if all(map(_is_curve, pairs.values())):
+            values = _of_curves(pairs)
     for number, value in enumerate(values, start=1):
         if not isinstance(value, dict):
             raise InputError(f"{path}, line {number}: not a JSON object; each line must be one, with a step and values")
@@ -129,6 +134,8 @@ def _inside(whole: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Note]]:
     by_step = {key: value for key, value in whole.items() if key.isdecimal()}
     if len(by_step) > 1 and all(isinstance(value, dict) for value in by_step.values()):
         return [{"step": int(key), **value} for key, value in by_step.items()], []
+    if curves := {name: value for name, value in whole.items() if _is_curve(value)}:
+        return _of_curves(curves), []
     whole = {name: _as_list(value) for name, value in whole.items()}
     lists = {name: value for name, value in whole.items() if isinstance(value, list) and value}
     lines = max(
@@ -150,6 +157,28 @@ def _inside(whole: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Note]]:
     if told:
         columns["step"] = list(range(1, longest + 1))
     return [dict(zip(columns, line, strict=True)) for line in zip(*columns.values(), strict=True)], told
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _is_curve(value: Any) -> bool:
+    """`[[10, 3.2], [20, 3.1]]`: steps with values."""
+    if not isinstance(value, list) or len(value) < 2:
+        return False
+    return all(
+        isinstance(point, (list, tuple)) and len(point) == 2 and all(type(each) in (int, float) for each in point)
+        for point in value
+    )
+
+
+def _of_curves(curves: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
+    lines: dict[float, dict[str, Any]] = {}
+    for name, points in curves.items():
+        for step, value in points:
+            lines.setdefault(step, {"step": step})[name] = value
+    return [lines[step] for step in sorted(lines)]
 
 
 def _as_list(value: Any) -> Any:

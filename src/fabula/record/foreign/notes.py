@@ -29,6 +29,7 @@ NOTES = {
     "So the steps above are lines.",
     "epochs_are_steps": "Nothing but `epoch` counts in this log: epoch n is read as step n, so the steps above are "
     "epochs.",
+    "tokens_are_steps": "Nothing but `{name}` counts in this log: tokens are read as steps.",
     "steps_within_epochs": "`step` begins anew with each epoch: it is read as epoch x {length} + step.",
     "variants": "The column {names} tells {runs} runs apart, whose lines stand in one file; each is read by itself.",
     "first_rank": "{ranks} processes (`{name}`) wrote the same steps; the lines of {first} are read.",

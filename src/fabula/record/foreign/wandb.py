@@ -62,6 +62,11 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> list
             f"{path} has no loss, gradient norm or learning rate under a name that fabula knows; its columns are: "
             + ", ".join(header[:12])
         )
-    if recognize([header[0]]).keys() != {"step"}:
+    axis = recognize([header[0]]).keys()
+    if axis == {"tokens"}:
+        for each in runs:
+            each.info["notes"].append(note("tokens_are_steps", name=header[0]))
+            each.info["steps_are_lines"] = True
+    elif axis != {"step"}:
         raise InputError(f'{path}: its axis is "{header[0]}"; export the chart with steps on its x axis')
     return runs

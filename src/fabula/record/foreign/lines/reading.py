@@ -1,6 +1,7 @@
 """From a table to the runs that it tells of."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,10 +16,14 @@ from fabula.record.foreign.lines.several import ranks_and_runs, refuse_listing
 from fabula.record.foreign.lines.steps import counted
 from fabula.record.foreign.lines.table import Table, split_apart, widened
 from fabula.record.foreign.lines.units import in_nats
-from fabula.record.foreign.names import COUNTS, UNSURE, normalized
+from fabula.record.foreign.names import COUNTS, UNSURE, normalized, recognize
 from fabula.record.foreign.notes import note
 from fabula.record.foreign.tables import LOSSES, choose, lost_lines, to_run, wanted_columns
 from fabula.record.reader import Run
+
+ENOUGH = 8
+"""So many lines are a course, if tokens rise along them."""
+SIZES = set("n d params num_params n_params parameters num_parameters model_size size flops compute c".split())
 
 
 def runs_of(table: Table, wanted: Mapping[str, str] | None = None) -> list[Run]:
@@ -45,12 +50,29 @@ def _chosen(table: Table, wanted: Mapping[str, str]) -> tuple[Table, dict[str, s
     """Which column is what; lines of a validation split have their loss in a column of its own."""
     names = [name for name in table.cells if name in wanted.values() or _can_be_meant(table, name)]
     refuse_listing(table, names, wanted)
-    chosen = choose(table.path, names, wanted)
+    tokens = _counting_tokens(table, names, wanted)
+    chosen = choose(table.path, names, {**wanted, "step": tokens} if tokens else wanted)
     losses = [chosen[name] for name in ("loss", "train_loss") if name in chosen]
     apart = split_apart(table, losses, chosen.values())
     if apart is not table:
         chosen["val_loss"] = "val_loss"
+    if tokens:
+        told = note("tokens_are_steps", name=tokens)
+        apart = replace(apart, notes=(*apart.notes, told), info={**apart.info, "steps_are_lines": True})
     return apart, chosen
+
+
+def _counting_tokens(table: Table, names: list[str], wanted: Mapping[str, str]) -> str | None:
+    """The column of tokens where nothing else counts, if they rise as they do along a run; tables of models of several
+    sizes have tokens and losses, too."""
+    known = {**recognize(names), **wanted}
+    if known.keys() & {"step", "epoch"} or "tokens" not in known or not known.keys() & {*LOSSES}:
+        return None
+    if {normalized(name) for name in table.cells} & SIZES:
+        return None
+    tokens = numbers(table.path, table.cells[known["tokens"]], known["tokens"], whole=True)
+    tokens = tokens[np.isfinite(tokens)]
+    return known["tokens"] if len(tokens) >= ENOUGH and (np.diff(tokens) >= 0).all() else None
 
 
 def _can_be_meant(table: Table, name: str) -> bool:
