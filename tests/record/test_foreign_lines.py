@@ -323,6 +323,12 @@ def test_steps_that_can_be_read_in_two_ways_are_refused() -> None:
         runs(table("step,loss", rows))
 
 
+@pytest.mark.parametrize("lost", ["-nan(ind)", "NaN32", "1.#QNAN", "#NUM!", "-Infinity", "1e999"])
+def test_numbers_that_are_lost_however_they_are_written(lost: str) -> None:
+    run = read(table("step,loss", [(n, fall(n) if n < 9 else lost) for n in range(1, 12)]))
+    assert np.isinf(run.train["loss"]).tolist() == [n >= 9 for n in range(1, 12)]
+
+
 def test_numbers_in_a_wrapping() -> None:
     text = 'step,loss,tokens\n1,"tensor(2.5, device=\'cuda:0\')",16.4K\n2,np.float64(2.25),"32,768"\n3,[2.0],49K\n'
     run = read(text)

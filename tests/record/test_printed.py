@@ -209,6 +209,9 @@ def test_losses_that_are_none() -> None:
     run = read("step 1 | loss 4.0 | norm 1.0\nstep 2 | loss nan | norm inf\nstep 3 | loss NaN | norm nan\n")
     assert run.train["loss"].tolist() == [4.0, math.inf, math.inf]
     assert run.train["grad_norm"].tolist() == [1.0, math.inf, math.inf]
+    for lost in ("nan", "-nan(ind)", "NaN32", "1.#QNAN", "inf", "Infinity", "tensor(nan, device='cuda:0')"):
+        run = read("".join(f"== step {n} ==\nloss: {4 - n if n < 3 else lost}\n" for n in range(1, 5)))
+        assert run.train["loss"].tolist() == [3, 2, math.inf, math.inf], lost
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from fabula.record.content.columns import in_range
 
 Cells = Sequence[Any]
 
-MISSING = ("", "null", "none", "na", "n/a", "-", "--", "no log", "<na>")
+MISSING = ("", "null", "none", "na", "n/a", "-", "--", "no log", "<na>", "#n/a")
 """`No log` is what the Trainer's tables have where no loss was logged yet."""
 _GROUPS = {sign: re.compile(rf"[-+]?[1-9]\d{{0,2}}(?:{re.escape(sign)}\d{{3}})+") for sign in ",."}
 OTHER = {",": ".", ".": ","}
@@ -30,6 +30,10 @@ _LABELLED = re.compile(
     r"(?:epoch|step|iter|iteration|batch)[\s:#-]*(\d[\d.]*)(?:\s*/\s*\d+)?|(\d+)\s*/\s*\d+", re.IGNORECASE
 )
 """`Epoch 3`, `3/100`."""
+_LOST = re.compile(
+    r"[-+]?(?:(?:nan|inf)(?:32|16|\(\w*\))|1\.#(?:qnan|snan|ind|inf)\w*)|#num!|#div/0!|#value!", re.IGNORECASE
+)
+"""What is not finite, as Julia, C libraries and spreadsheets write it."""
 _SHORT = re.compile(r"([-+]?\d+(?:\.\d+)?)\s?([kKMGBT])")
 _FACTORS = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 
@@ -136,6 +140,8 @@ def _number(path: Path, cell: Any, name: str, decimal: str | None) -> float:
         text = text.replace(".", "")
     if decimal != "." and _DECIMAL_COMMA.fullmatch(text):
         text = text.replace(",", ".")
+    if _LOST.fullmatch(text):
+        return float("nan")
     if match := _LABELLED.fullmatch(text):
         text = match[1] or match[2]
     if is_number(text):

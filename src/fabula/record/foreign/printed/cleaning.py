@@ -25,6 +25,8 @@ _BEFORE = re.compile(
 
 _SINGLE = re.compile(r"(?<=\d)(\.\d+)f(-?\d+)(?!\w)")
 """Julia's numbers of single precision: `3.25f0`, `6.0f-4`."""
+_LOST = re.compile(r"(?<![\w.])([-+]?)(?:(?:NaN|Inf)(?:32|16)|1\.#(?:QNAN|SNAN|IND|INF)\w*)\b")
+"""Julia's, and those of older C libraries of Windows."""
 _OBJECT = re.compile(r"^\{\s*['\"][^{}\r]*\n[^{}\r]*\}", re.MULTILINE)
 """A dictionary over several lines, as pprint and `json.dumps(..., indent=1)` print it: its step may stand last."""
 
@@ -36,6 +38,8 @@ def lines_of(text: str) -> Iterator[tuple[int | None, str]]:
         cleaned = _ANSI.sub("", line).strip()
         if "f0" in cleaned or "f-" in cleaned:
             cleaned = _SINGLE.sub(r"\1e\2", cleaned)
+        if "NaN" in cleaned or "Inf" in cleaned or "1.#" in cleaned:
+            cleaned = _LOST.sub(r"\1nan", cleaned)
         if not cleaned:
             continue
         match = _RANK.match(cleaned)

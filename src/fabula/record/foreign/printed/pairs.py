@@ -26,6 +26,7 @@ _BAR = re.compile(
     # of a length that is not known; as a log has it
     r"|(?<![\w.])(?P<idone>\d[\d.]*[kMG]?)it(?:/(?P<itotal>\d[\d.]*[kMG]?)it)?(?=\s*\[|\s+rate:)"
 )
+_LOST = re.compile(r"\b(?:nan|inf|infinity)\b", re.IGNORECASE)
 _BARS = ("%|", "it [", "it/")
 _FIRST = re.compile(
     r"^[\[(#\s]*(?P<done>\d+)(?:\s*/\s*(?P<total>\d+))?[\])]?\s*[|:,\-]?\s+(?=[A-Za-z])"
@@ -150,6 +151,11 @@ def _known(phrase: str, wanted: frozenset[str]) -> str:
 
 def _named_so(fields: dict[str, Any], canonical: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if MEASURED.get(name) == canonical}
+
+
+def has_numbers(line: str) -> bool:
+    """Whether there is a number in `line`, or what was one: `loss: nan`."""
+    return any(map(str.isdigit, line)) or _LOST.search(line) is not None
 
 
 def is_heading(line: str, fields: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from fabula.record.foreign.printed.pairs import (
     COUNTERS,
     EPOCHS,
     MEASURED,
+    has_numbers,
     is_heading,
     of_evaluation,
     pairs_of,
@@ -57,7 +58,7 @@ def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
     for number, (rank, line) in enumerate(lines_of(text)):
         if number == SHOWN:
             forms = tuple(form for form in FORMATS if programs[form.program] or form is FORMATS[-1])
-        fields, program = _fields(line, forms, words) if any(map(str.isdigit, line)) else ({}, "")
+        fields, program = _fields(line, forms, words) if has_numbers(line) else ({}, "")
         counted = {name: fields[name] for name in fields if name in COUNTED}
         if is_heading(line, fields):
             heading = number
@@ -92,7 +93,7 @@ def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
 
 def names_in(text: str) -> list[str]:
     """The names with numbers behind them that come again and again, the most frequent first."""
-    found = [pairs_of(line) for _, line in lines_of(text) if any(map(str.isdigit, line))]
+    found = [pairs_of(line) for _, line in lines_of(text) if has_numbers(line)]
     counts = Counter(name for fields in found for name in fields if name != "planned_steps")
     usual = [name for name, count in counts.most_common(12) if count > 2 and count >= USUAL * len(found)]
     return usual if len(usual) > 1 else []
