@@ -268,7 +268,8 @@ def test_a_saved_history() -> None:
         (b"loss,lr\n3.0,1e-3\n", "no column of steps"),
         (b"step,colour\n1,3\n", "no loss, gradient norm or learning rate"),
         (b"step,loss\n", "a header line and nothing below it"),
-        (b"1,3.0\n2,2.9\n", "is no log that fabula knows"),
+        (b"1,3.0\n2,2.9\n", "write the names of the columns in a line above them"),
+        (b"1 3.0\n2 2.9\n", "write the names of the columns in a line above them"),
         (b"step,loss\n1,3.0\n2,red\n3,2.9\n", '"red" in column loss is not a number'),
         (b"step,loss\n1,3.0\n2\n3,2.9\n", "line 3: 1 cell, but the header has 2"),
         (b"step,loss\n1,\n2,\n", "no line with both a step and a value"),
@@ -309,6 +310,17 @@ def test_any_bytes_are_a_log_or_a_clear_error(content: bytes) -> None:
 PIECES = [
     *("step", "loss", "epoch", "train", "val", "1", "1,000", "nan", "inf", "", "2.5", ",", ";", "\t", "\n", "\r", " "),
     *("{", "}", '"', ":", "'", "[", "]", "|", "/", "10/100 [=] - loss: 3", "100%|█| ", '{"step":1,"loss":2}'),
+    *(
+        '{"log": "step 1 loss 2"}',
+        "[[1, 2], [2, 3]]",
+        '"x": [1, 2]',
+        "tokens",
+        "value",
+        "\u2502",
+        "10it [",
+        "Evaluating\n",
+        "(t): ",
+    ),
     *("{'loss': 2.0}", "iter 5: loss 3.2, ", "step 0: train loss 3, val loss 3", "s:1 trl:2", "[rank0]: ", "Epoch 1/2"),
 ]
 

@@ -107,6 +107,13 @@ def is_table(text: str) -> bool:
     return len(fitting) >= 0.8 * len(rows) and len(numeric) >= 0.5 * len(rows)
 
 
+def is_nameless(text: str) -> bool:
+    """Whether the first lines are rows of numbers without a header."""
+    lines = [line for _, line in _lines(text, most=50)]
+    rows = [_cells(line, separator(line)) for line in lines]
+    return len(rows) > 1 and all(len(row) > 1 and all(map(is_number, row)) for row in rows)
+
+
 def separator(line: str) -> str:
     best = max(SEPARATORS, key=line.count)
     return best if best in line else BLANKS

@@ -181,6 +181,11 @@ def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, 
         return jsonl.read  # which says what is wrong
     if csv.is_table(text) and csv.separator(csv.header_of(text)) != csv.BLANKS:
         return csv.read  # which says what is missing
+    if csv.is_nameless(text):
+        raise InputError(
+            f"{path} is no log that fabula knows: its lines are numbers, and nothing says what they are; write the "
+            "names of the columns in a line above them, for example step,loss"
+        )
     if names := names_in(text):
         raise InputError(
             f"{path} is no log that fabula knows: no line has a step and a loss under a name that it knows; names with "
