@@ -177,6 +177,13 @@ def test_what_keras_evaluates_after_the_training_is_no_epoch() -> None:
     assert run.train["loss"].tolist() == [4 - n / 8 for n in range(1, 10)]
 
 
+def test_what_is_told_once_more_is_no_loss_of_a_step() -> None:
+    told = "Saved checkpoint at step 3 (loss 3.6)\nBest epoch: 3 (val loss 2.0)\nstep 2: train loss 3.5, val loss 3.75\nTest loss: 2.9\nwandb: train/loss 3.0\nwandb: train/global_step 9\n"
+    run = read("".join(f"iter {n}: loss {4 - n / 8}, time 1ms\n" for n in range(8)) + told)
+    assert run.train["loss"].tolist() == [4 - n / 8 for n in range(8)]
+    assert run.evals["val_loss"].tolist() == [3.75]
+
+
 def test_a_factor_behind_a_name_is_no_value() -> None:
     run = read("".join(f"step:{n} - train/loss:{4 - n / 8} - train/lr(1e-3):0.6\n" for n in range(1, 9)))
     assert "learning_rate" not in run.train

@@ -93,11 +93,12 @@ FORMATS = (
     Format(
         "other programs",
         (
+            r"^Saving dict for global step (?P<step>\d+):.*\bloss = (?P<val_loss>NUMBER)",  # TensorFlow's estimators
+            r"^(?:(?:new )?best\b|wandb:|sav(?:ed|ing)\b(?!.*\b(?:val|eval)))",  # what was told before, once more
             r"\b(?:val|valid|validation|eval|evaluation|test) loss (?:at|after|@|for) (?:step|iter|iteration)s? "
             r"(?P<step>\d+)\s*[:=]\s*(?P<val_loss>NUMBER)",
             r"\b(?:val|valid|validation) loss (?P<step>\d+):?\s+(?P<val_loss>NUMBER)",
             r"\btrain(?:ing)? loss (?P<step>\d+):?\s+(?P<loss>NUMBER)",
-            r"^Saving dict for global step (?P<step>\d+):.*\bloss = (?P<val_loss>NUMBER)",  # TensorFlow's estimators
             r"^Train: (?P<epoch>\d+) \[\s*(?P<step>\d+)/\s*(?P<planned_steps>\d+) ",  # timm's
             r"^\[(?P<epoch>\d+),\s*(?P<step>\d+)\](?=.*\bloss)",
             r"^(?P<step>\d+)\s*/\s*(?P<planned_steps>\d+)\s*:\s*(?P<loss>NUMBER)$",

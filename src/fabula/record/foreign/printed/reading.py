@@ -73,7 +73,7 @@ def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
     form = max(FORMATS, key=lambda each: programs[each.program])
     lines, notes = _first_rank(lines)
     lines = _without_batches(lines if form.program != "Keras" else _of_fits(lines))
-    meaning = {**_meant(lines), **MEASURED, **said}
+    meaning = {**_meant(lines), **_measures(lines), **said}
     rows, info = _with_steps(lines, meaning), {}
     if not rows and (rows := _numbered(lines, meaning)):
         notes, info = [*notes, note("lines_are_steps")], {"steps_are_lines": True}
@@ -138,6 +138,13 @@ def _first_rank(lines: list[Line]) -> tuple[list[Line], list[Note]]:
     first = min(ranks)
     told = note("first_rank", name="rank", ranks=len(ranks), first=first)
     return [each for each in lines if each[1] in (None, first)], [told]
+
+
+def _measures(lines: list[Line]) -> Mapping[str, str]:
+    """What short names mean: the loss of a test is no validation loss where there is one."""
+    held_out = {name for *_, fields in lines for name in fields if MEASURED.get(name) == "val_loss"}
+    tests = {name for name in held_out if "test" in name}
+    return MEASURED if tests == held_out else {name: each for name, each in MEASURED.items() if name not in tests}
 
 
 def _meant(lines: list[Line]) -> dict[str, str]:
