@@ -138,7 +138,7 @@ def _recipes(family: str, sizes: Iterable[Size], vocabulary: int) -> dict[Size, 
 
 def _fitting(recipes: Mapping[Size, Recipe]) -> dict[Size, Recipe]:
     """Those that fit into the free memory. Raises InputError where none does."""
-    from fabula.train.life.probing import fits_memory
+    from fabula.train.life.probing import fits_memory  # spares what only reads a run torch
 
     fitting = {size: each for size, each in recipes.items() if fits_memory(each)}
     if not fitting:
