@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import NoReturn
 
 COMMAND = [sys.executable, "-m", "fabula"]
+SEVERAL = "import sys; from fabula.cli import run; sys.exit(sum(run(each.split()) for each in sys.argv[1:]))"
+"""A program of Python that runs the commands of its arguments one after the other, and ends with the sum of their exit
+codes."""
 VARIABLES = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "PYTHONIOENCODING", "PYTHONUTF8", "LC_ALL")
 
 
@@ -33,9 +36,16 @@ def piped(
 
 
 class Terminal:
-    """`fabula ARGUMENTS` in a terminal of `columns` columns."""
+    """`fabula ARGUMENTS`, or another `program`, in a terminal of `columns` columns."""
 
-    def __init__(self, arguments: Sequence[str], cwd: Path, columns: int = 80, **variables: str) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        cwd: Path,
+        columns: int = 80,
+        program: Sequence[str] = COMMAND,
+        **variables: str,
+    ) -> None:
         self.text = ""
         """All that was shown so far."""
         self._main, side = pty.openpty()
@@ -46,7 +56,7 @@ class Terminal:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C reaches the process
 
         self.process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*program, *arguments],
             cwd=cwd,
             stdin=side,
             stdout=side,
@@ -98,4 +108,10 @@ class Terminal:
 def shown(arguments: Sequence[str], cwd: Path, columns: int = 80, **variables: str) -> tuple[int, str]:
     """Exit code and text of `fabula ARGUMENTS` in a terminal."""
     terminal = Terminal(arguments, cwd, columns, **variables)
+    return terminal.finish(), terminal.text
+
+
+def all_shown(commands: Sequence[str], cwd: Path, **variables: str) -> tuple[int, str]:
+    """The sum of the exit codes, and the text, of several commands in one terminal and one process."""
+    terminal = Terminal(commands, cwd, program=[sys.executable, "-c", SEVERAL], **variables)
     return terminal.finish(), terminal.text

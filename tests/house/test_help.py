@@ -54,8 +54,7 @@ def test_help_is_quick(tmp_path: Path) -> None:
     pytest.fail(f"{min(costs):.3f} s of processor time, Typer alone {min(alone):.3f} s")
 
 
-@pytest.mark.parametrize("heavy", ["torch", "numpy", "pydantic", "tokenizers", "pyarrow", "jinja2", "vl_convert"])
-def test_help_does_not_import(heavy: str, tmp_path: Path) -> None:
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     _, modules = cpu_seconds_and_modules(tmp_path, "--help")
     assert "fabula.cli" in modules
-    assert heavy not in modules
+    assert not modules & {"torch", "numpy", "pydantic", "tokenizers", "pyarrow", "jinja2", "vl_convert"}
