@@ -29,8 +29,9 @@ def prepared_stories(folder: Path) -> Path:
     return folder
 
 
-def losses(name: str, data: Path) -> list[float]:
-    """The training loss of each step: the recipe as it is but for its rows and vocabulary, in float32, not compiled."""
+def losses(name: str, data: Path, steps: int = STEPS) -> list[float]:
+    """The training loss of each of the first steps: the recipe as it is but for rows and vocabulary, in float32, not
+    compiled."""
     recipe = load_recipe(name).with_values(**{
         "tokenizer": TOKENIZER, "batch.rows": ROWS, "compute.precision": "float32", "compute.compile": "off",
     })  # fmt: skip
@@ -41,7 +42,7 @@ def losses(name: str, data: Path) -> list[float]:
         seed=0, end_of_text=batch.end_of_text, hidden_tokens=batch.hidden_tokens,
     )  # fmt: skip
     engine = build_engine(recipe, prepared.tokenizer.vocabulary, 0)
-    return [engine.step(source, step).loss for step in range(1, STEPS + 1)]
+    return [engine.step(source, step).loss for step in range(1, steps + 1)]
 
 
 def machine() -> str:
