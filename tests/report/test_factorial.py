@@ -16,6 +16,7 @@ from fabula.report.render.markdown import render_markdown
 from fabula.study.health import found_groups
 from fabula.study.ladder import read_ladder
 from fabula.study.summary import summary
+from fabula.study.views import LadderView
 
 CELLS = [cell.name for cell in load_ladder("factorial").cells]
 
@@ -26,8 +27,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def twin(folder: Path) -> str:
-    return render_markdown(make_document(read_ladder([folder])))
+def ladder(folder: Path) -> LadderView:
+    return read_ladder([folder])
+
+
+@pytest.fixture(scope="module")
+def twin(ladder: LadderView) -> str:
+    return render_markdown(make_document(ladder))
 
 
 def finals(folder: Path) -> dict[str, np.ndarray]:
@@ -38,8 +44,8 @@ def finals(folder: Path) -> dict[str, np.ndarray]:
     }
 
 
-def test_every_run_contributes_to_every_effect(folder: Path) -> None:
-    said = summary(read_ladder([folder]))
+def test_every_run_contributes_to_every_effect(folder: Path, ladder: LadderView) -> None:
+    said = summary(ladder)
     names = [" × ".join(each["evidence"]["phases"]) for each in said["effects"]]
     assert names == [
         "init", "cosine", "packed", "init × cosine", "init × packed", "cosine × packed", "init × cosine × packed",
@@ -106,8 +112,8 @@ def test_stories_grow_under_the_recipe_that_ended_lowest(twin: str) -> None:
     assert f"How the stories of basic/{lowest} grew" in twin
 
 
-def test_how_smooth_the_end_was_is_an_effect_too(folder: Path) -> None:
-    said = summary(read_ladder([folder]))
+def test_how_smooth_the_end_was_is_an_effect_too(ladder: LadderView) -> None:
+    said = summary(ladder)
     assert [each["evidence"]["phases"] for each in said["roughness"]] == [["init"], ["cosine"], ["packed"]]
     for each in said["roughness"]:
         word = {"improved": "less noisy", "worse": "noisier"}.get(each["evidence"]["verdict"], "No evidence")
@@ -128,12 +134,13 @@ def test_a_diverged_run_stops_nothing_and_is_told(tmp_path: Path) -> None:
         tmp_path / "ladder", ladder=load_ladder("factorial"),
         baseline_1={"status": "failed", "stop_at": 120, "nan_at": 100},
     )  # fmt: skip
-    said = summary(read_ladder([folder]))
+    view = read_ladder([folder])
+    said = summary(view)
     for each in said["effects"]:
         assert each["evidence"]["verdict"] == "no verdict"
         assert each["evidence"]["seeds"] == [0, 2]
         assert "`baseline` seed 1 did not stay finite" in each["sentence"]
-    twin = render_markdown(make_document(read_ladder([folder])))
+    twin = render_markdown(make_document(view))
     assert "`basic/baseline` seed 1: failed at step 120 of 300; in no comparison." in twin
 
 
@@ -146,14 +153,15 @@ def test_tiers_are_ranked_by_the_recipe_with_all_changes(tmp_path: Path) -> None
 def test_what_the_whole_recipe_loses_without_each_change(tmp_path: Path) -> None:
     ladder = Ladder.model_validate(load_ladder("classic").model_dump() | {"design": "leave-one-out"})
     folder = write_ladder(tmp_path / "ladder", ladder=ladder)
-    said = summary(read_ladder([folder]))
+    view = read_ladder([folder])
+    said = summary(view)
     assert [(each["evidence"]["before"], each["evidence"]["after"]) for each in said["effects"]] == [
         ("without-init", "whole"), ("without-cosine", "whole"), ("without-packed", "whole"), ("baseline", "whole"),
     ]  # fmt: skip
     assert said["effects"][0]["sentence"].startswith(
         "`init` improved the whole recipe: with it the loss on `stream` is lower by 1.8"
     )
-    twin = render_markdown(make_document(read_ladder([folder])))
+    twin = render_markdown(make_document(view))
     assert "### Every recipe" in twin and "whole against without-init" in twin
     opening = twin.split('<a id="')[0]
     assert "Each change against the whole recipe without it" in opening
@@ -162,14 +170,15 @@ def test_what_the_whole_recipe_loses_without_each_change(tmp_path: Path) -> None
 
 def test_tiers_are_asked_whether_a_change_does_more_on_the_larger(tmp_path: Path) -> None:
     folder = write_ladder(tmp_path / "ladder", tiers=("basic", "mid"))
-    for line in summary(read_ladder([folder]))["effects"]:
+    view = read_ladder([folder])
+    for line in summary(view)["effects"]:
         if line["evidence"]["design"] != "tiers":
             continue
         assert line["kind"] == "interaction" and line["evidence"]["tiers"] == ["basic", "mid"]
         mean = line["evidence"]["protocols"]["stream"]["mean"]
         told = line["evidence"]["protocols"]["stream"]
         assert mean == pytest.approx(told["together"] - told["apart"])
-    twin = render_markdown(make_document(read_ladder([folder])))
+    twin = render_markdown(make_document(view))
     assert "How effects differ between the tiers" in twin
     assert "**No evidence** that `packed` does another thing on `mid` than on `basic`" in twin
 
@@ -186,7 +195,7 @@ def test_without_stories_on_record_no_interval_over_them(tmp_path: Path) -> None
 
 
 def with_times(folder: Path, workers: int | None, waiting: float | None, **seconds: float) -> str:
-    """The twin's part on equal time, after the times of a ladder were changed."""
+    """What the numbers of a ladder say at equal time, after its times were changed."""
     plan = json.loads((folder / "ladder.json").read_text())
     (folder / "ladder.json").write_text(json.dumps(plan | {"workers": workers}))
     for run in (folder / "runs").rglob("run.json"):
@@ -198,7 +207,7 @@ def with_times(folder: Path, workers: int | None, waiting: float | None, **secon
 
 
 def test_equal_time_only_where_the_times_may_be_believed(tmp_path: Path) -> None:
-    folder = write_ladder(tmp_path / "ladder")
+    folder = write_ladder(tmp_path / "ladder", seeds=2)
     assert "it was not recorded how many runs shared the machine" in with_times(folder, None, 0.0)
     assert "2 runs shared the machine" in with_times(folder, 2, 0.0)
     assert "it was not recorded whether other work ran beside the runs" in with_times(folder, 1, None)
@@ -247,9 +256,8 @@ def test_the_choice_of_a_learning_rate_is_told(tmp_path: Path) -> None:
     assert "at an end of its bracket" in packed and "at an end" not in init
 
 
-def test_names_at_one_place_do_not_cover_each_other(folder: Path) -> None:
+def test_names_at_one_place_do_not_cover_each_other(ladder: LadderView) -> None:
     """Four recipes begin with a wrong loss: one name at step 0 for all of them, and a mark for each."""
-    ladder = read_ladder([folder])
     bands = finding_bands(ladder.tiers[0], found_groups(ladder), ["initial_loss_off"])
     assert [band["label"] for band in bands if band["label"]] == ["initial loss off, 4 phases"]
     assert len({band["anchor"] for band in bands}) == 4

@@ -22,6 +22,7 @@ from fabula.study.health import FoundGroup
 from fabula.study.inference.statistics import t_quantile
 from fabula.study.ladder import read_ladder
 from fabula.study.summary import summary
+from fabula.study.views import LadderView
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,18 @@ def ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def twin(ladder: Path) -> str:
-    return render_markdown(make_document(read_ladder([ladder])))
+def view(ladder: Path) -> LadderView:
+    return read_ladder([ladder])
+
+
+@pytest.fixture(scope="module")
+def document(view: LadderView) -> Document:
+    return make_document(view)
+
+
+@pytest.fixture(scope="module")
+def twin(document: Document) -> str:
+    return render_markdown(document)
 
 
 def lines_of(run: Path, kind: str) -> list[dict]:
@@ -52,9 +63,9 @@ def row_of(table: Table, first: str) -> list[str]:
 
 
 @pytest.mark.parametrize("phase", ["baseline", "init", "packed"])
-def test_the_timelines_numbers_are_the_records(ladder: Path, phase: str) -> None:
+def test_the_timelines_numbers_are_the_records(ladder: Path, view: LadderView, phase: str) -> None:
     """Start, best and final of every seed, recomputed from metrics.jsonl by hand."""
-    tier = read_ladder([ladder]).tiers[0]
+    tier = view.tiers[0]
     _, _, course, final, _ = row_of(timeline(tier, []), phase)
     starts, bests, finals = [], [], []
     for seed in range(3):
@@ -67,9 +78,9 @@ def test_the_timelines_numbers_are_the_records(ladder: Path, phase: str) -> None
     assert final == f"{np.mean(finals):.3f}|" + " · ".join(f"{each:.3f}" for each in finals)
 
 
-def test_the_effects_are_the_records(ladder: Path) -> None:
+def test_the_effects_are_the_records(ladder: Path, view: LadderView) -> None:
     """Paired differences, mean and t interval of packed against cosine, seeds 0 and 1, by hand."""
-    effect = next(each for each in read_ladder([ladder]).effects if each.after == "packed")
+    effect = next(each for each in view.effects if each.after == "packed")
     differences = []
     for seed in (0, 1):
         before, after = (
@@ -84,8 +95,8 @@ def test_the_effects_are_the_records(ladder: Path) -> None:
     assert told.paired.high == pytest.approx(np.mean(differences) + half)
 
 
-def test_final_metrics_are_means_over_seeds_not_the_luckiest_run(ladder: Path) -> None:
-    table = final_metrics(read_ladder([ladder]).tiers[0])
+def test_final_metrics_are_means_over_seeds_not_the_luckiest_run(ladder: Path, view: LadderView) -> None:
+    table = final_metrics(view.tiers[0])
     bests = [
         min(line["val_loss_subset"] for line in lines_of(ladder / "runs" / "basic" / "packed" / f"seed-{seed}", "eval"))
         for seed in range(3)
@@ -103,9 +114,9 @@ def test_an_instability_is_a_row_of_its_own(twin: str) -> None:
     assert "cause not measured" in row
 
 
-def test_an_instability_tells_what_left_its_level(ladder: Path) -> None:
+def test_an_instability_tells_what_left_its_level(view: LadderView) -> None:
     """A gradient that exploded under a loss that stayed where it was is no loss that is not finite."""
-    tier = read_ladder([ladder]).tiers[0]
+    tier = view.tiers[0]
     phase = tier.path[0]
 
     def found(kind: str, **evidence: float) -> FoundGroup:
@@ -126,8 +137,8 @@ def test_an_instability_tells_what_left_its_level(ladder: Path) -> None:
         assert row_of(timeline(tier, groups), "Instability")[2] == words
 
 
-def test_padding_truncation_and_distinct_tokens(ladder: Path) -> None:
-    table = mechanism(read_ladder([ladder]).tiers[0])
+def test_padding_truncation_and_distinct_tokens(ladder: Path, view: LadderView) -> None:
+    table = mechanism(view.tiers[0])
     assert table is not None
     info = json.loads((ladder / "runs" / "basic" / "init" / "seed-0" / "run.json").read_text())["layout"]
     cells = row_of(table, "init")
@@ -157,17 +168,17 @@ def test_missing_and_damaged_runs_stop_nothing(tmp_path: Path) -> None:
 
 
 def test_one_seed_gives_no_verdict(tmp_path: Path) -> None:
-    folder = write_ladder(tmp_path / "ladder", seeds=1)
-    document = make_document(read_ladder([folder]))
-    twin = render_markdown(document)
+    view = read_ladder([write_ladder(tmp_path / "ladder", seeds=1)])
+    twin = render_markdown(make_document(view))
     assert "**More than luck? Nobody can tell**: the recipes share one seed only." in twin
     assert "improved" not in twin.split("How to read the numbers")[0]
-    assert all(each["evidence"]["verdict"] == "no verdict" for each in summary(read_ladder([folder]))["effects"])
+    assert all(each["evidence"]["verdict"] == "no verdict" for each in summary(view)["effects"])
 
 
 def test_a_pair_that_comes_out_otherwise_is_named_with_its_numbers(tmp_path: Path) -> None:
     folder = write_ladder(tmp_path / "ladder", cosine={"end": 4.5})
-    (line,) = summary(read_ladder([folder]))["out_of_order"]
+    view = read_ladder([folder])
+    (line,) = summary(view)["out_of_order"]
     finals = {
         phase: np.mean(
             [lines_of(folder / "runs" / "basic" / phase / f"seed-{seed}", "eval")[-1]["val_loss"] for seed in range(3)]
@@ -177,7 +188,7 @@ def test_a_pair_that_comes_out_otherwise_is_named_with_its_numbers(tmp_path: Pat
     assert "cosine was expected to have a lower loss than init" in line
     assert f"{finals['cosine']:.3f} against {finals['init']:.3f}" in line
     assert f"ended higher by {finals['cosine'] - finals['init']:.3f}" in line
-    assert "cosine` is **worse** than `init`" in render_markdown(make_document(read_ladder([folder])))
+    assert "cosine` is **worse** than `init`" in render_markdown(make_document(view))
 
 
 def test_protocols_that_disagree_are_told(tmp_path: Path) -> None:
@@ -243,7 +254,7 @@ def test_bad_input_writes_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "half"]
 
 
-def test_page_and_twin_hold_the_same_tables_and_sentences(ladder: Path, tmp_path: Path) -> None:
+def test_page_and_twin_hold_the_same_tables_and_sentences(ladder: Path, document: Document, tmp_path: Path) -> None:
     """Every cell and every paragraph of the document is in both."""
     import html
 
@@ -252,7 +263,7 @@ def test_page_and_twin_hold_the_same_tables_and_sentences(ladder: Path, tmp_path
     markup = out.read_text().split("<script")[0]
     page = html.unescape(re.sub(r"<[^>]+>", "", markup))
     twin = html.unescape(re.sub(r"<[^>]+>|[*`\\]|\[|\]\(#[^)]*\)", "", out.with_suffix(".md").read_text()))
-    for text in texts_of(make_document(read_ladder([ladder]))):
+    for text in texts_of(document):
         assert text in page, text
         assert text.replace("`", "") in twin, text
 
