@@ -80,7 +80,7 @@ def test_no_escape_codes_where_they_are_not_wanted(variables: dict[str, str], tm
     commands = ["--help", "help generate", "recipes", "recipes basic", "diagnose log.csv", "trian"]
     code, text = all_shown(commands, tmp_path, **variables)
     assert code == 2, "of the last one, which is no command"
-    shown_of_each = ("Usage: fabula", "Usage: fabula generate", "gemma3-270m", "modern-portable", "stable", "train\"?")
+    shown_of_each = ("Usage: fabula", "Usage: fabula generate", "gemma3-270m", "modern-portable", "stable", 'train"?')
     assert all(each in text for each in shown_of_each), text
     assert "\x1b" not in text
 
@@ -97,33 +97,53 @@ def test_words_are_not_broken() -> None:
     assert wrapped("a/path/that/is-longer than", 8) == "a/path/that/is-longer\nthan"
 
 
+@pytest.fixture
+def as_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in this process are told to be typed again as those of `piped` and `shown` are."""
+    monkeypatch.setattr("sys.argv", [str(Path(cli.__file__).parents[1] / "__main__.py")])
+    monkeypatch.setattr("sys.orig_argv", [sys.executable])
+
+
+@pytest.mark.usefixtures("as_a_module")
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
-def test_recipes_fit_and_cut_no_number(columns: int, tmp_path: Path) -> None:
+def test_recipes_fit_and_cut_no_number(
+    columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, text = shown(["recipes"], tmp_path, columns, NO_COLOR="1")
     assert code == 0 and text.index("modern-portable") < text.index("gemma3-270m") and "Recommended" in text
     lines = text.splitlines()
     assert max(map(len, lines[:-1])) <= columns  # the last line is a command, to be copied
-    for row in json.loads(piped(["recipes", "--json"], tmp_path).stdout):
+    assert cli.run(["recipes", "--json"]) == 0
+    for row in json.loads(capsys.readouterr().out):
         if "/" not in row["name"]:
             assert any(line.startswith(row["name"]) for line in lines)
             assert f"{row['parameters']:,}" in text and f"{row['parameters_without_embeddings']:,}" in text
-    assert piped(["recipes"], tmp_path, COLUMNS=str(columns)).stdout.decode().splitlines() == lines
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert cli.run(["recipes"]) == 0
+    assert capsys.readouterr().out.splitlines() == lines, "the same without a terminal"
 
 
-def test_findings_break_between_words(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("as_a_module")
+def test_findings_break_between_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     log = "step,loss\n" + "".join(f"{step},{5 / step}\n" for step in range(1, 60))
     (tmp_path / "log.csv").write_text(log)
-    whole = piped(["diagnose", "log.csv"], tmp_path).stdout.decode()
+    assert cli.run(["diagnose", "log.csv"]) == 0
+    whole = capsys.readouterr().out
     code, text = shown(["diagnose", "log.csv"], tmp_path, 60, **LITTLE[2])
     assert code == 0 and text.split() == whole.split()
     assert max(map(len, text.splitlines()[:-1])) <= 60 < max(map(len, whole.splitlines()[:-1]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes for a file's name")
-def test_a_log_whose_name_is_not_utf8(tmp_path: Path) -> None:
+def test_a_log_whose_name_is_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page in this process, for its drawing takes seconds anew in each."""
     log = "step,loss\n" + "".join(f"{step},{5 / step}\n" for step in range(1, 60))
     (tmp_path / os.fsdecode(b"l\xe4g.csv")).write_text(log)
-    for command in ("report", "diagnose"):
-        told = piped([command, b"l\xe4g.csv"], tmp_path)
-        assert told.returncode == 0, told.stderr.decode()
+    told = piped(["diagnose", b"l\xe4g.csv"], tmp_path)
+    assert told.returncode == 0, told.stderr.decode()
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["report", os.fsdecode(b"l\xe4g.csv")]) == 0
     assert "l?g.csv" in (tmp_path / "report.md").read_text(encoding="utf-8")

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 TRACKERS = ("tensorboard", "wandb", "trackio", "mlflow", "aim")
+packages_distributions = cache(importlib.metadata.packages_distributions)  # a second and a half
 BASE = ("errors.py", "record", "recipe", "findings", "study", "report", "cli")
 
 
@@ -78,7 +80,7 @@ def test_what_is_imported_is_declared(wing: str, repo: Path) -> None:
             for line in project["optional-dependencies"][extra]
         ]
     packages = {Requirement(line).name.lower().replace("_", "-") for line in declared}
-    provided_by = importlib.metadata.packages_distributions()
+    provided_by = packages_distributions()
 
     package = repo / "src" / "fabula"
     undeclared = {}

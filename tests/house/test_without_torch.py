@@ -115,7 +115,7 @@ def test_the_bare_environment_really_lacks_the_rest(bare_python: Path) -> None:
     packages = ("torch", "tokenizers", "tiktoken", "pyarrow", "transformers", "pytest")
     unknown = [package for package in packages if importlib.util.find_spec(package) is None]
     assert not unknown, f"{unknown} are not here either, so that their absence there proves nothing"
-    script = "import sys; from importlib.util import find_spec; print(*(each for each in sys.argv[1:] if find_spec(each)))"
+    script = "import sys; from importlib.util import find_spec; print(*filter(find_spec, sys.argv[1:]))"
     result = run(bare_python, "-c", script, *packages)
     assert (result.returncode, result.stdout.split()) == (0, []), result.stderr
 
