@@ -125,6 +125,40 @@ def no_network() -> Iterator[None]:
         yield
 
 
+SMALLER: dict[str, dict[str, Any]] = {
+    "fabula.score.held_out": {"POSITIONS_PER_BATCH": 512},
+    "fabula.score.rulers": {"TRAIN_SAMPLE_BYTES": 4_000},
+    "fabula.train.engine": {"PROBE_STEPS": (3, 3)},
+}
+"""A training of a test makes some hundred positions a step. With the sizes that are made for others, two thirds of its
+time would go into scoring tens of kilobytes, in batches that are filled up to 4,096 positions, and into ten steps by
+which it is measured how long one takes."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sizes_of_others() -> Iterator[pytest.MonkeyPatch]:
+    """Makes them smaller in this process, and gives who can undo it: see `as_other_processes`."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_smaller(patch)
+        yield patch
+
+
+def make_smaller(patch: pytest.MonkeyPatch) -> None:
+    for name, values in SMALLER.items():
+        for constant, value in values.items():
+            if name in sys.modules:
+                patch.setattr(sys.modules[name], constant, value)
+
+
+@pytest.fixture
+def as_other_processes(sizes_of_others: pytest.MonkeyPatch) -> Iterator[None]:
+    """The sizes of everybody, for what other processes make together with this one, or made once: they know of no
+    test."""
+    sizes_of_others.undo()
+    yield
+    make_smaller(sizes_of_others)
+
+
 @pytest.fixture(autouse=True)
 def same_numbers() -> None:
     """What a test draws from torch's own generator is the same each time, whatever ran before it."""

@@ -14,6 +14,7 @@ from tests.train.tiny import metrics, tiny_file
 from fabula.cli import run
 from fabula.record.reader import read_run
 
+pytestmark = pytest.mark.usefixtures("as_other_processes")
 LAUNCHED = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
 LONG = {"steps": 300, "evaluation__every": 300, "evaluation__sample_tokens": 0, "checkpoint__every": 60}
 

@@ -22,6 +22,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "kept"
 
 
+@pytest.mark.usefixtures("as_other_processes")
 def test_a_run_that_was_stopped_goes_on_to_the_same_end(kept: Path) -> None:
     written = metrics(kept / "run", events=False)
     shutil.rmtree(kept / "run" / "checkpoints" / "step-00000006")

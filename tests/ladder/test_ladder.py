@@ -182,6 +182,7 @@ def test_a_run_whose_loss_did_not_stay_finite_is_not_repeated(grammar_folder: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("as_other_processes")
 def test_workers_make_the_same_runs(grammar_folder: Path, tmp_path: Path) -> None:
     runs = [planned("first"), planned("first", seed=1), planned("second", batch__layout="padded")]
     numbers: list[int] = []

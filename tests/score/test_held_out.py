@@ -106,6 +106,7 @@ def test_only_the_chosen_stories_are_scored() -> None:
     assert seen == [4, EOT, 11, 12, EOT]
 
 
+@pytest.mark.usefixtures("as_other_processes")
 def test_every_batch_has_one_shape() -> None:
     shapes = set()
 

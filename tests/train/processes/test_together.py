@@ -19,6 +19,7 @@ from fabula.record.reader import read_run
 from fabula.train.loop import Training
 from fabula.train.observer import Observer
 
+pytestmark = pytest.mark.usefixtures("as_other_processes")
 SHORT = {"steps": 6, "evaluation__every": 100}
 PADDED = {"batch__layout": "padded", "batch__rows": 3, "batch__accumulation": 2, "batch__hidden_tokens": 0.1}
 MUON = {"optimizer__kind": "muon", "model__tied": False, "record__internals": 4, "optimizer__clip": 0.3}
