@@ -55,7 +55,7 @@ def write_speeds(data: Path) -> None:
     for family, (layers, width) in product(FAMILIES, SIZES):
         recipe = in_size(load_recipe(family), Size(layers, width))
         recipe = recipe.with_values(**{"model.vocabulary": prepared.tokenizer.vocabulary})
-        seconds = step_seconds(recipe, prepared, print)
+        seconds = step_seconds(recipe, prepared, print, anew=True)
         print(family, layers, width, round(seconds, 4))
         rows.append({
             "family": family, "layers": layers, "width": width, "context": recipe.model.context,

@@ -30,7 +30,7 @@ from fabula.train.machine.choices import (
     choose_precision,
     choose_updates,
 )
-from fabula.train.machine.compiled import reuse_compiled
+from fabula.train.machine.compiled import make_first_kernel, reuse_compiled
 from fabula.train.machine.memory import keep_freed_memory
 from fabula.train.machine.neighbours import watch_neighbours
 from fabula.train.machine.threads import chosen_threads
@@ -45,8 +45,20 @@ from fabula.train.step import Launched, LossSum, Made, StepResult, train_step
 if TYPE_CHECKING:
     from fabula.train.processes.sharing import Shared
 
-PROBE_STEPS, PROBE_SECONDS = (3, 10), 3.0
-"""At least so many steps and at most so many, until so much time has gone."""
+
+@dataclass(frozen=True)
+class Probe:
+    """At least so many steps and at most so many, until so much time has gone."""
+
+    least: int
+    most: int
+    seconds: float
+
+
+THOROUGH = Probe(3, 10, 3.0)
+"""Where a number of steps is chosen by it."""
+BRIEF = Probe(2, 10, 1.0)
+"""Where it is only said how long the training will take."""
 
 
 @dataclass
@@ -185,6 +197,8 @@ def build_engine(
         # One engine is alive at a time; without this, Dynamo would stop compiling after the eighth run of a ladder.
         torch.compiler.reset()
         choices["compiled"] = reuse_compiled()
+        if device.type == "cpu":
+            make_first_kernel()
     shared = None
     if together.several:
         from fabula.train.processes.sharing import share_out  # DDP and FSDP take over a second to load
@@ -233,8 +247,15 @@ def loss_functions(model: Decoder | OwnModel, some_hidden: bool) -> tuple[LossSu
     return loss_sum, losses
 
 
-def warm_up(engine: Engine, source: Source, notice: Callable[[str], None]) -> None:
-    """Compile, and measure the seconds of a step on real batches; then start over from the initial weights.
+def warm_up(
+    engine: Engine,
+    source: Source,
+    notice: Callable[[str], None],
+    measure: Probe = THOROUGH,
+    evaluates: bool = True,
+) -> None:
+    """Compile the step, and the evaluation where the engine `evaluates`; measure the seconds of a step on real batches;
+    then start over from the initial weights.
 
     Where compilation fails, the plain path takes its place and the reason is kept.
     """
@@ -260,11 +281,11 @@ def warm_up(engine: Engine, source: Source, notice: Callable[[str], None]) -> No
     if engine.device_step is not None and (why := engine.device_step.no_graph) is not None:
         engine.choices["graph"] = Choice("off", f"the update could not be recorded as a CUDA graph: {why}")
         notice("the update could not be recorded as a CUDA graph; the training goes on without it, more slowly")
-    if engine.choices["compile"].value == "on":
+    if evaluates and engine.choices["compile"].value == "on":
         with telling(notice, "compiling, now the evaluation"):
             _compile_scoring(engine)
     engine.compile_seconds = time.perf_counter() - started
-    engine.step_seconds = statistics.median(probe(engine, source))
+    engine.step_seconds = statistics.median(probe(engine, source, measure))
     engine.reset()
 
 
@@ -277,11 +298,10 @@ def _compile_scoring(engine: Engine) -> None:
             engine.token_losses(tokens_BT, tokens_BT)
 
 
-def probe(engine: Engine, source: Source) -> list[float]:
+def probe(engine: Engine, source: Source, measure: Probe = THOROUGH) -> list[float]:
     """Seconds of each of a few steps, of which a short run has its last one several times."""
     seconds: list[float] = []
-    least, most = PROBE_STEPS
-    while len(seconds) < least or (len(seconds) < most and sum(seconds) < PROBE_SECONDS):
+    while len(seconds) < measure.least or (len(seconds) < measure.most and sum(seconds) < measure.seconds):
         started = time.perf_counter()
         engine.step(source, min(len(seconds) + 1, engine.recipe.steps))
         seconds += engine.together.same(time.perf_counter() - started)

@@ -25,7 +25,7 @@ from fabula.record.machine import machine, machines_with
 from fabula.record.reader import read_info, read_recipe_toml
 from fabula.record.writer import STREAMS, RunWriter
 from fabula.score.rulers import make_rulers
-from fabula.train.engine import build_engine, warm_up
+from fabula.train.engine import BRIEF, THOROUGH, build_engine, warm_up
 from fabula.train.life.estimate import check_fit, estimate, recipe_for_minutes
 from fabula.train.life.extension import shared
 from fabula.train.life.layout import layout_information, source_of
@@ -78,7 +78,7 @@ def set_up_training(
         source = source_of(recipe, data, seed, together)
         rulers = make_rulers(data, recipe.model.context, recipe.evaluation.split)
         engine = build_engine(recipe, recipe.vocabulary, seed, start.weights if start else None, together)
-        warm_up(engine, source, observer.notice)
+        warm_up(engine, source, observer.notice, BRIEF if minutes is None else THOROUGH)
     if minutes is not None:
         recipe = recipe_for_minutes(recipe, rulers, engine.step_seconds, minutes, keep)
         check_size(recipe)

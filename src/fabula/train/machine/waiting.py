@@ -1,6 +1,8 @@
 """How long this process was ready to compute and had to wait: the sign of neighbours on the machine."""
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 TASKS = Path("/proc/self/task")
@@ -29,3 +31,13 @@ def all_waited_seconds() -> float | None:
     except (OSError, IndexError, ValueError):
         return None
     return total / 1e9
+
+
+def waited_share(work: Callable[[], None]) -> float | None:
+    """Processors' worth of waiting of all threads together while `work` is done; None where the system does not say."""
+    started, before = time.perf_counter(), all_waited_seconds()
+    work()
+    after = all_waited_seconds()
+    if before is None or after is None:
+        return None
+    return (after - before) / (time.perf_counter() - started)
