@@ -1,4 +1,4 @@
-"""A step that was timed on this machine before is not compiled again to be timed, unless something differs or disturbs."""
+"""A step that was timed on this machine before is not timed again, unless something differs or disturbs."""
 
 import datetime
 from pathlib import Path

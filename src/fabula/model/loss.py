@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fabula.model.kernels.constant import constant
 from fabula.model.kernels.head import exponentials, fuses, in_columns
 
 IGNORE = -100
@@ -39,7 +40,7 @@ CHUNK_SHARE = 0.05
 CHUNK_BYTES = 8
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant
 def chunk_elements(device: str) -> int:
     """Logits in a chunk, at most. A GPU with 80 GB takes those of 10,000 rows of GPT-2's words: each chunk reads and
     writes the whole gradient of the head."""

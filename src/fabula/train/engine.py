@@ -30,7 +30,7 @@ from fabula.train.machine.choices import (
     choose_precision,
     choose_updates,
 )
-from fabula.train.machine.compiled import make_first_kernel, reuse_compiled
+from fabula.train.machine.compiled import do_without_openssl, make_first_kernel, reuse_compiled
 from fabula.train.machine.memory import keep_freed_memory
 from fabula.train.machine.neighbours import watch_neighbours
 from fabula.train.machine.threads import chosen_threads
@@ -198,6 +198,7 @@ def build_engine(
         torch.compiler.reset()
         choices["compiled"] = reuse_compiled()
         if device.type == "cpu":
+            do_without_openssl()
             make_first_kernel()
     shared = None
     if together.several:

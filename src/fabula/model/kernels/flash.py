@@ -14,17 +14,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-try:
-    from torch.nn.attention import varlen
-except ImportError:  # torch 2.9 and earlier
-    varlen = None  # type: ignore[assignment]
+from fabula.model.kernels.constant import constant
+
+varlen: Any = None
+if torch.backends.cuda.is_built():  # it loads the whole compiler, which a torch for processors only may not need
+    try:
+        from torch.nn.attention import varlen
+    except ImportError:  # torch 2.9 and earlier
+        varlen = None
 
 ATTEND: Callable[..., Any] | None = getattr(varlen, "varlen_attn", None)
 PARAMETERS = frozenset(inspect.signature(ATTEND).parameters) if ATTEND is not None else frozenset[str]()
 WIDEST_HEAD = 256
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant
 def flashes(device: str, dtype: torch.dtype, head_width: int) -> bool:
     """Whether attention of this kind runs there."""
     suits = device == "cuda" and dtype == torch.bfloat16 and head_width % 8 == 0 and head_width <= WIDEST_HEAD

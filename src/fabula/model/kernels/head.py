@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from fabula.model.kernels.build import Native, load_native
+from fabula.model.kernels.constant import constant
 
 ROWS_OF_A_PART = 32
 """The bias's gradient is added up over so many rows, then over the parts, however many threads share them."""
@@ -41,7 +42,7 @@ def find_fused() -> Native:
     return native
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant
 def fuses(device: str, dtype: torch.dtype) -> bool:
     """Whether products of this type on this device have these functions between them."""
     return device == "cpu" and dtype == torch.bfloat16 and find_fused().library is not None
