@@ -2,12 +2,13 @@
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from tests.train.tiny import data_in, tiny
 
-from fabula.train.engine import Engine
+from fabula.train.engine import Engine, build_engine
 from fabula.train.life import probing
 from fabula.train.machine import remembered
 
@@ -59,11 +60,11 @@ def test_a_second_probe_makes_no_engine(
     recipe = RECIPE.with_values(**{"model.vocabulary": data.tokenizer.vocabulary})
     built: list[Engine] = []
 
-    def build(*given: object, **named: object) -> Engine:
+    def build(*given: Any, **named: Any) -> Engine:
         built.append(real(*given, **named))
         return built[-1]
 
-    real = probing.build_engine
+    real = build_engine
     monkeypatch.setattr(probing, "build_engine", build)
     told: list[str] = []
     alone[0] = False

@@ -263,7 +263,7 @@ def warm_up(
     started = time.perf_counter()
     if engine.choices["compile"].value == "on":
         notice(
-            "compiling the training step (about half a minute the first time, longer beside other programs; "
+            "compiling the training step (half a minute to a minute the first time, longer beside other programs; "
             "then seconds: the result is kept)"
         )
         try:
