@@ -66,5 +66,5 @@ def _attempt(load: Callable[[Sequence[str], str], object]) -> None:
     """What goes wrong here goes wrong again where it is needed, and is told there."""
     try:
         load(["float*"], SMALLEST_KERNEL)
-    except (AttributeError, ImportError, OSError, RuntimeError, TypeError):
+    except (AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError):
         return
