@@ -36,8 +36,8 @@ def reuse_compiled() -> Choice:
 
 def do_without_openssl() -> None:
     """torch compares the header of all kernels by a checksum of the program openssl, and compiles nothing where that is
-    not installed. Then each kernel reads the header itself: 5 s of one core in place of 1.5, which a run is still
-    better off with."""
+    not installed. Then each kernel reads the header itself: 5 s of one core in place of 1.5, and still a faster
+    training."""
     if shutil.which("openssl") is not None:
         return
     import torch._inductor.config as kernel_settings
