@@ -128,11 +128,9 @@ def no_network() -> Iterator[None]:
 SMALLER: dict[str, dict[str, Any]] = {
     "fabula.score.held_out": {"POSITIONS_PER_BATCH": 512},
     "fabula.score.rulers": {"TRAIN_SAMPLE_BYTES": 4_000},
-    "fabula.train.engine": {"PROBE_STEPS": (3, 3)},
 }
 """A training of a test makes some hundred positions a step. With the sizes that are made for others, two thirds of its
-time would go into scoring tens of kilobytes, in batches that are filled up to 4,096 positions, and into ten steps by
-which it is measured how long one takes."""
+time would go into scoring tens of kilobytes, in batches that are filled up to 4,096 positions."""
 
 
 @pytest.fixture(scope="session", autouse=True)
