@@ -46,6 +46,7 @@ def test_some_damaged_inputs(repo: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert not failures
 
 
+@pytest.mark.early
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a child that has loaded everything is forked")
 def test_some_kills_and_flips(repo: Path) -> None:
     """A small share of `make test-crash`: one trial of some rows. (Power cuts: tests/record/test_power_cut.py.)"""

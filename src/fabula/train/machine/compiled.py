@@ -40,7 +40,7 @@ def do_without_openssl() -> None:
     training."""
     if shutil.which("openssl") is not None:
         return
-    import torch._inductor.config as kernel_settings
+    import torch._inductor.config as kernel_settings  # spares who only reads a model torch's compiler
 
     if hasattr(kernel_settings, PRECOMPILE):
         setattr(kernel_settings, PRECOMPILE, False)
