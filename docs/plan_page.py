@@ -122,7 +122,8 @@ def foretold() -> str:
         held += told["low"] <= loss <= told["high"]
     return (
         f"{plural(len(errors), 'run')} in other sizes and lengths and on fewer stories were foretold before they were "
-        f"made (`{FORETOLD.relative_to(PAGE.parent)}`): half of them ended within {statistics.median(errors):.3f} nats "
+        "made, by the law as it was then, with one exponent for weights and stories "
+        f"(`{FORETOLD.relative_to(PAGE.parent)}`): half of them ended within {statistics.median(errors):.3f} nats "
         f"of it, the worst {max(errors):.2f} off, and {held} of {len(errors)} in the range that four of five should "
         "end in. They are part of the law now."
     )

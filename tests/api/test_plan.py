@@ -196,6 +196,15 @@ def test_a_training_that_cannot_be_planned_is_refused_before_a_step(
     assert said in capsys.readouterr().err and probed == [] and not (tmp_path / "run").exists()
 
 
+def test_a_family_that_is_none_is_one_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        fabula_command(["train", "plan/basic", "--data", str(data), "--out", str(tmp_path / "run"), "--minutes", "2"])
+        == 2
+    )
+    said = capsys.readouterr().err.strip()
+    assert 'nothing is planned in the sizes of "basic"' in said and "\n" not in said
+
+
 @pytest.mark.slow
 def test_from_python_a_plan_is_trained_and_resumed(
     data: Path, probed: list[Size], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

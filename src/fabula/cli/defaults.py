@@ -138,8 +138,8 @@ def is_free(folder: Path) -> bool:
 def _is_recipe(name: str) -> bool:
     if name.endswith(".toml"):
         return Path(name).is_file()
-    from fabula.recipe.tiers import PLAN
+    from fabula.recipe.tiers import FAMILIES, PLAN
 
-    return name.partition("/")[0] == PLAN or any(
+    return name in (PLAN, *(f"{PLAN}/{family}" for family in FAMILIES)) or any(
         (PRESETS / kind / f"{name.partition('/')[0]}.toml").is_file() for kind in ("tiers", "recipes")
     )

@@ -8,7 +8,7 @@ from fabula.record.wording import count_text, duration_text, number, parameters_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fabula.api.planning import Plan
+    from fabula.api.planning import OtherFamily, Plan
     from fabula.api.planning.wish import Wish
     from fabula.data.dataset import Dataset
     from fabula.recipe.schema import Recipe
@@ -23,10 +23,11 @@ LIMITS = {
 }
 
 
-WHERE_THEY_LEAVE = {
+WHO_RUNS_IT = {
     "modern": "whose models only fabula runs",
-    "modern-portable": "whose models leave for transformers, llama.cpp and Ollama",
+    "modern-portable": "whose models transformers, llama.cpp and Ollama run as well",
 }
+"""Family -> why one would take it, or would not."""
 
 
 def planned_recipe(wish: "Wish", family: str, data: str, threads: int | None) -> "Recipe":
@@ -60,7 +61,7 @@ def told(plan: "Plan") -> list[str]:
     if plan.faster is not None:
         lines.append(f"           {_faster(*plan.faster)}")
     if plan.other is not None:
-        lines.append(f"           {_other(*plan.other)}")
+        lines.append(f"           {_other(plan.other)}")
     if plan.limit is not None:
         lines.append(f"limit      {LIMITS[plan.limit]}")
     return [*lines, f"rests on   {_rests(plan)}"]
@@ -101,9 +102,9 @@ def _faster(candidate: "Candidate", expected: "Expected") -> str:
     )
 
 
-def _other(family: str, candidate: "Candidate", expected: "Expected") -> str:
-    size = f"{candidate.size.layers} layers of width {candidate.size.width}"
-    return f"{expected.loss:.2f} in as much time with {family} ({size}), {WHERE_THEY_LEAVE[family]}"
+def _other(other: "OtherFamily") -> str:
+    size = f"{other.chosen.size.layers} layers of width {other.chosen.size.width}"
+    return f"{other.expected.loss:.2f} in as much time with {other.name} ({size}), {WHO_RUNS_IT[other.name]}"
 
 
 def _rests(plan: "Plan") -> str:
@@ -139,7 +140,7 @@ def as_values(plan: "Plan") -> dict[str, Any]:
         "half_the_time": loss(plan.half),
         "twice_the_time": loss(plan.twice),
         "faster_machine": loss(plan.faster[1]) if plan.faster else None,
-        "other_family": {"name": plan.other[0], "expected_loss": loss(plan.other[2])} if plan.other else None,
+        "other_family": {"name": plan.other.name, "expected_loss": loss(plan.other.expected)} if plan.other else None,
         "limit": plan.limit,
         "doubt": plan.doubt,
         "runs": len(plan.knowledge.runs),

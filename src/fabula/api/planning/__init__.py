@@ -1,8 +1,9 @@
 """`fabula.plan`: what to train here (docs/plan.md)."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fabula.api.paths import Where, need_torch, path_of
 from fabula.api.planning.wish import Wish
@@ -24,6 +25,14 @@ FASTER = 4
 Limit = Literal["time", "stories", "memory", "records"]
 
 
+class OtherFamily(NamedTuple):
+    """What would be chosen in another family; its sizes were not timed."""
+
+    name: str
+    chosen: Candidate
+    expected: Expected
+
+
 @dataclass(frozen=True)
 class Plan:
     recipe: Recipe
@@ -42,8 +51,8 @@ class Plan:
     """What would be chosen for the same time on a machine FASTER times as fast."""
     limit: Limit | None
     """What keeps the loss from being lower, where time was asked for."""
-    other: tuple[str, Candidate, Expected] | None
-    """Another family, and what would be chosen in it for the same time; its sizes were not timed."""
+    other: OtherFamily | None
+    """What another family would reach in the same time."""
     knowledge: Knowledge
     doubt: str | None
     """Why no loss is told."""
@@ -98,13 +107,13 @@ def planned_for(
     use_threads(threads)
     own = own_runs(family, runs, notice)
 
-    def known_of(family: str) -> Knowledge | None:
-        context, manifest = load_recipe(family).model.context, prepared.manifest
-        return knowledge_for(family, context, manifest.splits["validation"].text_hash, manifest.source, own)
+    def known_of(name: str) -> Knowledge | None:
+        context, manifest = load_recipe(name).model.context, prepared.manifest
+        return knowledge_for(name, context, manifest.splits["validation"].text_hash, manifest.source, own)
 
-    def planner_of(family: str, knowledge: Knowledge, pace: Pace) -> Planner:
-        recipes = _recipes(family, pace.usual, prepared.tokenizer.vocabulary)
-        planner = Planner(prepared, knowledge.frontier, pace, _fitting(recipes))
+    def planner_of(name: str, law: Knowledge, pace: Pace) -> Planner:
+        recipes = _recipes(name, pace.usual, prepared.tokenizer.vocabulary)
+        planner = Planner(prepared, law.frontier, pace, _fitting(recipes))
         planner.keep_known()
         return planner
 
@@ -117,16 +126,18 @@ def planned_for(
                 "which loss can be reached on these stories is not known; make runs on them (`fabula ladder frontier`) "
                 "and name them with --runs, or give --minutes"
             )
-    usual = usual_seconds(family, preset.model.context)
-    recipes = _recipes(family, usual, prepared.tokenizer.vocabulary)
-    planner = planner_of(family, knowledge, Pace(usual, lambda size: step_seconds(recipes[size], prepared, notice)))
+    here = Pace(
+        usual_seconds(family, preset.model.context), lambda size: step_seconds(planner.recipes[size], prepared, notice)
+    )
+    planner = planner_of(family, knowledge, here)
     chosen = _chosen(planner, wish)
     other = None
     if doubt is None and wish.minutes is not None:
         name = next(each for each in FAMILIES if each != family)
         if (of_other := known_of(name)) is not None:
-            pace = planner.pace.of_others(usual_seconds(name, preset.model.context))
-            other = _in_other(planner_of(name, of_other, pace), name, chosen.seconds)
+            with suppress(InputError):  # none of its sizes is known or fits, which is no reason to refuse this plan
+                pace = here.of_others(usual_seconds(name, preset.model.context))
+                other = _in_other(planner_of(name, of_other, pace), name, chosen.seconds)
     return _told(planner, knowledge, doubt, chosen, wish, other)
 
 
@@ -146,11 +157,11 @@ def _fitting(recipes: Mapping[Size, Recipe]) -> dict[Size, Recipe]:
     return fitting
 
 
-def _in_other(planner: "Planner", family: str, seconds: float) -> tuple[str, Candidate, Expected] | None:
+def _in_other(planner: "Planner", name: str, seconds: float) -> OtherFamily | None:
     """What another family would reach in as many seconds; None where that is not known."""
     chosen = planner.best_if_any(seconds)
     told = None if chosen is None else planner.expects(chosen)
-    return None if chosen is None or told is None else (family, chosen, told)
+    return None if chosen is None or told is None else OtherFamily(name, chosen, told)
 
 
 def _chosen(planner: "Planner", wish: Wish) -> Candidate:
@@ -181,7 +192,7 @@ def _told(
     doubt: str | None,
     chosen: Candidate,
     wish: Wish,
-    other: tuple[str, Candidate, Expected] | None,
+    other: OtherFamily | None,
 ) -> Plan:
     """Everything else that a plan says of what was chosen."""
     expects = planner.expects if doubt is None else lambda candidate: None

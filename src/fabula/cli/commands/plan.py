@@ -47,7 +47,7 @@ def plan(
     need_torch()
     from fabula.api.planning.wish import Wish
     from fabula.errors import InputError
-    from fabula.recipe.tiers import FAMILIES, PLAN, known_family
+    from fabula.recipe.tiers import known_family
 
     known_family(family)
     wish = Wish(minutes, tokens, parameters, loss).checked("--")
@@ -74,8 +74,7 @@ def plan(
     if out is not None:
         following = f"fabula train {shlex.quote(str(out))} --data {data_told}"
     elif wish.minutes is not None and not runs and threads is None:
-        planned = PLAN if family == FAMILIES[0] else f"{PLAN}/{family}"
-        following = f"fabula train {planned} --minutes {wish.minutes:g} --data {data_told}"
+        following = f"fabula train {made.recipe.name} --minutes {wish.minutes:g} --data {data_told}"
     else:
         following = f"{typed()} --out plan.toml, and then fabula train plan.toml --data {data_told}"
     show(as_called(f"next: {following}"))

@@ -9,7 +9,7 @@ Muennighoff et al. 2023, equation 5, says only that a token that comes again is 
 of few stories losses do (docs/plan.md): from 3.08 after 2.8 epochs to 3.35 after 5.5.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 
@@ -34,6 +34,8 @@ RESAMPLES = 60
 STARTS = ((0.6, 0.35, 0.4), (1.0, 0.5, 0.5), (0.2, 0.25, 0.3))
 """Floor, alpha and beta where the search begins; the best of the fits is taken."""
 UNIT = 1e6
+Amounts = float | NDArray[np.float64]
+"""Of one run, or of several."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,10 @@ class Law:
     epsilon: float
 
     def loss(self, parameters: float, tokens: float, unique: float) -> float:
-        return float(_loss(np.array(astuple(self)), *np.array([[parameters], [tokens], [unique]]))[0])
+        return float(_loss(astuple(self), parameters, tokens, unique))
 
 
-def _loss(
-    law: NDArray[np.float64],
-    parameters: NDArray[np.float64],
-    tokens: NDArray[np.float64],
-    unique: NDArray[np.float64],
-) -> NDArray[np.float64]:
+def _loss(law: Iterable[float], parameters: Amounts, tokens: Amounts, unique: Amounts) -> Amounts:
     """`law`: its numbers, in the order of NAMES."""
     floor, a, alpha, b, beta, c, gamma, delta, epsilon = law
     again = np.maximum(tokens / unique - 1.0, 0.0)
