@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,25 @@ def test_it_is_over_when_nobody_writes_and_the_end_was_read(damaged: bool, tmp_p
     watching.look()
     assert watching.is_over
     shutil.rmtree(run.folder)
+    watching.look()
+    assert watching.is_over
+
+
+def test_a_writer_who_came_while_it_was_read_and_left_before_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = GrowingRun(tmp_path / "run")
+    run.reach(120)
+    watching, read = watcher(run.folder), study_ladder.read_run
+    with ExitStack() as life, monkeypatch.context() as during:
+
+        def read_beside_a_writer(folder: Path) -> Any:
+            life.enter_context(run.alive())
+            return read(folder)
+
+        during.setattr(study_ladder, "read_run", read_beside_a_writer)
+        watching.look()
+        assert not watching.is_over
     watching.look()
     assert watching.is_over
 

@@ -84,7 +84,8 @@ class Watcher:
         if time.monotonic() >= self._due and (stamps := self._stamp()) != self._stamps:
             began, first = time.process_time(), self._ladder is None
             self._read()
-            self._stamps = stamps
+            # What changed meanwhile is read again, even if it changes back: a lock that was taken and is let go.
+            self._stamps = stamps if self._stamp() == stamps else None
             # The first that is read loads what draws, and that once; a run that has ended has nobody to wait for.
             light = not self._is_unreadable and (first or all(each.ended for each in self.found))
             cost = 0.0 if light else time.process_time() - began

@@ -16,9 +16,12 @@ class Memory:
     def recall(self, key: Hashable, path: Path, read: Callable[[Stamp], Read]) -> Read:
         """What `read` made of the record at `path`, called only where the record has changed since. `key`: what else
         it depends on."""
-        now = stamp_of(path)  # before it is read: what changes meanwhile is another stamp the next time
+        now = stamp_of(path)
         known = self._kept.get((key, path))
-        if known is None or known[0] != now:
-            known = self._kept[(key, path)] = (now, read(now))
-        result: Read = known[1]
+        if known is not None and known[0] == now:
+            kept: Read = known[1]
+            return kept
+        result = read(now)
+        if stamp_of(path) == now:  # else it may be of no moment: a writer came while it was read, and may go unseen
+            self._kept[(key, path)] = (now, result)
         return result
