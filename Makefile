@@ -10,12 +10,14 @@ READY := $(VENV)/ready
 # More than four at once gain little and ask for much memory: each loads torch.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help setup demo test test-slow test-crash lint fuzz bench bench-gpu docs lock clean
+.PHONY: help setup demo test test-long test-slow test-crash lint fuzz bench bench-gpu docs lock clean
 
 help:
 	@echo "make setup      make the environment ($(VENV)): 1 to 2 minutes, needs the network; then: . $(BIN)/activate"
 	@echo "make demo       compare four recipes on the built-in stories and write the report: 2 to 5 minutes"
-	@echo "make test       the tests: some minutes          make test-slow  those that train for longer"
+	@echo "make test       the tests: some minutes"
+	@echo "make test-long  them and those that take longer: browsers, processes, guides (some minutes more)"
+	@echo "make test-slow  those that train for long"
 	@echo "make lint       style, types, order of packages  make lock       renew requirements.lock"
 	@echo "make fuzz       damaged logs, runs and recipes for everything that reads (ten minutes: FUZZ_SECONDS=600)"
 	@echo "make test-crash kills, limits and flipped bits for everything that writes (ten minutes: CRASH_SECONDS=600)"
@@ -45,6 +47,9 @@ demo: $(READY)
 	$(BIN)/fabula demo --out demo
 
 test: $(READY)
+	$(PYTEST) -m "not slow and not long"
+
+test-long: $(READY)
 	$(PYTEST) -m "not slow" --durations=30
 
 test-slow: $(READY)

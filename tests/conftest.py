@@ -46,9 +46,14 @@ PASSED_TO, PASSED_BEFORE = "FABULA_TESTS_PASSED_TO", "FABULA_TESTS_PASSED_BEFORE
 .ci/run asks in the second home only what the first one could not answer."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without ../shared, leaves out what asks for it; without an accelerator, skips what needs one; leaves out what has
-    passed before."""
+    passed before. What looks into a browser is long; and the longest tests begin, so that no core waits for one of them
+    at the end."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.long)
     if before := os.environ.get(PASSED_BEFORE):
         passed = set(Path(before).read_text(encoding="utf-8").splitlines())
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in passed])
@@ -58,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("beside")]
         config.hook.pytest_deselected(items=left_out)
         config.stash[LEFT_OUT] = len(left_out)
-    items.sort(key=lambda item: item.get_closest_marker("early") is None)
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if on_gpu and not has_cuda():
         for item in on_gpu:

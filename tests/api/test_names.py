@@ -21,6 +21,7 @@ def test_importing_it_loads_nothing_heavy() -> None:
     assert done.stdout.split() == ["fabula"]
 
 
+@pytest.mark.long
 def test_reading_loads_no_torch() -> None:
     script = (
         "import sys, fabula\n"

@@ -55,6 +55,7 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> list[Size]:
     return asked
 
 
+@pytest.mark.long
 def test_more_time_more_steps_and_no_smaller_model(data: Path, probed: list[Size]) -> None:
     plans = [fabula.plan(data, minutes=minutes) for minutes in (1, 4, 16)]
     assert [plan.chosen.parameters for plan in plans] == sorted(plan.chosen.parameters for plan in plans)
@@ -66,6 +67,7 @@ def test_more_time_more_steps_and_no_smaller_model(data: Path, probed: list[Size
         assert plan.step_seconds == 2.0 * usual_seconds("modern", CONTEXT)[plan.chosen.size]
 
 
+@pytest.mark.long
 def test_of_stories_that_nobody_knows_no_loss_is_told(data: Path, probed: list[Size]) -> None:
     plan = fabula.plan(data, minutes=2)
     assert plan.expected is None and plan.doubt is not None and "too few runs on stories like these" in plan.doubt
@@ -103,6 +105,7 @@ def test_a_long_time_ends_where_the_stories_do(known_stories: Path, probed: list
         assert plan.expected is not None
 
 
+@pytest.mark.long
 def test_a_wish_for_time_is_kept(known_stories: Path, probed: list[Size]) -> None:
     for minutes in (0.5, 1, 2, 5):
         assert fabula.plan(known_stories, minutes=minutes).chosen.seconds <= 60.001 * minutes
@@ -170,6 +173,7 @@ def test_what_programs_are_told(known_stories: Path, probed: list[Size], capsys:
     assert values["other_family"]["name"] == "modern-portable"
 
 
+@pytest.mark.long
 def test_a_plan_is_trained(data: Path, probed: list[Size], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["train", "plan", "--data", str(data), "--out", str(tmp_path / "run"), "--minutes", "2", "--dry-run"]
     assert fabula_command([*options, "--set", "compute.compile=off", "--set", "evaluation.sample_tokens=0"]) == 0

@@ -272,6 +272,7 @@ def long_logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_150_000_lines_take_less_than_two_seconds(form: str, long_logs: dict[str, Path]) -> None:
     """Of processor time; on a slower machine, or beside others, a few times what the standard library's JSON takes."""
@@ -286,6 +287,7 @@ def test_150_000_lines_take_less_than_two_seconds(form: str, long_logs: dict[str
     raise AssertionError(f"{seconds:.2f} s, JSON alone {alone:.2f} s")
 
 
+@pytest.mark.long
 def test_a_ladder_states_its_effects_as_the_report_does(tmp_path: Path) -> None:
     ladder = write_ladder(tmp_path / "ladder", seeds=2, ladder=load_ladder("factorial"))
     told = document(ladder)

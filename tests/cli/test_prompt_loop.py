@@ -25,6 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "runs" / "one"
 
 
+@pytest.mark.long
 def test_a_story_stops_at_ctrl_c_and_settings_change(run: Path) -> None:
     terminal = Terminal(["generate", "--temperature", "0", "--max-tokens", "1000000"], run.parent.parent, **PLAIN)
     terminal.wait_for("> ")
@@ -54,6 +55,7 @@ def test_a_story_stops_at_ctrl_c_and_settings_change(run: Path) -> None:
     assert terminal.finish() == 130
 
 
+@pytest.mark.long
 def test_ctrl_d_leaves_a_terminal_with_lines_edited(run: Path) -> None:
     terminal = Terminal(["generate", str(run), "--max-tokens", "2"], run.parent, NO_COLOR="1")
     terminal.wait_for("> ")
@@ -75,6 +77,7 @@ def test_each_of_several_stories_is_what_its_seed_gives_alone(run: Path) -> None
     assert several == b"\n".join(told("--seed", str(seed)) for seed in (4, 5, 6))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "variables",
     [

@@ -345,6 +345,7 @@ def test_minutes_fix_the_steps_in_the_recipe(fabula: Fabula, monkeypatch: pytest
     assert "0.1 min is too short" in refused(fabula, *TRAIN, "--minutes", "0.1")
 
 
+@pytest.mark.long
 def test_a_ladder_from_its_plan_to_its_report(fabula: Fabula, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("ladder.toml").write_text(LADDER)
     tier = Path(tiny_file(Path(), steps=4, evaluation__every=4)).read_text()
@@ -389,6 +390,7 @@ def test_a_ladder_from_its_plan_to_its_report(fabula: Fabula, monkeypatch: pytes
         assert "holds a ladder with scale 1.0, not 0.5" in refused(fabula, *command, "--scale", "0.5", *more)
 
 
+@pytest.mark.long
 def test_the_noise_of_a_dry_run_is_that_of_the_runs_that_are_named(fabula: Fabula) -> None:
     tiny_file(Path(), steps=4, evaluation__every=4)
     Path("tiny.toml").rename("tier.toml")
@@ -406,6 +408,7 @@ def test_the_noise_of_a_dry_run_is_that_of_the_runs_that_are_named(fabula: Fabul
     assert code == 0 and "nothing with one seed" in out
 
 
+@pytest.mark.long
 def test_a_ladder_grows_until_it_is_told(fabula: Fabula, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny_file(Path(), steps=4, evaluation__every=4)
     Path("tiny.toml").rename("tier.toml")
@@ -442,6 +445,7 @@ def test_a_ladder_grows_until_it_is_told(fabula: Fabula, monkeypatch: pytest.Mon
     assert "holds a ladder that began with 2 seeds, --detect 9 and 2 recipes" in refused(fabula, *plain, "--until-told")
 
 
+@pytest.mark.long
 def test_a_ladder_with_a_failed_run_is_made_to_its_end_and_exits_1(fabula: Fabula) -> None:
     Path("tier.toml").write_text(Path(tiny_file(Path(), steps=4, evaluation__every=4)).read_text())
     phases = "".join(

@@ -82,6 +82,7 @@ def first_event(address: str) -> dict[str, dict[str, str]]:
         connection.close()
 
 
+@pytest.mark.long
 def test_a_page_is_served_until_ctrl_c(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "log.csv"
     log.write_text(LOG)
@@ -149,6 +150,7 @@ def test_a_page_that_stays_says_so_however_the_training_ended(
         assert f"kill {started.pid}" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_nothing_follows_a_training_that_is_refused(
     grammar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

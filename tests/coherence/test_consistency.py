@@ -117,6 +117,7 @@ def made_up(number: int) -> list[str]:
     return told
 
 
+@pytest.mark.long
 def test_a_fit_on_other_stories_is_kept_and_read_again(tmp_path: Path) -> None:
     fitted = fit(made_up(80), made_up(40), "made up")
     tested = made_up(30)

@@ -54,6 +54,7 @@ def run(folder: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.mark.long
 def test_noise_is_far_from_human_stories_and_humans_are_not(run: Path) -> None:
     told = json.loads(command(run, "--samples", 1, "--tokens", 60, "--json")[0])
     sets = {line["prompt_set"] for line in told["completions"]}
@@ -94,6 +95,7 @@ def test_what_was_copied_is_found(folder: Path) -> None:
     assert other["copied_run"] == 0 and other["copied_groups"] == 0
 
 
+@pytest.mark.long
 def test_what_holds_together_is_learned_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = open_dataset(folder)
     (folder / of_data.NAME).unlink(missing_ok=True)

@@ -60,6 +60,7 @@ def test_ancestors_are_kept() -> None:
     assert list(kept.values()) == list(range(260))
 
 
+@pytest.mark.long
 def test_the_training_split_is_gpt2s_renumbered(folder: Path, compact: Dataset) -> None:
     gpt2 = open_dataset(folder, "gpt2")
     theirs, mine = gpt2.split("train"), compact.split("train")
@@ -71,6 +72,7 @@ def test_the_training_split_is_gpt2s_renumbered(folder: Path, compact: Dataset) 
         assert gpt2.tokenizer.decode_bytes([id_there]) == compact.tokenizer.decode_bytes([own])
 
 
+@pytest.mark.long
 def test_it_is_much_smaller_and_holds_the_bytes(folder: Path, compact: Dataset) -> None:
     used = len(np.unique(compact.split("train").tokens))
     assert used + 100 < compact.tokenizer.vocabulary < 0.7 * open_dataset(folder, "gpt2").tokenizer.vocabulary
@@ -79,6 +81,7 @@ def test_it_is_much_smaller_and_holds_the_bytes(folder: Path, compact: Dataset) 
         assert bytes([byte]) in compact.tokenizer.ranks
 
 
+@pytest.mark.long
 def test_held_out_stories_come_back_and_count_in_gpt2_tokens(folder: Path, compact: Dataset) -> None:
     gpt2 = open_dataset(folder, "gpt2")
     assert texts_of(compact, "validation") == texts_of(gpt2, "validation")

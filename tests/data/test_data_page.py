@@ -11,6 +11,7 @@ import pytest
 from fabula.data.dataset import open_dataset
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="the page's commands are for a Unix shell")
 def test_the_commands_of_the_page(repo: Path, tmp_path: Path) -> None:
     page = (repo / "docs" / "data.md").read_text(encoding="utf-8")

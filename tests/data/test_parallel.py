@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from fabula.data.prepare.parallel import deaf_children
 
 POOL = """
@@ -39,6 +41,7 @@ def is_there(process: int) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_a_worker_ends_with_its_parent_and_leaves_signals_to_it(tmp_path: Path) -> None:
     script = tmp_path / "pool.py"
     script.write_text(POOL)

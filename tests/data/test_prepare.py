@@ -239,6 +239,7 @@ def test_another_tokenization_joins_the_folder(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out" / "tokens").iterdir()) == ["bpe-280", "bpe-300"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("gpt2")
 def test_gpt2_counts_serve_every_tokenization(tmp_path: Path) -> None:
     source = jsonl(tmp_path / "stories.jsonl", made_up(100))
@@ -289,6 +290,7 @@ def test_the_grammar(tmp_path: Path) -> None:
     assert texts_of(larger, "validation")[:20] == texts  # preparations of any size share their held-out stories
 
 
+@pytest.mark.long
 def test_a_folder_of_stories(tmp_path: Path, stories: Path, gpt2: ByteLevelTokenizer) -> None:
     prepare(str(stories), tmp_path / "out", tokenizer="gpt2", limit=3000)
     data = open_dataset(tmp_path / "out")

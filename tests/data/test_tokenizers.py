@@ -127,6 +127,7 @@ def test_gpt2_json_gives_the_same_ids_on_any_text(
     assert gpt2_tokenizer.decode(gpt2_tokenizer.encode(text)) == text
 
 
+@pytest.mark.long
 def test_a_written_tokenizer_is_read_back(gpt2_file: Path, gpt2_tokenizer: ByteLevelTokenizer) -> None:
     again = load_tokenizer(gpt2_file)
     assert isinstance(again, ByteLevelTokenizer)

@@ -149,6 +149,7 @@ def test_completions_change_no_verdict_but_by_copying() -> None:
     assert diagnosed(sample(copied_tokens=50)).verdict == "warning"
 
 
+@pytest.mark.long
 def test_stories_are_hardly_ever_flagged(stories: Path) -> None:
     """With what they themselves say of their words, and cut as in docs/measure_completions.py.
 

@@ -10,6 +10,7 @@ from tests.findings.heldout import CASES
 from fabula.findings import diagnose
 
 
+@pytest.mark.long
 def test_the_page_is_what_the_code_and_the_records_say(repo: Path) -> None:
     script = runpy.run_path(str(repo / "docs" / "findings_page.py"))
     page = (repo / "docs" / "findings.md").read_text(encoding="utf-8")

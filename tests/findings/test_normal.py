@@ -15,6 +15,7 @@ def why_not(diagnosis: Diagnosis) -> str:
     return next(each.lacks for each in diagnosis.silent if "among_its_kind" in each.kinds)
 
 
+@pytest.mark.long
 def test_the_table_and_the_page_are_what_the_records_say(repo: Path) -> None:
     script = runpy.run_path(str(repo / "docs" / "normal_table.py"))
     assert script["as_toml"](script["rows"]()) == TABLE.read_text("utf-8"), "run: python docs/normal_table.py"

@@ -29,6 +29,7 @@ def many() -> list[Story]:
     return list(stories(2024, 0, NUM_STORIES))
 
 
+@pytest.mark.long
 def test_the_parser_recovers_the_one_derivation_of_each_of_10_000_stories() -> None:
     program = story_program()
     for index in range(NUM_STORIES):
@@ -37,6 +38,7 @@ def test_the_parser_recovers_the_one_derivation_of_each_of_10_000_stories() -> N
         assert found == (story,)  # text, every choice, and the probability to the last bit
 
 
+@pytest.mark.long
 def test_no_text_of_the_language_has_two_derivations() -> None:
     assert find_ambiguity(story_program()) is None
 
@@ -116,6 +118,7 @@ def test_pronouns_stay_with_their_characters() -> None:
     assert num_boys > 1000
 
 
+@pytest.mark.long
 def test_texts_are_well_formed(many: list[Story]) -> None:
     faults = re.compile(
         r"  |\s[.,!?;:]|[.,!?;:]{2}|[{}\[\]<>|\d]|[.!?][A-Za-z]|"  # spacing, leftovers of notation

@@ -130,6 +130,7 @@ GIVEN: dict[str, Callable[[Path], dict[str, Any]]] = {
 """What a page takes for granted beside the files."""
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("page", sorted(PAGES.keys() - ELSEWHERE))
 def test_the_blocks_of(

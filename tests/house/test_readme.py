@@ -42,7 +42,7 @@ def is_elsewhere(line: str) -> bool:
     return any(line == start or line.startswith(f"{start} ") for start in ELSEWHERE)
 
 
-@pytest.mark.early
+@pytest.mark.long
 def test_the_readmes_commands_work_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -142,6 +142,7 @@ def test_help_without_torch(bare_python: Path) -> None:
     assert "prepare" in result.stdout and "report" in result.stdout
 
 
+@pytest.mark.long
 def test_report_without_torch(bare_python: Path, recorded_run: Path, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     result = run(bare_python, "-c", SCRIPT, "report", str(recorded_run), "--out", str(page))
@@ -150,6 +151,7 @@ def test_report_without_torch(bare_python: Path, recorded_run: Path, tmp_path: P
     assert page.with_suffix(".md").is_file()
 
 
+@pytest.mark.long
 def test_diagnose_without_torch(bare_python: Path, recorded_run: Path, repo: Path) -> None:
     logs = repo / "tests" / "record" / "logs"
     for given in (recorded_run, logs / "trainer", logs / "trainer.log", logs / "tensorboard" / "classic"):

@@ -44,7 +44,7 @@ def ladder_in(folder: Path, steps: int = 4) -> list[str]:
     return ["ladder", str(folder / "small.toml"), "--out", str(folder / "out"), "--threads", "1", "--on", "slurm"]
 
 
-@pytest.mark.early
+@pytest.mark.long
 def test_an_array_makes_the_ladder_and_a_second_call_finds_it_made(
     slurm: Path, grammar_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -114,6 +114,7 @@ def test_a_share_that_sets_nothing_aside_is_refused(share: float, problem: str, 
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.long
 def test_nothing_but_unseal_reads_the_test_split(sealed: Path, repo: Path) -> None:
     with pytest.raises(AssertionError, match="sealed"):
         data_in(sealed).split("test")

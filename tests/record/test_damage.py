@@ -88,6 +88,7 @@ def test_what_is_missing_or_null_or_not_known_is_no_damage(tmp_path: Path) -> No
     diagnose(read)
 
 
+@pytest.mark.long
 def test_of_several_runs_the_damaged_one_is_named_and_the_others_are_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,6 +172,7 @@ def test_an_event_with_a_right_checksum_may_be_none(event: bytes) -> None:
         read_log(Path("events.out.tfevents.1"), record(b"\x1a\x0dbrain.Event:2") + record(event))
 
 
+@pytest.mark.long
 def test_a_small_file_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
     packed = gzip.compress(b'{"kind":"train","step":1}\n' * 4_000_000, 1)
     assert len(packed) * LARGEST_RATIO < 26 * 4_000_000

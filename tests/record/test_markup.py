@@ -57,6 +57,7 @@ def test_text_at_the_beginning_of_a_line_begins_nothing(text: str) -> None:
     assert tags <= {"p"}
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=200)
 @given(TEXTS, TEXTS)
 def test_cells_of_a_table_stay_in_theirs(text: str, name: str) -> None:

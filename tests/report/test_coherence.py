@@ -51,6 +51,7 @@ def section_of(page: str) -> str:
     return page[start : page.index("\n## ", start + 5)]
 
 
+@pytest.mark.long
 def test_each_count_has_its_stories_behind_it(ladder: Path, tmp_path: Path) -> None:
     write_report([run_of(ladder, "init")], tmp_path / "page.html")
     twin = section_of((tmp_path / "page.md").read_text(encoding="utf-8"))
@@ -142,6 +143,7 @@ def test_a_judge_that_cannot_be_believed_is_grey_and_its_faults_are_named(ladder
     assert "🔴 unreliable" in twin and "failed on" in twin
 
 
+@pytest.mark.long
 def test_scores_are_compared_like_losses(ladder: Path, tmp_path: Path) -> None:
     view = read_ladder([ladder])
     there = scored(view)

@@ -129,6 +129,7 @@ def test_the_timeline_is_one_path_through_the_factorial(twin: str) -> None:
     assert re.findall(r"^\| \*\*([\w+-]+)\*\*", every, flags=re.MULTILINE) == CELLS
 
 
+@pytest.mark.long
 def test_a_diverged_run_stops_nothing_and_is_told(tmp_path: Path) -> None:
     folder = write_ladder(
         tmp_path / "ladder", ladder=load_ladder("factorial"),
@@ -206,6 +207,7 @@ def with_times(folder: Path, workers: int | None, waiting: float | None, **secon
     return render_markdown(make_document(read_ladder([folder]))).split("### At equal time")[1].split("###")[0]
 
 
+@pytest.mark.long
 def test_equal_time_only_where_the_times_may_be_believed(tmp_path: Path) -> None:
     folder = write_ladder(tmp_path / "ladder", seeds=2)
     assert "it was not recorded how many runs shared the machine" in with_times(folder, None, 0.0)

@@ -314,6 +314,7 @@ def test_smoothing_is_a_trailing_mean() -> None:
     assert thick.values[-1] == pytest.approx(np.mean(values[-20:])), "1 % of 2,000 steps"
 
 
+@pytest.mark.long
 def test_the_main_figure_is_a_png(ladder: Path) -> None:
     assert main_figure([ladder])[:8] == b"\x89PNG\r\n\x1a\n"
     with pytest.raises(InputError, match="tier"):

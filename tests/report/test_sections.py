@@ -20,6 +20,7 @@ def names_of(repo: Path, folder: Path) -> list[str]:
     return [".".join(path.relative_to(repo / "src").with_suffix("").parts) for path in files]
 
 
+@pytest.mark.long
 def test_every_section_is_called_by_the_page(repo: Path) -> None:
     """Loaded with it in a fresh interpreter."""
     script = "import sys, fabula.report.document; print(*sys.modules)"

@@ -10,6 +10,7 @@ from fabula.report import write_report
 from fabula.report.figures.figures import _from_point_to_point
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("seeds", "steps", "most"),
     [(3, 500, 2_000_000), pytest.param(6, 15_000, 3_000_000, marks=pytest.mark.slow)],

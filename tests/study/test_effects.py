@@ -102,6 +102,7 @@ def test_all_verdicts_of_a_table_share_one_error_rate() -> None:
     assert among.verdict == "no evidence"
 
 
+@pytest.mark.long
 def test_null_ladders_rarely_show_an_effect() -> None:
     """Four phases without any effect, 3 seeds, the two protocols nearly alike: any verdict in at most 5 % of ladders
     (binomial bound for 600 ladders)."""

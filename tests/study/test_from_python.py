@@ -16,6 +16,7 @@ def test_the_example_of_the_package_says_what_it_prints(repo: Path, monkeypatch:
     assert tried.attempted >= 8 and tried.failed == 0
 
 
+@pytest.mark.long
 def test_no_page_is_imported_by_it() -> None:
     """In a fresh interpreter: the whole package, each of its modules."""
     script = (

@@ -56,6 +56,7 @@ def test_other_sizes_and_lengths_are_foretold(frontier: Frontier) -> None:
         assert frontier.law.loss(*place) == pytest.approx(TRUE.loss(*place), rel=0.01)
 
 
+@pytest.mark.long
 def test_the_interval_holds_four_of_five() -> None:
     """Of 4 draws of the runs with 5 unseen runs each, 80 % are 16; fewer than 11 have a probability of 0.3 %."""
     inside, widths = 0, []
@@ -156,6 +157,7 @@ def test_weights_at_work() -> None:
     assert multiplying(recipe.model, 1000) == 2 * (4 * 64 * 64 + 3 * 64 * 176) + 1000 * 64
 
 
+@pytest.mark.long
 def test_what_is_kept_is_of_one_family_and_foretells_itself() -> None:
     """Each kept run, by the law of the others: half of them within 1.5 %."""
     runs = most_known("modern", 128).runs
@@ -184,6 +186,7 @@ def test_each_run_of_the_frontiers_ladder_is_one_of_the_family() -> None:
     assert len(places) == len(plan.cells) and len({width for width, _ in places}) >= 4
 
 
+@pytest.mark.long
 def test_own_runs_count_on_their_own_stories_and_once() -> None:
     """Kept runs of one kind of stories, as if somebody had made them on others."""
     theirs = [replace(run, validation="mine", corpus="texts/poems") for run in kept_runs()]

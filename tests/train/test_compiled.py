@@ -31,6 +31,7 @@ print("torch._dynamo" in sys.modules)
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(torch.backends.cuda.is_built(), reason="this torch is for GPUs, whose attention loads the compiler")
 def test_a_model_is_there_without_the_compiler() -> None:
     told = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True).stdout

@@ -61,6 +61,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells the peak of one process")
 @pytest.mark.parametrize(
     "shape", [shape if shape == "many-rows" else pytest.param(shape, marks=pytest.mark.slow) for shape in SHAPES]

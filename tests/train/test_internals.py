@@ -58,6 +58,7 @@ def test_what_is_compiled_computes_the_same(values: dict[str, Any], grammar_fold
     assert same_tensors(tensors(runs[0]), tensors(runs[1]))
 
 
+@pytest.mark.long
 def test_a_traced_step_is_traced_once_and_computes_the_same(
     grammar_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,7 @@ print(WAITING[0], os.environ.get("GOMP_SPINCOUNT"))
 """
 
 
+@pytest.mark.long
 def test_spinning_is_bounded_before_torch_is_loaded_and_nowhere_else() -> None:
     assert run_python(ASK) == "adaptive 300000"
     assert run_python(ASK, OMP_WAIT_POLICY="passive") == "as set None"

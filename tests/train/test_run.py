@@ -181,6 +181,7 @@ def test_interrupted_and_resumed_is_uninterrupted(run: Path, grammar_folder: Pat
     assert not (resumed / "metrics.discarded.jsonl").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["padded", "packed"])
 def test_resumed_at_and_across_the_edge_of_an_epoch(layout: str, grammar_folder: Path, tmp_path: Path) -> None:
     num_stories = data_in(grammar_folder).split("train").num_stories

@@ -26,6 +26,7 @@ def served(run: GrowingRun, address: Address) -> Door:
     return Door(application(Live(watcher(run.folder))), address, POLICY)
 
 
+@pytest.mark.long
 def test_it_grows_and_holds_still_and_is_inert(tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -76,6 +77,7 @@ def test_it_grows_and_holds_still_and_is_inert(tmp_path: Path) -> None:
         browser.close()
 
 
+@pytest.mark.long
 def test_it_is_followed_again_after_an_answer_that_is_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ NUM_QUESTIONS = NUM_TRUE + NUM_CONTROLS + NUM_TRUE + NUM_TRUE
 """A completion a prompt, the controls, and completions and true stories once more."""
 
 
+@pytest.mark.long
 def test_a_session_is_recorded_and_asked_once(run: Path) -> None:
     with serving(lambda _, body: well(body)) as server:
         options = ("--judge", "openai:some", "--judge-url", server.url)
@@ -84,6 +85,7 @@ def test_a_session_is_recorded_and_asked_once(run: Path) -> None:
     assert [each.judge for each in sessions_of(read_judgements(run))] == ["openai:some", "openai:another"]
 
 
+@pytest.mark.long
 def test_what_failed_is_counted_and_asked_again(run: Path) -> None:
     with serving(lambda number, body: Said(b"<html>", 200) if number % 2 else well(body)) as server:
         options = ("--judge", "openai:some", "--judge-url", server.url, "--judge-requests", 1)
@@ -99,6 +101,7 @@ def test_what_failed_is_counted_and_asked_again(run: Path) -> None:
     assert kinds == {"session": 2, "end": 2, "marks": 2 * (NUM_QUESTIONS - 2 * NUM_TRUE), "pair": 4 * NUM_TRUE}
 
 
+@pytest.mark.long
 def test_costs_are_known_and_held_before_anything_is_sent(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serving(lambda _, body: well(body)) as server:
         options = ("--judge", "openai:some", "--judge-url", server.url)

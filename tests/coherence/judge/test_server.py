@@ -78,6 +78,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, KEY)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_marks_and_pairs_come_typed(provider: str) -> None:
     pair = Question("against", Told("a/0/0", "a/0", "Once", "one."), Told("b/0/0", "a/0", "Once", "two."))

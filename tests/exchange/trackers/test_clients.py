@@ -128,6 +128,7 @@ print(json.dumps({
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "tracker",
     [pytest.param(name, marks=pytest.mark.slow if name == "mlflow" else ()) for name in sorted(READ)],

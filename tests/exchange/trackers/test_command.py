@@ -90,6 +90,7 @@ BAD = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", BAD)
 def test_a_bad_tracker_ends_no_training(
     how: str, grammar_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -12,6 +12,7 @@ def ends_at_once(*_: object) -> None:
     sys.exit(3)
 
 
+@pytest.mark.long
 def test_a_process_that_ends_before_it_has_begun_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group, "_other", ends_at_once)
     with pytest.raises(ProcessLost) as lost, group.started_here(2):

@@ -83,7 +83,7 @@ class KillTheOther(Observer):
             other.join()
 
 
-@pytest.mark.early
+@pytest.mark.long
 def test_two_processes_make_the_run_of_one(grammar_folder: Path, tmp_path: Path) -> None:
     padded, muon = tiny(**SHORT, **PADDED), tiny(**SHORT, **MUON)
     made(grammar_folder, tmp_path / "one", padded, nan_at=[3])
