@@ -153,7 +153,8 @@ def _growth(writers: Sequence[RunView]) -> Details | None:
 
 def _good_and_odd(view: RunView, groups: Sequence[FoundGroup]) -> list[Block]:
     """What the rules on completions say of one run, the good first. Nothing where no story is long enough."""
-    long = [each for each in latest(view) if each.get("step") and len(words(str(each["completion"]))) >= MIN_WORDS]
+    written = [each for each in latest(view) if each.get("step")]
+    long = [each for each in written if len(words(str(each["completion"]))) >= MIN_WORDS]
     if view.diagnosis is None or not long:
         return []
     silent = {kind for each in view.diagnosis.silent for kind in each.kinds}
@@ -184,10 +185,12 @@ def _good_and_odd(view: RunView, groups: Sequence[FoundGroup]) -> list[Block]:
                 )
             )
     nothing = Paragraph(rich("Nothing of what the rules look for."))
+    num_short = len(written) - len(long)
+    short = plural(num_short, "story was", "stories were") + f" not judged: fewer than {MIN_WORDS} words"
     return [
         Heading(3, rich("What is good in them"), "stories-good"),
         Bullets(tuple(good)) if good else nothing,
         Heading(3, rich("What is odd"), "stories-odd"),
         Bullets(tuple(odd), tuple(anchors)) if odd else nothing,
-        Paragraph(rich(quiet(NO_JUDGE))),
+        Paragraph(rich(quiet(f"{NO_JUDGE} {short}." if num_short else NO_JUDGE))),
     ]
