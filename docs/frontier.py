@@ -18,9 +18,11 @@ from fabula.recipe.tiers import FAMILIES
 from fabula.record.reader import find_runs, read_run
 from fabula.study.frontier.known import TABLE, known_run
 
+BUILT_IN = {"grammar": "the built-in stories"}
 CORPUS = "TinyStories"
+"""What all others are."""
 KEPT = tuple(Path(__file__).parent / name for name in ("runs", "frontier"))
-"""Those in docs/frontier are of `fabula ladder frontier`, and of sizes of it on 2,000 stories."""
+"""Those in docs/frontier are of `fabula ladder frontier`, and of sizes of it on fewer stories."""
 SIZES = ((2, 64), (3, 96), (4, 128), (4, 160), (4, 192), (5, 224), (6, 256))
 """On one line from small to large, for the law asks only how many weights are at work: widths of 32 to 53 a layer."""
 
@@ -34,10 +36,11 @@ def _toml(table: str, rows: list[dict[str, object]]) -> str:
 
 
 def runs_written() -> str:
-    found = {known_run(read_run(path), CORPUS) for folder in KEPT for path in find_runs(folder)}
+    records = [read_run(path) for folder in KEPT for path in find_runs(folder)]
+    found = {known_run(run, BUILT_IN.get((run.info.get("data") or {}).get("source", ""), CORPUS)) for run in records}
     runs = sorted(
         (run for run in found if run is not None),
-        key=attrgetter("family", "parameters", "tokens", "unique", "peak", "seed"),
+        key=attrgetter("corpus", "family", "parameters", "tokens", "unique", "peak", "seed"),
     )
     head = "# Final losses of runs in several sizes and lengths. Written by docs/frontier.py from run folders.\n"
     return head + _toml("runs", [asdict(run) for run in runs])

@@ -87,10 +87,10 @@ def _loss(plan: "Plan") -> str:
 
 def _level(expected: "Expected", knowledge: "Knowledge") -> str:
     """The range was learned on certain validation stories: of others only the level is told."""
+    level = f"{expected.loss:.2f} nats a GPT-2 token ({expected.loss * knowledge.bits_per_nat:.2f} bits a byte)"
     if not knowledge.same_stories:
-        return f"about {expected.loss:.2f} nats a GPT-2 token, as on other validation stories of this kind"
-    low, high = f"{expected.low:.2f}", f"{expected.high:.2f}"
-    return f"{expected.loss:.2f} nats a GPT-2 token; four of five runs should end between {low} and {high}"
+        return f"about {level}, as on other validation stories of this kind"
+    return f"{level}; four of five runs should end between {expected.low:.2f} and {expected.high:.2f}"
 
 
 def _faster(candidate: "Candidate", expected: "Expected") -> str:
@@ -128,6 +128,7 @@ def as_values(plan: "Plan") -> dict[str, Any]:
         mean, *interval = (round(value, 4) for value in (expected.loss, expected.low, expected.high))
         return {"mean": mean, "interval": interval}
 
+    per_nat = plan.knowledge.bits_per_nat
     return {
         "recipe": plan.recipe.as_tree(),
         "parameters": {"total": plan.total_parameters, "multiplying": plan.chosen.parameters},
@@ -137,6 +138,7 @@ def as_values(plan: "Plan") -> dict[str, Any]:
         "seconds": round(plan.chosen.seconds, 2),
         "step_seconds": round(plan.step_seconds, 5),
         "expected_loss": loss(plan.expected),
+        "expected_bits_per_byte": None if plan.expected is None else round(plan.expected.loss * per_nat, 4),
         "half_the_time": loss(plan.half),
         "twice_the_time": loss(plan.twice),
         "faster_machine": loss(plan.faster[1]) if plan.faster else None,

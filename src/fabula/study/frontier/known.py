@@ -46,6 +46,8 @@ class KnownRun:
     seed: int
     loss: float
     """Nats a GPT-2 token, of the whole validation split, at the end."""
+    bits_per_byte: float
+    """The same loss in bits a byte of the stories: what a run is told in where GPT-2's vocabulary is not there."""
 
     @property
     def point(self) -> Point:
@@ -62,6 +64,11 @@ class Knowledge:
     """Whether these are the validation stories that it was measured on; else they are of the same kind by name."""
     runs: tuple[KnownRun, ...]
 
+    @property
+    def bits_per_nat(self) -> float:
+        """Bits a byte for each nat a GPT-2 token, on these validation stories."""
+        return self.runs[0].bits_per_byte / self.runs[0].loss
+
 
 @cache
 def kept_runs() -> tuple[KnownRun, ...]:
@@ -74,10 +81,11 @@ def known_run(run: Run, corpus: str | None = None) -> KnownRun | None:
     loss a GPT-2 token."""
     recipe, data = read_recipe(run), run.info.get("data")
     positions, epochs = (run.info.get("layout") or {}).get("positions"), (run.info.get("layout") or {}).get("epochs")
-    losses = run.full_evals().get("val_loss_gpt2", [math.nan])
+    final = {name: float(values[-1]) for name, values in run.full_evals().items() if len(values)}
+    loss, bits = final.get("val_loss_gpt2", math.nan), final.get("val_bits_per_byte", math.nan)
     if recipe is None or run.status != "finished" or not data or not positions or not epochs:
         return None
-    scored = recipe.evaluation.split == "validation" and math.isfinite(float(losses[-1]))
+    scored = recipe.evaluation.split == "validation" and math.isfinite(loss) and math.isfinite(bits)
     family = family_of(recipe)
     if not scored or family is None:
         return None
@@ -85,7 +93,7 @@ def known_run(run: Run, corpus: str | None = None) -> KnownRun | None:
         family, corpus or str(data["source"]), data["text_hashes"]["validation"], data["tokenizer"],
         recipe.model.layers, recipe.model.width, recipe.model.context, recipe.steps, int(positions),
         round(positions / epochs), multiplying(recipe.model, recipe.model.vocabulary), recipe.schedule.peak,
-        int(run.info["seed"]), round(float(losses[-1]), 4),
+        int(run.info["seed"]), round(loss, 4), round(bits, 5),
     )  # fmt: skip
 
 

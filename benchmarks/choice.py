@@ -1,0 +1,157 @@
+"""Is the plan's choice the best use of the time? Its size against a grid of sizes and rates, and against presets.
+
+python benchmarks/choice.py --data DIR --minutes 2 --runs FOLDER --out docs/measured/choice-2-many.json
+
+Every contender trains for so many minutes, evaluations not counted: for as many steps as go into them at the step's
+time, which is measured first, all in turns. The steps are then fixed, so what else the machine does changes nothing. Of
+the sizes at their preset's rate, the loss that the law expects is written down before the first run. Runs that are
+there are not made again.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from results import write
+
+from fabula.data.dataset import Dataset, open_dataset
+from fabula.recipe.presets import load_recipe
+from fabula.recipe.scaling import with_steps
+from fabula.recipe.schema import Recipe
+from fabula.recipe.shapes import Size, in_size, multiplying
+from fabula.recipe.tiers import FAMILIES
+from fabula.recipe.toml import to_toml
+from fabula.record.reader import read_run
+from fabula.study.frontier.choice import Candidate, best, most_tokens
+from fabula.study.frontier.known import expectation, knowledge_for
+from fabula.train.life.probing import step_seconds
+from fabula.train.machine.pace import usual_seconds
+
+FABULA = Path(sys.executable).with_name("fabula")
+FAMILY = FAMILIES[0]
+SIZES = (Size(1, 64), Size(2, 64), Size(3, 96), Size(2, 128))
+RATES = (0.5, 1.0, 2.0)
+"""Times the preset's."""
+PRESETS = (FAMILY, "modern-portable", "basic/packed")
+PRESET_SIZE = Size(4, 128)
+TURNS = 3
+ONLY_ENDS = {"evaluation.sample_tokens": 0, "evaluation.every": 1_000_000, "checkpoint.every": 0}
+
+
+@dataclass
+class Contender:
+    name: str
+    steps: int
+    tokens: int
+    expected: float | None
+    low: float | None
+    high: float | None
+    loss: float | None = None
+
+
+def contending() -> dict[str, Recipe]:
+    preset, found = load_recipe(FAMILY), {}
+    for size in SIZES:
+        for rate in RATES:
+            recipe = in_size(preset, size).with_values(**{"schedule.peak": rate * preset.schedule.peak})
+            found[name_of(size, rate)] = recipe
+    return found | {name: load_recipe(name) for name in PRESETS}
+
+
+def name_of(size: Size, rate: float = 1.0) -> str:
+    return f"{size.layers} x {size.width}, rate x {rate:g}"
+
+
+def seconds_of(recipes: dict[str, Recipe], data: Path) -> dict[str, float]:
+    """Of a step of each: one time for all rates of a size, which do the same work."""
+    works = {name: (recipe.model, recipe.optimizer) for name, recipe in recipes.items()}
+    times: dict[object, list[float]] = {work: [] for work in works.values()}
+    for turn in range(TURNS):
+        for work in times:
+            recipe = next(recipes[name] for name in recipes if works[name] == work)
+            stories = open_dataset(data, recipe.tokenizer)
+            ready = recipe.with_values(**{"model.vocabulary": stories.tokenizer.vocabulary})
+            times[work].append(step_seconds(ready, stories, print if turn == 0 else lambda text: None, anew=True))
+    return {name: statistics.median(times[work]) for name, work in works.items()}
+
+
+def chosen_by_law(data: Dataset, seconds: float, of_step: dict[Size, float]) -> Size:
+    """The size that a plan takes for so much training, at the preset's rate."""
+    manifest, preset = data.manifest, load_recipe(FAMILY)
+    known = knowledge_for(FAMILY, preset.model.context, manifest.splits["validation"].text_hash, manifest.source)
+    assert known is not None, "these stories have a law"
+    unique = unique_tokens(data)
+    candidates = []
+    for size, each in of_step.items():
+        recipe = in_size(preset, size).with_values(**{"model.vocabulary": data.tokenizer.vocabulary})
+        weights = multiplying(recipe.model, recipe.vocabulary)
+        tokens = min(seconds / each * recipe.positions_per_step, most_tokens(known.frontier, weights, unique).tokens)
+        candidates.append(Candidate(size, weights, tokens, seconds))
+    return best(known.frontier, candidates, unique).size
+
+
+def unique_tokens(data: Dataset) -> int:
+    train = data.split("train")
+    return train.num_tokens + train.num_stories
+
+
+def contender(name: str, recipe: Recipe, data: Dataset) -> Contender:
+    manifest = data.manifest
+    recipe = recipe.with_values(**{"model.vocabulary": data.tokenizer.vocabulary})
+    told = expectation(recipe, manifest.splits["validation"].text_hash, manifest.source, unique_tokens(data))
+    numbers = (None,) * 3 if told is None else tuple(round(v, 4) for v in (told[0].loss, told[0].low, told[0].high))
+    return Contender(name, recipe.steps, recipe.steps * recipe.positions_per_step, *numbers)
+
+
+def trained(name: str, recipe: Recipe, data: Path, runs: Path) -> float:
+    folder = runs / name.replace(" ", "").replace(",", "-").replace("/", "-")
+    if not (folder.is_dir() and read_run(folder).status == "finished"):
+        file = runs / f"{folder.name}.toml"
+        file.write_text(to_toml(recipe.as_tree()), encoding="utf-8")
+        subprocess.run([str(FABULA), "train", str(file), "--data", str(data), "--out", str(folder)], check=True)
+    return round(float(read_run(folder).full_evals()["val_loss_gpt2"][-1]), 4)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    asked.runs.mkdir(parents=True, exist_ok=True)
+    data = open_dataset(asked.data, load_recipe(FAMILY).tokenizer)
+    recipes = contending()
+    of_step = seconds_of(recipes, asked.data)
+    seconds = asked.minutes * 60
+    planned = {
+        size: of_step[name_of(size)]
+        for size in SIZES
+        if size in usual_seconds(FAMILY, load_recipe(FAMILY).model.context)
+    }
+    planned[PRESET_SIZE] = of_step[FAMILY]
+    chosen = chosen_by_law(data, seconds, planned)
+    timed = {
+        name: with_steps(recipe.with_values(**ONLY_ENDS), max(1, int(seconds / of_step[name])))
+        for name, recipe in recipes.items()
+    }
+    contenders = [contender(name, recipe, data) for name, recipe in timed.items()]
+    document = {
+        "minutes": asked.minutes, "unique": unique_tokens(data), "stories": data.manifest.splits["train"].num_stories,
+        "chosen": FAMILY if chosen == PRESET_SIZE else name_of(chosen),
+        "step_seconds": {name: round(each, 4) for name, each in of_step.items()},
+        "contenders": [asdict(each) for each in contenders],
+    }  # fmt: skip
+    write(document, asked.out)  # what is foretold, before anything is trained
+    for place, each in enumerate(contenders):
+        each.loss = trained(each.name, timed[each.name], asked.data, asked.runs)
+        document["contenders"][place] = asdict(each)
+        write(document, asked.out)
+        print(each, flush=True)
+
+
+if __name__ == "__main__":
+    main()
