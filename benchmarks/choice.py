@@ -3,9 +3,9 @@
 python benchmarks/choice.py --data DIR --minutes 2 --runs FOLDER --out docs/measured/choice-2-many.json
 
 Every contender trains for so many minutes, evaluations not counted: for as many steps as go into them at the step's
-time, which is measured first, all in turns. The steps are then fixed, so what else the machine does changes nothing. Of
-the sizes at their preset's rate, the loss that the law expects is written down before the first run. Runs that are
-there are not made again.
+time. Those are measured first, all in turns, and taken as on the idle machine of speeds.toml, of which one size is in
+both. The steps are then fixed, so what else this machine does changes nothing. Of the sizes at their preset's rate, the
+loss that the law expects is written down before the first run. Runs that are there are not made again.
 """
 
 import argparse
@@ -36,7 +36,7 @@ SIZES = (Size(1, 64), Size(2, 64), Size(3, 96), Size(2, 128))
 RATES = (0.5, 1.0, 2.0)
 """Times the preset's."""
 PRESETS = (FAMILY, "modern-portable", "basic/packed")
-PRESET_SIZE = Size(4, 128)
+PRESET_SIZE, IN_BOTH = Size(4, 128), Size(3, 96)
 TURNS = 3
 ONLY_ENDS = {"evaluation.sample_tokens": 0, "evaluation.every": 1_000_000, "checkpoint.every": 0}
 
@@ -75,7 +75,9 @@ def seconds_of(recipes: dict[str, Recipe], data: Path) -> dict[str, float]:
             stories = open_dataset(data, recipe.tokenizer)
             ready = recipe.with_values(**{"model.vocabulary": stories.tokenizer.vocabulary})
             times[work].append(step_seconds(ready, stories, print if turn == 0 else lambda text: None, anew=True))
-    return {name: statistics.median(times[work]) for name, work in works.items()}
+    here = {name: statistics.median(times[work]) for name, work in works.items()}
+    idle = usual_seconds(FAMILY, load_recipe(FAMILY).model.context)[IN_BOTH] / here[name_of(IN_BOTH)]
+    return {name: seconds * idle for name, seconds in here.items()}
 
 
 def chosen_by_law(data: Dataset, seconds: float, of_step: dict[Size, float]) -> Size:

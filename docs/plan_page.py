@@ -17,8 +17,8 @@ from fabula.recipe.tiers import FAMILIES
 from fabula.record.wording import duration_text, number, plural
 from fabula.report.figures.library import png_of
 from fabula.study.frontier.choice import Candidate, best, expected, most_tokens, reach
-from fabula.study.frontier.known import Knowledge, kept_runs, most_known
-from fabula.study.frontier.law import PRIORS, fit, priors_like
+from fabula.study.frontier.known import Knowledge, kept_runs, known_laws, most_known, priors_for
+from fabula.study.frontier.law import fit
 from fabula.train.machine.pace import known_speeds
 
 PAGE = Path(__file__).parent / "plan.md"
@@ -75,14 +75,13 @@ def _best_in(minutes: float, family: str) -> str | None:
 
 
 def law() -> str:
-    """The numbers of each family's law, and how well each run is foretold by the others."""
-    return "\n\n".join(map(_law_of, FAMILIES))
+    """The numbers of each law, and how well each run is foretold by the others."""
+    return "\n\n".join(map(_law_of, known_laws()))
 
 
-def _law_of(family: str) -> str:
-    knowledge = _knowledge(family)
+def _law_of(knowledge: Knowledge) -> str:
     law, runs = knowledge.frontier.law, knowledge.runs
-    priors = PRIORS if family == FAMILIES[0] else priors_like(_knowledge().frontier.law)
+    priors = priors_for(runs)
     errors = []
     for left in runs:
         of_others = fit([run.point for run in runs if run is not left], priors)
@@ -90,8 +89,8 @@ def _law_of(family: str) -> str:
     repeated = sum(run.tokens > run.unique for run in runs)
     numbers = ", ".join(f"{name} {number(value)}" for name, value in vars(law).items())
     return (
-        f"`{family}`, from {plural(len(runs), 'run')} on {knowledge.corpus}, {repeated} of them with stories that come "
-        f"again (N and D in millions): {numbers}. Each run foretold by the others: half of them within "
+        f"`{runs[0].family}`, from {plural(len(runs), 'run')} on {knowledge.corpus}, {repeated} of them with stories "
+        f"that come again (N and D in millions): {numbers}. Each run foretold by the others: half of them within "
         f"{statistics.median(errors):.3f} nats, the worst {max(errors):.2f} nats off."
     )
 

@@ -5,7 +5,7 @@ runs.toml is written by docs/frontier.py from run folders.
 
 import math
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePath
@@ -17,7 +17,7 @@ from fabula.recipe.shapes import family_of, multiplying
 from fabula.recipe.tiers import FAMILIES
 from fabula.record.reader import Run
 from fabula.study.frontier.choice import Expected, expected, reach
-from fabula.study.frontier.law import PRIORS, Frontier, Point, are_enough, frontier_of, priors_like
+from fabula.study.frontier.law import PRIORS, Frontier, Point, Priors, are_enough, frontier_of, priors_like, with_floor
 
 TABLE = Path(__file__).with_name("runs.toml")
 
@@ -48,6 +48,8 @@ class KnownRun:
     """Nats a GPT-2 token, of the whole validation split, at the end."""
     bits_per_byte: float
     """The same loss in bits a byte of the stories: what a run is told in where GPT-2's vocabulary is not there."""
+    floor: float = 0.0
+    """Nats a GPT-2 token that no model gets below: the entropy of these stories, where that is known; else zero."""
 
     @property
     def point(self) -> Point:
@@ -94,6 +96,7 @@ def known_run(run: Run, corpus: str | None = None) -> KnownRun | None:
         recipe.model.layers, recipe.model.width, recipe.model.context, recipe.steps, int(positions),
         round(positions / epochs), multiplying(recipe.model, recipe.model.vocabulary), recipe.schedule.peak,
         int(run.info["seed"]), round(loss, 4), round(bits, 5),
+        round((data.get("entropy_floor") or 0.0) * loss / final["val_loss"], 4),
     )  # fmt: skip
 
 
@@ -140,6 +143,15 @@ def most_known(family: str, context: int) -> Knowledge:
     return Knowledge(_law_of(chosen), most, False, chosen)
 
 
+def known_laws() -> list[Knowledge]:
+    """Of each family on each kind of stories, where enough runs are kept."""
+    found: dict[tuple[str, str, int], list[KnownRun]] = {}
+    for run in at_the_usual_rate(kept_runs()):
+        found.setdefault((run.corpus, run.family, run.context), []).append(run)
+    enough = [tuple(runs) for runs in found.values() if are_enough([run.point for run in runs])]
+    return [Knowledge(_law_of(runs), runs[0].corpus, False, runs) for runs in enough]
+
+
 def at_the_usual_rate(runs: Iterable[KnownRun]) -> list[KnownRun]:
     """The runs at their preset's learning rate: those at others are there to choose it."""
     return [run for run in runs if run.peak == load_recipe(run.family).schedule.peak]
@@ -147,7 +159,16 @@ def at_the_usual_rate(runs: Iterable[KnownRun]) -> list[KnownRun]:
 
 @cache
 def _law_of(runs: tuple[KnownRun, ...]) -> Frontier:
-    """Of the usual family its own law; another's is expected to be like that one's, so that it needs fewer runs."""
-    family, context = runs[0].family, runs[0].context
-    priors = PRIORS if family == FAMILIES[0] else priors_like(most_known(FAMILIES[0], context).frontier.law)
-    return frontier_of([run.point for run in runs], priors)
+    return frontier_of([run.point for run in runs], priors_for(runs))
+
+
+def priors_for(runs: Sequence[KnownRun]) -> Priors:
+    """What is expected of the law of runs of one family on stories of one kind. Another family's is expected to be like
+    the usual one's on these stories, where that is known, so that it needs fewer runs."""
+    first, priors = runs[0], PRIORS
+    if first.family != FAMILIES[0]:
+        usual = _usual(FAMILIES[0], first.context)
+        alike = tuple(run for run in usual if run.validation == first.validation or run.corpus == first.corpus)
+        if are_enough([run.point for run in alike]):
+            priors = priors_like(_law_of(alike).law)
+    return with_floor(priors, first.floor) if first.floor else priors
