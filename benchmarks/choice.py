@@ -5,10 +5,12 @@ python benchmarks/choice.py --data DIR --minutes 2 --runs FOLDER --out docs/meas
 Every contender trains for so many minutes, evaluations not counted: for as many steps as go into them at the step's
 time. Those are measured first, all in turns, and taken as on the idle machine of speeds.toml, of which one size is in
 both. The steps are then fixed, so what else this machine does changes nothing. Of the sizes at their preset's rate, the
-loss that the law expects is written down before the first run. Runs that are there are not made again.
+loss that the law expects is written down before the first run. With a record that is there its step times are taken,
+and runs that are there are not made again.
 """
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -33,7 +35,7 @@ from fabula.train.machine.pace import usual_seconds
 FABULA = Path(sys.executable).with_name("fabula")
 FAMILY = FAMILIES[0]
 SIZES = (Size(1, 64), Size(2, 64), Size(3, 96), Size(2, 128))
-RATES = (0.5, 1.0, 2.0)
+RATES = (1.0, 2.0, 0.5)
 """Times the preset's."""
 PRESETS = (FAMILY, "modern-portable", "basic/packed")
 PRESET_SIZE, IN_BOTH = Size(4, 128), Size(3, 96)
@@ -54,8 +56,8 @@ class Contender:
 
 def contending() -> dict[str, Recipe]:
     preset, found = load_recipe(FAMILY), {}
-    for size in SIZES:
-        for rate in RATES:
+    for rate in RATES:
+        for size in SIZES:
             recipe = in_size(preset, size).with_values(**{"schedule.peak": rate * preset.schedule.peak})
             found[name_of(size, rate)] = recipe
     return found | {name: load_recipe(name) for name in PRESETS}
@@ -127,7 +129,10 @@ def main() -> None:
     asked.runs.mkdir(parents=True, exist_ok=True)
     data = open_dataset(asked.data, load_recipe(FAMILY).tokenizer)
     recipes = contending()
-    of_step = seconds_of(recipes, asked.data)
+    if asked.out.exists():
+        of_step = json.loads(asked.out.read_text(encoding="utf-8"))["step_seconds"]
+    else:
+        of_step = seconds_of(recipes, asked.data)
     seconds = asked.minutes * 60
     planned = {
         size: of_step[name_of(size)]
