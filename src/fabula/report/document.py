@@ -29,9 +29,9 @@ from fabula.report.sections.coherence import coherence_blocks
 from fabula.report.sections.effects.planned import planned_blocks
 from fabula.report.sections.effects.section import across_blocks, effect_blocks, statistics_blocks
 from fabula.report.sections.effects.unsealed import unsealed_blocks
-from fabula.report.sections.findings import finding_blocks, improved_blocks
+from fabula.report.sections.findings.interpretation import unfinished
+from fabula.report.sections.findings.section import finding_blocks, improved_blocks
 from fabula.report.sections.foreign_logs import alarms, files_table, log_blocks, log_lead, logs_table
-from fabula.report.sections.interpretation import unfinished
 from fabula.report.sections.provenance import (
     facts_table,
     grouping_blocks,

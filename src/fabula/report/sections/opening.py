@@ -19,7 +19,7 @@ from fabula.report.render.blocks import (
     strong,
     toned,
 )
-from fabula.report.sections.interpretation import health, lead, share_of_steps
+from fabula.report.sections.findings.interpretation import health, lead, share_of_steps
 from fabula.report.sections.stories import opening_story
 from fabula.report.sections.tables import counted
 from fabula.report.tones import tone_of

@@ -30,8 +30,8 @@ from fabula.report.render.blocks import (
 )
 from fabula.report.sections.cells import RULE, health_cell
 from fabula.report.sections.coherence import coherence_blocks
-from fabula.report.sections.course import points, told_of
-from fabula.report.sections.findings import cards, not_checked
+from fabula.report.sections.findings.course import points, told_of
+from fabula.report.sections.findings.section import cards, not_checked
 from fabula.report.sections.foreign_logs import alarms, log_lead, log_notes, logs_table
 from fabula.report.sections.inside import inside_blocks
 from fabula.report.sections.stories import opening_story, story_blocks

@@ -12,7 +12,7 @@ from fabula.report.sections.effects.tables import (
     recipes_table,
     roughness_table,
 )
-from fabula.report.sections.interpretation import glance, seeds_sentence, verdicts
+from fabula.report.sections.findings.interpretation import glance, seeds_sentence, verdicts
 from fabula.report.sections.opening import STATISTICS, luck
 from fabula.study.equal_time import equal_time
 from fabula.study.inference.noise import least_told

@@ -22,7 +22,7 @@ from fabula.report.render.blocks import (
     strong,
     told,
 )
-from fabula.report.sections.interpretation import measured_mechanism
+from fabula.report.sections.findings.interpretation import measured_mechanism
 from fabula.study.health import FoundGroup, lost_its_loss
 from fabula.study.inference.effect_words import REACH, conditions, sentence_with_reach
 from fabula.study.views import LadderView, RunView, TierView

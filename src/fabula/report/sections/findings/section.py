@@ -19,7 +19,7 @@ from fabula.report.render.blocks import (
     joined,
     rich,
 )
-from fabula.report.sections.course import course, figure_of, improvements, points
+from fabula.report.sections.findings.course import course, figure_of, improvements, points
 from fabula.study.health import FoundGroup, unchecked
 from fabula.study.views import LadderView, RunView
 
