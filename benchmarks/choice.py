@@ -29,7 +29,7 @@ from fabula.recipe.toml import to_toml
 from fabula.record.reader import read_run
 from fabula.study.frontier.choice import Candidate, best, most_tokens
 from fabula.study.frontier.known import expectation, knowledge_for
-from fabula.train.life.probing import step_seconds
+from fabula.train.life.length.probing import step_seconds
 from fabula.train.machine.pace import usual_seconds
 
 FABULA = Path(sys.executable).with_name("fabula")

@@ -48,7 +48,7 @@ def runs_written() -> str:
 
 def write_speeds(data: Path) -> None:
     from fabula.data.dataset import open_dataset
-    from fabula.train.life.probing import step_seconds
+    from fabula.train.life.length.probing import step_seconds
     from fabula.train.machine.pace import TABLE as SPEEDS
     from fabula.train.machine.threads import use_threads
 

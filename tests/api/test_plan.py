@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fabula
-import fabula.train.life.probing as probing
+import fabula.train.life.length.probing as probing
 from fabula.cli import run as fabula_command
 from fabula.errors import InputError
 from fabula.recipe.presets import load_recipe

@@ -11,7 +11,7 @@ from tests.train.tiny import tiny
 
 from fabula.cli.screen import signals
 from fabula.cli.screen.display import Display, printable
-from fabula.train.life.estimate import Estimate
+from fabula.train.life.length.estimate import Estimate
 from fabula.train.machine.choice import Choice
 
 CHOICES = {"device": Choice("cpu", "no CUDA or MPS device")}

@@ -14,7 +14,7 @@ from fabula.recipe.schedule import learning_rate, learning_rates
 from fabula.recipe.schema import Recipe
 from fabula.record.reader import read_run
 from fabula.train import loop
-from fabula.train.life.budget import LOOKS, Spent, earliest_end, planned_end
+from fabula.train.life.length.budget import LOOKS, Spent, earliest_end, planned_end
 from fabula.train.life.run import start_run, stored_recipe
 
 EVALUATION, FULL = 0.2, 2.0

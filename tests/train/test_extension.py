@@ -11,7 +11,7 @@ from fabula.recipe.schedule import learning_rates
 from fabula.recipe.schema import Recipe
 from fabula.record.checkpoint import checkpoint_steps, remove_checkpoint
 from fabula.record.reader import read_run
-from fabula.train.life.extension import last_shared_step, with_more_steps
+from fabula.train.life.length.extension import last_shared_step, with_more_steps
 from fabula.train.life.run import resume_run, start_run, stored_recipe
 
 

@@ -13,8 +13,8 @@ from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import read_run
-from fabula.train.life import guard, rollback
-from fabula.train.life.guard import Guard
+from fabula.train.life.checkpoints import guard, rollback
+from fabula.train.life.checkpoints.guard import Guard
 from fabula.train.life.run import resume_run, start_run
 from fabula.train.loop import Training, TrainingFailed
 from fabula.train.observer import Observer

@@ -14,8 +14,8 @@ from fabula.findings.diagnosis import diagnose
 from fabula.recipe.schema import Recipe
 from fabula.record.reader import read_run
 from fabula.train.engine import Engine
-from fabula.train.life.budget import Spent, planned_end
-from fabula.train.life.extension import shared
+from fabula.train.life.length.budget import Spent, planned_end
+from fabula.train.life.length.extension import shared
 from fabula.train.life.run import set_up_training, start_run
 from fabula.train.observer import Observer
 from fabula.train.rates import MOST_ASKED, planned_rates, rate_of

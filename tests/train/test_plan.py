@@ -9,7 +9,7 @@ from tests.train.tiny import data_in, tiny
 from fabula.errors import InputError
 from fabula.recipe.presets import load_recipe
 from fabula.score.rulers import make_rulers
-from fabula.train.life.estimate import FORWARD_SHARE, estimate, evaluation_positions, recipe_for_minutes
+from fabula.train.life.length.estimate import FORWARD_SHARE, estimate, evaluation_positions, recipe_for_minutes
 from fabula.train.machine.choice import Choice
 from fabula.train.machine.choices import (
     choose_compile,

@@ -9,7 +9,7 @@ import torch
 from tests.train.tiny import data_in, tiny
 
 from fabula.train.engine import Engine, build_engine
-from fabula.train.life import probing
+from fabula.train.life.length import probing
 from fabula.train.machine import remembered
 
 RECIPE = tiny(model__vocabulary=300, compute__compile="off")

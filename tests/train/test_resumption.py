@@ -14,7 +14,7 @@ from tests.train.tiny import metrics, same_tensors, tensors, tiny_run, tiny_trai
 from fabula.errors import InputError
 from fabula.record.checkpoint import checkpoint_steps, write_checkpoint
 from fabula.record.reader import read_run
-from fabula.train.life.resumption import From
+from fabula.train.life.checkpoints.resumption import From
 from fabula.train.life.run import resume_run
 from fabula.train.observer import Observer
 

@@ -13,7 +13,7 @@ from fabula.data.dataset import Dataset, open_dataset
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import read_checkpoint
-from fabula.train.life.background import NAME
+from fabula.train.life.checkpoints.background import NAME
 from fabula.train.life.run import set_up_training, start_run
 from fabula.train.loop import Training
 from fabula.train.observer import Observer

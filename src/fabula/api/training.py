@@ -11,7 +11,7 @@ from fabula.exchange.reading import check_tokenizer, load_hf
 from fabula.recipe.schema import Recipe
 from fabula.recipe.tiers import current_name
 from fabula.record.reader import read_info
-from fabula.train.life.extension import with_more_steps
+from fabula.train.life.length.extension import with_more_steps
 from fabula.train.life.run import check_origin, resume_run, set_up_training, start_run, stored_recipe
 from fabula.train.loop import StartingPoint
 from fabula.train.machine.fits import check_size

@@ -8,7 +8,7 @@ from fabula.data.dataset import open_dataset
 from fabula.recipe.ladder import PlannedRun
 from fabula.recipe.schema import Recipe
 from fabula.score.rulers import Rulers
-from fabula.train.life.estimate import estimate
+from fabula.train.life.length.estimate import estimate
 from fabula.train.life.run import set_up_training
 from fabula.train.observer import Observer
 

@@ -26,16 +26,16 @@ from fabula.score.known_stories import KnownStories, know_stories
 from fabula.score.rulers import Rulers
 from fabula.train.engine import Engine
 from fabula.train.internals import Inside
-from fabula.train.life.background import Background
-from fabula.train.life.budget import Clock
-from fabula.train.life.estimate import positions_scored
-from fabula.train.life.extension import last_shared_step
-from fabula.train.life.guard import Guard
+from fabula.train.life.checkpoints.background import Background
+from fabula.train.life.checkpoints.guard import Guard
+from fabula.train.life.checkpoints.leaving import keep_what_there_is
+from fabula.train.life.checkpoints.rollback import Trouble, roll_back
+from fabula.train.life.checkpoints.saving import save, settle_checkpoint
 from fabula.train.life.layout import layout_information
-from fabula.train.life.leaving import keep_what_there_is
+from fabula.train.life.length.budget import Clock
+from fabula.train.life.length.estimate import positions_scored
+from fabula.train.life.length.extension import last_shared_step
 from fabula.train.life.progress import Progress
-from fabula.train.life.rollback import Trouble, roll_back
-from fabula.train.life.saving import save, settle_checkpoint
 from fabula.train.observer import Observer
 from fabula.train.processes.lost import ProcessLost
 from fabula.train.processes.tensors import held, whole_model

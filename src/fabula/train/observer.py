@@ -3,7 +3,7 @@
 from typing import Any
 
 from fabula.recipe.schema import Recipe
-from fabula.train.life.estimate import Estimate
+from fabula.train.life.length.estimate import Estimate
 from fabula.train.machine.choice import Choice
 
 

@@ -96,8 +96,8 @@ def planned_for(
     """The plan for a wish that was checked."""
     from fabula.api.planning.planner import Planner  # spares what only reads a run torch
     from fabula.data.dataset import open_dataset
-    from fabula.train.life.estimate import check_fit
-    from fabula.train.life.probing import step_seconds
+    from fabula.train.life.length.estimate import check_fit
+    from fabula.train.life.length.probing import step_seconds
     from fabula.train.machine.pace import Pace, usual_seconds
     from fabula.train.machine.threads import use_threads
 
@@ -149,7 +149,7 @@ def _recipes(family: str, sizes: Iterable[Size], vocabulary: int) -> dict[Size, 
 
 def _fitting(recipes: Mapping[Size, Recipe]) -> dict[Size, Recipe]:
     """Those that fit into the free memory. Raises InputError where none does."""
-    from fabula.train.life.probing import fits_memory  # spares what only reads a run torch
+    from fabula.train.life.length.probing import fits_memory  # spares what only reads a run torch
 
     fitting = {size: each for size, each in recipes.items() if fits_memory(each)}
     if not fitting:

@@ -16,7 +16,7 @@ from fabula.record.wording import number
 from fabula.score.rulers import make_rulers
 from fabula.study.frontier.choice import Candidate, Expected, Most, best, expected, most_tokens, reach, tokens_for
 from fabula.study.frontier.law import Frontier
-from fabula.train.life.estimate import Estimate, enough_minutes, estimate, recipe_for_minutes
+from fabula.train.life.length.estimate import Estimate, enough_minutes, estimate, recipe_for_minutes
 from fabula.train.machine.choices import choose_device
 from fabula.train.machine.pace import Pace
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fabula.cli.screen.display import Display
     from fabula.recipe.schema import Recipe
-    from fabula.train.life.resumption import From
+    from fabula.train.life.checkpoints.resumption import From
     from fabula.train.loop import Training
     from fabula.train.processes.together import Together
 
@@ -191,7 +191,7 @@ def train(
 
             where = Path(stories.value), folder
             if resume:
-                from fabula.train.life.resumption import From
+                from fabula.train.life.checkpoints.resumption import From
 
                 _resume(chosen, *where, From(step, best), steps, seed, threads, together, dry_run, strict, begin)
             else:
@@ -276,7 +276,7 @@ def _resume(
     from fabula.api.making import warn_of
     from fabula.api.training import recipe_stored
     from fabula.cli.screen.display import Display
-    from fabula.train.life.extension import with_more_steps
+    from fabula.train.life.length.extension import with_more_steps
     from fabula.train.life.run import check_origin, checkpoints_for, resume_run, set_up_training
     from fabula.train.machine.threads import use_threads
     from fabula.train.processes.together import ALONE, processes_of
@@ -362,7 +362,7 @@ def _print_plan(training: "Training") -> None:
     from fabula.cli.screen.typed import typed
     from fabula.model.decoder import parameter_count
     from fabula.record.wording import duration_text, plural
-    from fabula.train.life.estimate import estimate
+    from fabula.train.life.length.estimate import estimate
     from fabula.train.rates import rates_line
 
     recipe = training.recipe

@@ -14,7 +14,7 @@ from fabula.cli.screen.signals import StopRequest
 from fabula.cli.screen.terminal import make_console
 from fabula.recipe.schema import Recipe
 from fabula.record.wording import duration_text, plural
-from fabula.train.life.estimate import Estimate
+from fabula.train.life.length.estimate import Estimate
 from fabula.train.machine.choice import Choice
 from fabula.train.observer import Observer
 

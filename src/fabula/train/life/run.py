@@ -26,10 +26,10 @@ from fabula.record.reader import read_info, read_recipe_toml
 from fabula.record.writer import STREAMS, RunWriter
 from fabula.score.rulers import make_rulers
 from fabula.train.engine import BRIEF, THOROUGH, build_engine, warm_up
-from fabula.train.life.estimate import check_fit, estimate, recipe_for_minutes
-from fabula.train.life.extension import shared
+from fabula.train.life.checkpoints.resumption import LATEST, From, candidates, first_sound, take_over, tell_resumption
 from fabula.train.life.layout import layout_information, source_of
-from fabula.train.life.resumption import LATEST, From, candidates, first_sound, take_over, tell_resumption
+from fabula.train.life.length.estimate import check_fit, estimate, recipe_for_minutes
+from fabula.train.life.length.extension import shared
 from fabula.train.loop import StartingPoint, Training
 from fabula.train.machine.fits import check_memory, check_size, out_of_memory_told
 from fabula.train.machine.waiting import waited_seconds

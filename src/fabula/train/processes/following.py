@@ -10,7 +10,7 @@ import torch
 from fabula.data.dataset import open_dataset
 from fabula.errors import InputError
 from fabula.recipe.schema import Recipe
-from fabula.train.life.resumption import take_over
+from fabula.train.life.checkpoints.resumption import take_over
 from fabula.train.life.run import set_up_training
 from fabula.train.loop import TrainingFailed
 from fabula.train.observer import Observer

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.writer import RunWriter
-from fabula.train.life.saving import save, settle_checkpoint
+from fabula.train.life.checkpoints.saving import save, settle_checkpoint
 from fabula.train.processes.lost import ProcessLost
 
 if TYPE_CHECKING:

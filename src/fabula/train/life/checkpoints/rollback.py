@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from fabula.record.checkpoint import checkpoint_steps, remove_checkpoint
 from fabula.record.wording import number
 from fabula.record.writer import RunWriter
-from fabula.train.life.guard import SHORT, Guard
+from fabula.train.life.checkpoints.guard import SHORT, Guard
+from fabula.train.life.checkpoints.resumption import first_sound, take_over
 from fabula.train.life.progress import Progress
-from fabula.train.life.resumption import first_sound, take_over
 
 if TYPE_CHECKING:
     from fabula.train.loop import Training

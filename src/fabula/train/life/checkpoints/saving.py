@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fabula.record.checkpoint import checkpoint_steps, remove_old_checkpoints
 from fabula.record.writer import RunWriter
 from fabula.train import state
-from fabula.train.life.rollback import needed
+from fabula.train.life.checkpoints.rollback import needed
 
 if TYPE_CHECKING:
     from fabula.train.loop import Training

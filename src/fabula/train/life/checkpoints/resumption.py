@@ -10,7 +10,7 @@ from fabula.model.load import best_steps
 from fabula.record.checkpoint import Checkpoint, checkpoint_steps, read_checkpoint
 from fabula.record.writer import RunWriter
 from fabula.train import state
-from fabula.train.life.guard import Guard
+from fabula.train.life.checkpoints.guard import Guard
 from fabula.train.life.progress import Progress
 from fabula.train.processes.tensors import hand_out_moments, hand_out_weights
 

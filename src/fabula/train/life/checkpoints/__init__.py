@@ -1,0 +1,1 @@
+"""What is kept of a training on its way, and the ways back to it."""
