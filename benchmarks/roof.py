@@ -20,7 +20,7 @@ from fabula.data.batches import BatchSource
 from fabula.model.loss import linear_cross_entropy
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Model, Recipe
-from fabula.train.machine.memory import keep_freed_memory
+from fabula.train.machine.memory.keeping import keep_freed_memory
 from fabula.train.machine.waiting import waited_seconds
 
 PRODUCTS_A_TURN = 5

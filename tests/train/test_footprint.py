@@ -10,7 +10,7 @@ import pytest
 from tests.train.tiny import tiny
 
 from fabula.errors import InputError
-from fabula.train.machine.fits import (
+from fabula.train.machine.memory.fits import (
     MOST_STEPS,
     Room,
     check_memory,
@@ -19,8 +19,8 @@ from fabula.train.machine.fits import (
     out_of_memory_told,
     too_large,
 )
-from fabula.train.machine.footprint import footprint
-from fabula.train.machine.free import free_memory
+from fabula.train.machine.memory.footprint import footprint
+from fabula.train.machine.memory.free import free_memory
 
 GB = 10**9
 STEPS = """

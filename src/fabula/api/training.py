@@ -14,7 +14,7 @@ from fabula.record.reader import read_info
 from fabula.train.life.length.extension import with_more_steps
 from fabula.train.life.run import check_origin, resume_run, set_up_training, start_run, stored_recipe
 from fabula.train.loop import StartingPoint
-from fabula.train.machine.fits import check_size
+from fabula.train.machine.memory.fits import check_size
 from fabula.train.machine.threads import use_threads
 from fabula.train.observer import Observer
 

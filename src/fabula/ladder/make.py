@@ -15,7 +15,7 @@ from fabula.ladder.folder import describe, how_it_ended, open_folder, with_earli
 from fabula.recipe.ladder import Ladder, PlannedRun, plan_runs
 from fabula.record.lock import only_writer
 from fabula.record.reader import read_run
-from fabula.train.machine.fits import check_memory
+from fabula.train.machine.memory.fits import check_memory
 from fabula.train.observer import Observer
 
 Started = Callable[[int, PlannedRun, Sequence[PlannedRun]], None]

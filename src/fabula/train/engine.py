@@ -31,7 +31,7 @@ from fabula.train.machine.choices import (
     choose_updates,
 )
 from fabula.train.machine.compiled import do_without_openssl, make_first_kernel, reuse_compiled
-from fabula.train.machine.memory import keep_freed_memory
+from fabula.train.machine.memory.keeping import keep_freed_memory
 from fabula.train.machine.neighbours import watch_neighbours
 from fabula.train.machine.threads import chosen_threads
 from fabula.train.meanwhile import telling

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fabula.model.decoder import Decoder
 from fabula.model.layers import Attention
-from fabula.train.machine.free import own_bytes
+from fabula.train.machine.memory.free import own_bytes
 from fabula.train.machine.waiting import all_waited_seconds
 from fabula.train.step import StepResult
 

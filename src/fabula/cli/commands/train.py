@@ -232,7 +232,7 @@ def _start(
     from fabula.api.training import starting_from
     from fabula.cli.screen.display import Display
     from fabula.train.life.run import set_up_training, start_run
-    from fabula.train.machine.fits import check_size
+    from fabula.train.machine.memory.fits import check_size
     from fabula.train.machine.threads import use_threads
     from fabula.train.processes.together import ALONE
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fabula.recipe.schema import Recipe
-from fabula.train.machine.footprint import footprint
+from fabula.train.machine.memory.footprint import footprint
 
 PROCESS_BYTES = 700_000_000
 """Python with torch, the tokenizer and the stories that are mapped into memory, before a model is built."""

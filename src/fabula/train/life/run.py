@@ -31,7 +31,7 @@ from fabula.train.life.layout import layout_information, source_of
 from fabula.train.life.length.estimate import check_fit, estimate, recipe_for_minutes
 from fabula.train.life.length.extension import shared
 from fabula.train.loop import StartingPoint, Training
-from fabula.train.machine.fits import check_memory, check_size, out_of_memory_told
+from fabula.train.machine.memory.fits import check_memory, check_size, out_of_memory_told
 from fabula.train.machine.waiting import waited_seconds
 from fabula.train.observer import Observer
 from fabula.train.processes.launch import check_rows

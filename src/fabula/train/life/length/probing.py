@@ -9,7 +9,7 @@ from fabula.record.wording import number, plural
 from fabula.train.engine import build_engine, warm_up
 from fabula.train.life.layout import source_of
 from fabula.train.machine.choices import choose_device
-from fabula.train.machine.fits import check_memory, out_of_memory_told
+from fabula.train.machine.memory.fits import check_memory, out_of_memory_told
 from fabula.train.machine.remembered import is_alone, recall, remember
 
 

@@ -13,8 +13,8 @@ NO_LIMIT = 2**60
 
 def free_memory(proc: Path = PROC, cgroup: Path = CGROUP) -> int | None:
     """Bytes that the machine, this process's control groups and its own limit (ulimit -v) leave, with those that the
-    process has already: what an earlier run of it has freed is used again (fabula.train.machine.memory). None where
-    the system does not say.
+    process has already: what an earlier run of it has freed is used again (fabula.train.machine.memory.keeping).
+    None where the system does not say.
 
     Linux counts what it can drop (MemAvailable); elsewhere all the memory of the machine is what is known.
     """

@@ -8,8 +8,8 @@ from fabula.errors import InputError, is_out_of_memory
 from fabula.model.loss import CHUNK_ELEMENTS, chunk_elements
 from fabula.recipe.schema import GPT2_VOCABULARY, Recipe
 from fabula.train.machine.choices import choose_device, choose_precision
-from fabula.train.machine.footprint import footprint
-from fabula.train.machine.free import free_gpu_memory, free_memory
+from fabula.train.machine.memory.footprint import footprint
+from fabula.train.machine.memory.free import free_gpu_memory, free_memory
 
 MOST_STEPS = 10_000_000
 """The plan of a run lists the learning rate of each step: of ten million in some seconds."""

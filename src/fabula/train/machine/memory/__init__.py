@@ -1,0 +1,1 @@
+"""Memory that a training takes, that is free, and that it keeps."""
