@@ -200,7 +200,7 @@ def _data_hashes(data: Dataset) -> tuple[dict[str, str], str]:
 
 def resume_run(training: Training, out: Path, wanted: From = LATEST) -> str:
     """Continue `out` from its newest sound checkpoint, or the `wanted` one, or from the start where it has none yet. A
-    recipe with more steps than the run's own extends it (life/extension.py has the rule).
+    recipe with more steps than the run's own extends it (life/length/extension.py has the rule).
 
     What is passed over or lost on the way is told, and is an event of the record. Raises InputError when the folder
     belongs to another seed, other stories or another tokenizer, when no checkpoint is sound, or when its first weights
