@@ -23,7 +23,7 @@ from fabula.findings import Facts
 from fabula.findings.kinds import COMPLETIONS, TOPICS
 from fabula.findings.rule import Silent
 from fabula.findings.rules.completions import MIN_WORDS
-from fabula.record.words import words
+from fabula.record.text.words import words
 from fabula.score.known_stories import KnownStories, know_stories
 
 RECORD = Path(__file__).parent / "measured" / "completions.json"

@@ -8,7 +8,7 @@ from fabula.coherence.measures.copying import copied_shares
 from fabula.coherence.measures.people import names_in
 from fabula.coherence.measures.sentences import sentences_of
 from fabula.coherence.measures.story import measures_of
-from fabula.record.words import words
+from fabula.record.text.words import words
 
 
 def test_sentences_are_told_apart() -> None:

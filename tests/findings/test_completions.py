@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from fabula.findings import Diagnosis, diagnose
 from fabula.findings.story_text import changed_pronoun, newcomer
 from fabula.record.content.columns import to_columns
-from fabula.record.english import loops, repeated_share, stem
 from fabula.record.reader import Run
-from fabula.record.words import words
+from fabula.record.text.english import loops, repeated_share, stem
+from fabula.record.text.words import words
 from fabula.score.known_stories import names_in
 
 KINDS = ("prompt_drift", "repetition", "copying", "inconsistency")

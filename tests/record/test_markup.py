@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fabula.record.markup import as_html, markdown, markdown_code, one_line
+from fabula.record.text.markup import as_html, markdown, markdown_code, one_line
 
 markdown_it = pytest.importorskip("markdown_it")
 PIECES = [

@@ -6,7 +6,7 @@ from fabula.data.dataset import open_dataset
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialize
 from fabula.recipe.schema import Initialization, Model
-from fabula.record.words import TOKEN, words, words_with_starts
+from fabula.record.text.words import TOKEN, words, words_with_starts
 from fabula.score.completions import complete_prompts
 from fabula.score.known_stories import know_stories, names_in
 

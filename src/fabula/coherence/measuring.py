@@ -11,7 +11,7 @@ from fabula.coherence.measures.repetition import shared_groups
 from fabula.coherence.measures.story import Measures, measures_of
 from fabula.coherence.stories import Told
 from fabula.data.dataset import Dataset
-from fabula.record.words import words
+from fabula.record.text.words import words
 
 MEASURES = {
     "words": "words",

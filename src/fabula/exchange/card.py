@@ -9,8 +9,8 @@ import numpy as np
 from fabula.exchange.architectures import Counterpart
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
-from fabula.record.markup import markdown, markdown_code
 from fabula.record.reader import Run
+from fabula.record.text.markup import markdown, markdown_code
 
 
 def model_card(

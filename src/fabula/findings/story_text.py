@@ -7,8 +7,8 @@ that say he or she, are English; a story in another language has none of them, a
 from collections.abc import Collection, Iterator
 from itertools import pairwise
 
-from fabula.record.english import FEMALE, HE, MALE, OTHERS, SHE
-from fabula.record.words import TOKEN, words_with_starts
+from fabula.record.text.english import FEMALE, HE, MALE, OTHERS, SHE
+from fabula.record.text.words import TOKEN, words_with_starts
 
 BEFORE_A_NEWCOMER = frozenset(
     """a am an and aunt bear bird both boy brother by called captain cat cousin daughter doctor dog friend friends girl

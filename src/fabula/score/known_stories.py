@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fabula.data.dataset import Dataset, Split
-from fabula.record.words import TOKEN, words, words_with_starts
+from fabula.record.text.words import TOKEN, words, words_with_starts
 from fabula.score.copies import longest_copies
 
 NUM_STORIES = 2_000

@@ -8,7 +8,7 @@ from functools import cache
 
 from fabula.coherence.measures.people import HE, SHE
 from fabula.coherence.measures.sentences import Sentence
-from fabula.record.english import FUNCTION_WORDS, stem
+from fabula.record.text.english import FUNCTION_WORDS, stem
 
 LITTLE = FUNCTION_WORDS | HE | SHE | frozenset("they them their it its i you we my".split())
 """Words that say nothing of a theme."""

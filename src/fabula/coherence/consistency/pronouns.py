@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from fabula.coherence.measures.people import FEMALE, HE, MALE, SHE
 from fabula.coherence.measures.sentences import Sentence
-from fabula.record.english import OTHERS
+from fabula.record.text.english import OTHERS
 
 NOBODY = frozenset(["we", "them", "they", "their", "its"])
 APPOSITION = 4

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from fabula.coherence.measures.people import HE, NAMELESS, SHE, names_in
 from fabula.coherence.measures.sentences import sentences_of
-from fabula.record.english import FUNCTION_WORDS, OPENING_WORDS, stem
-from fabula.record.words import words
+from fabula.record.text.english import FUNCTION_WORDS, OPENING_WORDS, stem
+from fabula.record.text.words import words
 
 TELLING_SHARE = 0.15
 """With the stories at hand: a word that more than 15 % of them hold says nothing of this prompt."""

@@ -3,7 +3,7 @@
 import re
 
 from fabula.coherence.measures.sentences import SAID, straight
-from fabula.record.words import words
+from fabula.record.text.words import words
 
 SPEECH = re.compile(r'"([^"]*)"')
 NEAR = 8

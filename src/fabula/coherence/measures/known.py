@@ -7,7 +7,7 @@ from functools import cached_property
 
 from fabula.coherence.measures.copying import copied_groups, copied_places, copied_shares
 from fabula.data.dataset import Dataset
-from fabula.record.words import words
+from fabula.record.text.words import words
 from fabula.score.copies import longest_copies
 
 COUNTED_STORIES = 10_000

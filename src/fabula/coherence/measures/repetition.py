@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from fabula.coherence.measures.sentences import sentences_of
-from fabula.record.english import loops, repeated_share
-from fabula.record.words import words
+from fabula.record.text.english import loops, repeated_share
+from fabula.record.text.words import words
 
 GRAM = 4
 DISTINCT_WORDS = 100

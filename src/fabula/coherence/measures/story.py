@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from fabula.coherence.measures import adherence, dialogue, repetition, vocabulary
-from fabula.record.words import words
+from fabula.record.text.words import words
 
 Measures = dict[str, float | None]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from fabula.coherence.measures.sentences import sentences_of
-from fabula.record.words import words
+from fabula.record.text.words import words
 
 RARE = 0.01
 """A word that fewer than one story in a hundred holds is rare."""

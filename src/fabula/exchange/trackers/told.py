@@ -9,7 +9,7 @@ from itertools import chain, count
 from pathlib import PurePath
 from typing import Any
 
-from fabula.record.markup import markdown
+from fabula.record.text.markup import markdown
 
 NOT_TOLD = {"kind", "step", "attempt", "non_finite", "positions", "seconds", "evaluation_seconds", "full", "final"}
 """What counts or places a line, and how long all has taken so far, which every tracker keeps by itself."""

@@ -11,7 +11,8 @@ from typing import Any
 from fabula.findings.facts import Facts
 from fabula.findings.rule import Outcome, Silent, rule, share
 from fabula.findings.story_text import changed_pronoun, newcomer
-from fabula.record.english import (
+from fabula.record.finding import Finding, Severity
+from fabula.record.text.english import (
     FUNCTION_WORDS,
     OPENING_WORDS,
     genders,
@@ -20,8 +21,7 @@ from fabula.record.english import (
     repeated_share,
     stem,
 )
-from fabula.record.finding import Finding, Severity
-from fabula.record.words import words
+from fabula.record.text.words import words
 
 MIN_WORDS = 25
 """Shorter completions show neither a topic nor repetition."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import fabula
 from fabula.errors import InputError
 from fabula.record.files import make_folder, write_bytes, write_text
-from fabula.record.markup import markdown, markdown_code
+from fabula.record.text.markup import markdown, markdown_code
 from fabula.report.figures.figures import point_rows, svg_for_paper
 from fabula.report.figures.library import pdf_of
 from fabula.report.paper.parts import Part, parts_of

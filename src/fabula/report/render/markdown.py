@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fabula.record.markup import as_html, markdown_code
-from fabula.record.markup import markdown as escape
+from fabula.record.text.markup import as_html, markdown_code
+from fabula.record.text.markup import markdown as escape
 from fabula.record.wording import kind_title
 from fabula.report.render.blocks import (
     Block,

@@ -5,8 +5,8 @@ from typing import Any
 
 from fabula.findings.kinds import COMPLETIONS, KINDS, TOPICS
 from fabula.findings.rules.completions import MIN_WORDS
+from fabula.record.text.words import words
 from fabula.record.wording import kind_words, plural
-from fabula.record.words import words
 from fabula.report.render.blocks import (
     Block,
     Bullets,

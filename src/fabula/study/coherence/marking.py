@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from fabula.record.english import FUNCTION_WORDS, OPENING_WORDS, stem
-from fabula.record.words import WORD, words
+from fabula.record.text.english import FUNCTION_WORDS, OPENING_WORDS, stem
+from fabula.record.text.words import WORD, words
 from fabula.study.coherence.evaluated import Telling
 
 Kind = Literal["", "copied", "repeated", "prompt"]

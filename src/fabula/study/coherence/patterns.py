@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from scipy.stats import kruskal
 
-from fabula.record.english import FUNCTION_WORDS, OPENING_WORDS
+from fabula.record.text.english import FUNCTION_WORDS, OPENING_WORDS
+from fabula.record.text.words import TOKEN, words, words_with_starts
 from fabula.record.wording import plural
-from fabula.record.words import TOKEN, words, words_with_starts
 from fabula.study.coherence.evaluated import Evaluated, Telling
 
 PHRASE = 5
