@@ -71,7 +71,8 @@ def said_by(module: ModuleType) -> set[str]:
 
 
 def rule_files() -> list[ModuleType]:
-    return [importlib.import_module(f"{rules.__name__}.{each.name}") for each in pkgutil.iter_modules(rules.__path__)]
+    found = pkgutil.walk_packages(rules.__path__, f"{rules.__name__}.")
+    return [importlib.import_module(each.name) for each in found if not each.ispkg]
 
 
 def test_the_table_and_the_rules_name_the_same_kinds() -> None:

@@ -11,7 +11,7 @@ from fabula.record.reader import Run, read_run
 from fabula.record.wording import plural
 
 LITTLE = 0.05
-"""A loss within 5 % of the untrained one: next to nothing was learned (as fabula.findings.rules.loss has it)."""
+"""A loss within 5 % of the untrained one: next to nothing was learned (as fabula.findings.rules.losses.loss has it)."""
 ALIKE = 0.03
 """Another seed moves the loss of a short run by less than 3 %."""
 

@@ -4,7 +4,7 @@ import math
 
 from fabula.findings.facts import Facts
 from fabula.findings.rule import number, plural, share
-from fabula.findings.rules.setup import FEW_STEPS
+from fabula.findings.rules.settings.setup import FEW_STEPS
 from fabula.recipe.reached import made_for
 
 EARLY = 0.5

@@ -8,20 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fabula.findings.rule import Rule
-from fabula.findings.rules import (
-    accumulation,
-    completions,
-    events,
-    gradient,
-    instability,
-    internals,
-    loss,
-    machine,
-    normal,
-    restarts,
-    schedule,
-    setup,
-)
+from fabula.findings.rules import completions, events, gradient, internals, machine
+from fabula.findings.rules.losses import accumulation, instability, loss, normal
+from fabula.findings.rules.settings import restarts, schedule, setup
 
 
 @dataclass(frozen=True)

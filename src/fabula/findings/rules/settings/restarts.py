@@ -5,7 +5,7 @@ import math
 from fabula.findings.curves.rates import Climb, climbs
 from fabula.findings.facts import Facts
 from fabula.findings.rule import Outcome, Silent, number, plural, rule
-from fabula.findings.rules.schedule import MIN_POINTS, RISE_TOLERANCE
+from fabula.findings.rules.settings.schedule import MIN_POINTS, RISE_TOLERANCE
 from fabula.record.finding import Finding
 
 

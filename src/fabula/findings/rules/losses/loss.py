@@ -11,8 +11,8 @@ from fabula.findings.curves.noise import noise_of
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.judged import FEWEST_TOKENS, little_learned, worse_than_untrained
 from fabula.findings.rule import Outcome, Silent, number, rule, share
-from fabula.findings.rules.accumulation import is_scaled_by
-from fabula.findings.rules.setup import FEW_STEPS
+from fabula.findings.rules.losses.accumulation import is_scaled_by
+from fabula.findings.rules.settings.setup import FEW_STEPS
 from fabula.record.finding import Finding
 
 INITIAL_TOLERANCE = 0.05
