@@ -11,7 +11,7 @@ from fabula.recipe import load_recipe
 from fabula.report.document import make_document
 from fabula.report.render.markdown import render_markdown
 from fabula.study.ladder import read_ladder
-from fabula.study.out_of_order import out_of_order
+from fabula.study.phases.out_of_order import out_of_order
 from fabula.study.summary import summary
 from fabula.study.views import LadderView
 

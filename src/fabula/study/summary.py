@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fabula.study.inference.effect_words import as_finding, roughness_finding
-from fabula.study.out_of_order import out_of_order
+from fabula.study.phases.out_of_order import out_of_order
 from fabula.study.views import LadderView
 
 

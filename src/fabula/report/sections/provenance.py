@@ -19,9 +19,9 @@ from fabula.report.render.blocks import (
     strong,
     told,
 )
-from fabula.study.equal_time import machine_text
 from fabula.study.grouping.content import dotted
 from fabula.study.health import state_text
+from fabula.study.phases.equal_time import machine_text
 from fabula.study.views import LadderView, RunView, TierView
 
 

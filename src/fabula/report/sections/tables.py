@@ -23,7 +23,7 @@ from fabula.report.sections.cells import RULE, health_cell, mean_cell, seeds_lin
 from fabula.study.health import FoundGroup, unfinished_of
 from fabula.study.inference.effects import Effect
 from fabula.study.inference.statistics import mean_of
-from fabula.study.mechanism import batch_contents
+from fabula.study.phases.mechanism import batch_contents
 from fabula.study.tiers import CurveEnd, Ranking, highest_on_curve, lowest_on_curve, rank_tiers
 from fabula.study.views import LadderView, PhaseView, RunView, TierView
 

@@ -2,7 +2,7 @@
 
 from fabula.record.wording import DOT, loss_text, slug
 from fabula.report.render.blocks import Block, Column, Heading, Paragraph, Row, Table, quiet, rich, strong, toned
-from fabula.study.chosen_rates import chosen_rates
+from fabula.study.phases.chosen_rates import chosen_rates
 from fabula.study.views import LadderView, TierView
 
 NOTE = (

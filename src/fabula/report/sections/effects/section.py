@@ -14,8 +14,8 @@ from fabula.report.sections.effects.tables import (
 )
 from fabula.report.sections.findings.interpretation import glance, seeds_sentence, verdicts
 from fabula.report.sections.opening import STATISTICS, luck
-from fabula.study.equal_time import equal_time
 from fabula.study.inference.noise import least_told
+from fabula.study.phases.equal_time import equal_time
 from fabula.study.views import LadderView, TierView
 
 TWO_WAYS = rich(

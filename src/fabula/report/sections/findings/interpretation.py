@@ -26,8 +26,8 @@ from fabula.study.health import unfinished_of
 from fabula.study.inference.effect_words import in_parts
 from fabula.study.inference.effects import Effect
 from fabula.study.inference.statistics import mean_of
-from fabula.study.mechanism import measured_with
-from fabula.study.out_of_order import out_of_order
+from fabula.study.phases.mechanism import measured_with
+from fabula.study.phases.out_of_order import out_of_order
 from fabula.study.views import LadderView, PhaseView
 
 

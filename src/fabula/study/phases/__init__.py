@@ -1,0 +1,1 @@
+"""What a ladder's phases show beside their effects: equal time, what changed with them, order, chosen rates."""
