@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fabula.cli.defaults import (
+from fabula.cli.named.defaults import (
     announce,
     as_begun,
     called_today,

@@ -10,8 +10,8 @@ from tests.model.shapes import GPT, LLAMA, OTHERS
 from typer.testing import CliRunner
 
 from fabula.cli.commands.leaving.export import export
-from fabula.cli.newest import named_or_newest
-from fabula.cli.several_models import name_of
+from fabula.cli.named.newest import named_or_newest
+from fabula.cli.named.several_models import name_of
 from fabula.errors import InputError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.train.tiny import tiny
 
-from fabula.cli.outcome import outcome
+from fabula.cli.making.outcome import outcome
 from fabula.recipe.presets import load_recipe
 from fabula.recipe.reached import TABLE, Reached, all_reached, reached_by
 from fabula.recipe.scaling import with_steps

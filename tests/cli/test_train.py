@@ -12,7 +12,7 @@ import pytest
 from tests.train.tiny import metrics, tiny_file
 
 from fabula.cli import run
-from fabula.cli.defaults import LOADING
+from fabula.cli.named.defaults import LOADING
 from fabula.cli.screen.display import Display
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import read_run

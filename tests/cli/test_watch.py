@@ -18,7 +18,7 @@ from tests.train.tiny import StopAfter, tiny_file, tiny_training
 from tests.watch.hook import hook
 
 from fabula.cli import run
-from fabula.cli import watching as watching_beside
+from fabula.cli.making import watching as watching_beside
 from fabula.exchange.trackers.beside import Followers
 from fabula.findings import diagnose
 from fabula.record.reader import read_run

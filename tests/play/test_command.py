@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests.play.models import write_runs
 
 from fabula.cli import run as fabula
-from fabula.cli.defaults import LOADING
 from fabula.cli.live.play import FIRST_PORT
-from fabula.cli.several_models import names_of, place_of
+from fabula.cli.named.defaults import LOADING
+from fabula.cli.named.several_models import names_of, place_of
 
 
 @pytest.fixture(scope="module")

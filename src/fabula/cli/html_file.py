@@ -6,7 +6,7 @@ from itertools import count
 from math import ceil
 from pathlib import Path
 
-from fabula.cli.several_models import names_of
+from fabula.cli.named.several_models import names_of
 from fabula.errors import InputError
 from fabula.exchange.html.as_text import page_bytes
 from fabula.exchange.html.offering import offer

@@ -136,7 +136,7 @@ def judge_run(run: Path, step: int, completions: Sequence[Mapping[str, Any]], wa
 
 def _true_stories(run: Path, given: Path | None) -> "list[Told]":
     """Validation stories, whole, as beginning and continuation; none where the stories are not at hand."""
-    from fabula.cli.defaults import data_of
+    from fabula.cli.named.defaults import data_of
     from fabula.coherence.judge.controls import LONGEST
     from fabula.coherence.judge.told import Told
     from fabula.coherence.prompts.sets import of_validation

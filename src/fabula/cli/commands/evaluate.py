@@ -95,7 +95,7 @@ def evaluate(
 
     from fabula.cli.judging import Wanted, judge_run, ready
     from fabula.cli.measuring import distances_told, measure_stories, only_stories
-    from fabula.cli.newest import named_or_newest
+    from fabula.cli.named.newest import named_or_newest
     from fabula.cli.screen.terminal import tell
     from fabula.coherence.completing import Settings
     from fabula.coherence.measuring import hold_against
@@ -152,7 +152,7 @@ def evaluate(
 
 def _stories_of(run: Path, given: Path | None) -> "Dataset | None":
     """The prepared stories that were given, or else those of the run, if they are still at their place."""
-    from fabula.cli.defaults import data_of
+    from fabula.cli.named.defaults import data_of
     from fabula.data.dataset import open_dataset
 
     folder = given or data_of(run)

@@ -42,7 +42,7 @@ def generate(
     """
     import shlex
 
-    from fabula.cli.newest import named_or_newest
+    from fabula.cli.named.newest import named_or_newest
     from fabula.cli.screen.terminal import tell
     from fabula.cli.screen.words import argument_as_utf8
     from fabula.cli.telling.prompt_loop import PromptLoop

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fabula.cli.commands.train import VERIFY, verify_data
+from fabula.cli.making.tracking import TRACK, tracked
+from fabula.cli.making.watching import HOOK, NOTIFY, WATCH, watched
 from fabula.cli.screen.signals import stopped_code
 from fabula.cli.screen.terminal import show
-from fabula.cli.tracking import TRACK, tracked
-from fabula.cli.watching import HOOK, NOTIFY, WATCH, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,8 +87,8 @@ def ladder(
 
     What is there is kept: an interrupted run is continued, a finished one is not repeated.
     """
-    from fabula.cli.defaults import announce, as_begun, called_today, choose_data, ladder_folder, need_torch
-    from fabula.cli.growing import go_on, growing, with_seeds
+    from fabula.cli.making.growing import go_on, growing, with_seeds
+    from fabula.cli.named.defaults import announce, as_begun, called_today, choose_data, ladder_folder, need_torch
     from fabula.cli.screen.can_tell import noise_of, tell_what_it_can_tell
     from fabula.cli.screen.typed import as_called, typed
     from fabula.errors import InputError

@@ -42,7 +42,7 @@ def plan(
     import json
     import shlex
 
-    from fabula.cli.defaults import announce, choose_data, need_torch
+    from fabula.cli.named.defaults import announce, choose_data, need_torch
 
     need_torch()
     from fabula.api.planning.wish import Wish

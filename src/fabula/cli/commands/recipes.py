@@ -24,7 +24,7 @@ def recipes(
     import json
     import shutil
 
-    from fabula.cli.defaults import called_today
+    from fabula.cli.named.defaults import called_today
     from fabula.recipe.presets import FIRST_RECIPE, PURPOSES, load_recipe, recipe_names
     from fabula.recipe.toml import to_toml
 

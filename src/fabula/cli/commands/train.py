@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fabula.cli.processes import follow_torchrun, together_with
+from fabula.cli.making.processes import follow_torchrun, together_with
+from fabula.cli.making.tracking import TRACK, tracked
+from fabula.cli.making.watching import HOOK, NOTIFY, WATCH, watched
 from fabula.cli.screen.signals import stopped_code
 from fabula.cli.screen.terminal import show
 from fabula.cli.screen.typed import as_called
-from fabula.cli.tracking import TRACK, tracked
-from fabula.cli.watching import HOOK, NOTIFY, WATCH, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ def train(
 
     The same recipe, seed and stories on one machine give the same record again, but for its times.
     """
-    from fabula.cli.defaults import (
+    from fabula.cli.named.defaults import (
         Chosen,
         announce,
         called_today,
@@ -344,7 +344,7 @@ def _carry_out(training: "Training", out: Path, run: "Callable[[Training, Path],
 
 
 def _print_outcome(out: Path) -> None:
-    from fabula.cli.outcome import outcome
+    from fabula.cli.making.outcome import outcome
     from fabula.cli.screen.terminal import tell
     from fabula.record.reader import read_info
 

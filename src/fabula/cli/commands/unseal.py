@@ -21,7 +21,7 @@ def unseal(
     """
     import shlex
 
-    from fabula.cli.defaults import need_torch
+    from fabula.cli.named.defaults import need_torch
     from fabula.cli.screen.typed import as_called
     from fabula.errors import InputError
     from fabula.record.ladders.unsealed import read_unsealed

@@ -31,10 +31,10 @@ def play(
 
     The page is for this machine alone. Other programs can use the models there as they use OpenAI's: /v1/completions.
     """
-    from fabula.cli.defaults import LOADING, need_torch
-    from fabula.cli.newest import named_or_newest
+    from fabula.cli.named.defaults import LOADING, need_torch
+    from fabula.cli.named.newest import named_or_newest
+    from fabula.cli.named.several_models import are_there, names_of, place_of
     from fabula.cli.screen.terminal import show, tell
-    from fabula.cli.several_models import are_there, names_of, place_of
     from fabula.serve.address import listen
     from fabula.serve.door import new_token
     from fabula.serve.running import serve

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fabula.cli.of_logs import Accumulation, Clip, Columns, FromScratch, Vocabulary
+from fabula.cli.named.of_logs import Accumulation, Clip, Columns, FromScratch, Vocabulary
 from fabula.cli.screen.terminal import show
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def watch(
     machine, and stays until Ctrl-C.
     """
     from fabula.api.paths import flags_of
-    from fabula.cli.newest import named_or_newest
+    from fabula.cli.named.newest import named_or_newest
     from fabula.errors import InputError
     from fabula.record.foreign import STDIN
     from fabula.record.lock import writer_of

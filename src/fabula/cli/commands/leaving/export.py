@@ -59,7 +59,7 @@ def export(
 
     html is for people: a page that works offline, on a phone too, with 8-bit weights.
     """
-    from fabula.cli.newest import named_or_newest
+    from fabula.cli.named.newest import named_or_newest
     from fabula.errors import InputError
 
     if best and step is not None:
@@ -82,9 +82,9 @@ def export(
 
 def _export_page(runs: list[str], out: Path | None, step: int | None, best: bool) -> None:
     from fabula.cli.html_file import write_html
-    from fabula.cli.newest import named_or_newest
+    from fabula.cli.named.newest import named_or_newest
+    from fabula.cli.named.several_models import place_of
     from fabula.cli.screen.terminal import tell
-    from fabula.cli.several_models import place_of
     from fabula.errors import InputError
     from fabula.model.load import best_step
     from fabula.record.wording import plural
@@ -106,8 +106,8 @@ def _export_page(runs: list[str], out: Path | None, step: int | None, best: bool
 def _export_folder(to: Form, run: Path, out: Path | None, step: int | None, best: bool) -> None:
     import shlex
 
+    from fabula.cli.named.several_models import name_of
     from fabula.cli.screen.terminal import tell
-    from fabula.cli.several_models import name_of
     from fabula.errors import InputError
     from fabula.model.load import best_step  # loads torch
 
@@ -137,7 +137,7 @@ def _export_folder(to: Form, run: Path, out: Path | None, step: int | None, best
 
 
 def _send(run: Path, tracker: str, follow: bool) -> None:
-    from fabula.cli.tracking import send
+    from fabula.cli.making.tracking import send
     from fabula.exchange.trackers.known import KNOWN
     from fabula.record.wording import plural
 

@@ -75,7 +75,7 @@ def diagnose(
 
     from fabula.api.diagnosing import diagnose_with
     from fabula.api.paths import flags_of
-    from fabula.cli.newest import named_or_newest
+    from fabula.cli.named.newest import named_or_newest
     from fabula.cli.screen.terminal import tell
 
     flags = flags_of(vocab, clip, accumulation, from_scratch, columns)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fabula.cli.of_logs import Accumulation, Clip, Columns, FromScratch, Vocabulary
+from fabula.cli.named.of_logs import Accumulation, Clip, Columns, FromScratch, Vocabulary
 from fabula.cli.screen.terminal import show
 
 
@@ -47,7 +47,7 @@ def report(
 
     from fabula.api.comparing import report_with
     from fabula.api.paths import flags_of
-    from fabula.cli.newest import named_or_newest
+    from fabula.cli.named.newest import named_or_newest
 
     flags = flags_of(vocab, clip, accumulation, from_scratch, columns)
     page = report_with(paths or [named_or_newest(None, ladders=True)], out, to, flags)

@@ -18,7 +18,7 @@ RUNS = Path("runs")
 MOST_LISTED = 6
 
 
-PRESETS = Path(__file__).parent.parent / "recipe" / "presets"
+PRESETS = Path(__file__).parents[2] / "recipe" / "presets"
 LOADING = "; loading torch ..."
 """Seconds in which nothing else could be shown."""
 
