@@ -36,7 +36,7 @@ from fabula.recipe.presets import load_recipe
 from fabula.recipe.schema import Model, Recipe
 from fabula.train.engine import build_engine
 from fabula.train.machine.waiting import waited_seconds
-from fabula.train.step import Launched
+from fabula.train.update.step import Launched
 
 AS_TORCH_WAITS = "fabula as torch waits"
 KINDS = ("fabula", AS_TORCH_WAITS, "plain loop", "transformers bfloat16", "transformers float32", "roof")

@@ -15,7 +15,7 @@ from fabula.data.batches import BatchSource
 from fabula.data.dataset import open_dataset
 from fabula.recipe import load_recipe
 from fabula.train.engine import build_engine, warm_up
-from fabula.train.internals import Inside
+from fabula.train.update.internals import Inside
 
 PAIRS = 7
 EVERY = 20

@@ -15,11 +15,11 @@ from fabula.data.batches import BatchSource
 from fabula.recipe.schema import Recipe
 from fabula.record.reader import read_run
 from fabula.train import engine
-from fabula.train.device_step import DeviceStep
 from fabula.train.engine import Engine, build_engine, warm_up
 from fabula.train.life.run import resume_run, start_run
 from fabula.train.loop import TrainingFailed
 from fabula.train.machine.choice import Choice
+from fabula.train.update.device_step import DeviceStep
 
 MUON = {"optimizer__kind": "muon", "optimizer__weight_decay": 0.1}
 UNTIED = {"model__tied": False, "model__kv_heads": 1, "optimizer__head_rate": 0.5}

@@ -12,9 +12,9 @@ from tests.train.tiny import StopAfter, metrics, same_tensors, samples, tensors,
 from fabula.model.layers import Attention
 from fabula.recipe.schema import Recipe
 from fabula.record.reader import read_run
-from fabula.train.internals import Inside, activations, largest_logit, twin_of
 from fabula.train.life.run import resume_run, start_run
 from fabula.train.observer import Observer
+from fabula.train.update.internals import Inside, activations, largest_logit, twin_of
 
 SHAPES: tuple[dict[str, Any], ...] = (
     {},

@@ -18,7 +18,7 @@ from fabula.train.life.length.budget import Spent, planned_end
 from fabula.train.life.length.extension import shared
 from fabula.train.life.run import set_up_training, start_run
 from fabula.train.observer import Observer
-from fabula.train.rates import MOST_ASKED, planned_rates, rate_of
+from fabula.train.update.rates import MOST_ASKED, planned_rates, rate_of
 
 RATES = """
 import itertools

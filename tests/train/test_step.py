@@ -20,10 +20,10 @@ from fabula.record.reader import read_run
 from fabula.train.engine import build_engine
 from fabula.train.life.run import start_run
 from fabula.train.loop import MOST_SKIPPED, Training, TrainingFailed
-from fabula.train.muon import Muon
 from fabula.train.observer import Observer
-from fabula.train.optimizer import MOMENTS, make_optimizer, set_learning_rate
-from fabula.train.step import train_step
+from fabula.train.update.muon import Muon
+from fabula.train.update.optimizer import MOMENTS, make_optimizer, set_learning_rate
+from fabula.train.update.step import train_step
 
 CPU = torch.device("cpu")
 

@@ -139,7 +139,7 @@ def recipe_of(
 
 def warn_of(recipe: Recipe, strict: bool, say: Callable[[str], None], dashes: str = "") -> None:
     """Say what the plan is warned of before a step is made. Raises InputError for it with `strict`."""
-    from fabula.train.rates import planned_rates  # torch, which `fabula.prepare` is spared
+    from fabula.train.update.rates import planned_rates  # torch, which `fabula.prepare` is spared
 
     for finding in lint(recipe, planned_rates(recipe)).findings:
         if finding.severity in ("warning", "failure"):

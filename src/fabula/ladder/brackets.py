@@ -17,7 +17,7 @@ from fabula.ladder.folder import how_it_ended
 from fabula.recipe.ladder import Ladder, PlannedRun
 from fabula.record.reader import read_run
 from fabula.train.observer import Observer
-from fabula.train.rates import planned_rates
+from fabula.train.update.rates import planned_rates
 
 SEED = 0
 

@@ -19,7 +19,6 @@ from fabula.model.spinning import WAITING
 from fabula.recipe.schema import Recipe
 from fabula.score.held_out import TokenLosses, rows_of_batch
 from fabula.score.rulers import COMMON_CONTEXT
-from fabula.train.device_step import STEPS_AHEAD, DeviceStep
 from fabula.train.machine.choice import Choice
 from fabula.train.machine.choices import (
     OF_OWN_OPTIMIZER,
@@ -35,12 +34,13 @@ from fabula.train.machine.memory.keeping import keep_freed_memory
 from fabula.train.machine.neighbours import watch_neighbours
 from fabula.train.machine.threads import chosen_threads
 from fabula.train.meanwhile import telling
-from fabula.train.optimizer import make_optimizer, read_on_device
 from fabula.train.processes.lost import ProcessLost, loss_told
 from fabula.train.processes.tensors import hand_out_weights
 from fabula.train.processes.together import ALONE, Together, check_device
-from fabula.train.rates import rate_of
-from fabula.train.step import Launched, LossSum, Made, StepResult, train_step
+from fabula.train.update.device_step import STEPS_AHEAD, DeviceStep
+from fabula.train.update.optimizer import make_optimizer, read_on_device
+from fabula.train.update.rates import rate_of
+from fabula.train.update.step import Launched, LossSum, Made, StepResult, train_step
 
 if TYPE_CHECKING:
     from fabula.train.processes.sharing import Shared

@@ -25,7 +25,6 @@ from fabula.score.held_out import Scorers, evaluate
 from fabula.score.known_stories import KnownStories, know_stories
 from fabula.score.rulers import Rulers
 from fabula.train.engine import Engine
-from fabula.train.internals import Inside
 from fabula.train.life.checkpoints.background import Background
 from fabula.train.life.checkpoints.guard import Guard
 from fabula.train.life.checkpoints.leaving import keep_what_there_is
@@ -40,7 +39,8 @@ from fabula.train.observer import Observer
 from fabula.train.processes.lost import ProcessLost
 from fabula.train.processes.tensors import held, whole_model
 from fabula.train.processes.together import Together
-from fabula.train.step import Launched
+from fabula.train.update.internals import Inside
+from fabula.train.update.step import Launched
 
 FINAL_SAMPLE_TOKENS = 120
 MOST_SKIPPED = 20

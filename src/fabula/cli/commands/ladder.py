@@ -231,7 +231,7 @@ def make_and_report(
 def _lint(planned: "Sequence[PlannedRun]", display: "Display") -> None:
     """Say what each recipe is warned of before a step is made: a ladder may ask what a bad recipe costs."""
     from fabula.findings import lint
-    from fabula.train.rates import planned_rates
+    from fabula.train.update.rates import planned_rates
 
     for name, recipe in {run.recipe.name: run.recipe for run in planned}.items():
         for finding in lint(recipe, planned_rates(recipe)).findings:
@@ -260,7 +260,7 @@ def _dry_run(order: "Order") -> None:
     from fabula.ladder.estimate import probe_phases
     from fabula.ladder.make import check_order
     from fabula.record.wording import duration_text
-    from fabula.train.rates import rates_line
+    from fabula.train.update.rates import rates_line
 
     if order.num_tries:
         show(

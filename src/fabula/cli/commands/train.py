@@ -363,7 +363,7 @@ def _print_plan(training: "Training") -> None:
     from fabula.model.decoder import parameter_count
     from fabula.record.wording import duration_text, plural
     from fabula.train.life.length.estimate import estimate
-    from fabula.train.rates import rates_line
+    from fabula.train.update.rates import rates_line
 
     recipe = training.recipe
     cost = estimate(recipe, training.rulers, training.engine.step_seconds)

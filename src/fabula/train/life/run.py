@@ -36,7 +36,7 @@ from fabula.train.machine.waiting import waited_seconds
 from fabula.train.observer import Observer
 from fabula.train.processes.launch import check_rows
 from fabula.train.processes.together import ALONE, Together
-from fabula.train.rates import check_asked, planned_rates
+from fabula.train.update.rates import check_asked, planned_rates
 
 
 def set_up_training(

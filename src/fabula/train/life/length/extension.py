@@ -13,7 +13,7 @@ from fabula.errors import InputError
 from fabula.recipe.schedule import learning_rate
 from fabula.recipe.schema import Recipe
 from fabula.record.wording import plural
-from fabula.train.rates import same_rates_until
+from fabula.train.update.rates import same_rates_until
 
 
 def with_more_steps(recipe: Recipe, steps: int, run: Path) -> Recipe:

@@ -22,7 +22,7 @@ from fabula.model.loss import CHUNK_ELEMENTS, COLUMN_MULTIPLE
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.schema import Recipe
 from fabula.score.held_out import POSITIONS_PER_BATCH
-from fabula.train.optimizer import MOMENTS
+from fabula.train.update.optimizer import MOMENTS
 
 
 @dataclass(frozen=True)

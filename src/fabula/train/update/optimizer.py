@@ -13,7 +13,7 @@ from fabula.model.decoder import Decoder
 from fabula.model.layers import Linear
 from fabula.model.own import OwnModel
 from fabula.recipe.schema import Optimizer
-from fabula.train.muon import Muon
+from fabula.train.update.muon import Muon
 
 Groups = list[dict[str, Any]]
 RATE = "rate_multiple"

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from fabula.data.batches import Batch
-from fabula.train.optimizer import set_learning_rate
 from fabula.train.processes.tensors import held
 from fabula.train.processes.together import ALONE, Together
+from fabula.train.update.optimizer import set_learning_rate
 
 if TYPE_CHECKING:
     from fabula.train.processes.sharing import Shared

@@ -16,7 +16,7 @@ from fabula.model.decoder import Decoder
 from fabula.model.layers import Attention
 from fabula.train.machine.memory.free import own_bytes
 from fabula.train.machine.waiting import all_waited_seconds
-from fabula.train.step import StepResult
+from fabula.train.update.step import StepResult
 
 DEAD_BELOW = 1e-3
 """A unit is dead where it never exceeds this part of its layer's root mean square: ReLU gives 0 there, and GELU, which

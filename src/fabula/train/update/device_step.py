@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from fabula.data.batches import Batch
-from fabula.train.optimizer import set_learning_rate
-from fabula.train.step import LossSum, StepResult, accumulate, gradient_norm
+from fabula.train.update.optimizer import set_learning_rate
+from fabula.train.update.step import LossSum, StepResult, accumulate, gradient_norm
 
 STEPS_AHEAD = 1
 """Updates that are launched before the one before them is read: the queue is never empty, and the record one late."""

@@ -1,0 +1,1 @@
+"""One optimizer update: who decides on it, the optimizers, their rates, and a look inside."""
