@@ -69,7 +69,7 @@ def choose_fused(device: str, precision: str) -> Choice:
 
 
 def choose_updates(device: str) -> Choice:
-    """Who decides whether an update is made (device_step.py), where one process makes the run."""
+    """Who decides whether an update is made (update/device_step.py), where one process makes the run."""
     if device == "cuda":
         return Choice("device", "a host that asked whether a gradient is finite would leave the GPU idle")
     return Choice("host", "only a GPU works while the host goes on")

@@ -3,7 +3,7 @@
 With P parameters, N = rows x context positions of a micro-step, D width, F feed-forward, Q and K widths of all query
 and of all key heads, V words, w bytes of a weight and c bytes of a number in a product:
 
-    weights and moments    P w (1 + the moments that the optimizer keeps of a weight; MOMENTS in optimizer.py)
+    weights and moments    P w (1 + the moments that the optimizer keeps of a weight; MOMENTS in update/optimizer.py)
     activations            N (layers x a + e), kept from the forward pass for the backward one
     head                   V D x 4 for its gradient, which is made in the forward pass, and C V x 4 of a chunk of logits
     gradients              P w, while the activations go
