@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from fabula.data.dataset import open_dataset
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 from fabula.recipe.schema import Recipe
 from fabula.train.life.run import set_up_training, start_run
 from fabula.train.loop import Training

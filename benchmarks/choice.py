@@ -20,11 +20,11 @@ from pathlib import Path
 from results import write
 
 from fabula.data.dataset import Dataset, open_dataset
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
+from fabula.recipe.presets.files import FAMILIES
+from fabula.recipe.presets.shapes import Size, in_size, multiplying
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
-from fabula.recipe.shapes import Size, in_size, multiplying
-from fabula.recipe.tiers import FAMILIES
 from fabula.recipe.toml import to_toml
 from fabula.record.reader import read_run
 from fabula.study.frontier.choice import Candidate, best, most_tokens

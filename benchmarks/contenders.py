@@ -32,7 +32,7 @@ from fabula.data.batches import BatchSource
 from fabula.data.dataset import open_dataset
 from fabula.exchange.architectures import find_counterpart, has_counterpart
 from fabula.exchange.weights import hf_config
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 from fabula.recipe.schema import Model, Recipe
 from fabula.train.engine import build_engine
 from fabula.train.machine.waiting import waited_seconds

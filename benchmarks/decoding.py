@@ -33,7 +33,7 @@ from fabula.model.decode.generate import complete
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialize
 from fabula.model.load import load_model
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 from fabula.recipe.toml import to_toml
 from fabula.record.checkpoint import write_checkpoint
 from fabula.record.files import write_json, write_text

@@ -26,7 +26,7 @@ from torch import Tensor
 from fabula.data.batches import BatchSource
 from fabula.data.dataset import open_dataset
 from fabula.model.decoder import parameter_count
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 from fabula.train.engine import build_engine
 from fabula.train.machine.waiting import waited_seconds
 

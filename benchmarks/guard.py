@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fabula.data.dataset import open_dataset
-from fabula.recipe.presets import apply_settings, load_recipe
+from fabula.recipe.presets.by_name import apply_settings, load_recipe
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
 from fabula.record.reader import read_run

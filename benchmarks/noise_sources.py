@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fabula.data.dataset import open_dataset
-from fabula.recipe.presets import apply_settings, load_recipe
+from fabula.recipe.presets.by_name import apply_settings, load_recipe
 from fabula.recipe.scaling import with_steps
 from fabula.record.reader import read_run
 from fabula.train.life.run import set_up_training, start_run

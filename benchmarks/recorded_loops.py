@@ -29,7 +29,7 @@ from torch import Tensor
 import fabula
 from fabula.data.batches import BatchSource
 from fabula.data.dataset import Dataset, open_dataset
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 
 LAYERS, WIDTH, HEADS, CONTEXT, ROWS = 2, 64, 2, 64, 8
 STEPS, EVERY, SAVED, KILLED = 300, 20, 100, 155

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from results import write
 
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import read_toml
 from fabula.record.reader import Run, find_runs, read_run

@@ -12,9 +12,9 @@ from itertools import product
 from operator import attrgetter
 from pathlib import Path
 
-from fabula.recipe.presets import load_recipe
-from fabula.recipe.shapes import Size, in_size
-from fabula.recipe.tiers import FAMILIES
+from fabula.recipe.presets.by_name import load_recipe
+from fabula.recipe.presets.files import FAMILIES
+from fabula.recipe.presets.shapes import Size, in_size
 from fabula.record.reader import find_runs, read_run
 from fabula.study.frontier.known import TABLE, known_run
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from fabula.findings.diagnosis import diagnose, lint
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
+from fabula.recipe.presets.files import current_name
 from fabula.recipe.schema import Recipe
-from fabula.recipe.tiers import current_name
 from fabula.recipe.toml import read_toml
 from fabula.record.reader import Run, find_runs, read_run
 from fabula.study.inference.effect_words import as_finding, lower_or_higher, sentence_with_reach, signed

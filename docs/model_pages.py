@@ -11,8 +11,8 @@ from typing import Any
 
 from fabula.exchange.architectures import find_counterpart, has_counterpart
 from fabula.recipe.counts import count_parameters
-from fabula.recipe.presets import load_recipe
-from fabula.recipe.tiers import current_name, tier_names, whole_recipe_names
+from fabula.recipe.presets.by_name import load_recipe
+from fabula.recipe.presets.files import current_name, tier_names, whole_recipe_names
 from fabula.record.reader import read_run
 
 DOCS = Path(__file__).parent

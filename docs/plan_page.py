@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fabula.recipe.presets import load_recipe
-from fabula.recipe.shapes import in_size, multiplying
-from fabula.recipe.tiers import FAMILIES
+from fabula.recipe.presets.by_name import load_recipe
+from fabula.recipe.presets.files import FAMILIES
+from fabula.recipe.presets.shapes import in_size, multiplying
 from fabula.record.wording import duration_text, number, plural
 from fabula.report.figures.library import png_of
 from fabula.study.frontier.choice import Candidate, best, expected, most_tokens, reach

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fabula.findings.facts import read_recipe
-from fabula.recipe.presets import load_recipe, recipe_names
-from fabula.recipe.reached import TABLE, same_recipe
+from fabula.recipe.presets.by_name import load_recipe, recipe_names
+from fabula.recipe.presets.reached import TABLE, same_recipe
 from fabula.record.reader import Run, find_runs, read_run
 
 RUNS = Path(__file__).parent / "runs"

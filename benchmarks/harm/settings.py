@@ -16,7 +16,7 @@ from fabula.findings.diagnosis import lint
 from fabula.recipe import load_recipe
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.ladder import load_ladder, plan_runs
-from fabula.recipe.reached import reached_by
+from fabula.recipe.presets.reached import reached_by
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.toml import to_toml
 

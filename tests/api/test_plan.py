@@ -11,10 +11,10 @@ import fabula
 import fabula.train.life.length.probing as probing
 from fabula.cli import run as fabula_command
 from fabula.errors import InputError
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
+from fabula.recipe.presets.files import FAMILIES
+from fabula.recipe.presets.shapes import Size, family_of
 from fabula.recipe.schema import Recipe
-from fabula.recipe.shapes import Size, family_of
-from fabula.recipe.tiers import FAMILIES
 from fabula.study.frontier import known
 from fabula.study.frontier.known import kept_runs
 from fabula.train.machine.pace import Pace, usual_seconds

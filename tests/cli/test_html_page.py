@@ -14,7 +14,7 @@ from tests.report.test_page import CHROMIUM, PATIENCE, browser  # noqa: F401 - t
 from fabula.exchange.html.quantization import int8_decoder
 from fabula.model.decode.generate import complete
 from fabula.model.load import load_model
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is absent (Debian: apt install chromium)")
 PROMPT = "Once upon a time"

@@ -9,8 +9,8 @@ import pytest
 from tests.train.tiny import tiny
 
 from fabula.cli.making.outcome import outcome
-from fabula.recipe.presets import load_recipe
-from fabula.recipe.reached import TABLE, Reached, all_reached, reached_by
+from fabula.recipe.presets.by_name import load_recipe
+from fabula.recipe.presets.reached import TABLE, Reached, all_reached, reached_by
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
 from fabula.recipe.toml import to_toml
@@ -24,7 +24,7 @@ def row(steps: int, loss: float) -> Reached:
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fabula.recipe.reached.all_reached", lambda: (row(1000, 2.47), row(4000, 2.1)))
+    monkeypatch.setattr("fabula.recipe.presets.reached.all_reached", lambda: (row(1000, 2.47), row(4000, 2.1)))
 
 
 def run_of(folder: Path, recipe: Recipe, first: float, last: float, **data: Any) -> list[str]:

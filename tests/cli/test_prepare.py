@@ -9,7 +9,7 @@ import pytest
 from fabula import cli
 from fabula.data.prepare.preparation import default_folder
 from fabula.grammar import stories as grammar_stories
-from fabula.recipe.presets import FIRST_RECIPE
+from fabula.recipe.presets.by_name import FIRST_RECIPE
 
 STORIES = [story.text for story in grammar_stories(0, 0, 60)]
 TOKENIZER = ("--tokenizer", "bpe:300")

@@ -19,9 +19,9 @@ from fabula.exchange.reading import check_tokenizer, load_hf
 from fabula.model.decode.generate import complete
 from fabula.model.decoder import Decoder
 from fabula.model.load import load_model, put_weights
-from fabula.recipe.presets import load_recipe, recipe_names
+from fabula.recipe.presets.by_name import load_recipe, recipe_names
+from fabula.recipe.presets.files import whole_recipe_names
 from fabula.recipe.schema import Model, Recipe
-from fabula.recipe.tiers import whole_recipe_names
 
 transformers = pytest.importorskip("transformers")
 

@@ -7,7 +7,7 @@ from tests.train.tiny import tiny
 from fabula.findings.caveat import caveat
 from fabula.findings.diagnosis import diagnose_facts
 from fabula.findings.facts import Curve, Facts, facts_of_recipe
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
 

@@ -10,7 +10,7 @@ import pytest
 from fabula.findings.diagnosis import diagnose_facts
 from fabula.findings.facts import Curve, Facts
 from fabula.findings.judged import little_learned
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 
 V = 8192
 UNTRAINED = math.log(V)

@@ -7,7 +7,7 @@ from tests.findings.families import record
 from fabula.findings import Diagnosis, diagnose
 from fabula.findings.diagnosis import diagnose_facts
 from fabula.findings.facts import Curve, Facts
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schedule import learning_rates
 from fabula.record.reader import Run

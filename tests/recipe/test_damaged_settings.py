@@ -8,9 +8,9 @@ from fabula.errors import InputError
 from fabula.findings.diagnosis import lint
 from fabula.recipe import load_recipe
 from fabula.recipe.ladder import load_ladder
-from fabula.recipe.presets import apply_settings
+from fabula.recipe.presets.by_name import apply_settings
+from fabula.recipe.presets.files import load_tier
 from fabula.recipe.schedule import MOST_RATES, learning_rates, planned_steps
-from fabula.recipe.tiers import load_tier
 
 
 @pytest.mark.parametrize(

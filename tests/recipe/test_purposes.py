@@ -2,8 +2,8 @@
 
 import pytest
 
-from fabula.recipe.presets import FIRST_RECIPE, PURPOSES, purpose, recipe_names
-from fabula.recipe.tiers import tier_names, whole_recipe_names
+from fabula.recipe.presets.by_name import FIRST_RECIPE, PURPOSES, purpose, recipe_names
+from fabula.recipe.presets.files import tier_names, whole_recipe_names
 
 
 def test_each_tier_and_whole_recipe_has_one_and_the_recommended_is_first() -> None:

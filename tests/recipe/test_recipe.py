@@ -8,10 +8,10 @@ import pytest
 
 from fabula.errors import InputError, nearest
 from fabula.recipe import load_recipe, recipe_names
-from fabula.recipe.presets import apply_settings
+from fabula.recipe.presets.by_name import apply_settings
+from fabula.recipe.presets.files import tier_names
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe, known_keys, set_key
-from fabula.recipe.tiers import tier_names
 from fabula.recipe.toml import parse_value, read_toml, to_toml
 
 

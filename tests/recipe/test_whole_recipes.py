@@ -12,9 +12,9 @@ from fabula.errors import InputError
 from fabula.model.decoder import Decoder, parameter_count
 from fabula.recipe.counts import count_parameters
 from fabula.recipe.ladder import load_ladder
-from fabula.recipe.presets import FIRST_RECIPE, PURPOSES, apply_settings, load_recipe, recipe_names
+from fabula.recipe.presets.by_name import FIRST_RECIPE, PURPOSES, apply_settings, load_recipe, recipe_names
+from fabula.recipe.presets.files import tier_names, whole_recipe_names
 from fabula.recipe.schedule import learning_rate, learning_rates
-from fabula.recipe.tiers import tier_names, whole_recipe_names
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.report.evaluated import better, evaluate
 from tests.report.synthetic import write_ladder
 from tests.report.test_inert import NASTY, tags_of
 
-from fabula.recipe.presets import load_ladder
+from fabula.recipe.presets.by_name import load_ladder
 from fabula.report import write_report
 from fabula.study import read_ladder
 from fabula.study.coherence.claims import counted

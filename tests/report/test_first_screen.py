@@ -8,8 +8,8 @@ import pytest
 from tests.report.synthetic import write_ladder, write_run
 
 from fabula.recipe.ladder import load_ladder
-from fabula.recipe.presets import load_recipe
-from fabula.recipe.reached import all_reached
+from fabula.recipe.presets.by_name import load_recipe
+from fabula.recipe.presets.reached import all_reached
 from fabula.recipe.scaling import with_steps
 from fabula.record.wording import difference_text
 from fabula.report import write_report

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.report.synthetic import PROMPTS, write_run
 
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 from fabula.report.document import make_document
 from fabula.report.render.markdown import render_markdown
 from fabula.study.ladder import read_ladder

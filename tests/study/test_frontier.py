@@ -10,9 +10,9 @@ import pytest
 from fabula.api.planning import own_runs
 from fabula.errors import InputError
 from fabula.recipe.ladder import load_ladder
-from fabula.recipe.presets import load_recipe
-from fabula.recipe.shapes import Size, family_of, in_size, is_of_family, multiplying
-from fabula.recipe.tiers import FAMILIES
+from fabula.recipe.presets.by_name import load_recipe
+from fabula.recipe.presets.files import FAMILIES
+from fabula.recipe.presets.shapes import Size, family_of, in_size, is_of_family, multiplying
 from fabula.study.frontier.choice import Candidate, best, most_tokens, reach, tokens_for
 from fabula.study.frontier.known import (
     at_the_usual_rate,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 from fabula.study.inference.contrasts import ComparedRecipe, Contrast, contrasts
 from fabula.study.ladder import read_ladder
 from fabula.study.planning.known_noise import (

@@ -15,7 +15,7 @@ from fabula.data.batches import BatchSource
 from fabula.data.dataset import open_dataset
 from fabula.data.prepare import prepare
 from fabula.model.kernels.build import processor
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 from fabula.train.engine import build_engine
 
 FILE = Path(__file__).with_name("golden.json")

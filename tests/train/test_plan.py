@@ -7,7 +7,7 @@ import torch
 from tests.train.tiny import data_in, tiny
 
 from fabula.errors import InputError
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
 from fabula.score.rulers import make_rulers
 from fabula.train.life.length.estimate import FORWARD_SHARE, estimate, evaluation_positions, recipe_for_minutes
 from fabula.train.machine.choice import Choice

@@ -12,10 +12,10 @@ from fabula.api.planning.wish import wish_of_training
 from fabula.api.reading_recipe import recipe_reading_data
 from fabula.errors import InputError
 from fabula.findings.diagnosis import lint
-from fabula.recipe.presets import apply_settings, load_recipe
+from fabula.recipe.presets.by_name import apply_settings, load_recipe
+from fabula.recipe.presets.files import planned_family
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
-from fabula.recipe.tiers import planned_family
 from fabula.record.lock import only_writer
 
 if TYPE_CHECKING:

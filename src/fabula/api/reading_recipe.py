@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from fabula.recipe.presets import FIRST_RECIPE, load_recipe, recipe_reading
+from fabula.recipe.presets.by_name import FIRST_RECIPE, load_recipe, recipe_reading
 
 
 class Reading(NamedTuple):

@@ -8,8 +8,8 @@ from fabula.api.making import warn_of
 from fabula.data.dataset import Dataset, open_dataset
 from fabula.errors import InputError
 from fabula.exchange.reading import check_tokenizer, load_hf
+from fabula.recipe.presets.files import current_name
 from fabula.recipe.schema import Recipe
-from fabula.recipe.tiers import current_name
 from fabula.record.reader import read_info
 from fabula.train.life.length.extension import with_more_steps
 from fabula.train.life.run import check_origin, resume_run, set_up_training, start_run, stored_recipe

@@ -5,7 +5,7 @@ import math
 from fabula.findings.facts import Facts
 from fabula.findings.rule import number, plural, share
 from fabula.findings.rules.settings.setup import FEW_STEPS
-from fabula.recipe.reached import made_for
+from fabula.recipe.presets.reached import made_for
 
 EARLY = 0.5
 """A run with less than half of the steps that its recipe is made for is an early end of it."""

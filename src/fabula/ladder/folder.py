@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fabula.data.dataset import Dataset
 from fabula.errors import InputError
 from fabula.recipe.ladder import Ladder, PlannedRun
-from fabula.recipe.tiers import current_name
+from fabula.recipe.presets.files import current_name
 from fabula.record.files import make_folder, write_json
 from fabula.record.ladders.frozen import PLAN_FILE, read_frozen
 from fabula.record.reader import is_run, read_run

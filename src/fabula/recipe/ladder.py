@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from fabula.errors import InputError, nearest
+from fabula.recipe.presets.files import PRESETS, current_name, load_tier
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe, first_error, set_key
 from fabula.recipe.section import Section
-from fabula.recipe.tiers import PRESETS, current_name, load_tier
 from fabula.recipe.toml import read_toml
 
 Design = Literal["path", "factorial", "leave-one-out"]

@@ -1,6 +1,6 @@
 """What the recipe of a run has reached before, where the two can be compared: the same stories and tokenizer."""
 
-from fabula.recipe.reached import Reached, reached_by
+from fabula.recipe.presets.reached import Reached, reached_by
 from fabula.study.views import RunView
 
 

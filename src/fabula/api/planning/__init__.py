@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from fabula.api.paths import Where, need_torch, path_of
 from fabula.api.planning.wish import Wish
 from fabula.errors import InputError
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
+from fabula.recipe.presets.files import FAMILIES, PLAN, known_family
+from fabula.recipe.presets.shapes import Size, in_size
 from fabula.recipe.schema import Recipe
-from fabula.recipe.shapes import Size, in_size
-from fabula.recipe.tiers import FAMILIES, PLAN, known_family
 from fabula.record.reader import find_runs, read_run
 from fabula.study.frontier.choice import Candidate, Expected
 from fabula.study.frontier.known import Knowledge, KnownRun, knowledge_for, known_run, most_known

@@ -9,9 +9,9 @@ import numpy as np
 from fabula.data.dataset import Dataset
 from fabula.errors import InputError
 from fabula.recipe.counts import count_parameters
+from fabula.recipe.presets.shapes import Size, multiplying
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
-from fabula.recipe.shapes import Size, multiplying
 from fabula.record.wording import number
 from fabula.score.rulers import make_rulers
 from fabula.study.frontier.choice import Candidate, Expected, Most, best, expected, most_tokens, reach, tokens_for

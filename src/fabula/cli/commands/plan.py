@@ -47,7 +47,7 @@ def plan(
     need_torch()
     from fabula.api.planning.wish import Wish
     from fabula.errors import InputError
-    from fabula.recipe.tiers import known_family
+    from fabula.recipe.presets.files import known_family
 
     known_family(family)
     wish = Wish(minutes, tokens, parameters, loss).checked("--")

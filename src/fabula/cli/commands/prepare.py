@@ -145,7 +145,7 @@ def recipe_arguments(tokenizer: str) -> str:
     """What to write behind `fabula train` where stories are tokenized so: a recipe, and a setting if it takes one."""
     import shlex
 
-    from fabula.recipe.presets import FIRST_RECIPE, recipe_reading
+    from fabula.recipe.presets.by_name import FIRST_RECIPE, recipe_reading
 
     return recipe_reading(tokenizer) or f"{FIRST_RECIPE} --set {shlex.quote(f'tokenizer={tokenizer}')}"
 

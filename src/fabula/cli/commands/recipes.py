@@ -25,7 +25,7 @@ def recipes(
     import shutil
 
     from fabula.cli.named.defaults import called_today
-    from fabula.recipe.presets import FIRST_RECIPE, PURPOSES, load_recipe, recipe_names
+    from fabula.recipe.presets.by_name import FIRST_RECIPE, PURPOSES, load_recipe, recipe_names
     from fabula.recipe.toml import to_toml
 
     name = called_today(name) if name is not None else None
@@ -47,7 +47,7 @@ def recipes(
 
 def _show(rows: list[dict[str, Any]], width: int) -> None:
     from fabula.cli.screen.terminal import wrapped
-    from fabula.recipe.presets import FIRST_RECIPE
+    from fabula.recipe.presets.by_name import FIRST_RECIPE
 
     wide = width >= TABLE_WIDTH
     if wide:
@@ -68,8 +68,8 @@ def _show(rows: list[dict[str, Any]], width: int) -> None:
 def _show_phases(width: int) -> None:
     from fabula.cli.screen.terminal import wrapped
     from fabula.recipe.ladder import load_ladder
-    from fabula.recipe.presets import CLASSIC, DEFAULT_PHASE
-    from fabula.recipe.tiers import tier_names
+    from fabula.recipe.presets.by_name import CLASSIC, DEFAULT_PHASE
+    from fabula.recipe.presets.files import tier_names
 
     *others, last = tier_names()
     about = f"{', '.join(others)} and {last} have phases, each one change to the phase before it"
@@ -81,7 +81,7 @@ def _show_phases(width: int) -> None:
 
 def _row(name: str) -> dict[str, Any]:
     from fabula.recipe.counts import count_parameters
-    from fabula.recipe.presets import load_recipe, purpose
+    from fabula.recipe.presets.by_name import load_recipe, purpose
     from fabula.recipe.schema import GPT2_VOCABULARY
 
     recipe = load_recipe(name)

@@ -164,7 +164,7 @@ def train(
         verify_data(Path(stories.value))
     from fabula.api.making import recipe_of  # loads what takes time: the first line is told before
     from fabula.api.planning.wish import wish_of_training
-    from fabula.recipe.tiers import planned_family
+    from fabula.recipe.presets.files import planned_family
 
     chosen, wish = None, None
     family = None if recipe is None else planned_family(recipe)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fabula.findings.diagnosis import diagnose
 from fabula.findings.facts import read_recipe
-from fabula.recipe.reached import Reached, made_for, reached_by
+from fabula.recipe.presets.reached import Reached, made_for, reached_by
 from fabula.recipe.schema import Recipe
 from fabula.record.reader import Run, read_run
 from fabula.record.wording import plural

@@ -61,7 +61,7 @@ def _prepared(place: Path) -> list[Path]:
 
 def called_today(name: str) -> str:
     """`name` of a ladder or recipe; where it has another one today, that one, of which a line on stderr tells."""
-    from fabula.recipe.tiers import current_name
+    from fabula.recipe.presets.files import current_name
 
     today = current_name(name)
     if today != name:
@@ -71,7 +71,7 @@ def called_today(name: str) -> str:
 
 def as_begun(ladder: Path, tiers: Sequence[str]) -> list[str]:
     """`tiers` by the names that they had when the ladder in this folder was begun: its runs lie under those."""
-    from fabula.recipe.tiers import EARLIER_NAMES
+    from fabula.recipe.presets.files import EARLIER_NAMES
 
     begun = {today: name for name, today in EARLIER_NAMES.items() if (ladder / "runs" / name).is_dir()}
     return [begun.get(tier, tier) for tier in tiers]
@@ -98,7 +98,7 @@ def ladder_folder(ladder: str, given: Path | None) -> Chosen:
     """runs/ladder-NAME: always the same, so that the same call goes on with what is there."""
     if given is not None:
         return Chosen(str(given))
-    from fabula.recipe.tiers import EARLIER_NAMES
+    from fabula.recipe.presets.files import EARLIER_NAMES
 
     earlier = (RUNS / f"ladder-{old}" for old, name in EARLIER_NAMES.items() if name == ladder)
     place = next((folder for folder in earlier if folder.exists()), RUNS / f"ladder-{ladder}")
@@ -138,7 +138,7 @@ def is_free(folder: Path) -> bool:
 def _is_recipe(name: str) -> bool:
     if name.endswith(".toml"):
         return Path(name).is_file()
-    from fabula.recipe.tiers import FAMILIES, PLAN
+    from fabula.recipe.presets.files import FAMILIES, PLAN
 
     return name in (PLAN, *(f"{PLAN}/{family}" for family in FAMILIES)) or any(
         (PRESETS / kind / f"{name.partition('/')[0]}.toml").is_file() for kind in ("tiers", "recipes")

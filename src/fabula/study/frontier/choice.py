@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fabula.recipe.shapes import Size
+from fabula.recipe.presets.shapes import Size
 from fabula.study.frontier.law import Frontier
 
 BEYOND = 2.0

@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path, PurePath
 
 from fabula.findings.facts import read_recipe
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
+from fabula.recipe.presets.files import FAMILIES
+from fabula.recipe.presets.shapes import family_of, multiplying
 from fabula.recipe.schema import Recipe
-from fabula.recipe.shapes import family_of, multiplying
-from fabula.recipe.tiers import FAMILIES
 from fabula.record.reader import Run
 from fabula.study.frontier.choice import Expected, expected, reach
 from fabula.study.frontier.law import PRIORS, Frontier, Point, Priors, are_enough, frontier_of, priors_like, with_floor

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from fabula.recipe.shapes import Size
+from fabula.recipe.presets.shapes import Size
 
 TABLE = Path(__file__).with_name("speeds.toml")
 

@@ -3,9 +3,9 @@
 import math
 from typing import NamedTuple
 
-from fabula.recipe.presets import load_recipe
+from fabula.recipe.presets.by_name import load_recipe
+from fabula.recipe.presets.files import FAMILIES
 from fabula.recipe.schema import Model, Recipe
-from fabula.recipe.tiers import FAMILIES
 
 HEAD_WIDTH, NARROW_HEAD_WIDTH = 64, 32
 """Heads of 64, as the presets have; of 32 where 64 does not divide the width, and below 128, so that there are two."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fabula.errors import InputError, nearest
 from fabula.recipe.ladder import load_ladder
+from fabula.recipe.presets.files import current_name, load_tier, tier_names, whole_recipe_names
 from fabula.recipe.schema import Recipe, set_key
-from fabula.recipe.tiers import current_name, load_tier, tier_names, whole_recipe_names
 from fabula.recipe.toml import parse_value, read_toml
 
 FIRST_RECIPE = "modern-portable"

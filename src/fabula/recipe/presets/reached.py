@@ -7,10 +7,10 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 
-from fabula.recipe.presets import load_recipe, recipe_names
+from fabula.recipe.presets.by_name import load_recipe, recipe_names
+from fabula.recipe.presets.files import PRESETS
 from fabula.recipe.scaling import with_steps
 from fabula.recipe.schema import Recipe
-from fabula.recipe.tiers import PRESETS
 
 TABLE = PRESETS / "reached.toml"
 BESIDE_THE_RECIPE = ("name", "tokenizer", "compute", "evaluation", "checkpoint", "record", "guard")
