@@ -13,7 +13,7 @@ The peak is weights, moments and batches, and the larger of gradients and of act
 no way of computing does without (a = 4 D + (2 Q + 2 K + F') c, F' with the gate; e = 8 D; one chunk, two in float32),
 `likely` what ours keeps without torch.compile and with PyTorch's own attention, and its copies. Of four shapes on a
 processor without bfloat16 products the process grew by 1.6 to 6.1 times `least`, and `likely` was 0.8 to 1.5 times what
-it grew by; tests/train/test_footprint.py holds both to measured peaks.
+it grew by; tests/train/machine/test_footprint.py holds both to measured peaks.
 """
 
 from dataclasses import dataclass
