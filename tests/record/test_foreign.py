@@ -244,6 +244,70 @@ def test_a_chart_of_several_runs_is_several_runs() -> None:
     assert owl.train["loss"].tolist() == [5.0] * 5, "a run that ended earlier has empty cells, not lost losses"
 
 
+def _numbers(separator: str, *columns: list[float]) -> bytes:
+    return "".join(separator.join(f"{each:g}" for each in row) + "\n" for row in zip(*columns, strict=True)).encode()
+
+
+COUNT = [10.0 * n for n in range(1, 13)]
+LOSS = [4 - n / 8 for n in range(12)]
+
+
+@pytest.mark.parametrize("separator", [" ", ",", "\t", "; "])
+def test_numbers_without_names(separator: str) -> None:
+    (run,) = read_log(Path("numbers.txt"), _numbers(separator, LOSS, COUNT) + b"done\n")
+    assert run.train["step"].tolist() == COUNT and run.train["loss"].tolist() == LOSS
+    assert run.info["notes"][0]["kind"] == "nameless"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [[COUNT, LOSS, [each + 0.5 for each in LOSS]], [COUNT, LOSS, list(range(12))], [COUNT, LOSS[::-1]],
+     [[each + 0.5 for each in COUNT], LOSS], [[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048], LOSS]],
+)  # fmt: skip
+def test_numbers_that_may_mean_several_things_have_to_be_said(columns: list[list[float]]) -> None:
+    content = _numbers(" ", *columns)
+    with pytest.raises(InputError, match="--columns step=1,loss=2"):
+        read_log(Path("numbers.txt"), content)
+    (run,) = read_log(Path("numbers.txt"), content, {"step": "1", "loss": "2"})
+    assert run.train["loss"].tolist() == columns[1]
+    with pytest.raises(InputError, match="has no column 4"):
+        read_log(Path("numbers.txt"), content, {"step": "1", "loss": "4"})
+
+
+def test_numbers_beside_words_that_were_said() -> None:
+    text = "NEW RUN\n" + "".join(f"{n} {4 - n / 8} 2024-01-01 12:00:{n:02d} ok\n" for n in range(12))
+    (run,) = read_log(Path("train_log.txt"), text.encode(), {"step": "1", "loss": "2"})
+    assert run.train["loss"].tolist() == LOSS
+
+
+def test_a_table_whose_names_were_said_below_other_lines() -> None:
+    table = "".join(f"  {n}     {200 * n}    {4 - n / 8}\n" for n in range(12))
+    text = f"Pipeline: a, b\nE    #     LOSS NER\n---  ----  --------\n{table}"
+    with pytest.raises(InputError, match="E, #, LOSS NER; say"):
+        read_log(Path("t.log"), text.encode())
+    (run,) = read_log(Path("t.log"), text.encode(), {"step": "#", "loss": "LOSS NER"})
+    assert run.train["step"].tolist() == [200 * n for n in range(12)] and run.train["loss"].tolist() == LOSS
+
+
+def test_parts_of_a_loss_are_paired() -> None:
+    text = "epoch,train/box_loss,val/box_loss\n" + "".join(f"{n},{4 - n / 8},{5 - n / 8}\n" for n in range(9))
+    (run,) = read_log(Path("results.csv"), text.encode())
+    assert run.info["columns"]["train_loss"] == "train/box_loss" and run.info["columns"]["val_loss"] == "val/box_loss"
+
+
+def test_lists_of_two_lengths() -> None:
+    def read(num_evaluations: int) -> Run:
+        losses = {"train_loss": LOSS, "val_loss": [3.5, 3.0, 2.5, 2.0, 1.5][:num_evaluations]}
+        (run,) = read_log(Path("history.json"), json.dumps(losses).encode())
+        return run
+
+    run = read(3)
+    assert run.train["loss"].tolist() == LOSS
+    assert run.evals["step"].tolist() == [4, 8, 12] and run.evals["val_loss"].tolist() == [3.5, 3.0, 2.5]
+    uneven = read(5)  # at which lines these were, nothing says
+    assert "val_loss" not in uneven.evals and "uneven_list" in [each["kind"] for each in uneven.info["notes"]]
+
+
 def test_a_saved_history() -> None:
     run = read(
         ",_step,_runtime,_timestamp,train/global_step,train/loss,eval/loss\n"

@@ -24,6 +24,13 @@ EXAMPLES = {
     "the examples of PyTorch": "Train Epoch: 1 [0/60000 (0%)]\tLoss: 4.250000\nTrain Epoch: 1 [640/60000 (1%)]\tLoss: 3.500000\n",
     "Keras": "Epoch 1/2\n50/100 [====>....] - ETA: 1s - loss: 9.0\r100/100 [======] - 3s 10ms/step - loss: 4.25 - val_loss: 4.3\n"
     "Epoch 2/2\n\x1b[1m100/100\x1b[0m ━━━━━━ \x1b[1m3s\x1b[0m 3ms/step - loss: 3.5000 - val_loss: 3.6\n",
+    "Marian": "[2024-01-01 12:00:00] [config] learn-rate: 0.0003\n"
+    "[2024-01-01 12:00:01] Ep. 1 : Up. 500 : Sen. 64,000 : Cost 4.25 * 1,024,123 @ 15,360 after 9,123 : Time 1.5s : gNorm 1.2 : L.r. 3.0e-04\n"
+    "[2024-01-01 12:00:02] [valid] Ep. 1 : Up. 500 : ce-mean-words : 4.5 : new best\n[2024-01-01 12:00:02] [valid] Ep. 1 : Up. 500 : bleu : 9.5 : new best\n"
+    "[2024-01-01 12:00:03] Ep. 1 : Up. 1000 : Sen. 128,000 : Cost 3.5 * 1,024,123 @ 15,360 after 18,123 : Time 1.5s : gNorm 1.2 : L.r. 3.0e-04\n",
+    "ESPnet": "[gpu] 2024-01-01 12:00:00,123 (trainer:779) INFO: 1epoch:train:1-50batch: iter_time=1.2e-04, loss_ctc=9.1, loss_att=8.2, loss=4.25, clip=100.000\n"
+    "[gpu] 2024-01-01 12:01:00,123 (trainer:779) INFO: 1epoch:train:51-100batch: iter_time=1.2e-04, loss_ctc=8.1, loss_att=7.2, loss=3.5, clip=100.000\n"
+    "[gpu] 2024-01-01 12:02:00,123 (trainer:365) INFO: 1epoch results: [train] loss_ctc=8.6, loss=3.9, total_count=100, [valid] loss_ctc=7.1, loss=3.6, total_count=9\n",
     "the Trainer": "***** Running training *****\n{'loss': 4.25, 'grad_norm': 1.5}\n{'loss': 3.5, 'grad_norm': 0.9}\n",
 }  # fmt: skip
 """Lines with losses of 4.25 and 3.5, as the program prints them among others."""
@@ -84,6 +91,26 @@ PAIRS = {
     "one with steps in thousands": "step 1.2k/40k | loss 4.25\nstep 2.4k/40k | loss 3.5\n",
     "one with decimal commas": "Step: 10 Loss: 4,25 LR: 0,000600\nStep: 20 Loss: 3,5 LR: 0,000600\n",
     "one in Julia": "step = 10, loss = 4.25f0\nstep = 20, loss = 3.5f0\n",
+    "guided-diffusion": "creating model...\n" + "".join(
+        f"--------------------\n| grad_norm | 1.2  |\n| loss      | {loss} |\n| loss_q0   | 9.1  |\n| step      | {step}  |\n--------------------\n"
+        for step, loss in ((0, 4.25), (100, 3.5))
+    ),
+    "Sockeye": "[2022-05-01:10:00:01:INFO:sockeye.training:__call__] E=0 B=50\ts/sec=1234.56 u/sec=3.40\tcross-entropy=4.25 perplexity=70.1\n"
+    "[2022-05-01:10:00:02:INFO:sockeye.training:__call__] E=0 B=100\ts/sec=1234.56 u/sec=3.40\tcross-entropy=3.5 perplexity=33.1\n",
+    "tinygrad": "   10  234.50 ms run,   12.30 ms python,  200.10 ms gpu,  4.25 loss, 0.000600 LR, 12.34 GB used, 123456.70 GFLOPS\n"
+    "   11  234.50 ms run,   12.30 ms python,  200.10 ms gpu,  3.50 loss, 0.000600 LR, 12.34 GB used, 123456.70 GFLOPS\n",
+    "torch-rnn": "Epoch 1.10 / 50, i = 10 / 17800, loss = 4.25\nEpoch 1.20 / 50, i = 20 / 17800, loss = 3.5\n",
+    "a tutorial of PyTorch": "0m 41s (- 9m 47s) (5000 6%) 4.2500\n1m 22s (- 9m 1s) (10000 13%) 3.5000\n",
+    "Deeplearning4j": "12:00:01.123 [main] INFO o.d.o.l.ScoreIterationListener - Score at iteration 1 is 4.25\n"
+    "12:00:02.123 [main] INFO o.d.o.l.ScoreIterationListener - Score at iteration 2 is 3.5\n",
+    "SageMaker": "#quality_metric: host=algo-1, epoch=1, train loss <loss>=4.25\n#quality_metric: host=algo-1, epoch=2, train loss <loss>=3.5\n",
+    "DLLogger": 'DLLL {"type": "LOG", "step": "PARAMETER", "data": {"lr": 0.1}}\n'
+    'DLLL {"type": "LOG", "step": [0, 10], "data": {"loss": 4.25}}\nDLLL {"type": "LOG", "step": [0, 20], "data": {"loss": 3.5}}\n',
+    "Colossal-AI": "[04/21/23 12:00:01] INFO     colossalai - colossalai - INFO: [10/400]\n                  Loss:4.25, Step time: 1.234s\n"
+    "[04/21/23 12:00:02] INFO     colossalai - colossalai - INFO: [20/400]\n                  Loss:3.5, Step time: 1.234s\n",
+    "hivemind": "Step #10\tloss = 4.25\nStep #20\tloss = 3.5\n",
+    "T5X": "[10] train/accuracy=0.3, train/loss=487424.0, train/loss_per_all_target_tokens=4.25\n[20] train/accuracy=0.3, train/loss=401408.0, train/loss_per_all_target_tokens=3.5\n",
+    "a loop that crashed": "step 1 loss 4.25\nRuntimeError: lost 3 of 4 at step 5: loss 3\nstep 2 loss 3.5\n",
     "dictionaries": "{'step': 1, 'loss': 4.25, 'lr': 0.1}\n{'step': 2, 'loss': 3.5, 'lr': 0.1}\n",
 }  # fmt: skip
 """The same of programs whose lines are names with numbers behind them; nothing else is known of these."""
@@ -140,6 +167,44 @@ def test_of_several_processes_the_first_is_read() -> None:
     run = read("".join(f"[rank{rank}]: step {n} loss {4 - n / 8 + rank}\n" for n in range(1, 9) for rank in (1, 0)))
     assert run.train["loss"].tolist() == [4 - n / 8 for n in range(1, 9)]
     assert "first_rank" in [each["kind"] for each in run.info["notes"]]
+
+
+@pytest.mark.parametrize("before", ["[pod/train-{}/pytorch] ", "(RayTrainWorker pid={}, ip=10.0.0.1) "])
+def test_processes_that_a_launcher_names(before: str) -> None:
+    run = read(
+        "".join(f"{before.format(rank)}step {n} loss {4 - n / 8 + rank}\n" for n in range(1, 9) for rank in (1, 0))
+    )
+    assert run.train["loss"].tolist() == [4 - n / 8 for n in range(1, 9)]
+
+
+@pytest.mark.parametrize("before", ["[{}] ", "{}  | "])
+def test_lines_of_two_runs_that_a_label_tells_apart(before: str) -> None:
+    def log(apart: float) -> str:
+        return "".join(
+            f"{before.format(label)}step {n}/9 loss {4 - n / 8 + more}\n"
+            for n in range(1, 9)
+            for label, more in (("small", 0.0), ("large", apart))
+        )
+
+    small, large = read_log(Path("train.log"), log(0.5).encode())
+    assert small.train["loss"].tolist() == [4 - n / 8 for n in range(1, 9)]
+    assert large.train["loss"].tolist() == [4.5 - n / 8 for n in range(1, 9)]
+    assert len(read(log(0.0)).train["loss"]) == 8  # two loggers print what one run measured
+
+
+@pytest.mark.parametrize("beside", ["lr 1.0e-04", "grad_norm 1.5"])
+def test_the_loss_of_a_policy_is_not_judged(beside: str) -> None:
+    log = "".join(f"step {n} | loss {2 + n / 8} | mean_reward {n} | {beside}\n" for n in range(1, 9))
+    run = read(log)
+    assert "loss" not in run.train and len(run.train["step"]) == 8
+    assert "of_rewards" in [each["kind"] for each in run.info["notes"]]
+    (said,) = read_log(Path("train.log"), log.encode(), {"loss": "loss"})
+    assert len(said.train["loss"]) == 8
+    assert read(log + f"step 9 | loss nan | mean_reward 9 | {beside}\n").train["loss"][-1] == math.inf
+    preferences = log.replace("mean_reward", "rewards/chosen")
+    assert len(read(preferences).train["loss"]) == 8
+    with pytest.raises(InputError, match="how a policy learns"):
+        read(log.replace(f" | {beside}", ""))
 
 
 def test_what_a_line_of_an_evaluation_measures() -> None:

@@ -59,15 +59,17 @@ def header_of(text: str) -> str:
     return next((line for _, line in _lines(text, most=50)), "")
 
 
-def from_header(text: str) -> str:
-    """`text` without what a program printed above the header of its table, and then below the table."""
+def from_header(text: str, wanted: Mapping[str, str] | None = None) -> str:
+    """`text` without what a program printed above the header of its table, and then below the table. The header names
+    what counts and what is measured, or what is `wanted`."""
     if any(chr(sign) in text for sign in _FRAME):
         text = text.translate(_FRAME)
     first = text.split("\n", 60)[:60]
     for place, line in enumerate(first[:-1]):
         cells = _cells(line, separator(line))
         named = recognize(cells)
-        if len(cells) < 2 or not named.keys() & {"step", "epoch"} or not named.keys() & {*LOSSES, *BESIDE}:
+        knows = named.keys() & {"step", "epoch"} and named.keys() & {*LOSSES, *BESIDE}
+        if len(cells) < 2 or not (knows or (wanted and set(wanted.values()) <= set(cells))):
             continue
         row = next((each for each in first[place + 1 :] if each.strip() and not _RULE.fullmatch(each)), "")
         if any(map(is_number, cells)) or len(_cells(row, separator(line))) < len(cells):
@@ -107,11 +109,18 @@ def is_table(text: str) -> bool:
     return len(fitting) >= 0.8 * len(rows) and len(numeric) >= 0.5 * len(rows)
 
 
-def is_nameless(text: str) -> bool:
-    """Whether the first lines are rows of numbers without a header."""
-    lines = [line for _, line in _lines(text, most=50)]
-    rows = [_cells(line, separator(line)) for line in lines]
-    return len(rows) > 1 and all(len(row) > 1 and all(map(is_number, row)) for row in rows)
+def ruled(text: str) -> list[str]:
+    """The names above the first rule under which there are rows of as many cells with numbers in them."""
+    lines = text.split("\n", 200)[:200]
+    for place, line in enumerate(lines[1:-MANY], start=1):
+        if not _RULE.fullmatch(line) or not lines[place - 1].strip():
+            continue
+        split_by = separator(above := lines[place - 1].strip("| "))
+        names = _cells(above, split_by)
+        rows = [_cells(row.strip("| "), split_by) for row in lines[place + 1 : place + 1 + MANY]]
+        if len(names) > 2 and all(len(row) == len(names) and sum(map(is_number, row)) > 1 for row in rows):
+            return names
+    return []
 
 
 def separator(line: str) -> str:

@@ -22,7 +22,7 @@ from fabula.record.reader import Run, own_columns
 OWN_KINDS = {"train", "eval", "event"}
 MOST_INSIDE = 8
 """Objects within objects, as deep as a log goes."""
-WRAPPED_IN = ("log", "message", "msg", "textPayload", "text", "line", "event")
+WRAPPED_IN = ("log", "message", "MESSAGE", "msg", "textPayload", "text", "line", "event")
 """Fields in which docker, loggers and clouds keep what was printed."""
 _SAYS_LOSS = re.compile(r"loss|perplexity|\bppl\b", re.IGNORECASE)
 
@@ -152,11 +152,28 @@ def _inside(whole: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Note]]:
     if not columns:
         return [whole], []
     longest = max(map(len, columns.values()))
+    shorter = {name: value for name, value in columns.items() if len(value) < longest}
     columns = {name: value for name, value in columns.items() if len(value) == longest}
     told = [] if recognize(columns).keys() & {"step", "epoch"} else [note("lines_are_steps")]
     if told:
         columns["step"] = list(range(1, longest + 1))
-    return [dict(zip(columns, line, strict=True)) for line in zip(*columns.values(), strict=True)], told
+    lines = [dict(zip(columns, line, strict=True)) for line in zip(*columns.values(), strict=True)]
+    return lines, [*told, *_spread(lines, {name: shorter[name] for name in recognize(shorter).values()})]
+
+
+def _spread(lines: list[dict[str, Any]], shorter: Mapping[str, list[Any]]) -> list[Note]:
+    """Put each list of fewer values than there are lines, as one of evaluations is, on the lines that it is of: where
+    the one number is a multiple of the other, they are equally far apart."""
+    told = []
+    for name, values in shorter.items():
+        apart, rest = divmod(len(lines), len(values))
+        if rest:
+            told.append(note("uneven_list", name=name, values=f"{len(values):,}", lines=f"{len(lines):,}"))
+            continue
+        for place, value in enumerate(values, start=1):
+            lines[place * apart - 1][name] = value
+        told.append(note("spread_list", name=name, values=f"{len(values):,}", lines=f"{len(lines):,}", apart=apart))
+    return told
 
 
 def _listed(value: Any) -> list[Any]:

@@ -29,9 +29,11 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("num_epoch", "epochs"),
     ),
     "planned_steps": ("total_steps", "max_steps", "total_iters", "total_iterations", "max_iters", "planned_steps"),
-    "loss": ("loss", "train_loss_step", "batch_loss", "step_loss", "train_batch_loss", "train_loss_batch"),
+    "loss": ("train_loss_step", "batch_loss", "loss", "step_loss", "train_batch_loss", "train_loss_batch"),
     # The loss of the step, or the training split by the validation's protocol: `tables.to_run` tells them apart.
     "train_loss": (
+        # T5X's `train/loss` is a sum over the tokens of the batch.
+        *("train_loss_per_nonpadding_target_token", "train_loss_per_all_target_tokens"),
         *("train_loss", "training_loss", "loss_train", "loss_training", "train_lm_loss", "lm_loss", "losses_train"),
         *("optim_loss", "train_ce_loss", "train_cross_entropy_loss", "train_crossentropyloss", "reduced_train_loss"),
         *("loss_train_total", "metrics_train_languagecrossentropy", "avg_loss", "average_loss", "mean_loss"),
@@ -49,7 +51,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
             "epoch_loss",
             "global_avg_loss",
         ),
-        *("training", "train"),
+        *("avr_loss", "train_logloss", "train_mlogloss", "mlm_loss"),
+        *("training", "train", "learn"),
     ),
     "val_loss_subset": ("val_loss_subset",),
     "val_loss": (
@@ -57,6 +60,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("loss_eval", "losses_val", "dev_loss", "heldout_loss", "held_out_loss", "val_lm_loss", "val_loss_epoch"),
         *("val_ce_loss", "eval_ce_loss", "avg_val_loss", "mean_val_loss", "val_losses", "valloss", "eval_avg_loss"),
         *("metrics_eval_languagecrossentropy", "valid_nll_loss", "evaluation_loss", "loss_dev", "vloss"),
+        *("validation_cross_entropy", "eval_logloss", "eval_mlogloss", "valid_logloss", "test_logloss"),
         *("lm_loss_validation", "val_ce", "val_nll", "val_xent", "valid_ce", "valid_nll", "eval_ce", "eval_nll"),
         *("test_loss", "loss_test", "validation", "valid", "val", "eval", "dev", "test"),
     ),
@@ -73,7 +77,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "learning_rate": (
         *("learning_rate", "train_learning_rate", "lr", "train_lr", "optim_lr", "optim_learning_rate_group0"),
         *("learning_rate_step", "lr_step", "learning_rate_group0", "lr_group0", "current_lr", "optim_lr_group0"),
-        *("current_learning_rate", "learningrate", "optimizer_lr", "lr_0", "epoch_learning_rate"),
+        *("current_learning_rate", "learningrate", "optimizer_lr", "lr_0", "epoch_learning_rate", "l_r", "optim0_lr0"),
     ),
     "tokens": (
         *("tokens", "num_tokens", "tokens_seen", "total_tokens", "train_tokens", "consumed_tokens"),
@@ -95,7 +99,7 @@ PATTERNS = {
 }
 """Asked where no synonym fits."""
 
-UNSURE = {"train", "training", "val", "valid", "validation", "eval", "dev", "test", "batch", "it", "ep"}
+UNSURE = {"train", "training", "learn", "val", "valid", "validation", "eval", "dev", "test", "batch", "it", "ep"}
 """Names of other things as well: they count only where the column has numbers that differ."""
 COUNTS = ("step", "tokens", "planned_steps")
 """Columns of whole numbers."""
@@ -111,6 +115,10 @@ TRAINS = set("train training trn".split())
 
 UNIT = re.compile(r"\s*[(\[](?!.*(?:bit|\d))[^()\[\]]*[)\]]\s*$", re.IGNORECASE)
 """A unit or a remark behind a name: `loss (nats)`. Bits are no nats, and a factor such as x1e-3 is not known here."""
+REWARD = re.compile(
+    r"(?:\w+_)?(?:rewards?|rew|ep_?rew_?mean|episod\w*_returns?)(?:_(?!chosen|rejected|margin|accurac)\w+)?"
+)
+"""What a policy earns; preferences (`rewards/chosen`) are learned by a loss like others."""
 WHOLE_RUN_AVERAGE = "train_train_loss"
 """`train/train_loss`: what the Trainer's summary is called in TensorBoard and W&B, beside `train/loss`."""
 
@@ -172,4 +180,8 @@ def recognize(names: Iterable[str]) -> dict[str, str]:
             found = next((name for each, name in given.items() if PATTERNS[canonical].fullmatch(each)), None)
         if found is not None:
             chosen[canonical] = found
+    if "val_loss" in chosen and not chosen.keys() & {"loss", "train_loss"}:
+        trained = given.get(re.sub(r"^(?:val|valid|validation|eval)_", "train_", normalized(chosen["val_loss"])))
+        if trained not in (None, chosen["val_loss"]):  # `train/box_loss` of `val/box_loss`
+            chosen["train_loss"] = trained
     return chosen

@@ -51,6 +51,14 @@ NOTES = {
     "last one is read.",
     "resumed": "The steps go back at {places}, which is read as a resume: of a step that was made twice, the later "
     "value counts.",
+    "nameless": "Nothing names the columns of this log: column {step} is read as the step, for it grows by equal "
+    "strides, and column {loss} as the training loss, for it is the one that falls. If they are others, say it with "
+    "--columns step=1,loss=2.",
+    "spread_list": "`{name}` has {values} values for {lines} lines, and nothing says of which: value n is read as that "
+    "of line {apart} x n.",
+    "uneven_list": "`{name}` has {values} values for {lines} lines, and nothing says of which; it is not used.",
+    "of_rewards": "`{reward}` stands beside `{loss}`: a policy learns here, and its loss rises and falls with what the "
+    "policy meets. It says nothing of how good the model is and is not judged, unless you say --columns loss={loss}.",
     "looks_inside": "{what} {of} are read as looks inside the model; layers have the log's own numbers.",
     "several_evaluations": "There are {sets} evaluation sets; `{name}` is read as the validation loss.",
     "cut_off": "The last line is incomplete; it is not used.",

@@ -9,7 +9,7 @@ from typing import IO
 
 from fabula.errors import InputError
 from fabula.record.content.parsing import json_value
-from fabula.record.foreign import csv, jsonl, no_log, tensorboard, trainer, wandb
+from fabula.record.foreign import csv, jsonl, nameless, no_log, tensorboard, trainer, wandb
 from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.no_log import KNOWN
 from fabula.record.foreign.notebook import printed_in
@@ -170,7 +170,7 @@ def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, 
         return jsonl.read
     if wandb.looks_like(csv.header_of(text)):
         return wandb.read
-    below = csv.from_header(text)
+    below = csv.from_header(text, wanted)
     if csv.has_steps(below, wanted):
         return lambda path, _, wanted: csv.read(path, below, wanted)
     if trainer_lines.looks_like(text):
@@ -181,12 +181,10 @@ def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, 
         return jsonl.read  # which says what is wrong
     if csv.is_table(text) and csv.separator(csv.header_of(text)) != csv.BLANKS:
         return csv.read  # which says what is missing
-    if csv.is_nameless(text):
-        raise InputError(
-            f"{path} is no log that fabula knows: its lines are numbers, and nothing says what they are; write the "
-            "names of the columns in a line above them, for example step,loss"
-        )
-    if names := names_in(text):
+    named = csv.ruled(text)
+    if not named and (numbers := nameless.read(path, text, wanted)) is not None:
+        return lambda path, text, wanted: runs_of(numbers, wanted)
+    if names := named or names_in(text):
         raise InputError(
             f"{path} is no log that fabula knows: no line has a step and a loss under a name that it knows; names with "
             f"numbers in it are: {', '.join(names)}; say which is what with --columns step=NAME,loss=NAME"

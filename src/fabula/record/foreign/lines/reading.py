@@ -1,5 +1,6 @@
 """From a table to the runs that it tells of."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -15,9 +16,9 @@ from fabula.record.foreign.lines.placeholders import without_placeholders
 from fabula.record.foreign.lines.several import ranks_and_runs, refuse_listing
 from fabula.record.foreign.lines.steps import counted
 from fabula.record.foreign.lines.table import Table, split_apart, widened
-from fabula.record.foreign.lines.units import in_nats
-from fabula.record.foreign.names import COUNTS, UNSURE, normalized, recognize
-from fabula.record.foreign.notes import note
+from fabula.record.foreign.lines.units import BESIDE, in_nats
+from fabula.record.foreign.names import COUNTS, REWARD, UNSURE, normalized, recognize
+from fabula.record.foreign.notes import Note, note
 from fabula.record.foreign.tables import LOSSES, choose, lost_lines, to_run, wanted_columns
 from fabula.record.reader import Run
 
@@ -93,6 +94,33 @@ def _columns(table: Table, chosen: Mapping[str, str]) -> Columns:
     }
 
 
+def _of_policy(
+    table: Table, columns: Columns, chosen: Mapping[str, str], wanted: Mapping[str, str], told: list[Note]
+) -> Columns:
+    """Without the finite losses of a policy, where the log has rewards; one that is lost is lost here as well.
+
+    Raises InputError where nothing else was measured.
+    """
+    losses = [name for name in (*LOSSES, *BESIDE) if name in columns]
+    short = {normalized(name): name for name in table.cells}
+    reward = next((name for each, name in short.items() if REWARD.fullmatch(each)), None)
+    if (
+        not losses
+        or reward is None
+        or wanted.keys() & {*losses}
+        or any(re.search("chosen|margin", each) for each in short)
+    ):
+        return columns
+    if not columns.keys() & {"grad_norm", "learning_rate"}:
+        raise InputError(
+            f"{table.path} tells how a policy learns (`{reward}`): its loss says nothing of how good the model is, and "
+            f"nothing else in it can be judged; to have it judged all the same, say --columns loss={chosen[losses[0]]}"
+        )
+    told.append(note("of_rewards", reward=reward, loss=chosen[losses[0]]))
+    lost = {name: np.where(np.isinf(columns[name]), np.inf, np.nan) for name in losses}
+    return {**columns, **lost}
+
+
 def _run(
     table: Table, columns: Columns, chosen: Mapping[str, str], wanted: Mapping[str, str], name: str | None
 ) -> Run | None:
@@ -101,6 +129,7 @@ def _run(
         told.append(
             note("named_columns", read=", ".join(f"`{given}` is read as {each}" for each, given in wanted.items()))
         )
+    columns = _of_policy(table, columns, chosen, wanted, told)
     if all(np.isnan(values).all() for each, values in columns.items() if each not in ("epoch", *COUNTS)):
         return None
     losses = [each for each in LOSSES if each in columns and not np.isnan(columns[each]).all()]

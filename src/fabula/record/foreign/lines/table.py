@@ -89,6 +89,10 @@ def split_apart(table: Table, losses: Collection[str], taken: Collection[str]) -
     return table
 
 
+def is_split(word: str) -> bool:
+    return _SPLIT.fullmatch(word) is not None
+
+
 def _split(name: str, cell: Any) -> str | None:
     """What a cell says of the split: "" is the training's; None where it says nothing."""
     text = str(cell).strip()

@@ -3,11 +3,15 @@
 import re
 from collections.abc import Iterator
 
+from fabula.record.foreign.lines.table import is_split
+
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f]")
 _RANK = re.compile(
     r"^[\[(<]?(?:[\w.-]+:)?(?:local_|global_)?(?:rank|default|gpu|worker|proc|process)"
     r"[\s=:_-]*(?P<rank>\d{1,9})\s*[\])>]?:?\s*"
     r"|^\[\d+,(?:mpirank:)?(?P<mpi>\d{1,9})(?:,[\w.-]+)?\]\s*<std(?:out|err)>:\s*"  # mpirun --tag-output
+    r"|^\[pod/\S*?-(?P<pod>\d{1,4})/[^\]\s]*\]\s*"  # kubectl logs --prefix
+    r"|^\(RayTrainWorker pid=(?P<ray>\d{1,9})[^()]*\)\s*"
     r"|^(?P<label>\d{1,4}):\s+(?=.*\b(?:step|iter|iteration|epoch)\b|\d+\s*/\s*\d+\s)",  # srun --label
     re.IGNORECASE,
 )
@@ -31,9 +35,27 @@ _OBJECT = re.compile(r"^\{\s*['\"][^{}\r]*\n[^{}\r]*\}", re.MULTILINE)
 """A dictionary over several lines, as pprint and `json.dumps(..., indent=1)` print it: its step may stand last."""
 
 
+_BOX = re.compile(r"^-{8,}\n(?:\|[^|\n]+\|[^|\n]*\|\n)+-{8,}$", re.MULTILINE)
+"""A name and a number a line between rules, as the loggers of OpenAI print them."""
+
+
+def _of_box(match: re.Match[str]) -> str:
+    """A box as one line."""
+    rows = (line.strip("| ").split("|") for line in match[0].split("\n")[1:-1])
+    return " | ".join("=".join(cell.strip() for cell in row) for row in rows if len(row) == 2)
+
+
+_LABEL = re.compile(r"\[(?P<inside>[A-Za-z][\w.-]*)\]\s|(?P<before>[A-Za-z][\w.-]*)\s+\|\s")
+"""Of which service or run a line is: `[run_a] step 5`, and `trainer-1  | step 5` of docker compose."""
+BEGINNING = 20_000
+"""Characters in which each label of a log would stand."""
+
+
 def lines_of(text: str) -> Iterator[tuple[int | None, str]]:
     """Rank of the process (None: the line does not say it) and text of each line; a progress bar drawn anew is one."""
     text = _OBJECT.sub(lambda match: " ".join(match[0].split()), text)
+    if "\n| " in text and len(_BOX.findall(text)) > 1:
+        text = _BOX.sub(_of_box, text)
     for line in re.split(r"[\r\n]+", text):
         cleaned = _ANSI.sub("", line).strip()
         if "f0" in cleaned or "f-" in cleaned:
@@ -47,4 +69,16 @@ def lines_of(text: str) -> Iterator[tuple[int | None, str]]:
             cleaned = cleaned[match.end() :]
         while before := _BEFORE.match(cleaned):
             cleaned = cleaned[before.end() :]
-        yield None if match is None else int(match["rank"] or match["mpi"] or match["label"]), cleaned
+        yield None if match is None else int(match[match.lastgroup or 0]), cleaned
+
+
+def labels_in(text: str) -> set[str]:
+    """The labels before lines of `text`, where there are several."""
+    found = {label_of(line) for _, line in lines_of(text[:BEGINNING])} - {""}
+    found = {label for label in found if not is_split(label)}
+    return found if len(found) > 1 else set()
+
+
+def label_of(line: str) -> str:
+    match = _LABEL.match(line)
+    return "" if match is None else match["inside"] or match["before"]

@@ -91,10 +91,35 @@ FORMATS = (
         ),
     ),
     Format(
+        "Marian",
+        (
+            r"\[valid\] Ep\. (?P<epoch>\d+) : Up\. (?P<step>\d+) : ce-mean-words : (?P<val_loss>NUMBER)",
+            r"\[valid\] Ep\. (?P<epoch>\d+) : Up\. (?P<step>\d+) : perplexity : (?P<val_perplexity>NUMBER)",
+            r"\[valid\] Ep\.",  # other measures
+            r"Ep\. (?P<epoch>\d+) : Up\. (?P<step>\d+) :(?: Sen\. [\d,]+ :)? Cost (?P<loss>NUMBER)",
+        ),
+    ),
+    Format(
+        "ESPnet",
+        (
+            r"\b(?P<epoch>\d+)epoch:train:\d+-(?P<step>\d+)batch:",
+            r"\b(?P<epoch>\d+)epoch results: .*?\[valid\].*?\bloss=(?P<val_loss>NUMBER).*",
+        ),
+    ),
+    Format(
         "other programs",
         (
+            r"E=(?P<epoch>\d+) B=(?P<step>\d+)(?=\s)",  # Sockeye's
+            r"^(?P<step>\d+) +[\d.]+ ms run, .*? (?P<loss>NUMBER) loss,(?:.*? (?P<lr>NUMBER) LR\b)?",  # tinygrad's
+            r"^Epoch (?P<epoch>[\d.]+) / \d+, i = (?P<step>\d+) / (?P<planned_steps>\d+), ",  # torch-rnn's
+            r"^\d+m \d+s \(- -?\d+m -?\d+s\) \((?P<step>\d+) \d+%\) (?P<loss>NUMBER)",  # of a tutorial of PyTorch
+            r"Score at iteration (?P<step>\d+) is (?P<loss>NUMBER)",  # Deeplearning4j's
+            r"^#quality_metric: .*\bepoch=(?P<epoch>\d+), train \w+ <loss>=(?P<loss>NUMBER)",  # SageMaker's
+            r"^#quality_metric: .*\bepoch=(?P<epoch>\d+), validation \w+ <loss>=(?P<val_loss>NUMBER)",
             r"^Saving dict for global step (?P<step>\d+):.*\bloss = (?P<val_loss>NUMBER)",  # TensorFlow's estimators
-            r"^(?:(?:new )?best\b|wandb:|sav(?:ed|ing)\b(?!.*\b(?:val|eval)))",  # what was told before, once more
+            # what was told before, once more; what a program says of other things
+            r"^(?:(?:new )?best\b|[\w.]+(?:Error|Exception|Warning): |sample: |wandb:|"
+            r"sav(?:ed|ing)\b(?!.*\b(?:val|eval)))",
             r"\b(?:val|valid|validation|eval|evaluation|test) loss (?:at|after|@|for) (?:step|iter|iteration)s? "
             r"(?P<step>\d+)\s*[:=]\s*(?P<val_loss>NUMBER)",
             r"\b(?:val|valid|validation) loss (?P<step>\d+):?\s+(?P<val_loss>NUMBER)",

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from fabula.record.content.parsing import json_value
+from fabula.record.foreign.lines.numbers import is_number
 from fabula.record.foreign.names import SYNONYMS, UNSURE, normalized
 
 _NUMBER = (
@@ -16,7 +17,7 @@ _REMARK = r"(?P<remark>\([A-Za-z](?![^()]*(?:bit|\de-?\d))[^()\[\]{}:=|,;]{0,30}
 """Behind a name: `LR (group 0)`, `Epoch(train)`. Bits are no nats, and a factor is not known here."""
 _PAIR = re.compile(
     rf"(?<![\w./])(?P<name>{_WORD}(?:[ \t]{_WORD}){{0,4}}?)[\"']?(?:\s*{_REMARK}(?=\s*[:=\[]))?"
-    rf"\s*[:=]?\s*(?P<call>\w*\()?[\[\"']*\s*(?P<value>{_NUMBER})(?(call)(?!\)\s*[:=]))"  # `lr(1e-3): 0.5` is a factor
+    rf"\s*[:=]?\s*(?:#(?=\d))?(?P<call>\w*\()?[\[\"']*\s*(?P<value>{_NUMBER})(?(call)(?!\)\s*[:=]))"  # `lr(1e-3): 0.5`
     rf"(?P<short>[KMBGT](?!\w))?(?![\w%]|\.\d|:\d|-\d)(?:\s*/\s*(?P<total>\d[\d,]*)(?!\w))?",
     re.IGNORECASE,
 )
@@ -38,7 +39,8 @@ _HELD_OUT = re.compile(
     re.IGNORECASE,
 )  # a word by itself: not in lib/dev/run.py or test-3
 _TRAINS = re.compile(r"(?<![\w])(?:train|training)(?![\w])", re.IGNORECASE)
-_ASIDE = set("info debug warning error root main and with in at ms s sec it/s tok/s the".split())
+_LEVELS = {"info", "debug", "warning", "error"}
+_ASIDE = _LEVELS | set("root main and with in at ms s sec it/s tok/s tks/s samples/s the".split())
 """Words before a name that are not of it: levels of loggers, and units of the number before."""
 _FILLERS = {"is", "was", "of", "now", "->", "="}
 """Words between a name and its number."""
@@ -67,8 +69,9 @@ BY_CONTEXT = {
 """What a name means on a line of an evaluation."""
 
 
-def pairs_of(line: str, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
+def pairs_of(line: str, wanted: frozenset[str] = frozenset(), counting: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Name -> number as it is written, of everything in `line` that looks so; `planned_steps` from `step 5/500`.
+    `wanted`: names that were said to mean something, `counting` those of them that were said to count.
 
     Names are written as `normalized` does. On a line of an evaluation, `loss` is `val_loss`.
     """
@@ -100,6 +103,9 @@ def pairs_of(line: str, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
         ):
             outside.append(match[0])
             continue  # `train 1792 in 4 s` is no loss, nor is `train (1/30)`
+        if name in _LEVELS:
+            outside.append(match[0])  # `INFO: [10/400]`
+            continue
         if name in COUNTERS and (_PART_OF_ONE.fullmatch(value) or (match["remark"] or "")[1:-1] in _TIMES):
             continue  # how long an `iter` or a `Batch (t)` took
         if name in BY_CONTEXT and _is_evaluation(" ".join([*outside, match["name"], match["remark"] or ""])):
@@ -114,7 +120,7 @@ def pairs_of(line: str, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
     fields |= named
     if planned is not None:
         fields["planned_steps"] = planned
-    if not fields.keys() & (COUNTERS.keys() | wanted):
+    if not fields.keys() & (COUNTERS.keys() | counting):
         if first := _FIRST.match(line):
             fields["step"] = first["done"] or first["bdone"]
             if total := first["total"] or first["btotal"]:
@@ -180,6 +186,9 @@ def _of_json(line: str) -> dict[str, Any]:
         return {}
     fields: dict[str, Any] = {}
     for key, each in value.items() if isinstance(value, dict) else ():
+        if normalized(key) == "step" and not is_number(each):  # NVIDIA's DLLogger: `[3, 120]`, or `"PARAMETER"`
+            fields |= {"epoch": each[0], "step": each[1]} if isinstance(each, list) and len(each) == 2 else {}
+            continue
         inner = each.items() if isinstance(each, dict) else [(None, each)]
         for below, number in inner:
             if isinstance(number, (int, float, str)) and not isinstance(number, bool):

@@ -10,7 +10,7 @@ from fabula.record.foreign.lines.numbers import as_float, is_number
 from fabula.record.foreign.lines.table import Table
 from fabula.record.foreign.names import normalized, recognize
 from fabula.record.foreign.notes import Note, note
-from fabula.record.foreign.printed.cleaning import lines_of
+from fabula.record.foreign.printed.cleaning import label_of, labels_in, lines_of
 from fabula.record.foreign.printed.formats import FORMATS, Format
 from fabula.record.foreign.printed.machine import machine_pairs
 from fabula.record.foreign.printed.pairs import (
@@ -30,6 +30,8 @@ LOSSES = {"loss", "train_loss", "val_loss", "perplexity", "val_perplexity"}
 TRAINED = {"loss", "train_loss"}
 RANKED = {name: place for place, name in enumerate(MEASURED)}
 COUNTED = {*COUNTERS, *EPOCHS}
+LABEL = "run"
+"""Field of a line that says of which of several runs it is."""
 OWN = " own"
 """Field of a row whose line says its step itself."""
 USUAL = 0.2
@@ -52,8 +54,9 @@ def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
     said = {normalized(given): canonical for canonical, given in (wanted or {}).items()}
     lines: list[Line] = []
     programs: Counter[str] = Counter()
-    words = frozenset(said)
+    words = frozenset(said), frozenset(name for name, canonical in said.items() if canonical in ("step", "epoch"))
     forms: tuple[Format, ...] = FORMATS
+    labels = labels_in(text)
     heading, before = -BELOW - 1, Fields()
     for number, (rank, line) in enumerate(lines_of(text)):
         if number == SHOWN:
@@ -67,11 +70,15 @@ def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
         elif number - heading <= BELOW:
             fields = of_evaluation(fields)
         before = counted or before
+        if labels and fields and (label := label_of(line)) in labels:
+            fields[LABEL] = label
         if fields:
             lines.append((number, rank, fields))
             programs.update([program] if program else [])
     form = max(FORMATS, key=lambda each: programs[each.program])
     lines, notes = _first_rank(lines)
+    if labels and not _differ(lines):
+        lines = [(number, rank, _without(fields, LABEL)) for number, rank, fields in lines]
     lines = _without_batches(lines if form.program != "Keras" else _of_fits(lines))
     meaning = {**_meant(lines), **_measures(lines), **said}
     rows, info = _with_steps(lines, meaning), {}
@@ -81,7 +88,7 @@ def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
         return None
     names = dict.fromkeys(name for row in rows for name in row if name != OWN)
     cells = {name: [row.get(name) for row in rows] for name in names}
-    cells = {name: each for name, each in cells.items() if name in ("step", *RANKED) or all(map(_is_cell, each))}
+    cells = {name: each for name, each in cells.items() if name in ("step", LABEL, *RANKED) or all(map(_is_cell, each))}
     for canonical, given in (wanted or {}).items():
         if canonical in cells:
             cells[given] = cells.pop(canonical)
@@ -105,7 +112,7 @@ def _is_course(rows: list[Fields]) -> bool:
     return any(row.get(OWN) for row in there) or len({(row.get("step"), row.get("epoch")) for row in there}) > 1
 
 
-def _fields(line: str, forms: tuple[Format, ...], words: frozenset[str]) -> tuple[Fields, str]:
+def _fields(line: str, forms: tuple[Format, ...], words: tuple[frozenset[str], frozenset[str]]) -> tuple[Fields, str]:
     """What stands in a line, and the program that prints such lines ("": any)."""
     for form in forms:
         for pattern in form.patterns:
@@ -114,9 +121,9 @@ def _fields(line: str, forms: tuple[Format, ...], words: frozenset[str]) -> tupl
                 if not pattern.groups:
                     return {}, form.program
                 rest = f"{line[: match.start()]} | {line[match.end() :]}"
-                beside = {**machine_pairs(rest), **pairs_of(rest, words)}
+                beside = {**machine_pairs(rest), **pairs_of(rest, *words)}
                 return {**beside, **_groups(match.groupdict(), form)}, form.program
-    fields = pairs_of(line, words)
+    fields = pairs_of(line, *words)
     return ({**machine_pairs(line), **fields} if fields else fields), ""
 
 
@@ -278,16 +285,31 @@ def _once(rows: list[Fields]) -> list[Fields]:
     for row in rows:
         beside = repeated and row.keys() & TRAINED and "val_loss" in row
         if beside and _same(row["val_loss"], last_val):
-            row = {name: value for name, value in row.items() if name != "val_loss"}
+            row = _without(row, "val_loss")
         last_val = row.get("val_loss", last_val)
         before = kept[-1] if kept else {}
-        if before.get("step") != row.get("step") or before.get("epoch") != row.get("epoch"):
+        if any(before.get(name) != row.get(name) for name in ("step", "epoch", LABEL)):
             kept.append(row)
         elif _complete_each_other(row, before) or ("planned_steps" in row and row.keys() >= before.keys()):
             before |= row  # the same place of a bar, drawn once more with newer numbers, counts once
         elif not row.items() <= before.items() and (OWN in row or not row.keys() <= before.keys()):
             kept.append(row)
     return kept
+
+
+def _differ(lines: list[Line]) -> bool:
+    """Whether lines of two labels tell of the same step and not of the same loss: they are of two runs."""
+    told: dict[tuple[Any, ...], dict[str, str]] = {}
+    for _, _, fields in lines:
+        place = tuple(fields[name] for name in fields if name in COUNTED)
+        loss = next((fields[name] for name in fields if MEASURED.get(name) in TRAINED), None)
+        if place and loss is not None and LABEL in fields:
+            told.setdefault(place, {})[fields[LABEL]] = loss
+    return any(len(set(each.values())) > 1 for each in told.values())
+
+
+def _without(fields: Fields, left_out: str) -> Fields:
+    return {name: value for name, value in fields.items() if name != left_out}
 
 
 def _complete_each_other(row: Fields, other: Fields) -> bool:
