@@ -254,7 +254,10 @@ LOSS = [4 - n / 8 for n in range(12)]
 
 @pytest.mark.parametrize("separator", [" ", ",", "\t", "; "])
 def test_numbers_without_names(separator: str) -> None:
-    (run,) = read_log(Path("numbers.txt"), _numbers(separator, LOSS, COUNT) + b"done\n")
+    content = _numbers(separator, LOSS, COUNT)
+    bracketed = b"".join(b"(%s)\n" % line for line in content.splitlines())
+    (run,) = read_log(Path("numbers.txt"), content + b"done\n")
+    assert read_log(Path("tuples.txt"), bracketed)[0].train["loss"].tolist() == LOSS
     assert run.train["step"].tolist() == COUNT and run.train["loss"].tolist() == LOSS
     assert run.info["notes"][0]["kind"] == "nameless"
 

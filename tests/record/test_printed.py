@@ -222,7 +222,7 @@ def test_what_a_line_of_an_evaluation_measures() -> None:
     ["Running validation...\n  loss: {}\n  perplexity: 12.5\n", "=== Evaluation at step 2 ===\nloss = {}\n",
      "Validation results:\nAvg loss: {}, time 3 s\n", "eval/stories/CrossEntropyLoss={}\n", "loss (val): {}\n",
      "Val: [3/9] loss: 7.0\nValidation loss: {}\n", "Validating:  50%|##  | 4/8 [00:01<00:01, val_loss=7.5]\rValidating: 100%|####| 8/8 [00:02, val_loss={}]\n",
-     "  eval @ 3: nll={} (n=50)\n", "val CE {}\n"],
+     "  eval @ 3: nll={} (n=50)\n", "validation loss for pile at step 3: {}\n", "val CE {}\n"],
 )  # fmt: skip
 def test_an_evaluation_below_its_heading(told: str) -> None:
     run = read("".join(f"step {n}/400 | loss {4 - n / 8}\n" + told.format(5 - n / 8) for n in range(1, 9)))

@@ -51,7 +51,8 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
 
 def _rows(lines: list[str]) -> list[list[str]]:
     """The rows of cells; none where too few lines are such rows, or too few of their columns are numbers."""
-    lines = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    lines = [line.strip("()[] \t") for line in lines if line.strip() and not line.startswith("#")]
+    lines = [line for line in lines if line]
     if len(lines) < 2 or sum(line[0] in "+-." or line[0].isdigit() for line in lines) < FITTING * len(lines):
         return []
     split_by = next((sign for sign in _SEPARATORS if sign is None or sign in lines[len(lines) // 2]), None)

@@ -51,7 +51,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
             "epoch_loss",
             "global_avg_loss",
         ),
-        *("avr_loss", "train_logloss", "train_mlogloss", "mlm_loss"),
+        *("avr_loss", "train_logloss", "train_mlogloss", "mlm_loss", "avg_sample_loss"),
         *("training", "train", "learn"),
     ),
     "val_loss_subset": ("val_loss_subset",),

@@ -120,8 +120,8 @@ FORMATS = (
             # what was told before, once more; what a program says of other things
             r"^(?:(?:new )?best\b|[\w.]+(?:Error|Exception|Warning): |sample: |wandb:|"
             r"sav(?:ed|ing)\b(?!.*\b(?:val|eval)))",
-            r"\b(?:val|valid|validation|eval|evaluation|test) loss (?:at|after|@|for) (?:step|iter|iteration)s? "
-            r"(?P<step>\d+)\s*[:=]\s*(?P<val_loss>NUMBER)",
+            r"\b(?:val|valid|validation|eval|evaluation|test) loss (?:for \S+ )?(?:at|after|@|for) "
+            r"(?:step|iter|iteration)s? (?P<step>\d+)\s*[:=]\s*(?P<val_loss>NUMBER)",
             r"\b(?:val|valid|validation) loss (?P<step>\d+):?\s+(?P<val_loss>NUMBER)",
             r"\btrain(?:ing)? loss (?P<step>\d+):?\s+(?P<loss>NUMBER)",
             r"^Train: (?P<epoch>\d+) \[\s*(?P<step>\d+)/\s*(?P<planned_steps>\d+) ",  # timm's
