@@ -14,7 +14,7 @@ from fabula.findings import diagnose
 from fabula.record.content.lines import LARGEST_RATIO, blocks_of_objects
 from fabula.record.content.parsing import json_value, toml_value
 from fabula.record.foreign import read_log
-from fabula.record.foreign.tensorboard import _checksums
+from fabula.record.foreign.forms.tensorboard import _checksums
 from fabula.record.reader import read_run
 from fabula.record.wording import inert
 from fabula.report import write_report

@@ -10,7 +10,7 @@ import pytest
 
 from fabula.errors import InputError
 from fabula.record.foreign import read_log, read_sources
-from fabula.record.foreign.tensorboard import _checksums
+from fabula.record.foreign.forms.tensorboard import _checksums
 
 LOGS = Path(__file__).parent / "logs" / "tensorboard"
 

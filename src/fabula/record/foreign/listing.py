@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fabula.errors import InputError
-from fabula.record.foreign import csv, jsonl
+from fabula.record.foreign.forms import csv, jsonl
 from fabula.record.foreign.lines.numbers import Cells, as_float, is_missing, is_number
 from fabula.record.foreign.lines.several import IDENTITIES, TableOfRuns
 from fabula.record.foreign.lines.table import Table

@@ -9,10 +9,11 @@ from typing import IO
 
 from fabula.errors import InputError
 from fabula.record.content.parsing import json_value
-from fabula.record.foreign import csv, jsonl, nameless, no_log, tensorboard, trainer, wandb
+from fabula.record.foreign import no_log
+from fabula.record.foreign.forms import csv, jsonl, nameless, tensorboard, trainer, wandb
+from fabula.record.foreign.forms.notebook import printed_in
 from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.no_log import KNOWN
-from fabula.record.foreign.notebook import printed_in
 from fabula.record.foreign.opening import ENDINGS, LARGEST_LOG, decoded, unpacked, within_budget
 from fabula.record.foreign.printed import find, names_in, trainer_lines
 from fabula.record.foreign.stores import places, sqlite, wandb_offline

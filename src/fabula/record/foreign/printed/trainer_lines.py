@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from fabula.record.foreign import jsonl
+from fabula.record.foreign.forms import jsonl
+from fabula.record.foreign.forms.trainer import traps, zeros_as_nan
 from fabula.record.foreign.notes import Note, note
-from fabula.record.foreign.trainer import traps, zeros_as_nan
 from fabula.record.reader import Run
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|nan|inf)"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fabula.errors import InputError
-from fabula.record.foreign import jsonl
+from fabula.record.foreign.forms import jsonl
 from fabula.record.reader import Run
 
 NAME = ".aim"

@@ -7,7 +7,7 @@ from typing import Any
 
 from fabula.errors import InputError
 from fabula.record.content.parsing import json_value
-from fabula.record.foreign import jsonl
+from fabula.record.foreign.forms import jsonl
 from fabula.record.foreign.stores.sqlite import columns, opened
 from fabula.record.reader import Run
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from fabula.errors import InputError
 from fabula.record.content.parsing import json_value
-from fabula.record.foreign import jsonl
+from fabula.record.foreign.forms import jsonl
 from fabula.record.foreign.stores.wire import Malformed, as_kind, fields
 from fabula.record.reader import Run
 

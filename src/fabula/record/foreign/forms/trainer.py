@@ -13,7 +13,7 @@ from fabula.errors import InputError
 from fabula.record.content.parsing import json_value
 from fabula.record.content.shape import LARGEST, count_or_zero
 from fabula.record.files import refuse_pointer
-from fabula.record.foreign import jsonl
+from fabula.record.foreign.forms import jsonl
 from fabula.record.foreign.lines.numbers import as_float, is_number
 from fabula.record.foreign.notes import Note, note
 from fabula.record.reader import Run

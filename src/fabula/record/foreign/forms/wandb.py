@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fabula.errors import InputError
-from fabula.record.foreign import csv
+from fabula.record.foreign.forms import csv
 from fabula.record.foreign.lines.inside import inside_of
 from fabula.record.foreign.lines.machine import machine_of
 from fabula.record.foreign.lines.numbers import numbers

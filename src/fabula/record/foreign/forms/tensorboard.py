@@ -18,6 +18,7 @@ import numpy as np
 
 from fabula.errors import InputError
 from fabula.record.files import refuse_pointer
+from fabula.record.foreign.forms.trainer import traps
 from fabula.record.foreign.lines.inside import inside_of, seen_in
 from fabula.record.foreign.lines.machine import is_of_the_machine, machine_of
 from fabula.record.foreign.lines.steps import counted
@@ -26,7 +27,6 @@ from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized
 from fabula.record.foreign.notes import Note, note
 from fabula.record.foreign.stores.wire import Malformed, as_kind, fields
 from fabula.record.foreign.tables import choose, merge_series, not_finite_as_infinity, to_run
-from fabula.record.foreign.trainer import traps
 from fabula.record.reader import Run
 
 Series = dict[str, tuple[list[int], list[float]]]

@@ -1,0 +1,1 @@
+"""Forms of logs that are no printed lines, a reader each."""
