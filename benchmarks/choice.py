@@ -55,12 +55,14 @@ class Contender:
 
 
 def contending() -> dict[str, Recipe]:
+    """The preset's rate first, then the presets, then other rates: what is not made when time is over is those."""
     preset, found = load_recipe(FAMILY), {}
     for rate in RATES:
         for size in SIZES:
             recipe = in_size(preset, size).with_values(**{"schedule.peak": rate * preset.schedule.peak})
             found[name_of(size, rate)] = recipe
-    return found | {name: load_recipe(name) for name in PRESETS}
+        found |= {name: load_recipe(name) for name in PRESETS}
+    return found
 
 
 def name_of(size: Size, rate: float = 1.0) -> str:
