@@ -153,8 +153,8 @@ def _choice(measured: dict[str, Any]) -> str:
         "itself, 4 x 128:",
         "",
         "| layers x width | steps | loss | foretold (four of five) |", "|---|---:|---:|---|", *rows, "",
-        f"The law had seen none of them: half of the {len(foretold)} that it foretold ended within "
-        f"{statistics.median(errors):.3f} nats, {held} in their ranges.",
+        f"The law had seen none of them when it foretold {len(foretold)}: half of those ended within "
+        f"{statistics.median(errors):.3f} nats, {held} in their ranges. They are part of it now.",
     ])  # fmt: skip
 
 

@@ -133,7 +133,8 @@ class Planner:
             parameters, most = self._multiplying(size), self.most(size).tokens
             lowest = min(lowest, self.frontier.law.loss(parameters, most, self.unique))
             tokens = tokens_for(self.frontier, parameters, loss, self.unique, most)
-            found += [] if tokens is None else [self.with_tokens(size, tokens)]
+            step = self.recipes[size].positions_per_step
+            found += [] if tokens is None else [self.with_tokens(size, math.ceil(tokens / step) * step)]
         if not found:
             raise InputError(
                 f"no size that is known reaches a loss of {loss:g} on these stories; the lowest that can be planned is "
