@@ -29,7 +29,7 @@ COMPUTED = frozenset(
         "feed_forward_bias", "logit_cap",
     }
 )  # fmt: skip
-"""The fields of a shape that engine/decoder.js computes, with any of their values: tests/exchange/html/test_engine.py."""
+"""The fields of a shape that engine/decoder.js computes, with any values: tests/exchange/html/test_engine.py."""
 
 ALIGNMENT = 16
 
