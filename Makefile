@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 help:
 	@echo "make setup      make the environment ($(VENV)): 1 to 2 minutes, needs the network; then: . $(BIN)/activate"
-	@echo "make demo       compare four recipes on the built-in stories and write the report: 2 to 5 minutes"
+	@echo "make demo       compare four recipes on the built-in stories and write the report: 2 to 12 minutes"
 	@echo "make test       the tests: some minutes"
 	@echo "make test-long  them and those that take longer: browsers, processes, guides (some minutes more)"
 	@echo "make test-slow  those that train for long"

@@ -5,8 +5,8 @@ python benchmarks/choice.py --data DIR --minutes 2 --runs FOLDER --out docs/meas
 Every contender trains for so many minutes, evaluations not counted: for as many steps as go into them at the step's
 time. Those are measured first, all in turns, and taken as on the idle machine of speeds.toml, of which one size is in
 both. The steps are then fixed, so what else this machine does changes nothing. Of the sizes at their preset's rate, the
-loss that the law expects is written down before the first run. With a record that is there its step times are taken,
-and runs that are there are not made again.
+loss that the law expects is written down before the first run, and stays: with a record that is there its contenders
+are made that have no loss yet.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from results import write
 
@@ -84,19 +85,21 @@ def seconds_of(recipes: dict[str, Recipe], data: Path) -> dict[str, float]:
     return {name: seconds * idle for name, seconds in here.items()}
 
 
-def chosen_by_law(data: Dataset, seconds: float, of_step: dict[Size, float]) -> Size:
-    """The size that a plan takes for so much training, at the preset's rate."""
+def chosen_by_law(data: Dataset, seconds: float, of_step: dict[str, float]) -> str:
+    """The contender that a plan takes for so much training."""
     manifest, preset = data.manifest, load_recipe(FAMILY)
     known = knowledge_for(FAMILY, preset.model.context, manifest.splits["validation"].text_hash, manifest.source)
     assert known is not None, "these stories have a law"
-    unique = unique_tokens(data)
+    unique, planned = unique_tokens(data), usual_seconds(FAMILY, preset.model.context)
+    names = {size: name_of(size) for size in SIZES if size in planned} | {PRESET_SIZE: FAMILY}
     candidates = []
-    for size, each in of_step.items():
+    for size, name in names.items():
         recipe = in_size(preset, size).with_values(**{"model.vocabulary": data.tokenizer.vocabulary})
         weights = multiplying(recipe.model, recipe.vocabulary)
-        tokens = min(seconds / each * recipe.positions_per_step, most_tokens(known.frontier, weights, unique).tokens)
-        candidates.append(Candidate(size, weights, tokens, seconds))
-    return best(known.frontier, candidates, unique).size
+        tokens = seconds / of_step[name] * recipe.positions_per_step
+        most = most_tokens(known.frontier, weights, unique).tokens
+        candidates.append(Candidate(size, weights, min(tokens, most), seconds))
+    return names[best(known.frontier, candidates, unique).size]
 
 
 def unique_tokens(data: Dataset) -> int:
@@ -129,37 +132,29 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     asked.runs.mkdir(parents=True, exist_ok=True)
-    data = open_dataset(asked.data, load_recipe(FAMILY).tokenizer)
-    recipes = contending()
-    if asked.out.exists():
-        of_step = json.loads(asked.out.read_text(encoding="utf-8"))["step_seconds"]
-    else:
-        of_step = seconds_of(recipes, asked.data)
-    seconds = asked.minutes * 60
-    planned = {
-        size: of_step[name_of(size)]
-        for size in SIZES
-        if size in usual_seconds(FAMILY, load_recipe(FAMILY).model.context)
-    }
-    planned[PRESET_SIZE] = of_step[FAMILY]
-    chosen = chosen_by_law(data, seconds, planned)
-    timed = {
-        name: with_steps(recipe.with_values(**ONLY_ENDS), max(1, int(seconds / of_step[name])))
-        for name, recipe in recipes.items()
-    }
-    contenders = [contender(name, recipe, data) for name, recipe in timed.items()]
-    document = {
-        "minutes": asked.minutes, "unique": unique_tokens(data), "stories": data.manifest.splits["train"].num_stories,
-        "chosen": FAMILY if chosen == PRESET_SIZE else name_of(chosen),
+    recipes = {name: recipe.with_values(**ONLY_ENDS) for name, recipe in contending().items()}
+    if not asked.out.exists():
+        write(foretold(recipes, asked.data, asked.minutes), asked.out)
+    document = json.loads(asked.out.read_text(encoding="utf-8"))
+    for each in document["contenders"]:
+        if each["loss"] is None:
+            recipe = with_steps(recipes[each["name"]], each["steps"])
+            each["loss"] = trained(each["name"], recipe, asked.data, asked.runs)
+            write(document, asked.out)
+            print(each, flush=True)
+
+
+def foretold(recipes: dict[str, Recipe], folder: Path, minutes: float) -> dict[str, Any]:
+    """What each contender will do, and of some how it is expected to end; nothing is trained yet."""
+    data, seconds = open_dataset(folder, load_recipe(FAMILY).tokenizer), minutes * 60
+    of_step = seconds_of(recipes, folder)
+    timed = {name: with_steps(recipe, max(1, int(seconds / of_step[name]))) for name, recipe in recipes.items()}
+    return {
+        "minutes": minutes, "unique": unique_tokens(data), "stories": data.manifest.splits["train"].num_stories,
+        "chosen": chosen_by_law(data, seconds, of_step),
         "step_seconds": {name: round(each, 4) for name, each in of_step.items()},
-        "contenders": [asdict(each) for each in contenders],
+        "contenders": [asdict(contender(name, recipe, data)) for name, recipe in timed.items()],
     }  # fmt: skip
-    write(document, asked.out)  # what is foretold, before anything is trained
-    for place, each in enumerate(contenders):
-        each.loss = trained(each.name, timed[each.name], asked.data, asked.runs)
-        document["contenders"][place] = asdict(each)
-        write(document, asked.out)
-        print(each, flush=True)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ from itertools import product
 from operator import attrgetter
 from pathlib import Path
 
+from fabula.data.stories.sources import GRAMMAR
 from fabula.recipe.presets.by_name import load_recipe
 from fabula.recipe.presets.files import FAMILIES
 from fabula.recipe.presets.shapes import Size, in_size
 from fabula.record.reader import find_runs, read_run
 from fabula.study.frontier.known import TABLE, known_run
 
-BUILT_IN = {"grammar": "the built-in stories"}
+BUILT_IN = {GRAMMAR: "the built-in stories"}
 CORPUS = "TinyStories"
 """What all others are."""
 KEPT = tuple(Path(__file__).parent / name for name in ("runs", "frontier"))

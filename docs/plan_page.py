@@ -146,15 +146,17 @@ def _choice(measured: dict[str, Any]) -> str:
         rows.append(f"| {name} | {each['steps']:,} | {each['loss']:.3f} | {told} |")
     foretold = [each for each in made if each["expected"] is not None]
     errors = [abs(each["loss"] - each["expected"]) for each in foretold]
+    left = len(measured["contenders"]) - len(made)
     held = sum(each["low"] <= each["loss"] <= each["high"] for each in foretold)
     return "\n".join([
         f"{measured['minutes']:g} minutes of training on {measured['stories']:,} stories, without evaluations (steps "
-        "as fast as on the two idle cores of the table above); rates as times the preset's; `modern` is the preset "
-        "itself, 4 x 128:",
+        "as fast as on the two idle cores of the table above). `rate x 1` is the preset's learning rate; `modern` is "
+        "the preset itself, 4 x 128:",
         "",
         "| layers x width | steps | loss | foretold (four of five) |", "|---|---:|---:|---|", *rows, "",
         f"The law had seen none of them when it foretold {len(foretold)}: half of those ended within "
-        f"{statistics.median(errors):.3f} nats, {held} in their ranges. They are part of it now.",
+        f"{statistics.median(errors):.3f} nats, {held} in their ranges. They are part of it now. Of {left + len(made)} "
+        f"contenders {left} are not trained yet.",
     ])  # fmt: skip
 
 

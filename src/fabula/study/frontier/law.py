@@ -93,14 +93,14 @@ class Frontier:
     law: Law
     resampled: tuple[Law, ...]
     """The same law of runs drawn anew from these, with replacement."""
-    num_fitted: float
+    num_decided: float
     """Numbers of the law that these runs decide; what they leave open, the priors do."""
 
     @cached_property
     def relative_errors(self) -> NDArray[np.float64]:
         """Of the runs about the law, widened for the numbers that were fitted to them."""
         errors = np.array([point.loss / self._of(self.law, point) - 1.0 for point in self.points])
-        spare = max(1.0, len(self.points) - self.num_fitted)
+        spare = max(1.0, len(self.points) - self.num_decided)
         return errors * np.sqrt(len(self.points) / spare)
 
     def expected(
