@@ -205,7 +205,7 @@ _TABLE = (
          kept=("keeps to what its prompt named", "keep to what their prompts named")),
     Kind("repetition", COMPLETIONS, completions.repetition,
          "the completion says the same words again and again, more than any real story does",
-         kept=("does not repeat itself", "do not repeat themselves")),
+         kept=("goes on without repeating itself", "go on without repeating themselves")),
     Kind("inconsistency", COMPLETIONS, completions.inconsistency,
          "a character was never introduced, or the only character changes from he to she",
          kept=("keeps track of its characters", "keep track of their characters")),
