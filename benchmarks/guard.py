@@ -1,6 +1,7 @@
 """Whether a rollback brings an aggressive learning rate to where a sane one ends.
 
     python benchmarks/guard.py --data DATA [--recipe NAME] [--set KEY=VALUE ...] [--rates 1 3 10 30] [--steps 1000]
+        [--out FILE]
 
 Trains the recipe at multiples of its peak, each with `guard.policy` skip and rollback, and tells of each run its final
 validation loss, whether it failed, and its rollbacks. The first rate is the sane one.
@@ -12,6 +13,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from results import write
 
 from fabula.data.dataset import open_dataset
 from fabula.recipe.presets.by_name import apply_settings, load_recipe
@@ -31,6 +34,7 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--rates", type=float, nargs="+", default=[1.0, 3.0, 10.0, 30.0])
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 
@@ -50,11 +54,15 @@ def main() -> None:
     asked = settings()
     recipe = apply_settings(with_steps(load_recipe(asked.recipe), asked.steps), asked.settings)
     recipe = recipe.with_values(**{"checkpoint.every": max(1, asked.steps // 40), "evaluation.sample_tokens": 0})
+    runs = []
     for rate in asked.rates:
         for policy in ("skip", "rollback"):
             values = {"schedule.peak": rate * recipe.schedule.peak, "guard.policy": policy}
             told = trained(recipe.with_values(**values), asked.data, asked.seed)
-            print(json.dumps({"rate": values["schedule.peak"], "policy": policy, **told}), flush=True)
+            runs.append({"times": rate, "rate": values["schedule.peak"], "policy": policy, **told})
+            print(json.dumps(runs[-1]), flush=True)
+    if asked.out:
+        write({"recipe": recipe.name, "steps": asked.steps, "settings": asked.settings, "runs": runs}, asked.out)
 
 
 if __name__ == "__main__":

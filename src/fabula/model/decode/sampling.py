@@ -1,6 +1,6 @@
 """Choosing the next token from logits.
 
-Shapes: B rows, V vocabulary.
+Shapes: B rows, b some of them, V vocabulary, N the largest logits of a row.
 
 The rules run in the order that transformers' `generate` has: repetition penalty, temperature, top-k, top-p, min-p,
 each on what the one before it left.
@@ -8,10 +8,14 @@ each on what the one before it left.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from fabula.errors import InputError
+
+FIRST_GUESS = 512
+"""Tokens that nearly always have top-p's share of the probability; where they have not, the row is sorted."""
 
 
 class NoSampling(InputError):
@@ -73,24 +77,38 @@ def choose(logits_BV: Tensor, sampling: Sampling, uniform_B: Tensor | None) -> T
         return chosen_B
     assert uniform_B is not None
     logits_BV = logits_BV / sampling.temperature
-    tokens_BV: Tensor | None = None
     if 0 < sampling.top_k < logits_BV.shape[-1]:
-        logits_BV, tokens_BV = logits_BV.topk(sampling.top_k)  # descending
+        top_BN = _largest(logits_BV, sampling.top_k)
         if sampling.top_p < 1:
-            logits_BV = _nucleus(logits_BV, logits_BV.logsumexp(-1, keepdim=True), sampling.top_p)
-    elif sampling.top_p < 1:
-        logits_BV, tokens_BV = _largest(logits_BV, sampling.top_p)
-    p_BV = torch.softmax(logits_BV, -1)
-    if sampling.min_p > 0:
-        p_BV = p_BV * (p_BV >= sampling.min_p * p_BV.amax(-1, keepdim=True))
-    cumulative_BV = p_BV.cumsum(-1)
-    total_B1 = cumulative_BV[:, -1:]
+            top_BN = _nucleus(top_BN, top_BN.logsumexp(-1, keepdim=True), sampling.top_p)
+        return _token_of(logits_BV, top_BN, _drawn(top_BN, sampling.min_p, uniform_B))
+    if sampling.top_p == 1:
+        return _drawn(logits_BV, sampling.min_p, uniform_B)
+    whole_B1 = logits_BV.logsumexp(-1, keepdim=True)
+    top_BN = _largest(logits_BV, min(FIRST_GUESS, logits_BV.shape[-1]))
+    enough_B = (top_BN - whole_B1).exp().sum(-1) >= sampling.top_p
+    chosen_B = torch.empty(len(logits_BV), dtype=torch.int64, device=logits_BV.device)
+    for rows_b, num in ((enough_B.nonzero()[:, 0], top_BN.shape[-1]), ((~enough_B).nonzero()[:, 0], None)):
+        if len(rows_b):
+            logits_bV = logits_BV[rows_b]
+            top_bN = top_BN[rows_b] if num is not None else _largest(logits_bV, logits_bV.shape[-1])
+            top_bN = _nucleus(top_bN, whole_B1[rows_b], sampling.top_p)
+            chosen_B[rows_b] = _token_of(logits_bV, top_bN, _drawn(top_bN, sampling.min_p, uniform_B[rows_b]))
+    return chosen_B
+
+
+def _drawn(logits_BN: Tensor, min_p: float, uniform_B: Tensor) -> Tensor:
+    """The place (B) where the distribution function of each row passes its number."""
+    p_BN = torch.softmax(logits_BN, -1)
+    if min_p > 0:
+        p_BN = p_BN * (p_BN >= min_p * p_BN.amax(-1, keepdim=True))
+    cumulative_BN = p_BN.cumsum(-1)
+    total_B1 = cumulative_BN[:, -1:]
     _check_finite(total_B1)
     # Below the total even where u x total rounds up to it; and strictly above the threshold, so that a token of
     # probability 0 is never the one.
     threshold_B1 = torch.minimum(uniform_B[:, None] * total_B1, torch.nextafter(total_B1, torch.zeros_like(total_B1)))
-    place_B1 = torch.searchsorted(cumulative_BV, threshold_B1, right=True)
-    return (place_B1 if tokens_BV is None else tokens_BV.gather(-1, place_B1))[:, 0]
+    return torch.searchsorted(cumulative_BN, threshold_B1, right=True)[:, 0]
 
 
 def _check_finite(sums: Tensor) -> None:
@@ -101,21 +119,28 @@ def _check_finite(sums: Tensor) -> None:
         )
 
 
-def _nucleus(top_BV: Tensor, whole_B1: Tensor, top_p: float) -> Tensor:
+def _nucleus(top_BN: Tensor, whole_B1: Tensor, top_p: float) -> Tensor:
     """Descending logits without those whose likelier neighbours have `top_p` already; `whole`: log sum exp of all."""
-    p_BV = (top_BV - whole_B1).exp()
-    return top_BV.masked_fill(p_BV.cumsum(-1) - p_BV >= top_p, -torch.inf)
+    p_BN = (top_BN - whole_B1).exp()
+    return top_BN.masked_fill(p_BN.cumsum(-1) - p_BN >= top_p, -torch.inf)
 
 
-def _largest(logits_BV: Tensor, top_p: float, first_guess: int = 512) -> tuple[Tensor, Tensor]:
-    """The nucleus of the whole distribution, descending: logits and their tokens.
+def _largest(logits_BV: Tensor, num: int) -> Tensor:
+    """The largest logits of each row, descending, without their tokens: of 50,257, NumPy finds 512 in a quarter of
+    the time of torch's `topk`, and sorts all of them in a tenth of that of its `sort` (0.09 for 0.35 ms, 0.45 for
+    5.1, AVX2)."""
+    if logits_BV.device.type != "cpu":
+        return logits_BV.topk(num).values
+    largest = logits_BV.numpy()
+    if num < logits_BV.shape[-1]:
+        largest = np.partition(largest, -num, -1)[:, -num:]
+    return torch.from_numpy(np.sort(largest, -1)[:, ::-1].copy())
 
-    Sorting 50,257 logits takes 3 ms on two cores and picking the 512 largest 0.1 ms, which nearly always suffices.
-    """
-    whole_B1 = logits_BV.logsumexp(-1, keepdim=True)
-    size = min(first_guess, logits_BV.shape[-1])
-    while True:
-        top_BV, tokens_BV = logits_BV.topk(size)
-        if size == logits_BV.shape[-1] or bool(((top_BV - whole_B1).exp().sum(-1) >= top_p).all()):
-            return _nucleus(top_BV, whole_B1, top_p), tokens_BV
-        size = min(8 * size, logits_BV.shape[-1])
+
+def _token_of(logits_BV: Tensor, top_BN: Tensor, place_B: Tensor) -> Tensor:
+    """The token (B) whose logit stands at `place` among the largest; of equal ones each has its turn, by number."""
+    value_B1 = top_BN.gather(-1, place_B[:, None])
+    turn_B = place_B - (top_BN > value_B1).sum(-1)
+    rows, tokens = (logits_BV == value_B1).nonzero(as_tuple=True)
+    firsts_B = torch.searchsorted(rows, torch.arange(len(place_B), device=rows.device))
+    return tokens[firsts_B + turn_B]
