@@ -227,9 +227,12 @@ def _metrics(path: Path, own: bool = True) -> tuple[Columns, Columns, list[dict[
     events: list[dict[str, Any]] = []
     for lines in blocks_of_objects(path):
         chosen: dict[str, list[dict[str, Any]]] = {"train": [], "eval": [], "event": events}
-        for line in lines:
-            if isinstance(kind := line.get("kind"), str) and kind in chosen:
-                chosen[kind].append(line)
+        if [line.get("kind") for line in lines].count("train") == len(lines):  # as nearly all blocks are
+            chosen["train"] = lines
+        else:
+            for line in lines:
+                if isinstance(kind := line.get("kind"), str) and kind in chosen:
+                    chosen[kind].append(line)
         for kind, columns in parts.items():
             if chosen[kind]:
                 columns.append(own_columns(chosen[kind], f"{path}, lines of kind {kind}"))

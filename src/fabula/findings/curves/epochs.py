@@ -30,7 +30,9 @@ def without_stairs(facts: Facts, curve: Curve) -> Curve:
         return curve
     place = (finite.steps - 1.0) / length
     within = place - np.floor(place)
-    parts = [finite.values[np.floor(place) == epoch] for epoch in np.unique(np.floor(place))]
+    order = np.argsort(np.floor(place), kind="stable")
+    firsts = np.unique(np.floor(place)[order], return_index=True)[1]
+    parts = np.split(finite.values[order], firsts[1:])
     whole = [part for part in parts if len(part) >= PER_EPOCH]
     if len(whole) < MIN_EPOCHS:
         return curve

@@ -57,18 +57,19 @@ def _swings(values: np.ndarray) -> list[tuple[int, int]]:
     """Where the rate rises by half or more: from the last place of the lowest to the first of the highest."""
     found = []
     low, high, rising = 0, 0, False
+    lowest = highest = float(values[0])
     least = SAME * float(values.max())
     for place, value in enumerate(values.tolist()):
         if rising:
-            if value > values[high] * (1.0 + SAME):
-                high = place
-            elif value < values[high] * (1.0 - FALL):
+            if value > highest * (1.0 + SAME):
+                high, highest = place, value
+            elif value < highest * (1.0 - FALL):
                 found.append((low, high))
-                low, rising = place, False
-        elif value <= values[low] * (1.0 + SAME):
-            low = place
-        elif value >= max(CLIMB * values[low], least):
-            high, rising = place, True
+                low, lowest, rising = place, value, False
+        elif value <= lowest * (1.0 + SAME):
+            low, lowest = place, value
+        elif value >= max(CLIMB * lowest, least):
+            high, highest, rising = place, value, True
     return [*found, (low, high)] if rising else found
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -45,10 +46,12 @@ def to_columns(lines: Sequence[dict[str, Any]], where: str = "the record") -> Co
 
 
 def _by_name(lines: Sequence[dict[str, Any]]) -> Iterable[tuple[str, Sequence[Any]]]:
-    """Each name that a line has, with its values. Nearly always all lines have the same names in the same order, and
-    then a million of them take a fifth of the time."""
-    if len(set(map(tuple, lines))) == 1:
-        return zip(lines[0], zip(*map(dict.values, lines), strict=True), strict=True)
+    """Each name that a line has, with its values. Nearly always all lines have the same names, and then a million of
+    them take a fifth of the time."""
+    names = list(lines[0]) if lines else []
+    if set(map(len, lines)) == {len(names)}:
+        with suppress(KeyError):
+            return [(name, [line[name] for line in lines]) for name in names]
     return ((name, [line.get(name) for line in lines]) for name in dict.fromkeys(chain.from_iterable(lines)))
 
 
