@@ -69,6 +69,22 @@ def test_numbers_at_the_ends_choose_tokens_that_may_be_chosen() -> None:
     assert choose(logits_BV, Sampling(top_k=1), None).tolist() == [2, 1]
 
 
+@pytest.mark.parametrize("sampling", [Sampling(top_p=0.5), Sampling(top_k=VOCABULARY // 2)], ids=["top-p", "top-k"])
+def test_of_equal_logits_each_is_drawn_as_often(sampling: Sampling) -> None:
+    drawn_V = drawn_probabilities(torch.zeros(VOCABULARY), sampling, 7_000)
+    drawn = drawn_V[drawn_V > 0]
+    assert len(drawn) == VOCABULARY // 2
+    torch.testing.assert_close(drawn, torch.full_like(drawn, 2 / VOCABULARY), atol=2 / 7_000, rtol=0)
+
+
+def test_what_is_drawn_beside_a_flat_row_is_what_is_drawn_alone() -> None:
+    torch.manual_seed(3)
+    logits_BV = torch.tensor([8.0, 0.1, 8.0])[:, None] * torch.randn(3, 5_000)
+    uniform_B, sampling = torch.rand(3), Sampling(top_p=0.95)
+    alone = [choose(logits_BV[row : row + 1], sampling, uniform_B[row : row + 1]) for row in range(3)]
+    assert choose(logits_BV, sampling, uniform_B).tolist() == torch.cat(alone).tolist()
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=0), Sampling(top_k=5), Sampling(top_p=0.9)])
 def test_logits_that_are_not_finite_are_refused(value: float, sampling: Sampling) -> None:

@@ -84,14 +84,19 @@ def choose(logits_BV: Tensor, sampling: Sampling, uniform_B: Tensor | None) -> T
         return _token_of(logits_BV, top_BN, _drawn(top_BN, sampling.min_p, uniform_B))
     if sampling.top_p == 1:
         return _drawn(logits_BV, sampling.min_p, uniform_B)
+    return _of_nucleus(logits_BV, sampling, uniform_B)
+
+
+def _of_nucleus(logits_BV: Tensor, sampling: Sampling, uniform_B: Tensor) -> Tensor:
+    """One token a row (B) from those that have top-p's share of the whole distribution."""
     whole_B1 = logits_BV.logsumexp(-1, keepdim=True)
     top_BN = _largest(logits_BV, min(FIRST_GUESS, logits_BV.shape[-1]))
-    enough_B = (top_BN - whole_B1).exp().sum(-1) >= sampling.top_p
+    few_B = (top_BN - whole_B1).exp().sum(-1) >= sampling.top_p
     chosen_B = torch.empty(len(logits_BV), dtype=torch.int64, device=logits_BV.device)
-    for rows_b, num in ((enough_B.nonzero()[:, 0], top_BN.shape[-1]), ((~enough_B).nonzero()[:, 0], None)):
+    for rows_b, few in ((few_B.nonzero()[:, 0], True), ((~few_B).nonzero()[:, 0], False)):
         if len(rows_b):
             logits_bV = logits_BV[rows_b]
-            top_bN = top_BN[rows_b] if num is not None else _largest(logits_bV, logits_bV.shape[-1])
+            top_bN = top_BN[rows_b] if few else _largest(logits_bV, logits_bV.shape[-1])
             top_bN = _nucleus(top_bN, whole_B1[rows_b], sampling.top_p)
             chosen_B[rows_b] = _token_of(logits_bV, top_bN, _drawn(top_bN, sampling.min_p, uniform_B[rows_b]))
     return chosen_B
