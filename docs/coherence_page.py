@@ -6,7 +6,9 @@ python docs/coherence_page.py
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from fabula.coherence.measuring import MEASURES
 from fabula.study.inference.statistics import wilson_interval
@@ -81,6 +83,7 @@ def ordering() -> str:
         "| measure | human | good | poor | human - good | good - poor | orders |",
         "|---|---:|---:|---:|---:|---:|---|",
     ]
+    kept = {"the distance": _apart(told["distance"])}
     for name, row in told["measures"].items():
         steps = [row["human_minus_good"], row["good_minus_poor"]]
         cells = [f"{each['mean']:.3g} ({each['low']:.3g} to {each['high']:.3g})" if each else "" for each in steps]
@@ -88,10 +91,24 @@ def ordering() -> str:
         orders = "yes" if signs[0] and signs[0] == signs[1] else "no"
         if orders == "yes" and name in told["named"] and signs[0] < 0:
             orders = "the other way round"
+        if name in told["named"]:
+            kept[f"`{name}`"] = orders == "yes"
         mark = "**" if name in told["named"] else ""
         values = " | ".join(f"{row[side]:.3g}" for side in ("human", "good", "poor"))
         lines.append(f"| {mark}{name}{mark} | {values} | {' | '.join(cells)} | {orders} |")
+    by_words = {right: ", ".join(name for name, found in kept.items() if found == right) for right in (True, False)}
+    lines += ["", f"As was named before: {by_words[True] or 'none'}. Not as was named: {by_words[False] or 'none'}."]
     return "\n".join(lines)
+
+
+def _apart(distances: dict[str, list[dict[str, Any]]]) -> bool:
+    """Whether the intervals of each side end below those of the next one, further from human stories."""
+    return all(
+        one["interval"][1] < other["interval"][0]
+        for near, far in pairwise(distances.values())
+        for one in near
+        for other in far
+    )
 
 
 PARTS = {"measures": measures, "consistency": consistency, "ordering": ordering}

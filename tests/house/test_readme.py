@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.house.shell import shell_lines, shortened
 
 from fabula.cli import run
 
@@ -31,13 +32,6 @@ ELSEWHERE = {
 """Lines that are not run here, by how they begin, and where they are."""
 
 
-def shell_lines(text: str) -> list[str]:
-    """The command lines of the ```sh blocks without comments; a here-document is one line with all of its own."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    commands = re.findall(r"^.*<<'END'\n(?:.*\n)*?END$|^.+$", "\n".join(blocks), flags=re.MULTILINE)
-    return [command if "\n" in command else command.split(" #")[0].strip() for command in commands]
-
-
 def is_elsewhere(line: str) -> bool:
     return any(line == start or line.startswith(f"{start} ") for start in ELSEWHERE)
 
@@ -47,12 +41,7 @@ def test_the_readmes_commands_work_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    lines = [line for line in shell_lines(README.read_text(encoding="utf-8")) if not is_elsewhere(line)]
-    typed = "\n".join(lines)
-    assert all(long in typed for long in SHORTER), "SHORTER names what the README does not say"
-    for long, short in SHORTER.items():
-        lines = [re.sub(rf"{re.escape(long)}(?![\w.])", lambda _, short=short: short, line) for line in lines]
-    for line in lines:
+    for line in shortened([line for line in shell_lines(README) if not is_elsewhere(line)], SHORTER):
         if "<<'END'" in line:
             subprocess.run(["sh", "-ec", line], check=True)
             continue
@@ -68,13 +57,13 @@ def test_the_readmes_commands_work_one_after_the_other(
 
 def test_the_readmes_make_targets_exist(repo: Path) -> None:
     targets = re.findall(r"^([a-z-]+):", (repo / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    used = [line.split()[1] for line in shell_lines(README.read_text(encoding="utf-8")) if line.startswith("make ")]
+    used = [line.split()[1] for line in shell_lines(README) if line.startswith("make ")]
     assert {"setup", "demo"} <= set(used) <= set(targets)
 
 
 def test_without_make_installs_the_same_torch_as_make(repo: Path) -> None:
     (pin,) = re.findall(r"^TORCH := (torch==\S+)$", (repo / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert f"pip install {pin}" in shell_lines(README.read_text(encoding="utf-8"))
+    assert f"pip install {pin}" in shell_lines(README)
 
 
 def test_every_extra_that_the_readme_names_exists(repo: Path) -> None:
