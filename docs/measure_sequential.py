@@ -16,7 +16,7 @@ import json
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,8 @@ small."""
 SIZES = (2.0, 4.0)
 FIXED = range(3, MOST_SEEDS + 1)
 ENOUGH = 0.995
+CELL = ("design", "noise", "gains", "first", "detect")
+"""What a row of the record says of its cell."""
 OPEN, IMPROVED, WORSE, DEPENDS, SMALLER = range(5)
 
 
@@ -207,7 +209,8 @@ def fixed_rows(cell: Cell) -> list[dict]:
     for seeds in FIXED:
         found = [judged(recipes, loss, missing=False)[1][:, 0] for loss in cell.losses(seeds)]
         share = float(np.concatenate(found).mean())
-        rows.append({"gains": cell.gains, "seeds": seeds, "runs": seeds * len(recipes), "found": round(share, 3)})
+        rows.append({"gains": cell.gains, "seeds": seeds, "ladders": cell.number, "runs": seeds * len(recipes),
+                     "found": round(share, 3)})  # fmt: skip
         if share >= ENOUGH:
             break
     return rows
@@ -224,16 +227,39 @@ def main(number: int, processes: int) -> None:
              for condition in every if condition.spreads == (1.0,)]  # fmt: skip
     gains = [(size, 0.0, 0.0) for size in SIZES] + [(size, size, size) for size in SIZES]
     power = [replace(alike, gains=each, detect=detect) for each in gains for detect in (None, each[0], 1.5 * each[0])]
+    told = Kept(OUT)
     with ProcessPoolExecutor(processes) as pool:
-        told: dict[str, list] = {"nulls": [], "small": [], "power": [], "fixed": []}
         for name, row, cells in (("power", power_row, power), ("nulls", null_row, nulls), ("small", small_row, small)):
-            for each in pool.map(row, cells):
-                told[name].append(each)
-                print(name, each, flush=True)
-        for rows in pool.map(fixed_rows, [replace(alike, gains=each) for each in gains]):
-            told["fixed"] += rows
-            print("fixed", rows[-1], flush=True)
-    OUT.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            for each in pool.map(row, [cell for cell in cells if not told.has(name, cell)]):
+                told.add(name, [each])
+        fixed = [replace(alike, gains=each) for each in gains]
+        for rows in pool.map(fixed_rows, [cell for cell in fixed if not told.has("fixed", cell)]):
+            told.add("fixed", rows)
+
+
+class Kept:
+    """The record, written after every cell. A cell that is in it, of as many ladders, is not made again: after a change
+    of the estimator or of the plan the record is to be deleted first."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[str, list[dict]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def has(self, name: str, cell: Cell) -> bool:
+        asked = json.loads(json.dumps({**asdict(cell), "noise": cell.condition.name}))
+        return any(same_cell(row, asked) and row.get("ladders") == cell.number for row in self.rows.get(name, ()))
+
+    def add(self, name: str, rows: list[dict]) -> None:
+        """In the place of the rows of the same cell, of another number of ladders."""
+        print(name, rows[-1], flush=True)
+        asked = json.loads(json.dumps(rows))
+        self.rows[name] = [row for row in self.rows.get(name, ()) if not same_cell(row, asked[0])] + asked
+        self.path.write_text(json.dumps(self.rows, indent=1) + "\n", encoding="utf-8")
+
+
+def same_cell(row: dict, asked: dict) -> bool:
+    """Whether all that `row` says of its cell is as asked."""
+    return all(row[name] == asked[name] for name in CELL if name in row)
 
 
 if __name__ == "__main__":
