@@ -73,6 +73,9 @@ def main() -> None:
     step_seconds = prepared(recipe, asked.data)[0].engine.step_seconds
     steps = max(10, round(60 * asked.minutes / step_seconds))
     every = max(1, round(asked.seconds / step_seconds))
+    num_checkpoints = (steps - 1) // every  # the last one comes behind the last step
+    if num_checkpoints < 1:
+        raise SystemExit(f"no checkpoint comes within {steps} steps; give more --minutes or fewer --seconds")
     without = recipe.with_values(**{"steps": steps, "evaluation.every": steps, "checkpoint.every": 0})
     kinds = {
         "off": without,
@@ -84,7 +87,6 @@ def main() -> None:
         for kind in list(kinds)[:: 1 if turn % 2 else -1]:  # what the machine does meanwhile meets all of them
             took[kind].append(seconds_of(kinds[kind], asked.data))
             print(turn, kind, f"{took[kind][-1]:.2f} s", flush=True)
-    num_checkpoints = (steps - 1) // every  # the last one comes behind the last step
     of_all = share(took["checkpoints"], took["off"])
     a_minute = [each * seconds / num_checkpoints / 60 for each, seconds in zip(of_all, took["off"], strict=True)]
     numbers = {

@@ -96,8 +96,8 @@ def ordering() -> str:
         mark = "**" if name in told["named"] else ""
         values = " | ".join(f"{row[side]:.3g}" for side in ("human", "good", "poor"))
         lines.append(f"| {mark}{name}{mark} | {values} | {' | '.join(cells)} | {orders} |")
-    by_words = {right: ", ".join(name for name, found in kept.items() if found == right) for right in (True, False)}
-    lines += ["", f"As was named before: {by_words[True] or 'none'}. Not as was named: {by_words[False] or 'none'}."]
+    names = {right: ", ".join(name for name, found in kept.items() if found == right) for right in (True, False)}
+    lines += ["", f"As was named before: {names[True] or 'none'}. Not as was named: {names[False] or 'none'}."]
     return "\n".join(lines)
 
 

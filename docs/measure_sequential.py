@@ -229,12 +229,12 @@ def main(number: int, processes: int) -> None:
     power = [replace(alike, gains=each, detect=detect) for each in gains for detect in (None, each[0], 1.5 * each[0])]
     told = Kept(OUT)
     with ProcessPoolExecutor(processes) as pool:
-        for name, row, cells in (("power", power_row, power), ("nulls", null_row, nulls), ("small", small_row, small)):
-            for each in pool.map(row, [cell for cell in cells if not told.has(name, cell)]):
-                told.add(name, [each])
         fixed = [replace(alike, gains=each) for each in gains]
         for rows in pool.map(fixed_rows, [cell for cell in fixed if not told.has("fixed", cell)]):
             told.add("fixed", rows)
+        for name, row, cells in (("power", power_row, power), ("small", small_row, small), ("nulls", null_row, nulls)):
+            for each in pool.map(row, [cell for cell in cells if not told.has(name, cell)]):
+                told.add(name, [each])
 
 
 class Kept:

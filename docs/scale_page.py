@@ -76,10 +76,11 @@ def _kills(found: Record | None) -> str:
     num_kills, first = sum(row["kills"] for row in rows), sum(row["first"] for row in rows)
     elastic = sum(row["kills"] for row in rows if row["torchrun"])
     furthest = max(row["loss"] for row in rows)
+    far = f"no loss is further than {furthest:.0e} from that" if furthest else "every loss is that"
     return (
         f"{num_kills} SIGKILLs at random moments, {first} of them of the first process, {elastic} of them under "
-        f"`torchrun --max-restarts`: all {len(rows)} runs have every step once, and no loss is further than "
-        f"{furthest:.0e} from that of a run without kills"
+        f"`torchrun --max-restarts`: all {len(rows)} runs have every step once, and {far} "
+        "of a run without kills"
     )
 
 

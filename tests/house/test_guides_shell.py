@@ -63,13 +63,13 @@ SHORTER: dict[str, dict[str, str]] = {
 }
 """Of each page that is run what is typed instead, so that it takes seconds: all that the test changes in its lines."""
 ELSEWHERE = {
-    "judge": "asks a model for money: tests/coherence/judge, against servers that misbehave",
-    "ladders": "minutes a ladder: tests/ladder, and README's two ladders in test_readme.py",
-    "plan": "half an hour each: tests/cli and tests/study, with machines and times that are given",
-    "play": "serves until it is stopped: test_code_blocks.py and tests/play",
-    "scale": "several processes: tests/train/processes",
+    "judge": ("coherence/judge", "asks a model for money; there against servers that misbehave"),
+    "ladders": ("ladder", "minutes a ladder; README's two are in test_readme.py"),
+    "plan": ("api/test_plan.py", "half an hour each; there with times and machines that are given"),
+    "play": ("play", "serves until it is stopped; its own page's server is in test_code_blocks.py"),
+    "scale": ("train/processes", "several processes"),
 }
-"""Pages whose commands are run by other tests."""
+"""Pages whose commands are run by other tests: which, and why."""
 NOT_HERE = re.compile(
     r"^(npm|ollama|llama-completion|NODE_LLAMA_CPP=|python benchmarks/|fabula play"
     r"|fabula push (?!.*--dry-run)|fabula ladder nanogpt|fabula train$)"
@@ -86,15 +86,14 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def typed(line: str, place: Path) -> str:
-    """What a shell answers. HOME is as empty as the folder was."""
+def typed(line: str, place: Path) -> None:
+    """In a shell, to which no line may be wrong. HOME is as empty as the folder was."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "HOME": str(place), "WANDB_MODE": "offline", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         ["bash", "-ec", line], cwd=place, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     assert done.returncode == 0, f"{line}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout
 
 
 def write(place: Path, texts: dict[str, str]) -> None:
@@ -148,3 +147,4 @@ def test_the_lines_of(page: str, given: Path, tmp_path: Path) -> None:
 def test_the_lines_of_every_guide_are_run_somewhere() -> None:
     with_lines = {page.stem for page in DOCS.glob("*.md") if shell_lines(page)}
     assert with_lines == SHORTER.keys() | ELSEWHERE.keys()
+    assert all((DOCS.parent / "tests" / where).exists() for where, _ in ELSEWHERE.values())
