@@ -104,12 +104,14 @@ def test_linear_and_logarithmic(desktop: Visit) -> None:
 
 def test_the_second_half_alone(desktop: Visit) -> None:
     page = desktop.page
-    page.get_by_role("button", name="second half").click()
-    page.wait_for_function(
-        "() => { const labels = [...document.querySelectorAll('#figure-basic-rate .role-axis-label text')]"
-        ".map(each => each.textContent); return labels.includes('300') && !labels.includes('100'); }"
+    shows_100 = (
+        "() => [...document.querySelectorAll('#figure-basic-rate .role-axis-label text')]"
+        ".some(each => each.textContent === '100')"
     )
+    page.get_by_role("button", name="second half").click()
+    page.wait_for_function(shows_100.replace("() => ", "() => !"))
     page.get_by_role("button", name="whole run").click()
+    page.wait_for_function(shows_100)
 
 
 def test_links_lead_to_findings_and_back(desktop: Visit) -> None:
@@ -120,9 +122,18 @@ def test_links_lead_to_findings_and_back(desktop: Visit) -> None:
     assert page.url.endswith("#finding-basic-baseline-spike")
     page.locator("#finding-basic-baseline-spike").get_by_role("link", name="Show on the curve").click()
     assert page.url.endswith("#figure-basic-val")
-    mark = page.locator("#figure-basic-val .mark-rect path").first.bounding_box()
-    page.mouse.click(mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2)
-    page.wait_for_url("**#finding-basic-baseline-spike")
+
+
+@pytest.mark.parametrize("kind", ["initial-loss-off", "spike"])
+@pytest.mark.parametrize("edge", [0.0, 1.0])
+def test_a_mark_leads_to_its_finding_from_edge_to_edge(desktop: Visit, kind: str, edge: float) -> None:
+    """The mark of a finding at one step is four pixels wide: where it is drawn is where it is met."""
+    page = desktop.page
+    page.evaluate("location.hash = '#figure-basic-val'")
+    marks = [each.bounding_box() for each in page.locator("#figure-basic-val .mark-rect path").all()]
+    mark = (min if kind == "initial-loss-off" else max)(marks, key=lambda each: each["x"])
+    page.mouse.click(mark["x"] + 1 + edge * (mark["width"] - 2), mark["y"] + mark["height"] / 2)
+    page.wait_for_url(f"**#finding-basic-baseline-{kind}")
 
 
 def test_the_bound_is_drawn_once(desktop: Visit, page_file: Path) -> None:

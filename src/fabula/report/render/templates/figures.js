@@ -71,8 +71,9 @@ const figures = (() => {
   // The finding that is marked where the pointer is, two pixels of grace on both sides.
   function bandAt(figure, clientX) {
     const { hidden } = stateOf(figure.dataset.group);
-    const at = clientX - figure.querySelector(".plot svg").getBoundingClientRect().left - figure.view.origin()[0];
-    const step = figure.view.scale("x");
+    const { view } = figure;
+    const at = clientX - figure.querySelector(".plot svg").getBoundingClientRect().left - view.padding().left - view.origin()[0];
+    const step = view.scale("x");
     return specs[figure.id].bands.find(
       (band) => !hidden.has(band.phase) && !hidden.has(band.seed) && step(band.from) - 2 <= at && at <= step(band.to) + 2,
     );
