@@ -262,6 +262,73 @@ def test_numbers_without_names(separator: str) -> None:
     assert run.info["notes"][0]["kind"] == "nameless"
 
 
+HELD_OUT = [3.5, 3.0, 2.75]
+SINGLE_PRECISION = ", ".join(f"np.float32({each})" for each in LOSS)
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [f"train_losses: {LOSS}\nval_losses: {HELD_OUT}\n",
+     f"done in 12 s\n{ {'loss': LOSS, 'val_loss': HELD_OUT, 'lr': [0.1] * 12} }\n",
+     f"self.train_loss_history = [{SINGLE_PRECISION}]\nall_val_losses=tensor({HELD_OUT})",
+     f"losses: {LOSS[:3]}\nlosses: {LOSS[:9]}\nlosses: {LOSS}\nval_loss_list: {HELD_OUT}\nsizes: [64, 64]\n",
+     f"training loss = [{' '.join(map(str, LOSS[:7]))}\n {' '.join(map(str, LOSS[7:]))}]\nval loss = {HELD_OUT}\n"],
+)  # fmt: skip
+def test_lists_that_were_printed_whole(printed: str) -> None:
+    (run,) = read_log(Path("printed.txt"), printed.encode())
+    assert run.train["loss"].tolist() == LOSS and run.train["step"].tolist() == list(range(1, 13))
+    assert run.evals["val_loss"].tolist() == HELD_OUT and run.evals["step"].tolist() == [4, 8, 12]
+    assert kinds(run) == ["lines_are_steps", "spread_list"]
+
+
+def test_steps_stand_in_a_list_of_their_own() -> None:
+    (run,) = read_log(Path("printed.txt"), f"steps: {COUNT}\nlosses: {LOSS}\n".encode())
+    assert run.train["step"].tolist() == COUNT and run.train["loss"].tolist() == LOSS
+    (run,) = read_log(Path("printed.txt"), f"x: {COUNT}\ny: {LOSS}\n".encode(), {"step": "x", "loss": "y"})
+    assert run.train["step"].tolist() == COUNT and run.train["loss"].tolist() == LOSS
+
+
+def test_lists_of_one_name_go_on_where_the_one_before_ended() -> None:
+    halves = LOSS, [each / 2 for each in LOSS]
+    printed = "".join(f"epoch {epoch} train_losses: {half} val_loss {3 - epoch}\n" for epoch, half in enumerate(halves))
+    (run,) = read_log(Path("printed.txt"), printed.encode())
+    assert run.train["loss"].tolist() == [*halves[0], *halves[1]] and run.train["step"].tolist() == list(range(1, 25))
+
+
+def test_lines_with_their_steps_come_before_a_list_without() -> None:
+    lines = "".join(f"step {step:.0f} loss {loss} lr 0.1\n" for step, loss in zip(COUNT, LOSS, strict=True))
+    (run,) = read_log(Path("printed.txt"), f"{lines}losses = {LOSS}\n".encode())
+    assert run.train["step"].tolist() == COUNT and run.train["learning_rate"].tolist() == [0.1] * 12
+
+
+def test_a_list_without_its_middle_is_refused() -> None:
+    with pytest.raises(InputError, match=r"train_loss.*\.tolist\(\)"):
+        read_log(Path("printed.txt"), b"train_losses: [10.8 10.1 9.7 ... 2.1 2.0 2.0]\n")
+
+
+@pytest.mark.parametrize("form", ["{}\n", "{:.18e}\n", "  {}  \n\n"])
+def test_numbers_one_after_the_other(form: str) -> None:
+    (run,) = read_log(Path("numbers.txt"), "".join(map(form.format, LOSS)).encode())
+    assert run.train["loss"].tolist() == LOSS and kinds(run) == ["nameless_list"]
+    (named,) = read_log(Path("column.csv"), ("val_losses\n" + "".join(map(form.format, LOSS))).encode())
+    assert named.evals["val_loss"].tolist() == LOSS
+    rising = "".join(map(form.format, LOSS[::-1])).encode()
+    with pytest.raises(InputError, match="--columns loss=1"):
+        read_log(Path("numbers.txt"), rising)
+    (run,) = read_log(Path("numbers.txt"), rising, {"loss": "1"})
+    assert run.train["loss"].tolist() == LOSS[::-1] and kinds(run)[0] == "lines_are_steps"
+
+
+def test_a_list_that_nothing_names() -> None:
+    (run,) = read_log(Path("numbers.txt"), f"{LOSS}\n".encode())
+    assert run.train["loss"].tolist() == LOSS and kinds(run) == ["nameless_list"]
+
+
+def test_a_list_of_pairs() -> None:
+    (run,) = read_log(Path("pairs.txt"), f"{list(zip(COUNT, LOSS, strict=True))}\n".encode())
+    assert run.train["step"].tolist() == COUNT and run.train["loss"].tolist() == LOSS
+
+
 @pytest.mark.parametrize(
     "columns",
     [[COUNT, LOSS, [each + 0.5 for each in LOSS]], [COUNT, LOSS, list(range(12))], [COUNT, LOSS[::-1]],

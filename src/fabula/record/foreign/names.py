@@ -119,6 +119,8 @@ REWARD = re.compile(
     r"(?:\w+_)?(?:rewards?|rew|ep_?rew_?mean|episod\w*_returns?)(?:_(?!chosen|rejected|margin|accurac)\w+)?"
 )
 """What a policy earns; preferences (`rewards/chosen`) are learned by a loss like others."""
+_OF_MANY = re.compile(r"_?(?:history|hist|list|log|values|vals|curve|per_step)$|^(?:all|history|list_of)_")
+"""Of `loss_history` and `all_losses`, what says nothing but that there are many."""
 WHOLE_RUN_AVERAGE = "train_train_loss"
 """`train/train_loss`: what the Trainer's summary is called in TensorBoard and W&B, beside `train/loss`."""
 
@@ -127,6 +129,17 @@ def normalized(name: str) -> str:
     """`Train/Grad-Norm` and `train.grad_norm` become `train_grad_norm`; a leading underscore stays."""
     name = name.strip().lower()
     return ("_" if name.startswith("_") else "") + re.sub(r"[\W_]+", "_", name).strip("_")
+
+
+def of_one(name: str) -> str:
+    """What one value of a list is called, if the list's own name means nothing.
+
+    >>> of_one("self.val_losses"), of_one("loss_history"), of_one("train_losses"), of_one("sizes")
+    ('val_losses', 'loss', 'train_losses', 'sizes')
+    """
+    short = normalized(name.rpartition(".")[2])
+    single = _OF_MANY.sub("", short).replace("losses", "loss").replace("perplexities", "perplexity")
+    return next((each for each in (name, short, single, single.removesuffix("s")) if recognize([each])), name)
 
 
 def of_held_out(name: str) -> bool:

@@ -54,6 +54,8 @@ NOTES = {
     "nameless": "Nothing names the columns of this log: column {step} is read as the step, for it grows by equal "
     "strides, and column {loss} as the training loss, for it is the one that falls. If they are others, say it with "
     "--columns step=1,loss=2.",
+    "nameless_list": "The log has numbers, one after the other, and nothing names them: they are read as the training "
+    "loss, for they fall, and number n as that of step n.",
     "spread_list": "`{name}` has {values} values for {lines} lines, and nothing says of which: value n is read as that "
     "of line {apart} x n.",
     "uneven_list": "`{name}` has {values} values for {lines} lines, and nothing says of which; it is not used.",

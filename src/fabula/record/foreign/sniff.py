@@ -10,7 +10,7 @@ from typing import IO
 from fabula.errors import InputError
 from fabula.record.content.parsing import json_value
 from fabula.record.foreign import no_log
-from fabula.record.foreign.forms import csv, jsonl, nameless, tensorboard, trainer, wandb
+from fabula.record.foreign.forms import csv, jsonl, lists, nameless, tensorboard, trainer, wandb
 from fabula.record.foreign.forms.notebook import printed_in
 from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.no_log import KNOWN
@@ -153,12 +153,17 @@ def _read_notebook(path: Path, outputs: list[str], wanted: Wanted | None) -> lis
             runs += _reader_of(path, text, wanted)(path, text, wanted)
         except InputError:
             continue  # most cells print something else
+    runs = [run for run in runs if not _is_nameless(run)] or runs  # what is named is sure, other numbers may be any
     if not runs:
         raise InputError(f"{path} is a notebook, and no cell's output is a log: no line has a step and a loss")
     if len(runs) > 1:
         for number, run in enumerate(runs, start=1):
             run.info["name"] = f"output {number}" + (f", {run.info['name']}" if "name" in run.info else "")
     return runs
+
+
+def _is_nameless(run: Run) -> bool:
+    return any(each["kind"] in ("nameless", "nameless_list") for each in run.info["notes"])
 
 
 def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, str, Wanted | None], list[Run]]:
@@ -176,7 +181,11 @@ def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, 
         return lambda path, _, wanted: csv.read(path, below, wanted)
     if trainer_lines.looks_like(text):
         return trainer_lines.read
-    if (table := find(path, text, wanted)) is not None:
+    listed = lists.find(path, text, wanted)
+    table = find(path, lists.without(text) if listed else text, wanted)
+    if listed and (table is None or not table.cells.keys() & {"loss", "train_loss"}):
+        return lambda path, text, wanted: lists.read(path, listed, wanted)
+    if table is not None:
         return lambda path, text, wanted: runs_of(table, wanted)
     if start.startswith('{"'):
         return jsonl.read  # which says what is wrong

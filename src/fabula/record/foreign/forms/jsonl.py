@@ -15,7 +15,7 @@ from fabula.record.content.parsing import json_value
 from fabula.record.content.shape import EVENT, refuse_misfits
 from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.lines.table import Table
-from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, recognize
+from fabula.record.foreign.names import WHOLE_RUN_AVERAGE, normalized, of_one, recognize
 from fabula.record.foreign.notes import Note, note
 from fabula.record.reader import Run, own_columns
 
@@ -149,8 +149,12 @@ def _inside(whole: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Note]]:
     columns = {
         name: value for name, value in lists.items() if not any(isinstance(each, (list, dict)) for each in value)
     }
-    if not columns:
-        return [whole], []
+    return of_lists(columns) if columns else ([whole], [])
+
+
+def of_lists(columns: Mapping[str, list[Any]]) -> tuple[list[dict[str, Any]], list[Note]]:
+    """The lines of lists, one for each quantity, of which the longest have a value for each line."""
+    columns = {of_one(name) if of_one(name) not in columns else name: values for name, values in columns.items()}
     longest = max(map(len, columns.values()))
     shorter = {name: value for name, value in columns.items() if len(value) < longest}
     columns = {name: value for name, value in columns.items() if len(value) == longest}

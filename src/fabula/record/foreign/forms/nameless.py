@@ -1,5 +1,5 @@
-"""Rows of numbers that nothing names: `10 3.21`. Which column counts and which is the loss shows in how they behave, or
-is said by number: `--columns step=1,loss=2`."""
+"""Numbers that nothing names, in rows (`10 3.21`) or one after the other. Which column counts and which is the loss
+shows in how they behave, or is said by number: `--columns step=1,loss=2`."""
 
 import re
 from collections import Counter
@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from fabula.errors import InputError
+from fabula.record.foreign.forms.lists import cells_of
 from fabula.record.foreign.lines.numbers import is_number
 from fabula.record.foreign.lines.table import Table
+from fabula.record.foreign.names import of_one
 from fabula.record.foreign.notes import note
 
 _SEPARATORS = (";", "\t", "|", ",", None)
 """None: blanks. Those that stand within numbers come late."""
+_BETWEEN_ROWS = re.compile(r"[\])]\s*,\s*(?=[\[(])")
+"""In a list of tuples."""
 _NUMBER = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 FITTING = 0.8
 """Share of the lines that are rows as long as the others; a program may print a heading or the end of a run as well."""
@@ -31,6 +35,9 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
 
     Raises InputError where it is not certain which column is which, and nobody said it.
     """
+    text = _BETWEEN_ROWS.sub("\n", text) if text.lstrip().startswith("[") else text
+    if (one := _one_after_the_other(text)) is not None:
+        return _of_one_column(path, *one, wanted)
     if not _rows(text.split("\n", 50)[:50]) or not (rows := _rows(text.split("\n"))):
         return None
     cells = {str(place): [row[place - 1] for row in rows] for place in range(1, len(rows[0]) + 1)}
@@ -47,6 +54,31 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
     (step,), (loss,) = steps, losses
     told = note("nameless", step=step, loss=loss)
     return Table(path, "numbers", {"step": cells[step], "loss": cells[loss]}, (told,))
+
+
+def _one_after_the_other(text: str) -> tuple[str, list[str]] | None:
+    """The numbers of a text that has nothing else, and the name above them, if any: a list, or one a line."""
+    text = text.strip()
+    if text.startswith("[") and text.find("]") == len(text) - 1 and "[" not in text[1:]:
+        cells = cells_of(text[1:-1])
+    elif len(text.split("\n", 1)[0].split()) == 1:
+        cells = [line.strip() for line in text.split("\n") if line.strip() and not line.startswith("#")]
+    else:
+        return None
+    name = cells.pop(0).strip("\"'") if cells and not is_number(cells[0]) else ""
+    return (name, cells) if len(cells) >= LEAST and all(map(is_number, cells)) else None
+
+
+def _of_one_column(path: Path, name: str, values: list[str], wanted: Mapping[str, str] | None) -> Table:
+    count = [str(place) for place in range(1, len(values) + 1)]
+    if name or wanted:
+        return Table(path, "numbers", {of_one(name) or "1": values, "step": count}, (note("lines_are_steps"),))
+    if not _falls(_values(values)):
+        raise InputError(
+            f"{path} has numbers, one after the other, and nothing says what they are; if they are the training loss, "
+            "say it with --columns loss=1"
+        )
+    return Table(path, "numbers", {"loss": values, "step": count}, (note("nameless_list"),))
 
 
 def _rows(lines: list[str]) -> list[list[str]]:
