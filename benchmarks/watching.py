@@ -27,11 +27,13 @@ from results import write
 from training import spread
 
 from fabula.record.live.last_lines import last_objects
+from fabula.record.machine import machine
 
 FABULA = (sys.executable, "-m", "fabula")
 CHROMIUM = ("/usr/bin/chromium", "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0")
-SETTLING_SECONDS = 20.0
-"""From the first event to the first measured step: the program of the charts is made, the browser has drawn."""
+SETTLING_SECONDS = 60.0
+"""From the first event to the first measured step: the program of the charts is made, the browser has drawn, and the
+record was read a second time, which takes long beside a training that goes first."""
 
 
 @contextmanager
@@ -125,7 +127,8 @@ def measure(recipe: str, data: Path, turns: int, seconds: float, before: int, si
                         rates[side].append(rate(out, seconds))
             steps = last_step(out)
     alone = statistics.median(rates["alone"])
-    result: dict[str, Any] = {"recipe": recipe, "turns": turns, "seconds": seconds, "steps": steps}
+    place = {name: told for name, told in machine().items() if name != "host"}
+    result: dict[str, Any] = {"recipe": recipe, "turns": turns, "seconds": seconds, "steps": steps, "machine": place}
     for side in sides:
         result[side] = {"steps a second": spread(rates[side]), "of alone": statistics.median(rates[side]) / alone}
         if side in costs:

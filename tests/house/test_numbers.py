@@ -49,6 +49,14 @@ def test_the_referees_guide_says_what_was_measured(repo: Path) -> None:
     assert script["written"](stripped) == page, "run: python docs/referee_page.py"
 
 
+def test_the_guide_of_watching_says_what_was_measured(repo: Path) -> None:
+    script = runpy.run_path(str(repo / "docs" / "watch_page.py"))
+    page = (repo / "docs" / "watch.md").read_text(encoding="utf-8")
+    stripped = page.replace("turn by turn, of alone", "")
+    assert stripped != page
+    assert script["written"](stripped) == page, "run: python docs/watch_page.py"
+
+
 @pytest.mark.long
 def test_the_guide_of_plans_says_what_is_known(repo: Path) -> None:
     script = runpy.run_path(str(repo / "docs" / "plan_page.py"))

@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from fabula.record.machine import num_cores
-
 PULSE_SECONDS = 2.0
 """Between two looks at how far the runs are, which read the last lines of their records and nothing else."""
 SHARE = 0.005
-"""Of the time of the processors that it may use, for reading whole records: a training on all of them loses no more."""
+"""Of the time of one processor, for reading whole records. On how many a training runs does not matter: its threads
+wait for one another at each operation, so that all lose what one loses."""
+FIRST_COST = 0.05
+"""Is counted for the first reading, of which most is spent on loading what draws: the next one comes after 10 s."""
 LONGEST_PAUSE = 600.0
 REMEMBERED_SECONDS = 300.0
 
@@ -25,7 +26,7 @@ def step_aside() -> None:
 
 def pause_after(cost: float) -> float:
     """Seconds to wait after a reading that took `cost` seconds of processor time."""
-    return min(LONGEST_PAUSE, max(PULSE_SECONDS, cost / (SHARE * num_cores())))
+    return min(LONGEST_PAUSE, max(PULSE_SECONDS, cost / SHARE))
 
 
 class Stopwatch:

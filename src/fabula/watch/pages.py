@@ -88,18 +88,23 @@ class Live:
             self.ended.set()  # a page that follows nothing any more does not stay
 
     def _look_again_and_again(self) -> None:
-        chart_program()  # takes seconds of processor time, once: before others are let go first
+        # Somebody waits for the program of the charts and for the first page: seconds of processor time, once.
+        chart_program()
         self._has_program.set()
+        self._look()
         step_aside()
         while not self._stopped:
-            self._wake.clear()
-            if self._streams or self._after or self.watcher.parts is None or self._may_end:
-                if self.watcher.look():
-                    self._tell_streams()
-                if self._after is not None:
-                    self._after()
             self._wake.wait(PULSE_SECONDS if self._streams else IDLE_SECONDS)
+            self._wake.clear()
             self._end_in_time()
+            self._look()
+
+    def _look(self) -> None:
+        if self._streams or self._after or self.watcher.parts is None or self._may_end:
+            if self.watcher.look():
+                self._tell_streams()
+            if self._after is not None:
+                self._after()
 
     @property
     def _may_end(self) -> bool:

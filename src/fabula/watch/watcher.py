@@ -25,7 +25,7 @@ from fabula.study.live.memory import Memory
 from fabula.study.live.progress import progress
 from fabula.study.views import LadderView, RunView
 from fabula.watch.novelty import Told, new_among
-from fabula.watch.pace import Stopwatch, pause_after
+from fabula.watch.pace import FIRST_COST, Stopwatch, pause_after
 
 MOST_ROWS = 12
 """Runs whose progress is shown; of a ladder as many are made at once."""
@@ -86,9 +86,9 @@ class Watcher:
             self._read()
             # What changed meanwhile is read again, even if it changes back: a lock that was taken and is let go.
             self._stamps = stamps if self._stamp() == stamps else None
-            # The first that is read loads what draws, and that once; a run that has ended has nobody to wait for.
-            light = not self._is_unreadable and (first or all(each.ended for each in self.found))
-            cost = 0.0 if light else time.process_time() - began
+            cost = time.process_time() - began
+            if not self._is_unreadable:  # a run that has ended has nobody to wait for
+                cost = 0.0 if all(each.ended for each in self.found) else FIRST_COST if first else cost
             self._due = time.monotonic() + self.pause(cost)
         if not self.page:
             return False
