@@ -1,11 +1,12 @@
 """One run on several processes against the same run on one: losses, resumption, kills, speed. Everything is called from
 the command line, as a user calls it, on built-in stories.
 
-python benchmarks/processes.py parity|chain|kills|speed [--steps N] [--recipes NAME ...] [--kills N] [--seconds S]
-    [--seed N] [--out FILE]
+python benchmarks/processes.py parity|halves|chain|kills|speed [--steps N] [--recipes NAME ...] [--kills N]
+    [--seconds S] [--seed N] [--out FILE]
 
 parity  200 steps of five recipes on 2 and 4 processes, whole and sharded: how far the losses are from those of one
         process, and how far those of one process are apart on one and on two threads
+halves  the same five on one process that adds up each batch in two halves: what another order of sums does by itself
 chain   stopped on 1, gone on with on 2, then on 4, then on 1 again
 kills   a process of the run, any of them, is killed at random moments; the run goes on by another call, or by torchrun
 speed   tokens a second of two processes of one thread and of one process of two threads, in turns; nothing else may run
@@ -86,6 +87,17 @@ def parity(arguments: argparse.Namespace) -> Record:
             found = apart(train(name, *given, *on(processes, sharded)), reference)
             rows.append({"recipe": recipe, "processes": processes, "sharded": sharded, "threads": 1, **found})
             print(rows[-1], flush=True)
+    return {"steps": arguments.steps, "rows": rows}
+
+
+def halves(arguments: argparse.Namespace) -> Record:
+    rows = []
+    for recipe in arguments.recipes:
+        given = [recipe, *settings(arguments.steps)]
+        reference = train(Path(f"{recipe}-at-once"), *given, *on(1))
+        run = train(Path(f"{recipe}-halves"), *given, "--set", "batch.accumulation=2", *on(1))
+        rows.append({"recipe": recipe, **apart(run, reference)})
+        print(rows[-1], flush=True)
     return {"steps": arguments.steps, "rows": rows}
 
 
@@ -237,11 +249,11 @@ def speed(arguments: argparse.Namespace) -> Record:
 
 
 def main() -> None:
-    parts = {"parity": parity, "chain": chain, "kills": kills, "speed": speed}
+    parts = {"parity": parity, "halves": halves, "chain": chain, "kills": kills, "speed": speed}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=parts)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--recipes", nargs="+", default=RECIPES, help="of parity")
+    parser.add_argument("--recipes", nargs="+", default=RECIPES, help="of parity and halves")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--seed", type=int, default=0)

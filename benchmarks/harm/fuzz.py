@@ -1,6 +1,7 @@
 """Mutated inputs over everything that reads: no traceback, no hang, no gigabyte. Bounded in time and seeded.
 
-python benchmarks/harm/fuzz.py [--inputs N] [--seconds S] [--seed N] [--out FILE] [--keep FOLDER]
+python benchmarks/harm/fuzz.py [--inputs N] [--seconds S] [--seed N] [--jobs N] [--out FILE]
+    [--keep FOLDER]
 
 Each input is drawn from its number alone, so that `--first N --inputs 1 --keep FOLDER` makes the N-th one again.
 """
@@ -17,6 +18,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
@@ -36,42 +40,70 @@ Drawn = tuple[str, Content, str]
 """What an input is called in the table, its files, and the place that is given to the command."""
 
 
+@dataclass
+class Found:
+    """What a process has tried, and what became of it."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    slowest: float = 0.0
+    peak: int = 0
+
+    def add(self, other: Found) -> None:
+        self.kinds += other.kinds
+        self.answers += other.answers
+        self.failures += other.failures
+        self.slowest, self.peak = max(self.slowest, other.slowest), max(self.peak, other.peak)
+
+
 def main() -> None:
     arguments = _arguments()
-    place = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
-    draw, table, answers = _sources(), Counter[str](), Counter[str]()
-    failures: list[dict[str, str]] = []
-    slowest, peak, done = 0.0, 0, 0
-    began = time.monotonic()
-    with contextlib.chdir(place):
-        _warm_up()
-        for number in range(arguments.first, arguments.first + arguments.inputs):
-            if time.monotonic() - began > arguments.seconds:
-                break
-            kind, tried = _tried(number, arguments.seed, draw, arguments.keep)
-            for command, answer in tried:
-                slowest, peak = max(slowest, answer.seconds), max(peak, answer.peak)
-                answers[_outcome(answer)] += 1
-                if answer.failure:
-                    failures.append({"input": str(number), "what": f"{kind}, {command}", "failure": answer.failure})
-                    print(f"{number} {kind}, {command}: {answer.failure}", flush=True)
-            table[kind] += 1
-            done += 1
-    shutil.rmtree(place)
+    began, numbers, found = time.monotonic(), range(arguments.first, arguments.first + arguments.inputs), Found()
+    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
+        shares = (numbers[at :: arguments.jobs] for at in range(arguments.jobs))
+        for part in pool.map(_found, [arguments] * arguments.jobs, shares):
+            found.add(part)
     record = {
         "seed": arguments.seed,
-        "inputs": done,
+        "inputs": found.kinds.total(),
         "seconds": round(time.monotonic() - began),
-        "slowest_seconds": round(slowest, 1),
-        "peak_megabytes": peak >> 20,
-        "answers": dict(sorted(answers.items())),
-        "kinds": dict(sorted(table.items())),
-        "failures": failures,
+        "slowest_seconds": round(found.slowest, 1),
+        "peak_megabytes": found.peak >> 20,
+        "answers": dict(sorted(found.answers.items())),
+        "kinds": dict(sorted(found.kinds.items())),
+        "failures": found.failures,
     }
     if arguments.out:
         arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print(f"{done:,} inputs, {len(failures)} failures, slowest {slowest:.1f} s, peak {peak >> 20} MB: {dict(answers)}")
-    sys.exit(bool(failures))
+    print(
+        f"{record['inputs']:,} inputs, {len(found.failures)} failures, slowest {found.slowest:.1f} s, "
+        f"peak {found.peak >> 20} MB: {dict(found.answers)}"
+    )
+    sys.exit(bool(found.failures))
+
+
+def _found(arguments: argparse.Namespace, numbers: range) -> Found:
+    """Of the inputs of these numbers, as many as there is time for."""
+    began, found, draw = time.monotonic(), Found(), _sources()
+    place = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+    with contextlib.chdir(place):
+        _warm_up()
+        for number in numbers:
+            if time.monotonic() - began > arguments.seconds:
+                break
+            kind, tried = _tried(number, arguments.seed, draw, arguments.keep)
+            found.kinds[kind] += 1
+            for command, answer in tried:
+                found.slowest, found.peak = max(found.slowest, answer.seconds), max(found.peak, answer.peak)
+                found.answers[_outcome(answer)] += 1
+                if answer.failure:
+                    found.failures.append(
+                        {"input": str(number), "what": f"{kind}, {command}", "failure": answer.failure}
+                    )
+                    print(f"{number} {kind}, {command}: {answer.failure}", flush=True)
+    shutil.rmtree(place)
+    return found
 
 
 def _arguments() -> argparse.Namespace:
@@ -80,6 +112,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes side by side")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--keep", type=Path, help="where inputs that fail are kept")
     given = parser.parse_args()

@@ -93,6 +93,27 @@ def _json_columns(random: Random, losses: list[float]) -> str:
     return json.dumps({"history": {"loss": losses, "val_loss": losses, "epoch": list(range(len(losses)))}})
 
 
+def _printed_lists(random: Random, losses: list[float]) -> str:
+    wrapped = ", ".join(f"np.float32({loss})" for loss in losses)
+    return random.choice([
+        f"train_losses: {losses}\nval_losses: {losses[::5]}\n",
+        f"{ {'loss': losses, 'val_loss': losses[::5]} }\n",
+        f"self.loss_history = [{wrapped}]\n",
+        "".join(f"epoch {at} losses [{' '.join(map(str, losses))}]\n" for at in range(3)),
+        f"{list(enumerate(losses))}\n",
+    ])  # fmt: skip
+
+
+def _numbers(random: Random, losses: list[float]) -> str:
+    return random.choice(
+        [
+            f"{losses}\n",
+            "".join(f"{loss}\n" for loss in losses),
+            "".join(f"{at} {loss}\n" for at, loss in enumerate(losses)),
+        ]
+    )
+
+
 def _own(random: Random, losses: list[float]) -> str:
     lines = [{"kind": "event", "step": 0, "event": "started"}]
     lines += [{"kind": "train", "step": at, "loss": loss, "grad_norm": 0.5, "learning_rate": 1e-3, "tokens": 9 * at,
@@ -182,6 +203,7 @@ def _printed(form: str) -> Callable[[Random, list[float]], str]:
 
 TEXTS = {
     "csv": _csv, "epochs": _epochs, "several runs": _runs_in_one, "long table": _long, "Markdown table": _markdown,
+    "printed lists": _printed_lists, "numbers": _numbers,
     "json lines": _json_lines, "json list": _json_list, "json columns": _json_columns, "own lines": _own,
     "Trainer state": _trainer_state, "Trainer lines": _trainer_printed, "W&B chart": _wandb_chart,
     "W&B history": _wandb_history, "TensorBoard download": _download, "notebook": _notebook,
