@@ -1,4 +1,5 @@
-"""Writes reliability.md from what `make fuzz` and `make test-crash` measured.
+"""Writes reliability.md from what `make fuzz`, `make test-crash`, benchmarks/checkpoints.py and benchmarks/guard.py
+measured.
 
 python docs/reliability_page.py
 """
@@ -6,15 +7,23 @@ python docs/reliability_page.py
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).parent
 PAGE = DOCS / "reliability.md"
-FUZZ, CRASH = DOCS / "measured" / "fuzz.json", DOCS / "measured" / "crash.json"
+MEASURED = DOCS / "measured"
+POLICIES = ("skip", "rollback")
+
+
+def read(name: str) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((MEASURED / f"{name}.json").read_text(encoding="utf-8"))
+    return record
 
 
 def crash() -> str:
-    record = json.loads(CRASH.read_text(encoding="utf-8"))
+    record = read("crash")
     rows = [
         f"| {name} | {row['trials']:,} | {row.get('kills') or '–'} | {row['failures']:,} |"
         for name, row in record["rows"].items()
@@ -24,7 +33,7 @@ def crash() -> str:
 
 
 def fuzz() -> str:
-    record = json.loads(FUZZ.read_text(encoding="utf-8"))
+    record = read("fuzz")
     kinds = sorted(record["kinds"].items(), key=lambda each: -each[1])
     listed = ", ".join(f"{name} ({count:,})" for name, count in kinds)
     return "\n".join(
@@ -41,9 +50,43 @@ def fuzz() -> str:
     )
 
 
+def cost() -> str:
+    record = read("checkpoints")
+
+    def row(name: str, shares: Sequence[float]) -> str:
+        low, middle, high = (f"{share:+.1%}" for share in shares)
+        return f"| {name} | {middle} | {low} to {high} |"
+
+    return "\n".join(
+        [
+            f"| `{record['recipe']}`, {len(record['seconds']['off'])} turns | longer by | turns |",
+            "|---|---:|---:|",
+            row("a checkpoint a minute", record["one_checkpoint_a_minute"]),
+            row("`guard.policy=rollback`, nothing to roll back", record["guard"]),
+        ]
+    )
+
+
+def guard() -> str:
+    record = read("guard")
+    ends: dict[float, dict[str, dict[str, Any]]] = {}
+    for run in record["runs"]:
+        ends.setdefault(run["times"], {})[run["policy"]] = run
+    rows = [
+        f"| {' | '.join(['learning rate', *(f'`{policy}`' for policy in POLICIES), 'rollbacks'])} |",
+        "|---:|---:|---:|---:|",
+    ]
+    for times, runs in ends.items():
+        told = " | ".join(
+            "failed" if runs[policy]["status"] == "failed" else f"{runs[policy]['val_loss']:.3f}" for policy in POLICIES
+        )
+        rows.append(f"| x {times:g} | {told} | {len(runs['rollback']['rollbacks'])} |")
+    return "\n".join(rows)
+
+
 def written(page: str) -> str:
     """`page` with its tables made anew, each between its two comments."""
-    for name, table in (("fuzz", fuzz()), ("crash", crash())):
+    for name, table in (("fuzz", fuzz()), ("crash", crash()), ("cost", cost()), ("guard", guard())):
         start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
         before, _, rest = page.partition(start)
         _, _, behind = rest.partition(end)

@@ -13,6 +13,9 @@ DOCS = Path(__file__).parent
 PAGE = DOCS / "scale.md"
 RECORD = DOCS / "measured" / "processes.json"
 MISSING = "not measured yet"
+PLACES = (("one process, 2 threads", 1, False), ("2, DDP", 2, False), ("4, DDP", 4, False),
+          ("2, FSDP", 2, True), ("4, FSDP", 4, True))  # fmt: skip
+"""A column each: processes, and whether they share the model out."""
 Record = dict[str, Any]
 
 
@@ -35,18 +38,15 @@ def measured(known: Record) -> str:
 
 def parity(known: Record) -> str:
     """A line a recipe: the largest difference of a step's loss."""
-    if "parity" not in known:
+    if "parity" not in known or "halves" not in known:
         return MISSING
-    rows = known["parity"]["rows"]
-    recipes = list(dict.fromkeys(row["recipe"] for row in rows))
-    ways = list(dict.fromkeys((row["processes"], row["sharded"]) for row in rows))
-    titles = ["one process, 2 threads" if size == 1 else f"{size}, {'FSDP' if part else 'DDP'}" for size, part in ways]
-    found = {(row["recipe"], row["processes"], row["sharded"]): row["loss"] for row in rows}
-    lines = [
-        f"| `{recipe}` | {' | '.join(f'{found[recipe, size, part]:.1e}' for size, part in ways)} |"
-        for recipe in recipes
-    ]
-    return "\n".join([f"| recipe | {' | '.join(titles)} |", f"|---|{'---:|' * len(ways)}", *lines])
+    of_processes = {(row["recipe"], row["processes"], row["sharded"]): row["loss"] for row in known["parity"]["rows"]}
+    titles = ["one process, in two halves", *(title for title, _, _ in PLACES)]
+    lines = [f"| recipe | {' | '.join(titles)} |", f"|---|{'---:|' * len(titles)}"]
+    for row in known["halves"]["rows"]:
+        found = [row["loss"], *(of_processes[row["recipe"], size, sharded] for _, size, sharded in PLACES)]
+        lines.append(f"| `{row['recipe']}` | {' | '.join(f'{each:.1e}' for each in found)} |")
+    return "\n".join(lines)
 
 
 def _parity(found: Record | None) -> str:

@@ -272,7 +272,7 @@ SINGLE_PRECISION = ", ".join(f"np.float32({each})" for each in LOSS)
      f"done in 12 s\n{ {'loss': LOSS, 'val_loss': HELD_OUT, 'lr': [0.1] * 12} }\n",
      f"self.train_loss_history = [{SINGLE_PRECISION}]\nall_val_losses=tensor({HELD_OUT})",
      f"losses: {LOSS[:3]}\nlosses: {LOSS[:9]}\nlosses: {LOSS}\nval_loss_list: {HELD_OUT}\nsizes: [64, 64]\n",
-     f"training loss = [{' '.join(map(str, LOSS[:7]))}\n {' '.join(map(str, LOSS[7:]))}]\nval loss = {HELD_OUT}\n"],
+     f"training loss [{' '.join(map(str, LOSS[:7]))}\n {' '.join(map(str, LOSS[7:]))}]\nval loss = {HELD_OUT}\n"],
 )  # fmt: skip
 def test_lists_that_were_printed_whole(printed: str) -> None:
     (run,) = read_log(Path("printed.txt"), printed.encode())
@@ -293,6 +293,12 @@ def test_lists_of_one_name_go_on_where_the_one_before_ended() -> None:
     printed = "".join(f"epoch {epoch} train_losses: {half} val_loss {3 - epoch}\n" for epoch, half in enumerate(halves))
     (run,) = read_log(Path("printed.txt"), printed.encode())
     assert run.train["loss"].tolist() == [*halves[0], *halves[1]] and run.train["step"].tolist() == list(range(1, 25))
+
+
+def test_a_short_list_is_read_where_there_is_nothing_else() -> None:
+    assert read_log(Path("printed.txt"), b"train_losses: [4.0, 3.5]\n")[0].train["loss"].tolist() == [4.0, 3.5]
+    (run,) = read_log(Path("printed.txt"), b"step 1 loss: [4.0, 4.2]\nstep 2 loss: [3.0, 3.2]\n")
+    assert run.train["loss"].tolist() == [4.0, 3.0], "two losses of each step"
 
 
 def test_lines_with_their_steps_come_before_a_list_without() -> None:

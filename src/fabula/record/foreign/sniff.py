@@ -183,6 +183,8 @@ def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, 
         return trainer_lines.read
     listed = lists.find(path, text, wanted)
     table = find(path, lists.without(text) if listed else text, wanted)
+    if table is None and listed is None:
+        listed = lists.find(path, text, wanted, least=2)
     if listed and (table is None or not table.cells.keys() & {"loss", "train_loss"}):
         return lambda path, text, wanted: lists.read(path, listed, wanted)
     if table is not None:

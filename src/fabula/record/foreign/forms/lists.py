@@ -11,23 +11,25 @@ from fabula.record.foreign.names import of_one, recognize
 from fabula.record.reader import Run
 
 _LIST = re.compile(r"\[([^\[\]]*)\]")
-_NAME = re.compile(r"([A-Za-z_][\w ./-]*)['\"]?\s*[:=]\s*(?:(?:np\.|numpy\.|torch\.)?(?:array|tensor)\()?$")
+_NAME = re.compile(r"([A-Za-z_][\w ./-]*)['\"]?\s*[:=]?\s*(?:(?:np\.|numpy\.|torch\.)?(?:array|tensor)\()?$")
 """What stands before a list, on its line."""
 _LONGEST_NAME = 80
-_WRAPPED = re.compile(r"(?:tensor|(?:np\.|numpy\.|torch\.)\w+)\(([^\s,()]+)[^()]*\)")
+_WRAPPED = re.compile(r"(?:tensor|(?:np\.|numpy\.|torch\.)\w+)\(([^\s,()]++)[^()]*+\)")
 LEAST = 8
 """Values of a loss that are a course; fewer may be the losses of several batches at one step."""
 LOSSES = {"loss", "train_loss", "val_loss", "perplexity", "val_perplexity"}
 
 
-def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> dict[str, list[str]] | None:
-    """The lists of numbers in `text` by their names; None where none of them is a course of losses. A list that was
-    printed again as it grew counts once; others of the same name go on where the one before ended.
+def find(
+    path: Path, text: str, wanted: Mapping[str, str] | None = None, least: int = LEAST
+) -> dict[str, list[str]] | None:
+    """The lists of numbers in `text` by their names; None where none of them is of `least` losses or more. A list that
+    was printed again as it grew counts once; others of the same name go on where the one before ended.
 
     Raises InputError for a loss of which the program left out the middle, as NumPy does.
     """
     said = set((wanted or {}).values())
-    if not any(_is_loss(name, said) for name, _ in _named(text, least=LEAST)):
+    if not any(_is_loss(name, said) for name, _ in _named(text, least)):
         return None
     found: dict[str, list[str]] = {}
     for name, cells in _named(text):
@@ -37,7 +39,7 @@ def find(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> dict
             continue
         before = found.get(name, [])
         found[name] = cells if cells[: len(before)] == before else before + cells
-    return found if any(len(cells) >= LEAST and _is_loss(name, said) for name, cells in found.items()) else None
+    return found if any(len(cells) >= least and _is_loss(name, said) for name, cells in found.items()) else None
 
 
 def read(path: Path, lists: Mapping[str, list[str]], wanted: Mapping[str, str] | None = None) -> list[Run]:
