@@ -13,6 +13,13 @@ DOCS = Path(__file__).parent
 PAGE = DOCS / "record.md"
 BEGIN, END = "<!-- record: written by docs/record_page.py -->\n", "<!-- end -->"
 
+LOOPS = {
+    "plain": "a plain loop",
+    "trainer": "the Trainer of transformers",
+    "lightning": "Lightning",
+    "ours": "`fabula train`",
+}
+
 
 def cost(record: dict[str, Any]) -> list[str]:
     lines = ["| a line of | microseconds of the processor | from | to |", "|---|---:|---:|---:|"]
@@ -29,18 +36,18 @@ def cost(record: dict[str, Any]) -> list[str]:
 
 def loops(record: dict[str, Any]) -> list[str]:
     """A row for each loop: what was killed and resumed, and what was found with a fault and without."""
-    lines = ["", "| loop | killed at, resumed from | steps on record | warnings, as it should be | rate too high |",
+    lines = ["", "| loop | killed at step, gone on from | steps on record | warnings, as it should be | rate too high |",
              "|---|---|---:|---|---|"]  # fmt: skip
     for name, each in record["loops"].items():
         found = {fault: ", ".join(f"`{kind}`" for kind in kinds) or "none" for fault, kinds in each["found"].items()}
         resumed = "" if each["killed_at"] is None else f"{each['killed_at']}, {each['resumed_from']}"
-        lines.append(f"| {name} | {resumed} | {each['steps']} | {found['none']} | {found['rate']} |")
-    decisions = ", ".join(f"{name}: `{told}`" for name, told in record["compared"].items())
+        lines.append(f"| {LOOPS[name]} | {resumed} | {each['steps']} | {found['none']} | {found['rate']} |")
+    decisions = ", ".join(f"{LOOPS[name]}: `{told}`" for name, told in record["compared"].items())
     return [
         *lines, "",
         f"The same stories in four loops, three of them not ours, {record['steps']} steps with a model of "
         f"{record['parameters']:,} parameters. \"Rate too high\" is {record['factor']:g} times the rate, compared with "
-        f"the loop as it should be, {record['seeds']} seeds against {record['seeds']}: {decisions}.",
+        f"the loop as it should be by `fabula compare`, {record['seeds']} seeds against {record['seeds']}: {decisions}.",
     ]  # fmt: skip
 
 
