@@ -36,7 +36,8 @@ def cost(record: dict[str, Any]) -> list[str]:
 
 def loops(record: dict[str, Any]) -> list[str]:
     """A row for each loop: what was killed and resumed, and what was found with a fault and without."""
-    lines = ["", "| loop | killed at step, gone on from | steps on record | warnings, as it should be | rate too high |",
+    titles = ("loop", "killed at step, gone on from", "steps on record", "warnings, as it should be", "rate too high")
+    lines = ["", f"| {' | '.join(titles)} |",
              "|---|---|---:|---|---|"]  # fmt: skip
     for name, each in record["loops"].items():
         found = {fault: ", ".join(f"`{kind}`" for kind in kinds) or "none" for fault, kinds in each["found"].items()}
@@ -47,7 +48,8 @@ def loops(record: dict[str, Any]) -> list[str]:
         *lines, "",
         f"The same stories in four loops, three of them not ours, {record['steps']} steps with a model of "
         f"{record['parameters']:,} parameters. \"Rate too high\" is {record['factor']:g} times the rate, compared with "
-        f"the loop as it should be by `fabula compare`, {record['seeds']} seeds against {record['seeds']}: {decisions}.",
+        f"the loop as it should be by `fabula compare`, {record['seeds']} seeds against {record['seeds']}: "
+        f"{decisions}.",
     ]  # fmt: skip
 
 
