@@ -82,6 +82,10 @@ PAIRS = {
     "08/20 12:00:10 - mmengine - INFO - Epoch(train)  [2][ 50/100]  lr: 1.0e-02  eta: 0:12:00  loss: 3.5\n",
     "llama.cpp": "train: [==>  ] data=0000028/0000140 loss=4.25000±0.01234 acc=21.00±0.30% t=00:00:01 ETA=00:00:04 \r"
     "train: [===> ] data=0000056/0000140 loss=3.50000±0.01234 acc=21.00±0.30% t=00:00:02 ETA=00:00:03 \r",
+    "a Chinese loop": "第10步，训练损失：4.25，学习率：0.0003\n第20步，训练损失：3.5，学习率：0.0003\n",
+    "a dictionary in a dictionary": "{'step': 10, 'metrics': {'loss': 4.25, 'acc': 0.1}}\n{'step': 20, 'metrics': {'loss': 3.5, 'acc': 0.1}}\n",
+    "Pax": "I1125 10:00:00.123456 140 executors.py:300] [PAX STATUS]: step_i: 10, training loss: 4.25\n"
+    "I1125 10:00:00.123456 140 executors.py:300] [PAX STATUS]: step_i: 20, training loss: 3.5\n",
     "a bar of unknown length": "\r10it [00:12,  4.5it/s, loss=4.25]\r20it [00:14,  4.5it/s, loss=3.5]",
     "NeMo's bar": "\rEpoch 0: :   2%|  | 10/400 [00:12<00:30, v_num=a1, reduced_train_loss=4.250, global_step=9.000, consumed_samples=25.0]"
     "\rEpoch 0: :   5%|  | 20/400 [00:12<00:30, v_num=a1, reduced_train_loss=3.500, global_step=19.000, consumed_samples=51.0]",
@@ -215,6 +219,21 @@ def test_what_a_line_of_an_evaluation_measures() -> None:
     run = read("step 1 loss 4.0\n[eval] step 1 loss 4.5\nstep 2 loss 3.0\nValidation loss: 3.5\nbest val loss: 1.0\n")
     assert run.train["loss"].tolist() == [4.0, 3.0]
     assert run.evals["step"].tolist() == [1, 2] and run.evals["val_loss"].tolist() == [4.5, 3.5]
+
+
+def test_the_last_batch_tells_an_evaluation_that_nothing_else_tells() -> None:
+    train = "Iter(train) [{}/1000]  lr: 1.0e-04  eta: 0:10:00  grad_norm: 1.2  loss: {}\n"
+    batches = "Iter(val) [10/20]  loss: 9.0  time: 0.02\nIter(val) [20/20]  loss: 3.75  time: 0.02\n"
+    (run,) = read_log(Path("mmengine.log"), (train.format(10, 4.25) + batches + train.format(20, 3.5)).encode())
+    assert run.train["loss"].tolist() == [4.25, 3.5] and run.evals["val_loss"].tolist() == [3.75]
+    assert run.train["step"].tolist() == [10, 20] and run.evals["step"].tolist() == [10]
+
+
+def test_a_tab_ends_a_name() -> None:
+    line = "Epoch[0] Batch [{}]\tSpeed: 123.45 samples/sec 1.2 updates/sec\tperplexity={}\n"
+    printed = line.format(50, math.exp(4.25)) + line.format(100, math.exp(3.5))
+    (run,) = read_log(Path("sockeye.log"), printed.encode())
+    assert run.train["loss"].tolist() == pytest.approx([4.25, 3.5]) and run.train["step"].tolist() == [50, 100]
 
 
 @pytest.mark.parametrize(

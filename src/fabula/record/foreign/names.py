@@ -11,7 +11,17 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("train_global_step", "trainer_global_step", "global_step", "optimizer_step", "step", "steps"),
         *("train_step", "training_step", "num_updates", "updates", "update", "iteration", "iterations", "iter"),
         *("iter_num", "train_iter", "it", "current_steps", "current_step", "global_steps", "optimizer_steps"),
-        *("opt_step", "update_step", "train_steps", "training_steps", "step_num", "step_number", "step_idx"),
+        *(
+            "opt_step",
+            "update_step",
+            "train_steps",
+            "training_steps",
+            "step_num",
+            "step_number",
+            "step_idx",
+            "step_i",
+            "步数",
+        ),
         *("train_iteration", "training_iteration", "iters", "itr", "n_iter", "num_iters", "timestep"),
         *(
             "global_step_max_steps",
@@ -26,10 +36,10 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
     "epoch": (
         *("epoch", "train_epoch", "training_epoch", "current_epoch", "epoch_num", "epoch_number", "epoch_idx", "ep"),
-        *("num_epoch", "epochs"),
+        *("num_epoch", "epochs", "轮次", "轮数"),
     ),
     "planned_steps": ("total_steps", "max_steps", "total_iters", "total_iterations", "max_iters", "planned_steps"),
-    "loss": ("train_loss_step", "batch_loss", "loss", "step_loss", "train_batch_loss", "train_loss_batch"),
+    "loss": ("train_loss_step", "batch_loss", "loss", "step_loss", "train_batch_loss", "train_loss_batch", "损失"),
     # The loss of the step, or the training split by the validation's protocol: `tables.to_run` tells them apart.
     "train_loss": (
         # T5X's `train/loss` is a sum over the tokens of the batch.
@@ -52,7 +62,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
             "global_avg_loss",
         ),
         *("avr_loss", "train_logloss", "train_mlogloss", "mlm_loss", "avg_sample_loss"),
-        *("training", "train", "learn"),
+        *("training", "train", "learn", "训练损失"),
     ),
     "val_loss_subset": ("val_loss_subset",),
     "val_loss": (
@@ -62,7 +72,19 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("metrics_eval_languagecrossentropy", "valid_nll_loss", "evaluation_loss", "loss_dev", "vloss"),
         *("validation_cross_entropy", "eval_logloss", "eval_mlogloss", "valid_logloss", "test_logloss"),
         *("lm_loss_validation", "val_ce", "val_nll", "val_xent", "valid_ce", "valid_nll", "eval_ce", "eval_nll"),
-        *("test_loss", "loss_test", "validation", "valid", "val", "eval", "dev", "test"),
+        *(
+            "验证损失",
+            "测试损失",
+            "评估损失",
+            "test_loss",
+            "loss_test",
+            "validation",
+            "valid",
+            "val",
+            "eval",
+            "dev",
+            "test",
+        ),
     ),
     "perplexity": ("perplexity", "ppl", "pplx", "train_perplexity", "train_ppl", "training_perplexity", "lm_loss_ppl"),
     "val_perplexity": (
@@ -72,12 +94,21 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "grad_norm": (
         *("grad_norm", "train_grad_norm", "gradient_norm", "train_gradient_norm", "global_grad_norm", "gnorm"),
         *("total_grad_norm", "optim_total_grad_norm", "grad_norm_total", "gradnorm", "norm", "total_norm"),
-        *("train_gnorm", "grad", "gradient", "grads", "train_grad", "grad_l2", "l2_norm_grad_global"),
+        *("train_gnorm", "grad", "gradient", "grads", "train_grad", "grad_l2", "l2_norm_grad_global", "梯度范数"),
     ),
     "learning_rate": (
         *("learning_rate", "train_learning_rate", "lr", "train_lr", "optim_lr", "optim_learning_rate_group0"),
         *("learning_rate_step", "lr_step", "learning_rate_group0", "lr_group0", "current_lr", "optim_lr_group0"),
-        *("current_learning_rate", "learningrate", "optimizer_lr", "lr_0", "epoch_learning_rate", "l_r", "optim0_lr0"),
+        *(
+            "current_learning_rate",
+            "learningrate",
+            "optimizer_lr",
+            "lr_0",
+            "epoch_learning_rate",
+            "l_r",
+            "optim0_lr0",
+            "学习率",
+        ),
     ),
     "tokens": (
         *("tokens", "num_tokens", "tokens_seen", "total_tokens", "train_tokens", "consumed_tokens"),

@@ -14,6 +14,7 @@ from fabula.record.foreign.lines.numbers import is_number
 from fabula.record.foreign.lines.table import Table
 from fabula.record.foreign.names import of_one
 from fabula.record.foreign.notes import note
+from fabula.record.foreign.printed.cleaning import lines_of
 
 _SEPARATORS = (";", "\t", "|", ",", None)
 """None: blanks. Those that stand within numbers come late."""
@@ -36,6 +37,9 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
     Raises InputError where it is not certain which column is which, and nobody said it.
     """
     text = _BETWEEN_ROWS.sub("\n", text) if text.lstrip().startswith("[") else text
+    start = "\n".join(text.split("\n", 50)[:50])
+    if not _rows(start.split("\n")) and _rows([line for _, line in lines_of(start)]):
+        text = "\n".join(line for _, line in lines_of(text))  # a logger put a time before each
     if (one := _one_after_the_other(text)) is not None:
         return _of_one_column(path, *one, wanted)
     if not _rows(text.split("\n", 50)[:50]) or not (rows := _rows(text.split("\n"))):

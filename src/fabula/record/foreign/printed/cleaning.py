@@ -27,6 +27,9 @@ _BEFORE = re.compile(
 """What loggers put before a message, a piece at a time: a time, a level, a place in the code."""
 
 
+_WIDE = str.maketrans("：＝，（）［］", ":=,()[]")
+"""Signs as wide as a Chinese character."""
+_NUMBERED = ((re.compile(r"第\s*(\d+)\s*步"), r" step \1 "), (re.compile(r"第\s*(\d+)\s*轮"), r" epoch \1 "))
 _SINGLE = re.compile(r"(?<=\d)(\.\d+)f(-?\d+)(?!\w)")
 """Julia's numbers of single precision: `3.25f0`, `6.0f-4`."""
 _LOST = re.compile(r"(?<![\w.])([-+]?)(?:(?:NaN|Inf)(?:32|16)|1\.#(?:QNAN|SNAN|IND|INF)\w*)\b")
@@ -58,6 +61,11 @@ def lines_of(text: str) -> Iterator[tuple[int | None, str]]:
         text = _BOX.sub(_of_box, text)
     for line in re.split(r"[\r\n]+", text):
         cleaned = _ANSI.sub("", line).strip()
+        if not cleaned.isascii():
+            cleaned = cleaned.translate(_WIDE)
+            for pattern, told in _NUMBERED:
+                cleaned = pattern.sub(told, cleaned)
+            cleaned = cleaned.strip()
         if "f0" in cleaned or "f-" in cleaned:
             cleaned = _SINGLE.sub(r"\1e\2", cleaned)
         if "NaN" in cleaned or "Inf" in cleaned or "1.#" in cleaned:

@@ -16,7 +16,7 @@ _WORD = r"[A-Za-z_\u00c0-\u024f\u0370-\u1fff\u2c00-\uffdc][^\s:=|,;()\[\]{}<>\"'
 _REMARK = r"(?P<remark>\([A-Za-z](?![^()]*(?:bit|\de-?\d))[^()\[\]{}:=|,;]{0,30}\))"
 """Behind a name: `LR (group 0)`, `Epoch(train)`. Bits are no nats, and a factor is not known here."""
 _PAIR = re.compile(
-    rf"(?<![\w./])(?P<name>{_WORD}(?:[ \t]{_WORD}){{0,4}}?)[\"']?(?:\s*{_REMARK}(?=\s*[:=\[]))?"
+    rf"(?<![\w./])(?P<name>{_WORD}(?: {_WORD}){{0,4}}?)[\"']?(?:\s*{_REMARK}(?=\s*[:=\[]))?"
     rf"\s*[:=]?\s*(?:#(?=\d))?(?P<call>\w*\()?[\[\"']*\s*(?P<value>{_NUMBER})(?(call)(?!\)\s*[:=]))"  # `lr(1e-3): 0.5`
     rf"(?P<short>[KMBGT](?!\w))?(?![\w%]|\.\d|:\d|-\d)(?:\s*/\s*(?P<total>\d[\d,]*)(?!\w))?",
     re.IGNORECASE,
@@ -111,7 +111,8 @@ def pairs_of(line: str, wanted: frozenset[str] = frozenset(), counting: frozense
         if name in BY_CONTEXT and _is_evaluation(" ".join([*outside, match["name"], match["remark"] or ""])):
             name = BY_CONTEXT[name]
         if name.endswith(_COUNTING):
-            outside.append(" ".join(match["name"].split()[:-1]))  # `valid step 5 loss 3.2`
+            # `valid step 5 loss 3.2`, `Iter(val) [20/20] loss: 3.2`
+            outside.append(" ".join([*match["name"].split()[:-1], match["remark"] or ""]))
         if name in COUNTERS and match["total"]:
             planned = _plain(match["total"]) if planned is None else planned
         if match["total"] and name.rpartition("_")[2] in _PARTS:

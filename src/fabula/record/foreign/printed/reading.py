@@ -170,13 +170,24 @@ def _meant(lines: list[Line]) -> dict[str, str]:
 
 
 def _without_batches(lines: list[Line]) -> list[Line]:
-    """Without the batches of evaluations: their losses stand at `3/20` where training counts to 400."""
+    """Without the batches of evaluations: their losses stand at `3/20` where training counts to 400. Where nothing else
+    is told of evaluations, the last batch tells it (`20/20`, as MMEngine has it), at the step of the line before."""
     plans = {
         fields["planned_steps"]
         for *_, fields in lines
         if "planned_steps" in fields and any(MEASURED.get(name) in TRAINED for name in fields)
     }
-    return [each for each in lines if not plans or not _is_batch(each[2], plans)]
+    if not plans:
+        return lines
+    alone = all(_is_batch(fields, plans) for *_, fields in lines if _tells_held_out(fields))
+    kept: list[Line] = []
+    for number, rank, fields in lines:
+        if not _is_batch(fields, plans):
+            kept.append((number, rank, fields))
+        elif alone and fields["planned_steps"] in [fields[name] for name in fields if name in COUNTERS]:
+            left = {name: each for name, each in fields.items() if name not in COUNTERS and name != "planned_steps"}
+            kept.append((number, rank, left))
+    return kept
 
 
 def _of_fits(lines: list[Line]) -> list[Line]:
@@ -184,6 +195,10 @@ def _of_fits(lines: list[Line]) -> list[Line]:
     lengths = Counter(fields["planned_steps"] for *_, fields in lines if "planned_steps" in fields)
     rare = {length for length, count in lengths.items() if count < USUAL * max(lengths.values())}
     return [each for each in lines if each[2].get("planned_steps") not in rare]
+
+
+def _tells_held_out(fields: Fields) -> bool:
+    return any(MEASURED.get(name) == "val_loss" for name in fields)
 
 
 def _is_batch(fields: Fields, plans: set[str]) -> bool:

@@ -92,7 +92,7 @@ def _stepped_by_bars(
 
 
 def _dictionaries(text: str) -> list[str]:
-    return re.findall(r"\{'[^{}]*\}", text)
+    return re.findall(r"(?<!: )\{'[^{}]*\}", text)  # none that stands in another one, which may say the step
 
 
 def _entries(printed: str) -> dict[str, float]:
