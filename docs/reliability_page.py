@@ -1,5 +1,4 @@
-"""Writes reliability.md from what `make fuzz`, `make test-crash`, benchmarks/checkpoints.py and benchmarks/guard.py
-measured.
+"""Writes reliability.md from what `make fuzz`, `make test-crash` and benchmarks/checkpoints.py measured.
 
 python docs/reliability_page.py
 """
@@ -14,7 +13,6 @@ from typing import Any
 DOCS = Path(__file__).parent
 PAGE = DOCS / "reliability.md"
 MEASURED = DOCS / "measured"
-POLICIES = ("skip", "rollback")
 
 
 def read(name: str) -> dict[str, Any]:
@@ -54,12 +52,12 @@ def cost() -> str:
     record = read("checkpoints")
 
     def row(name: str, shares: Sequence[float]) -> str:
-        low, middle, high = (f"{share:+.1%}" for share in shares)
-        return f"| {name} | {middle} | {low} to {high} |"
+        low, middle, high = (f"{100 * share:+.1f} %".replace("-", "−") for share in shares)
+        return f"| {name} | {middle} | {low}, {high} |"
 
     return "\n".join(
         [
-            f"| `{record['recipe']}`, {len(record['seconds']['off'])} turns | longer by | turns |",
+            f"| `{record['recipe']}`, {len(record['seconds']['off'])} turns | longer by | lowest and highest |",
             "|---|---:|---:|",
             row("a checkpoint a minute", record["one_checkpoint_a_minute"]),
             row("`guard.policy=rollback`, nothing to roll back", record["guard"]),
@@ -67,26 +65,9 @@ def cost() -> str:
     )
 
 
-def guard() -> str:
-    record = read("guard")
-    ends: dict[float, dict[str, dict[str, Any]]] = {}
-    for run in record["runs"]:
-        ends.setdefault(run["times"], {})[run["policy"]] = run
-    rows = [
-        f"| {' | '.join(['learning rate', *(f'`{policy}`' for policy in POLICIES), 'rollbacks'])} |",
-        "|---:|---:|---:|---:|",
-    ]
-    for times, runs in ends.items():
-        told = " | ".join(
-            "failed" if runs[policy]["status"] == "failed" else f"{runs[policy]['val_loss']:.3f}" for policy in POLICIES
-        )
-        rows.append(f"| x {times:g} | {told} | {len(runs['rollback']['rollbacks'])} |")
-    return "\n".join(rows)
-
-
 def written(page: str) -> str:
     """`page` with its tables made anew, each between its two comments."""
-    for name, table in (("fuzz", fuzz()), ("crash", crash()), ("cost", cost()), ("guard", guard())):
+    for name, table in (("fuzz", fuzz()), ("crash", crash()), ("cost", cost())):
         start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
         before, _, rest = page.partition(start)
         _, _, behind = rest.partition(end)
