@@ -163,7 +163,7 @@ def _read_notebook(path: Path, outputs: list[str], wanted: Wanted | None) -> lis
 
 
 def _is_nameless(run: Run) -> bool:
-    return any(each["kind"] in ("nameless", "nameless_list") for each in run.info["notes"])
+    return any(each["kind"] in ("nameless", "nameless_list") for each in run.info.get("notes", ()))
 
 
 def _reader_of(path: Path, text: str, wanted: Wanted | None) -> Callable[[Path, str, Wanted | None], list[Run]]:

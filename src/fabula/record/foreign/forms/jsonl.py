@@ -1,6 +1,7 @@
 """JSON lines: an object a line, or one list of objects; also the lines of fabula's own metrics.jsonl."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import chain
@@ -154,7 +155,8 @@ def _inside(whole: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Note]]:
 
 def of_lists(columns: Mapping[str, list[Any]]) -> tuple[list[dict[str, Any]], list[Note]]:
     """The lines of lists, one for each quantity, of which the longest have a value for each line."""
-    columns = {of_one(name) if of_one(name) not in columns else name: values for name, values in columns.items()}
+    singles = Counter(dict.fromkeys(columns, 1)) + Counter(map(of_one, columns))
+    columns = {of_one(name) if singles[of_one(name)] == 1 else name: values for name, values in columns.items()}
     longest = max(map(len, columns.values()))
     shorter = {name: value for name, value in columns.items() if len(value) < longest}
     columns = {name: value for name, value in columns.items() if len(value) == longest}
