@@ -26,7 +26,7 @@ def record() -> Record:
 def measured(known: Record) -> str:
     """One line a promise: what was measured of it, on what, and what was not."""
     rows = [
-        ("2 and 4 processes make the losses of one", _parity(known.get("parity"))),
+        ("2 and 4 processes make the losses of one", _parity(known.get("parity"), known.get("halves"))),
         ("stopped on one, gone on with on 2, on 4, on one", _chain(known.get("chain"))),
         ("killed processes cost no step of the record", _kills(known.get("kills"))),
         ("speed of two processes of one thread", _speed(known.get("speed"))),
@@ -49,16 +49,17 @@ def parity(known: Record) -> str:
     return "\n".join(lines)
 
 
-def _parity(found: Record | None) -> str:
-    if found is None:
+def _parity(found: Record | None, halves: Record | None) -> str:
+    if found is None or halves is None:
         return MISSING
     several = [row["loss"] for row in found["rows"] if row["processes"] > 1]
     alone = [row["loss"] for row in found["rows"] if row["processes"] == 1]
+    added = max(row["loss"] for row in halves["rows"])
     recipes = len({row["recipe"] for row in found["rows"]})
     return (
         f"{recipes} recipes, {found['steps']} steps, whole and sharded: no loss is further than {max(several):.0e} of "
-        f"itself from that of one process; another number of threads moves it by up to {max(alone):.0e} "
-        f"({_machine(found)})"
+        f"itself from that of one process; one process that adds each batch up in two halves moves it by up to "
+        f"{added:.0e}, another number of threads by up to {max(alone):.0e} ({_machine(found)})"
     )
 
 
