@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fabula import cli
+from fabula.record import machine
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,24 @@ def test_a_defect_is_no_want_of_memory(error: Exception, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(cli, "app", fails)
     with pytest.raises(type(error)):
+        cli.run(["recipes"])
+
+
+@pytest.mark.skipif(not machine.STATUS.is_file(), reason="the system does not say how much was mapped")
+def test_an_import_that_fails_near_the_limit_fails_for_want_of_memory(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """torch swallows the MemoryError of a module that it loads: "cannot import name ... from torch._dynamo.utils"."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise ImportError("cannot import name 'x'")
+
+    monkeypatch.setattr(cli, "app", fails)
+    monkeypatch.setattr(machine, "most_addresses", lambda: 1 << 20)
+    assert cli.run(["recipes"]) == 2
+    assert capsys.readouterr().err.startswith("fabula: out of memory; ")
+    monkeypatch.setattr(machine, "most_addresses", lambda: 1 << 50)
+    with pytest.raises(ImportError):
         cli.run(["recipes"])
 
 

@@ -33,6 +33,7 @@ from fabula.cli.screen.terminal import is_plain, make_streams_tolerant, tell
 from fabula.cli.screen.typed import as_called
 from fabula.cli.screen.usage import Commands, UsageError, usage
 from fabula.errors import InputError, is_out_of_memory
+from fabula.record.machine import has_met_its_limit
 
 app = typer.Typer(
     name="fabula",
@@ -136,7 +137,8 @@ def run(arguments: list[str]) -> int:
             raise
         return _wrong(f"{error.filename or 'reading or writing failed'}: {error.strerror}; {REMEDIES[error.errno]}")
     except (MemoryError, RuntimeError, ImportError) as error:
-        if not is_out_of_memory(error):
+        # Libraries swallow the MemoryError of a module that they load, and fail to import the next one.
+        if not (is_out_of_memory(error) or (isinstance(error, ImportError) and has_met_its_limit())):
             raise
         return _wrong(f"out of memory; {REMEDIES[errno.ENOMEM]}")
     except (typer.Abort, KeyboardInterrupt):  # a signal, where Typer does not return its exit code, or not yet

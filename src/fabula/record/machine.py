@@ -4,11 +4,15 @@ import os
 import platform
 import re
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 PROCESSORS = Path("/proc/cpuinfo")
+STATUS = Path("/proc/self/status")
+NEAR = 0.8
+"""The request that was refused is not among what was mapped."""
 
 
 def num_cores() -> int:
@@ -25,6 +29,30 @@ def machines_with(earlier: Any, here: dict[str, str | int]) -> list[Any]:
     """The machines of a run that goes on here, the first one first, each once."""
     before = list(earlier) if isinstance(earlier, Sequence) and not isinstance(earlier, str) else []
     return before if here in before else [*before, here]
+
+
+if sys.platform == "win32":
+
+    def most_addresses() -> int | None:
+        """No limit of this kind is known there."""
+        return None
+
+else:
+    import resource
+
+    def most_addresses() -> int | None:
+        """Bytes that this process may map at most (ulimit -v); None where there is no limit."""
+        most = resource.getrlimit(resource.RLIMIT_AS)[0]
+        return None if most == resource.RLIM_INFINITY else most
+
+
+def has_met_its_limit() -> bool:
+    """Whether this process has ever mapped more than NEAR of what it may map (Linux)."""
+    most = most_addresses()
+    if most is None or not STATUS.is_file():
+        return False
+    peak = re.search(r"^VmPeak:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"), re.MULTILINE)
+    return peak is not None and int(peak[1]) << 10 > NEAR * most
 
 
 def _processor() -> str:

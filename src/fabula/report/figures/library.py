@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -12,6 +11,7 @@ from typing import Any
 import vl_convert
 
 from fabula.errors import InputError
+from fabula.record.machine import most_addresses
 
 MOST_ADDRESSES = 100 << 30
 """Bytes of addresses, not of memory, that the engine inside vl-convert (1.9) is sure to find enough for its heaps: with
@@ -61,7 +61,7 @@ def bundle_of(entry: str) -> str:
 def _refusals() -> Iterator[None]:
     """vl-convert 1.9 panics where it may open no further file, and Python's `Exception` knows no panics; or its thread
     ends without a word, and only that is said. Where it may not have the addresses it wants, it ends the process."""
-    if (most := _most_addresses()) is not None and most < MOST_ADDRESSES:
+    if (most := most_addresses()) is not None and most < MOST_ADDRESSES:
         raise InputError(
             f"the figures cannot be drawn: this process may have {most / 1e9:.1f} GB of addresses (ulimit -v), and the "
             "chart library wants about 100 GB of them, though little memory; lift the limit: ulimit -v unlimited"
@@ -78,18 +78,3 @@ def _refusals() -> Iterator[None]:
         if code is None:
             raise
         raise OSError(int(code[1]), os.strerror(int(code[1])), "drawing the figures") from error
-
-
-if sys.platform == "win32":
-
-    def _most_addresses() -> int | None:
-        """No limit of this kind is known there."""
-        return None
-
-else:
-    import resource
-
-    def _most_addresses() -> int | None:
-        """Bytes that this process may map at most (ulimit -v); None where there is no limit."""
-        most = resource.getrlimit(resource.RLIMIT_AS)[0]
-        return None if most == resource.RLIM_INFINITY else most
