@@ -110,6 +110,11 @@ def test_of_several_runs_the_damaged_one_is_named_and_the_others_are_shown(
 
 
 def test_numbers_that_no_one_measured_are_not_finite() -> None:
+    for far in (b"1e30", b"-1e30", b"inf", b"9" * 30):
+        (read,) = read_log(Path("log.csv"), b"step,loss\n1,3.0\n%s,2.8\n4,2.7\n" % far)
+        assert read.train["step"].tolist() == [1, 4], "nothing counts so far"
+        (read,) = read_log(Path("log.csv"), b"step,loss\n%s,3.0\n%s,2.8\n4,2.7\n" % (far, far))
+        assert read.train["step"].tolist() == [4]
     (read,) = read_log(Path("log.jsonl"), b'{"step":1,"loss":1e300}\n{"step":2,"loss":' + b"9" * 400 + b"}\n")
     assert np.isinf(read.train["loss"]).all()
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from fabula.errors import InputError
 from fabula.record.content.columns import in_range
+from fabula.record.content.shape import LARGEST
 
 Cells = Sequence[Any]
 
@@ -76,8 +77,8 @@ def decimal_sign(columns: Iterable[Cells]) -> str | None:
 def numbers(path: Path, cells: Cells, name: str, *, whole: bool = False, decimal: str | None = None) -> np.ndarray:
     """One column as float64: NaN where a cell is missing, infinity where it was written and is not finite.
 
-    `whole`: the column counts, so `1,000` is a thousand. Raises InputError for what is no number, and for what can be
-    read in two ways.
+    `whole`: the column counts, so `1,000` is a thousand, and what no record counts to (2**53) is not finite. Raises
+    InputError for what is no number, and for what can be read in two ways.
     """
     if whole and not _plain(cells):
         values = np.array(
@@ -90,6 +91,8 @@ def numbers(path: Path, cells: Cells, name: str, *, whole: bool = False, decimal
     else:
         values = _measured(path, cells, name, decimal)
     values = in_range(values, math.inf)
+    if whole:
+        values = np.where(np.abs(values) >= LARGEST, math.inf, values)
     if np.isfinite(values).all():
         return values
     written = np.array([not is_missing(cell) for cell in cells])

@@ -77,13 +77,15 @@ def _goes_on(columns: Columns) -> np.ndarray | None:
     if name is None or np.isnan(loss := columns[name][places]).any() or not len(places):
         return None
     steps = columns["step"][places]
+    if not np.isfinite(steps).all():
+        return None
     turns = 1 + np.flatnonzero((np.diff(steps) < 0) & (steps[1:] <= steps[0]))
     lengths = np.diff([0, *turns])
     if not len(turns) or np.ptp(lengths) > 1 or len(places) - turns[-1] > lengths[0] + 1:
         return None
-    before = np.array([np.median(loss[max(0, turn - 3) : turn]) for turn in turns])
-    begins = np.median(loss[: min(3, lengths[0])])
     with np.errstate(invalid="ignore"):  # a lost loss is infinite
+        before = np.array([np.median(loss[max(0, turn - 3) : turn]) for turn in turns])
+        begins = np.median(loss[: min(3, lengths[0])])
         goes_on = np.abs(loss[turns] - before) < GOES_ON * np.abs(loss[turns] - begins)
     if not goes_on.all():
         return None
