@@ -123,7 +123,21 @@ def test_a_column_that_names_the_split_tells_losses_apart() -> None:
     assert run.evals["val_loss"].tolist() == [fall(n) + 1 for n in range(1, 21)] and kinds(run) == ["splits_on_lines"]
 
 
-@pytest.mark.parametrize("words", [("train", "val"), ("step done", "evaluation done"), ("epoch", "validation epoch")])
+@pytest.mark.parametrize(
+    "names",
+    [("loss_mean", "val_loss_mean"), ("main/loss", "validation/main/loss"), ("trn_loss", "vld_loss"),
+     ("train", "held-out"), ("loss_raw", "valid_loss")],
+)  # fmt: skip
+def test_names_of_two_splits(names: tuple[str, str]) -> None:
+    run = read(table(f"iteration,{names[0]},{names[1]}", [(n, fall(n), fall(n) + 1) for n in range(1, 9)]))
+    there = run.train if "loss" in run.train else run.evals
+    assert there["loss" if "loss" in there else "train_loss"].tolist() == [fall(n) for n in range(1, 9)]
+    assert run.evals["val_loss"].tolist() == [fall(n) + 1 for n in range(1, 9)]
+
+
+@pytest.mark.parametrize(
+    "words", [("train", "val"), ("train", "validate"), ("step done", "evaluation done"), ("epoch", "validation epoch")]
+)
 def test_words_of_an_event_tell_evaluations(words: tuple[str, str]) -> None:
     lines = [{"event": words[0], "step": n, "loss": fall(n), "lr": 0.1} for n in range(1, 9)]
     lines[4:4] = [{"event": words[1], "step": 4, "loss": fall(4) + 1}]

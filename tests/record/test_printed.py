@@ -115,6 +115,12 @@ PAIRS = {
     "hivemind": "Step #10\tloss = 4.25\nStep #20\tloss = 3.5\n",
     "T5X": "[10] train/accuracy=0.3, train/loss=487424.0, train/loss_per_all_target_tokens=4.25\n[20] train/accuracy=0.3, train/loss=401408.0, train/loss_per_all_target_tokens=3.5\n",
     "a loop that crashed": "step 1 loss 4.25\nRuntimeError: lost 3 of 4 at step 5: loss 3\nstep 2 loss 3.5\n",
+    "Swin": "[2024-01-01 10:00:00 swin](main.py 123): INFO Train: [0/300][10/600]\teta 0:10:00 lr 0.000100\ttime 0.1 (0.2)\tloss 4.25 (4.3)\n"
+    "[2024-01-01 10:00:00 swin](main.py 200): INFO Test: [0/98]\tTime 0.1 (0.2)\tLoss 9.5 (9.5)\n"
+    "[2024-01-01 10:00:00 swin](main.py 123): INFO Train: [0/300][20/600]\teta 0:10:00 lr 0.000100\ttime 0.1 (0.2)\tloss 3.5 (4.3)\n",
+    "the tutorial on GANs": "[0/5][50/1583]\tLoss: 4.25\tD(x): 0.5\n[1/5][0/1583]\tLoss: 3.5\tD(x): 0.5\n",
+    "settings with sections": "[step_9]\nloss = 4.25\nval_loss = 4.5\n\n[step_10]\nloss = 3.5\nval_loss = 4.0\n",
+    "a list of YAML": "history:\n- loss: 4.25\n  step: 10\n  val_loss: 4.5\n- loss: 3.5\n  step: 20\n  val_loss: 4.0\n",
     "dictionaries": "{'step': 1, 'loss': 4.25, 'lr': 0.1}\n{'step': 2, 'loss': 3.5, 'lr': 0.1}\n",
 }  # fmt: skip
 """The same of programs whose lines are names with numbers behind them; nothing else is known of these."""
@@ -141,6 +147,18 @@ def test_lines_of_names_with_numbers(program: str) -> None:
     run = read(PAIRS[program])
     assert run.train["loss"].tolist() == [4.25, 3.5]
     assert (run.train["step"][1:] > run.train["step"][:-1]).all()
+
+
+@pytest.mark.parametrize("form", ["loss: {1}\nlr: 0.1\nstep: {0}\n", "[[log]]\nloss = {1}\nstep = {0}\n"])
+def test_the_step_stands_below_what_was_measured(form: str) -> None:
+    run = read("".join(form.format(step, loss) for step, loss in ((10, 4.25), (20, 3.5), (30, 3.25))))
+    assert run.train["step"].tolist() == [10, 20, 30] and run.train["loss"].tolist() == [4.25, 3.5, 3.25]
+
+
+def test_a_test_is_no_validation_where_there_is_one() -> None:
+    lines = "".join(f"step {n} loss {4 - n / 8}\n[DEV] step {n} loss 5.0\n[TEST] step {n} loss 6.0\n" for n in (1, 2))
+    assert read(lines).evals["val_loss"].tolist() == [5.0, 5.0]
+    assert read(lines.replace("DEV", "TEST")).evals["val_loss"].tolist() == [5.0, 6.0, 5.0, 6.0]
 
 
 def test_the_page_names_each_program(repo: Path) -> None:

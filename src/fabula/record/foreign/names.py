@@ -31,7 +31,17 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("num_epoch", "epochs", "轮次", "轮数"),
     ),
     "planned_steps": ("total_steps", "max_steps", "total_iters", "total_iterations", "max_iters", "planned_steps"),
-    "loss": ("train_loss_step", "batch_loss", "loss", "step_loss", "train_batch_loss", "train_loss_batch", "损失"),
+    "loss": (
+        "train_loss_step",
+        "batch_loss",
+        "loss",
+        "step_loss",
+        "train_batch_loss",
+        "train_loss_batch",
+        "loss_raw",
+        "raw_loss",
+        "损失",
+    ),
     # The loss of the step, or the training split by the validation's protocol: `tables.to_run` tells them apart.
     "train_loss": (
         # T5X's `train/loss` is a sum over the tokens of the batch.
@@ -48,13 +58,16 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
             "train_total_loss",
             "trn_loss",
             "tr_loss",
+            "main_loss",  # Chainer's `main/loss`
+            "train_loss_mean",
+            "train_loss_avg",
             "trainloss",
             "loss_out",
             "epoch_loss",
             "global_avg_loss",
         ),
         *("avr_loss", "train_logloss", "train_mlogloss", "mlm_loss", "avg_sample_loss"),
-        *("training", "train", "learn", "训练损失"),
+        *("training", "train", "trn", "learn", "训练损失"),
     ),
     "val_loss_subset": ("val_loss_subset",),
     "val_loss": (
@@ -62,10 +75,24 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         *("loss_eval", "losses_val", "dev_loss", "heldout_loss", "held_out_loss", "val_lm_loss", "val_loss_epoch"),
         *("val_ce_loss", "eval_ce_loss", "avg_val_loss", "mean_val_loss", "val_losses", "valloss", "eval_avg_loss"),
         *("metrics_eval_languagecrossentropy", "valid_nll_loss", "evaluation_loss", "loss_dev", "vloss"),
+        *("vld_loss", "va_loss", "val_loss_mean", "val_loss_avg", "eval_loss_mean", "eval_loss_avg", "holdout_loss"),
         *("validation_cross_entropy", "eval_logloss", "eval_mlogloss", "valid_logloss", "test_logloss"),
         *("lm_loss_validation", "val_ce", "val_nll", "val_xent", "valid_ce", "valid_nll", "eval_ce", "eval_nll"),
         *("验证损失", "测试损失", "评估损失"),
-        *("test_loss", "loss_test", "validation", "valid", "val", "eval", "dev", "test"),
+        *(
+            "test_loss",
+            "loss_test",
+            "validation",
+            "valid",
+            "val",
+            "vld",
+            "eval",
+            "dev",
+            "held_out",
+            "heldout",
+            "holdout",
+        ),
+        "test",
     ),
     "perplexity": ("perplexity", "ppl", "pplx", "train_perplexity", "train_ppl", "training_perplexity", "lm_loss_ppl"),
     "val_perplexity": (
@@ -104,7 +131,9 @@ PATTERNS = {
 }
 """Asked where no synonym fits."""
 
-UNSURE = {"train", "training", "learn", "val", "valid", "validation", "eval", "dev", "test", "batch", "it", "ep"}
+UNSURE = set(
+    "train training trn learn val vld valid validation eval dev held_out heldout holdout test batch it ep".split()
+)
 """Names of other things as well: they count only where the column has numbers that differ."""
 COUNTS = ("step", "tokens", "planned_steps")
 """Columns of whole numbers."""

@@ -13,7 +13,7 @@ from fabula.record.foreign.names import normalized, of_held_out
 from fabula.record.foreign.notes import Note, note
 
 _SPLIT = re.compile(
-    r"(?:(?:train|trn|tr)\w*|(?P<held>val|valid|validation|eval|evaluation|dev|heldout|held_out|test)(?:_\w*)?)",
+    r"(?:(?:train|trn|tr)\w*|(?P<held>val|vld|valid|validate|validation|eval|evaluate|evaluation|dev|heldout|held_out|test)(?:_\w*)?)",
     re.IGNORECASE,
 )
 VALUES = ("value", "metric_value", "metricvalue", "scalar")

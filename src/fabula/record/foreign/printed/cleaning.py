@@ -42,6 +42,10 @@ _BOX = re.compile(r"^-{8,}\n(?:\|[^|\n]+\|[^|\n]*\|\n)+-{8,}$", re.MULTILINE)
 """A name and a number a line between rules, as the loggers of OpenAI print them."""
 
 
+_ITEM = re.compile(r"^([ ]*)- [\w/.\"'-]+: [^\n]*(?:\n\1  [\w/.\"'-]+: [^\n]*)+", re.MULTILINE)
+"""An item of a list in YAML, whose names stand in the order of the alphabet: the step below the loss."""
+
+
 def _of_box(match: re.Match[str]) -> str:
     """A box as one line."""
     rows = (line.strip("| ").split("|") for line in match[0].split("\n")[1:-1])
@@ -57,6 +61,7 @@ BEGINNING = 20_000
 def lines_of(text: str) -> Iterator[tuple[int | None, str]]:
     """Rank of the process (None: the line does not say it) and text of each line; a progress bar drawn anew is one."""
     text = _OBJECT.sub(lambda match: " ".join(match[0].split()), text)
+    text = _ITEM.sub(lambda match: " | ".join(map(str.strip, match[0].split("\n"))), text)
     if "\n| " in text and len(_BOX.findall(text)) > 1:
         text = _BOX.sub(_of_box, text)
     for line in re.split(r"[\r\n]+", text):

@@ -125,6 +125,9 @@ FORMATS = (
             r"\b(?:val|valid|validation) loss (?P<step>\d+):?\s+(?P<val_loss>NUMBER)",
             r"\btrain(?:ing)? loss (?P<step>\d+):?\s+(?P<loss>NUMBER)",
             r"^Train: (?P<epoch>\d+) \[\s*(?P<step>\d+)/\s*(?P<planned_steps>\d+) ",  # timm's
+            # that of Swin and of the tutorial on GANs: `[3/25][50/1583]`
+            r"(?:^|\b(?:train(?:ing)?|epoch):? *)\[(?P<epoch>\d+)/\d+\]\s*"
+            r"\[\s*(?P<step>\d+)/\s*(?P<planned_steps>\d+)\s*\]",
             r"^\[(?P<epoch>\d+),\s*(?P<step>\d+)\](?=.*\bloss)",
             r"^(?P<step>\d+)\s*/\s*(?P<planned_steps>\d+)\s*:\s*(?P<loss>NUMBER)$",
             r"\bloss (?:at|after|@|for) (?:step|iter|iteration)s? (?P<step>\d+)\s*[:=]\s*(?P<loss>NUMBER)",

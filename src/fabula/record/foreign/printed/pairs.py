@@ -17,7 +17,8 @@ _REMARK = r"(?P<remark>\([A-Za-z](?![^()]*(?:bit|\de-?\d))[^()\[\]{}:=|,;]{0,30}
 """Behind a name: `LR (group 0)`, `Epoch(train)`. Bits are no nats, and a factor is not known here."""
 _PAIR = re.compile(
     rf"(?<![\w./])(?P<name>{_WORD}(?: {_WORD}){{0,4}}?)[\"']?(?:\s*{_REMARK}(?=\s*[:=\[]))?"
-    rf"\s*[:=]?\s*(?:#(?=\d))?(?P<call>\w*\()?[\[\"']*\s*(?P<value>{_NUMBER})(?(call)(?!\)\s*[:=]))"  # `lr(1e-3): 0.5`
+    rf"\s*[:=]?\s*(?:#(?=\d))?(?P<call>\w*\()?[\[\"']*\s*"
+    rf"(?<!\d)(?P<value>{_NUMBER})(?(call)(?!\)\s*[:=]))"  # `lr(1e-3): 0.5`; `step_10`
     rf"(?P<short>[KMBGT](?!\w))?(?![\w%]|\.\d|:\d|-\d)(?:\s*/\s*(?P<total>\d[\d,]*)(?!\w))?",
     re.IGNORECASE,
 )
@@ -108,8 +109,10 @@ def pairs_of(line: str, wanted: frozenset[str] = frozenset(), counting: frozense
             continue
         if name in COUNTERS and (_PART_OF_ONE.fullmatch(value) or (match["remark"] or "")[1:-1] in _TIMES):
             continue  # how long an `iter` or a `Batch (t)` took
-        if name in BY_CONTEXT and _is_evaluation(" ".join([*outside, match["name"], match["remark"] or ""])):
+        if name in BY_CONTEXT and _is_evaluation(said := " ".join([*outside, match["name"], match["remark"] or ""])):
             name = BY_CONTEXT[name]
+            if all(word.lower() == "test" for word in _HELD_OUT.findall(said)):
+                name = name.replace("val_", "test_")  # no validation loss where there is one
         if name.endswith(_COUNTING):
             # `valid step 5 loss 3.2`, `Iter(val) [20/20] loss: 3.2`
             outside.append(" ".join([*match["name"].split()[:-1], match["remark"] or ""]))

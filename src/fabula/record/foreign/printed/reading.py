@@ -227,6 +227,29 @@ def _with_steps(lines: list[Line], meaning: Mapping[str, str]) -> list[Fields]:
         counter in fields and any(meaning.get(name) in ("loss", "train_loss") for name in fields)
         for *_, fields in lines
     )
+    if _step_is_below(lines, counter, meaning):
+        turned = _in_turn(lines[::-1], counter, meaning, trains)[::-1]
+        return _once(_of_the_run(turned))
+    return _once(_of_the_run(_in_turn(lines, counter, meaning, trains)))
+
+
+def _step_is_below(lines: list[Line], counter: str | None, meaning: Mapping[str, str]) -> bool:
+    """Whether each step stands on a line of its own below what was measured: `loss: 3.2`, then `step: 10`."""
+    told = [
+        (counter in fields, any(meaning.get(name) in TRAINED for name in fields))
+        for *_, fields in lines
+        if counter in fields or _measured(fields, meaning)
+    ]
+    turns = [counts for counts, trained in told if counts or trained]
+    alone = all(counts != trained for counts, trained in told if counts or trained)
+    in_turn = all(counts == bool(place % 2) for place, counts in enumerate(turns))
+    return bool(turns) and alone and in_turn and turns[-1] and told[-1][0]
+
+
+def _in_turn(
+    lines: list[Line], counter: str | None, meaning: Mapping[str, str], trains: bool
+) -> list[tuple[int, Fields]]:
+    """The lines that measured something, each with its step or that of the line before."""
     rows: list[tuple[int, Fields]] = []
     waiting: list[tuple[int, Fields]] = []
     step = epoch = None
@@ -253,7 +276,7 @@ def _with_steps(lines: list[Line], meaning: Mapping[str, str]) -> list[Fields]:
         if counter is not None:
             row["step"] = step
         rows.append((number, {**row, OWN: True} if says or counter is None else row))
-    return _once(_of_the_run(rows))
+    return rows
 
 
 def _of_the_run(rows: list[tuple[int, Fields]]) -> list[Fields]:
