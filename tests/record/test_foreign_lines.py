@@ -231,6 +231,46 @@ def test_json_as_other_programs_write_it(lines: list[str]) -> None:
     assert run.train["loss"].tolist() == [fall(n) for n in range(1, 9)]
 
 
+ROWS = range(1, 10)
+DRAWN = {
+    "units": ("step,loss,lr\ncount,nats,[-]\n", "{0},{1},0.1\n", ""),
+    "two lines of names": ("step,train,train,val\n,acc,loss,loss\n", "{0},0.5,{1},{2}\n", ""),
+    "MATLAB": ("| Iteration | Mini-batch | Mini-batch | Validation |\n|    | Accuracy | Loss | Loss |\n|======|\n", "| {0} | 10% | {1} | {2} |\n", ""),
+    "R": ("   epoch  loss val_loss\n", "{0:<3} {0:6d} {1:.4f} {2:.4f}\n", ""),
+    "R's tibble": ("# A tibble: 9 x 3\n  epoch  loss val_loss\n  <int> <dbl>    <dbl>\n", "{0} {0:6d}  {1:.4f}   {2:.4f}\n", ""),
+    "psql": (" step |  loss  | val_loss \n------+--------+------\n", " {0:4d} | {1} | {2}\n", "(9 rows)\n"),
+    "pandas": ("   step    loss\n", "{0:<3} {0:3d}  {1:.4f}\n", "\n[9 rows x 2 columns]\n"),
+    "colours": ("  epoch    train_loss    valid_loss\n-------  ----------  ----------\n", "  {0:5d}      \x1b[36m{1:.4f}\x1b[0m      \x1b[35m{2:.4f}\x1b[0m\n", ""),
+    "LaTeX": ("\\begin{{tabular}}{{lll}}\n\\toprule\nStep & Train loss & Val loss \\\\\n\\midrule\n", "{0} & {1} & {2} \\\\\n", "\\bottomrule\n\\end{{tabular}}\n"),
+    "a page": ("<html><table><tr><th>Step</th><th>Loss</th></tr>\n", "<tr><td>{0}</td><td>{1}</td></tr>\n", "</table></html>\n"),
+    "bold": ("# Mine\n\n| Step | Loss |\n|---|---|\n", "| {0} | **{1}** |\n", "The end.\n"),
+    "bold lines": ("", "**Step {0}**: loss `{1}`\n", ""),
+    "XML": ("<log>\n", "<entry><step>{0}</step><loss>{1}</loss></entry>\n", "</log>\n"),
+    "a logger of Go": ("", '2024-01-01T10:00:0{0}Z\tinfo\ttrain/loop.go:12\ttrain step\t{{"step": {0}, "loss": {1}}}\n', '2024-01-01T10:00:00Z\tinfo\ttrain/eval.go:9\teval\t{{"step": 9, "loss": 9.5}}\n'),
+    "rates in thousandths": ("step,loss,Learning Rate (x1e-3),lr (%)\n", "{0},{1},0.5,0.05\n", ""),
+}  # fmt: skip
+"""What stands above the rows, a row with a step and its losses, and what stands below the rows."""
+
+
+@pytest.mark.parametrize("what", DRAWN)
+def test_tables_as_other_programs_draw_them(what: str) -> None:
+    above, row, below = DRAWN[what]
+    text = above.format() + "".join(row.format(n, fall(n), round(fall(n) + 1, 4)) for n in ROWS) + below.format()
+    run = read(text, "log.txt")
+    there = run.train if "loss" in run.train else run.evals
+    losses = there["loss" if "loss" in there else "train_loss"]
+    assert there["step"].tolist() == list(ROWS) and losses.tolist() == [fall(n) for n in ROWS]
+    if "{2" in row:
+        assert run.evals["val_loss"].tolist() == [pytest.approx(fall(n) + 1) for n in ROWS]
+    assert "learning_rate" not in run.train or run.train["learning_rate"].tolist() == [0.1] * 9
+
+
+def test_a_table_without_its_middle_is_refused() -> None:
+    text = "   step  loss\n0     1   4.0\n1     2   3.9\n..  ...   ...\n8     9   2.0\n9    10   1.9\n"
+    with pytest.raises(InputError, match=r"line 4: .*left out.*to_string"):
+        runs(text, "log.txt")
+
+
 # Epochs
 
 

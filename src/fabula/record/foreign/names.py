@@ -40,6 +40,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "train_loss_batch",
         "loss_raw",
         "raw_loss",
+        "mini_batch_loss",
+        "minibatch_loss",
         "损失",
     ),
     # The loss of the step, or the training split by the validation's protocol: `tables.to_run` tells them apart.
@@ -121,7 +123,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 PATTERNS = {
     # Lightning's monitor: lr-AdamW; not a factor of the rate, or where its schedule begins
     "learning_rate": re.compile(
-        r"(?:lr|learning_rate)_(?!mul|scale|factor|ratio|decay|warm|min|max|end|final|sched)\w+"
+        r"(?:lr|learning_rate)_(?!mul|scale|factor|ratio|decay|warm|min|max|end|final|sched|pct|percent|x\d|\d+e_?\d)\w+"
     ),
     # the Trainer with several evaluation sets; OLMo's and Composer's evaluations
     "val_loss": re.compile(
@@ -147,7 +149,7 @@ WRAPPING = re.compile(
 HELD_OUT = set("val valid validation validate eval evaluation evaluate heldout".split())
 TRAINS = set("train training trn".split())
 
-UNIT = re.compile(r"\s*[(\[](?!.*(?:bit|\d))[^()\[\]]*[)\]]\s*$", re.IGNORECASE)
+UNIT = re.compile(r"\s*[(\[](?!.*(?:bit|[\d%‰]))[^()\[\]]*[)\]]\s*$", re.IGNORECASE)
 """A unit or a remark behind a name: `loss (nats)`. Bits are no nats, and a factor such as x1e-3 is not known here."""
 REWARD = re.compile(
     r"(?:\w+_)?(?:rewards?|rew|ep_?rew_?mean|episod\w*_returns?)(?:_(?!chosen|rejected|margin|accurac)\w+)?"
@@ -161,7 +163,7 @@ WHOLE_RUN_AVERAGE = "train_train_loss"
 
 def normalized(name: str) -> str:
     """`Train/Grad-Norm` and `train.grad_norm` become `train_grad_norm`; a leading underscore stays."""
-    name = name.strip().lower()
+    name = name.strip().lower().replace("%", " pct ")
     return ("_" if name.startswith("_") else "") + re.sub(r"[\W_]+", "_", name).strip("_")
 
 

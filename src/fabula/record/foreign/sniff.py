@@ -11,7 +11,7 @@ from fabula.errors import InputError
 from fabula.record.content.parsing import json_value
 from fabula.record.foreign import no_log
 from fabula.record.foreign.forms import csv, jsonl, lists, nameless, tensorboard, trainer, wandb
-from fabula.record.foreign.forms.notebook import printed_in
+from fabula.record.foreign.forms.notebook import printed_in, table_of
 from fabula.record.foreign.lines.reading import runs_of
 from fabula.record.foreign.no_log import KNOWN
 from fabula.record.foreign.opening import ENDINGS, LARGEST_LOG, decoded, unpacked, within_budget
@@ -134,6 +134,9 @@ def read_log(path: Path, content: bytes, wanted: Wanted | None = None) -> list[R
     Raises InputError when it is empty, binary, or of no known format.
     """
     content = unpacked(path, content)
+    is_page = content.lstrip()[:1] == b"<" and b"<td" in content
+    if is_page and csv.has_steps(csv.from_header(table := table_of(decoded(path, content)), wanted), wanted):
+        return csv.read(path, csv.from_header(table, wanted), wanted)
     no_log.refuse(path, content)
     if tensorboard.looks_like(content):
         return tensorboard.read(path, content, wanted)

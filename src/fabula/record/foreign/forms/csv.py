@@ -20,8 +20,20 @@ from fabula.record.reader import Run
 SEPARATORS = ",;\t|"
 BLANKS = " "
 """What separates the cells of a table that was printed."""
-_RULE = re.compile(r"\s*[|+:\u2500-\u257f ]*[-=\u2500-\u257f]{2,}[-=|+:\u2500-\u257f ]*\s*")
+_RULE = re.compile(
+    r"\s*(?:\\(?:top|mid|bottom)rule|\\hline)\s*|\s*[|+:\u2500-\u257f ]*[-=\u2500-\u257f]{2,}[-=|+:\u2500-\u257f ]*\s*"
+)
 """A line that is drawn between the head of a table and its body."""
+_FOOTER = re.compile(r"\(\d+ rows?\)|\[\d+ rows x \d+ columns\]|\d+ rows? in set.*")
+"""What a database and pandas print below a table."""
+_LEFT_OUT = re.compile(r"\.{2,3}(?:\s+\.{2,3})+")
+"""A row in place of those that pandas did not print."""
+_ROW_END = re.compile(r"[ \t]*\\\\[ \t]*(?:\\hline[ \t]*)?$", re.MULTILINE)
+"""In LaTeX."""
+_DRAWN = re.compile(r"\x1b\[[\d;?]*[A-Za-z]|\*\*(?=\S)|(?<=\S)\*\*")
+"""Colours, and what is bold in Markdown."""
+_ROW_OF_NUMBERS = re.compile(r"(?!\d{1,3}(?: \d{3})+(?:[.,]\d+)?$)\S+(?: \S+)+")
+"""Numbers with single blanks between them, and not one whose thousands are apart."""
 _FRAME = str.maketrans("\u2502\u2503\u2551", "|||")
 """Lines between cells as people draw them."""
 DOWNLOAD = ["wall time", "step", "value"]
@@ -64,9 +76,16 @@ def from_header(text: str, wanted: Mapping[str, str] | None = None) -> str:
     what counts and what is measured, or what is `wanted`."""
     if any(chr(sign) in text for sign in _FRAME):
         text = text.translate(_FRAME)
+    if "\x1b" in text or "**" in text:
+        text = _DRAWN.sub("", text)
+    if "&" in text and _ROW_END.search(text):
+        text = _ROW_END.sub("", text).replace("&", "|")
     first = text.split("\n", 60)[:60]
     for place, line in enumerate(first[:-1]):
         cells = _cells(line, separator(line))
+        if separator(line) == BLANKS and (words := _words(line, first[place + 1 :])):
+            cells = words
+            text = text.replace(line, "  ".join(words), 1)
         named = recognize(cells)
         knows = named.keys() & {"step", "epoch"} and named.keys() & {*LOSSES, *BESIDE}
         if len(cells) < 2 or not (knows or (wanted and set(wanted.values()) <= set(cells))):
@@ -84,11 +103,20 @@ def from_header(text: str, wanted: Mapping[str, str] | None = None) -> str:
     return text
 
 
+def _words(line: str, below: list[str]) -> list[str]:
+    """The names in the head of a table whose columns are one blank apart, as R prints them, if the rows show it."""
+    rows = [_cells(each, BLANKS) for each in below]
+    width = next((len(row) for row in rows if sum(map(is_number, row)) > 1), 0)
+    words = line.split()
+    fits = {width, width - 1}
+    return words if len(words) in fits and len(words) > 1 and len(_cells(line, BLANKS)) not in fits else []
+
+
 def has_steps(text: str, wanted: Mapping[str, str] | None = None) -> bool:
     """Whether the first line names a column that counts, or one that was said; among blanks, if rows fit below it."""
     line = header_of(text)
     cells = _cells(line, separator(line))
-    if len(cells) < 2 or any(map(is_number, cells)):
+    if len(cells) < 2 or any(is_number(cell) or cell.startswith("{") for cell in cells):
         return False
     named = recognize(cells).keys() & {"step", "epoch"} or set((wanted or {}).values()) & set(cells)
     return bool(named) and (separator(line) != BLANKS or is_table(text))
@@ -135,6 +163,11 @@ def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[
     if len(header) < 2 or any(map(is_number, header)):
         raise InputError(f"{path} has no header line that names its columns (step, loss, val_loss, ...)")
     below = [line for _, line in lines[1:]]
+    if number := next((number for number, line in lines if _LEFT_OUT.fullmatch(line.strip())), 0):
+        raise InputError(
+            f"{path}, line {number}: the rows in the middle were left out when this table was printed; print all of "
+            "it (pandas: df.to_string(), or df.to_csv())"
+        )
     try:
         rows = (
             [_cells(line, BLANKS) for line in below]
@@ -143,6 +176,9 @@ def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[
         )
     except csv.Error as error:
         raise InputError(f"{path} is not valid CSV ({error}); repair or remove that line") from error
+    while len(rows) > MANY and _is_below_names(rows[0], header):
+        header = _of_two_lines(header, rows.pop(0))
+        del lines[1]
     if split_by == BLANKS and rows and all(len(row) == len(header) + 1 for row in rows):
         header = ["", *header]  # the index of a printed data frame has no name
     if all(len(row) == len(header) + 1 and not row[-1].strip() for row in rows):
@@ -156,6 +192,24 @@ def read_table(path: Path, text: str) -> tuple[list[str], list[list[str]], list[
     if not rows:
         raise InputError(f"{path} has a header line and nothing below it; nothing was logged")
     return header, rows, notes
+
+
+def _is_below_names(row: list[str], header: list[str]) -> bool:
+    """Whether a row is no line of the log: units, or a second line of names."""
+    said = [cell for cell in row if cell.strip()]
+    return len(row) == len(header) and bool(said) and row[0].strip() != header[0] and not any(map(is_number, said))
+
+
+def _of_two_lines(header: list[str], below: list[str]) -> list[str]:
+    """`train/loss` where several columns are called `train`, `loss (nats)` where the second line has units."""
+    below = [cell.strip().strip("[]()<>") for cell in below]
+    if not any(below[1:]):
+        return [below[0], *header[1:]]  # what pandas calls the index stands on a line of its own
+    named = [name for name in header if name]
+    form = "{}/{}" if len(set(named)) < len(named) else "{} ({})"
+    return [
+        form.format(name, more) if name and more else name or more for name, more in zip(header, below, strict=True)
+    ]
 
 
 def _fitted(
@@ -195,7 +249,7 @@ def _lines(text: str, most: int | None = None) -> list[tuple[int, str]]:
             plain.append((number, line))
         elif line.startswith("#"):
             comments.append((number, line.lstrip("# ")))
-        elif line.strip() and not _RULE.fullmatch(line):
+        elif line.strip() and not _RULE.fullmatch(line) and not _FOOTER.fullmatch(line.strip()):
             plain.append((number, line))
     if not plain:
         return []
@@ -228,7 +282,9 @@ def _quantity(path: Path) -> str:
 def _cells(line: str, split_by: str) -> list[str]:
     if split_by == BLANKS:
         wide = re.split(r"\s{2,}", line.strip())
-        return wide if len(wide) > 1 else line.split()
+        apart = [word for cell in wide if _ROW_OF_NUMBERS.fullmatch(cell) for word in cell.split()]
+        together = len(wide) > 1 and not (apart and all(is_number(word) or is_missing(word) for word in apart))
+        return wide if together else line.split()
     try:
         return [cell.strip() for cell in next(csv.reader([line], delimiter=split_by, skipinitialspace=True), [])]
     except csv.Error:  # a carriage return within the line, as progress bars leave them: no table

@@ -28,7 +28,7 @@ def printed_in(text: str) -> list[str] | None:
         for output in outputs:
             shown = output.get("data")
             if isinstance(shown, dict):
-                found += [_table(_text(shown.get("text/html"))), _text(shown.get("text/plain"))]
+                found += [table_of(_text(shown.get("text/html"))), _text(shown.get("text/plain"))]
     return [each for each in found if each.strip()]
 
 
@@ -36,6 +36,7 @@ def _text(given: Any) -> str:
     return "".join(map(str, given)) if isinstance(given, list) else str(given or "")
 
 
-def _table(page: str) -> str:
+def table_of(page: str) -> str:
+    """The rows of the tables in a page, a line each, their cells with tabs between."""
     rows = [[html.unescape(_TAG.sub("", cell)).strip() for cell in _CELL.findall(row)] for row in _ROW.findall(page)]
     return "".join("\t".join(row) + "\n" for row in rows if row)

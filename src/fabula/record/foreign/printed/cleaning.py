@@ -30,6 +30,8 @@ _BEFORE = re.compile(
 _WIDE = str.maketrans("：＝，（）［］", ":=,()[]")
 """Signs as wide as a Chinese character."""
 _NUMBERED = ((re.compile(r"第\s*(\d+)\s*步"), r" step \1 "), (re.compile(r"第\s*(\d+)\s*轮"), r" epoch \1 "))
+_ELEMENT = re.compile(r"<(\w+)>\s*([^<>\s]+)\s*</\1>")
+"""Of XML."""
 _SINGLE = re.compile(r"(?<=\d)(\.\d+)f(-?\d+)(?!\w)")
 """Julia's numbers of single precision: `3.25f0`, `6.0f-4`."""
 _LOST = re.compile(r"(?<![\w.])([-+]?)(?:(?:NaN|Inf)(?:32|16)|1\.#(?:QNAN|SNAN|IND|INF)\w*)\b")
@@ -71,6 +73,10 @@ def lines_of(text: str) -> Iterator[tuple[int | None, str]]:
             for pattern, told in _NUMBERED:
                 cleaned = pattern.sub(told, cleaned)
             cleaned = cleaned.strip()
+        if "**" in cleaned or "`" in cleaned:
+            cleaned = cleaned.replace("**", "").replace("`", "").strip()
+        if "</" in cleaned:
+            cleaned = _ELEMENT.sub(r" \1=\2 ", cleaned)
         if "f0" in cleaned or "f-" in cleaned:
             cleaned = _SINGLE.sub(r"\1e\2", cleaned)
         if "NaN" in cleaned or "Inf" in cleaned or "1.#" in cleaned:

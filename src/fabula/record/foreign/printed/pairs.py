@@ -39,7 +39,7 @@ _HELD_OUT = re.compile(
     r"(?<![\w/.-])(?:val|valid|validate|validation|validating|eval|evaluation|evaluating|dev|test)(?![\w/-])",
     re.IGNORECASE,
 )  # a word by itself: not in lib/dev/run.py or test-3
-_TRAINS = re.compile(r"(?<![\w])(?:train|training)(?![\w])", re.IGNORECASE)
+_TRAINS = re.compile(r"(?<![\w])(?:train|training)(?!\w|/[\w/]*\.\w)", re.IGNORECASE)
 _LEVELS = {"info", "debug", "warning", "error"}
 _ASIDE = _LEVELS | set("root main and with in at ms s sec it/s tok/s tks/s samples/s the".split())
 """Words before a name that are not of it: levels of loggers, and units of the number before."""
