@@ -136,13 +136,13 @@ def test_epochs_that_count_as_steps_are_not_called_few_updates(tmp_path: Path) -
 
 def test_columns_can_be_said_and_the_next_command_says_them_too(tmp_path: Path) -> None:
     log = tmp_path / "mine.csv"
-    log.write_text(losses(5.0).replace("step", "schritt").replace("loss", "verlust"), encoding="utf-8")
-    with pytest.raises(InputError, match=r"schritt, verlust; say .* --columns"):
+    log.write_text(losses(5.0).replace("step", "gradus").replace("loss", "damnum"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"gradus, damnum; say .* --columns"):
         command(log)
-    _, out, _ = command(log, "--columns", "step=schritt,loss=verlust")
-    assert out.startswith("healthy") and "`verlust` is read as loss" in out
-    assert out.splitlines()[-1].startswith(f"next: fabula diagnose {log} --columns step=schritt,loss=verlust")
-    for said in ("step=schritt,loss=verlusst", "schritt", "colour=schritt"):
+    _, out, _ = command(log, "--columns", "step=gradus,loss=damnum")
+    assert out.startswith("healthy") and "`damnum` is read as loss" in out
+    assert out.splitlines()[-1].startswith(f"next: fabula diagnose {log} --columns step=gradus,loss=damnum")
+    for said in ("step=gradus,loss=damnumm", "gradus", "colour=gradus"):
         with pytest.raises(InputError, match="--columns"):
             command(log, "--columns", said)
 

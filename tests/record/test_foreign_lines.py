@@ -453,17 +453,17 @@ def test_lines_that_lack_the_last_columns() -> None:
 
 
 def test_columns_are_said_where_their_names_say_too_little() -> None:
-    text = table("schritt,verlust,loss", [(n, fall(n), 0) for n in range(9)])
+    text = table("gradus,damnum,loss", [(n, fall(n), 0) for n in range(9)])
     with pytest.raises(InputError, match="--columns step=NAME"):
         runs(text)
-    (run,) = read_log(Path("log.csv"), text.encode(), columns_said("step=Schritt,loss=verlust"))
+    (run,) = read_log(Path("log.csv"), text.encode(), columns_said("step=Gradus,loss=damnum"))
     assert run.train["loss"].tolist() == [fall(n) for n in range(9)]
-    assert run.info["columns"] == {"step": "schritt", "loss": "verlust"}
-    with pytest.raises(InputError, match=r"has no column rate .* its columns are: schritt, verlust, loss"):
-        read_log(Path("log.csv"), text.encode(), {"step": "schritt", "learning_rate": "rate"})
+    assert run.info["columns"] == {"step": "gradus", "loss": "damnum"}
+    with pytest.raises(InputError, match=r"has no column rate .* its columns are: gradus, damnum, loss"):
+        read_log(Path("log.csv"), text.encode(), {"step": "gradus", "learning_rate": "rate"})
 
 
-@pytest.mark.parametrize("text", ["schritt", "step=", "colour=red", "=x", ""])
+@pytest.mark.parametrize("text", ["gradus", "step=", "colour=red", "=x", ""])
 def test_columns_that_are_not_written_so(text: str) -> None:
     with pytest.raises(InputError, match="--columns cannot read"):
         columns_said(text)

@@ -161,6 +161,32 @@ def test_a_test_is_no_validation_where_there_is_one() -> None:
     assert read(lines.replace("DEV", "TEST")).evals["val_loss"].tolist() == [5.0, 6.0, 5.0, 6.0]
 
 
+LANGUAGES = {
+    "German": ("Schritt {}: Verlust {}, Lernrate 0,001", "Validierung: Verlust 5,5"),
+    "French": ("Étape {}/60 - perte d'entraînement : {}", "Validation - perte : 5,5"),
+    "Spanish": ("Paso {}: pérdida de entrenamiento = {}", "pérdida de validación = 5,5"),
+    "Portuguese": ("Passo {} | perda de treino: {}", "perda de validação: 5,5"),
+    "Italian": ("Passo {}, perdita: {}", "perdita di validazione: 5,5"),
+    "Russian": ("Шаг {}: потери на обучении {}", "потери на валидации 5,5"),
+    "Turkish": ("Adım {} kayıp: {}", "doğrulama kayıp: 5,5"),
+    "Japanese": ("ステップ {}/60 訓練損失: {}", "検証損失: 5,5"),
+    "Korean": ("스텝 {} 학습 손실: {}", "검증 손실: 5,5"),
+    "English, with commas": ("Step: {}, Loss: {}, LR: 0,001", "Val loss: 5,5"),
+}
+"""A line with a step and a loss, and one of an evaluation."""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("decimal", [",", "."])
+def test_lines_in_other_languages(language: str, decimal: str) -> None:
+    line, evaluation = LANGUAGES[language]
+    lines = [line.format(n, str(4.125 - n / 8).replace(".", ",")) + f"\n{evaluation}\n" for n in range(1, 9)]
+    run = read("".join(lines).replace(",", decimal) if language != "English, with commas" else "".join(lines))
+    there = run.train if "loss" in run.train else run.evals
+    assert there["loss" if "loss" in there else "train_loss"].tolist() == [4.125 - n / 8 for n in range(1, 9)]
+    assert there["step"].tolist() == list(range(1, 9)) and set(run.evals["val_loss"].tolist()) == {5.5}
+
+
 def test_the_page_names_each_program(repo: Path) -> None:
     page = (repo / "docs" / "diagnose.md").read_text(encoding="utf-8")
     assert [name for name in EXAMPLES if f"| printed lines of {name} |" not in page] == []
@@ -335,11 +361,11 @@ def test_what_has_no_loss_is_no_log(text: str) -> None:
 
 
 def test_names_that_it_does_not_know_are_listed_and_can_be_said() -> None:
-    text = "".join(f"Schritt {n}: Verlust {4 - n / 8}\n" for n in range(1, 6))
-    with pytest.raises(InputError, match=r"schritt, verlust; say .* --columns"):
+    text = "".join(f"Gradus {n}: Damnum {4 - n / 8}\n" for n in range(1, 6))
+    with pytest.raises(InputError, match=r"gradus, damnum; say .* --columns"):
         read_log(Path("train.log"), text.encode())
-    (run,) = read_log(Path("train.log"), text.encode(), {"step": "schritt", "loss": "Verlust"})
+    (run,) = read_log(Path("train.log"), text.encode(), {"step": "gradus", "loss": "Damnum"})
     assert run.train["loss"].tolist() == [4 - n / 8 for n in range(1, 6)]
-    text = "".join(f"Runde {n}: Verlust {4 - n / 8}, Rate 0.1\n" for n in range(1, 6))
-    (run,) = read_log(Path("t.log"), text.encode(), {"epoch": "runde", "loss": "verlust", "learning_rate": "rate"})
+    text = "".join(f"Runde {n}: Damnum {4 - n / 8}, Rate 0.1\n" for n in range(1, 6))
+    (run,) = read_log(Path("t.log"), text.encode(), {"epoch": "runde", "loss": "damnum", "learning_rate": "rate"})
     assert run.train["step"].tolist() == [1, 2, 3, 4, 5] and run.train["learning_rate"].tolist() == [0.1] * 5

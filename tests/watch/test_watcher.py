@@ -265,8 +265,8 @@ def test_a_log_is_replaced_cut_removed_and_there_again(tmp_path: Path) -> None:
 
 def test_what_a_log_does_not_say_is_said_as_for_diagnose(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
-    path.write_text("schritt,verlust\n" + "".join(f"{step},{9.1 + 5 / step:.3f}\n" for step in range(1, 160)))
-    flags = Flags(vocabulary=8192, from_scratch=True, columns={"step": "schritt", "loss": "verlust"})
+    path.write_text("gradus,damnum\n" + "".join(f"{step},{9.1 + 5 / step:.3f}\n" for step in range(1, 160)))
+    flags = Flags(vocabulary=8192, from_scratch=True, columns={"step": "gradus", "loss": "damnum"})
     watching = watcher(path, flags=flags)
     watching.look()
     runs, _ = read_sources(path, flags.columns)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from fabula.errors import InputError
+from fabula.record.foreign.abroad import in_english
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     # Where a log has several counters, the one of optimizer updates comes first. W&B's `_step` counts log calls.
@@ -164,7 +165,7 @@ WHOLE_RUN_AVERAGE = "train_train_loss"
 def normalized(name: str) -> str:
     """`Train/Grad-Norm` and `train.grad_norm` become `train_grad_norm`; a leading underscore stays."""
     name = name.strip().lower().replace("%", " pct ")
-    return ("_" if name.startswith("_") else "") + re.sub(r"[\W_]+", "_", name).strip("_")
+    return ("_" if name.startswith("_") else "") + in_english(re.sub(r"[\W_]+", "_", name).strip("_"))
 
 
 def of_one(name: str) -> str:
@@ -189,10 +190,10 @@ def of_held_out(name: str) -> bool:
 
 
 def columns_said(text: str) -> dict[str, str]:
-    """`step=schritt,loss=verlust`: canonical name -> column. Raises InputError for what is not written so.
+    """`step=gradus,loss=damnum`: canonical name -> column. Raises InputError for what is not written so.
 
-    >>> columns_said("step=schritt, lr=rate")
-    {'step': 'schritt', 'learning_rate': 'rate'}
+    >>> columns_said("step=gradus, lr=rate")
+    {'step': 'gradus', 'learning_rate': 'rate'}
     """
     columns = {}
     for part in text.split(","):
@@ -201,7 +202,7 @@ def columns_said(text: str) -> dict[str, str]:
         if not sign or not column or canonical is None:
             raise InputError(
                 f'--columns cannot read "{part.strip()}"; write NAME=COLUMN with commas between, for example '
-                f"step=schritt,loss=verlust; the names are {', '.join(SYNONYMS)}"
+                f"step=gradus,loss=damnum; the names are {', '.join(SYNONYMS)}"
             )
         columns[canonical] = column
     return columns

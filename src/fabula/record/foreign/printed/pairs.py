@@ -5,11 +5,12 @@ from functools import lru_cache
 from typing import Any
 
 from fabula.record.content.parsing import json_value
+from fabula.record.foreign.abroad import HELD_OUT
 from fabula.record.foreign.lines.numbers import is_number
 from fabula.record.foreign.names import SYNONYMS, UNSURE, normalized
 
 _NUMBER = (
-    r"(?>[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+,\d+(?:[eE][-+]?\d+)?(?![\w.,])"  # 1,000 or 2,5
+    r"(?>[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+,\d+(?:[eE][-+]?\d+)?(?![\w.]|,\d)"  # 1,000 or 2,5
     r"|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan\b|inf(?:inity)?\b))"
 )
 _WORD = r"[A-Za-z_\u00c0-\u024f\u0370-\u1fff\u2c00-\uffdc][^\s:=|,;()\[\]{}<>\"'\u2500-\u259f]*"
@@ -36,7 +37,8 @@ _FIRST = re.compile(
 )
 _FRACTION = re.compile(r"(?<![\w/.])(?P<done>\d+)\s*/\s*(?P<total>\d+)(?![\w/.])")
 _HELD_OUT = re.compile(
-    r"(?<![\w/.-])(?:val|valid|validate|validation|validating|eval|evaluation|evaluating|dev|test)(?![\w/-])",
+    r"(?<![\w/.-])(?:val|valid|validate|validation|validating|eval|evaluation|evaluating|dev|test"
+    rf"|{HELD_OUT})(?![\w/-])",
     re.IGNORECASE,
 )  # a word by itself: not in lib/dev/run.py or test-3
 _TRAINS = re.compile(r"(?<![\w])(?:train|training)(?!\w|/[\w/]*\.\w)", re.IGNORECASE)
