@@ -272,6 +272,7 @@ SINGLE_PRECISION = ", ".join(f"np.float32({each})" for each in LOSS)
     "printed",
     [f"train_losses: {LOSS}\nval_losses: {HELD_OUT}\n",
      f"done in 12 s\n{ {'loss': LOSS, 'val_loss': HELD_OUT, 'lr': [0.1] * 12} }\n",
+     "\n- ".join(["loss:", *map(str, LOSS)]) + "\n" + "\n  - ".join(["val_loss:", *map(str, HELD_OUT)]) + "\n",
      f"self.train_loss_history = [{SINGLE_PRECISION}]\nall_val_losses=tensor({HELD_OUT})",
      f"losses: {LOSS[:3]}\nlosses: {LOSS[:9]}\nlosses: {LOSS}\nval_loss_list: {HELD_OUT}\nsizes: [64, 64]\n",
      f"training loss [{' '.join(map(str, LOSS[:7]))}\n {' '.join(map(str, LOSS[7:]))}]\nval loss = {HELD_OUT}\n"],

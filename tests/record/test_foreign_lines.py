@@ -204,6 +204,8 @@ def test_lines_with_the_newest_first_and_an_id_each() -> None:
         {"lr": 0.1, "loss": [[n, fall(n)] for n in range(1, 9)]},
         [{"name": "loss", "x": list(range(1, 9)), "y": [fall(n) for n in range(1, 9)], "type": "scatter"}],
         {"run": {"steps": list(range(1, 9)), "loss": [fall(n) for n in range(1, 9)]}},
+        {"loss": {"train": {"name": "train", "x": list(range(1, 9)), "y": [fall(n) for n in range(1, 9)]}}},
+        [{"insertId": n, "jsonPayload": {"message": f"step {n} loss {fall(n)}"}} for n in range(1, 9)],
     ],
 )
 def test_one_json_object_over_several_lines(whole: object) -> None:

@@ -24,6 +24,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
             "batch_num",
             "batch_id",
             "batch",
+            "batches",
+            "total_batches",
             "_step",
         ),
     ),

@@ -54,12 +54,16 @@ def messages(path: Path, text: str) -> str | None:
     if not _SAYS_LOSS.search(text, 0, 1 << 20):
         return None
     try:
-        lines = [json_value(line) for line in text.split("\n", 50)[:50] if line.strip()][:-1]
+        if is_list := text.lstrip().startswith("["):
+            lines = (whole := json_value(text))[:50]
+        else:
+            lines = [json_value(line) for line in text.split("\n", 50)[:50] if line.strip()][:-1]
     except ValueError:
         return None
     if not lines or not all(isinstance(line, dict) for line in lines):
         return None
-    if recognize(dict.fromkeys(chain.from_iterable(map(_flat, lines)))).keys() & {
+    flat = [_flat(line) for line in lines]
+    if recognize(dict.fromkeys(chain.from_iterable(flat))).keys() & {
         "step",
         "epoch",
         "loss",
@@ -67,11 +71,12 @@ def messages(path: Path, text: str) -> str | None:
         "val_loss",
     }:
         return None
-    name = next((each for each in WRAPPED_IN if all(isinstance(line.get(each), str) for line in lines)), None)
+    wrapped = (name for each in WRAPPED_IN for name in flat[0] if name.rpartition("/")[2] == each)
+    name = next((each for each in wrapped if all(isinstance(line.get(each), str) for line in flat)), None)
     if name is None:
         return None
-    values, _ = _of_lines(path, [line for line in text.split("\n") if line.strip()], ended=False)
-    told = (str(value.get(name, "")) for value in values if isinstance(value, dict))
+    values = whole if is_list else _of_lines(path, [line for line in text.split("\n") if line.strip()], ended=False)[0]
+    told = (str(_flat(value).get(name, "")) for value in values if isinstance(value, dict))
     return "".join(f"{each.rstrip()}\n" for each in told)
 
 
@@ -135,7 +140,7 @@ def _inside(whole: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Note]]:
     by_step = {key: value for key, value in whole.items() if key.isdecimal()}
     if len(by_step) > 1 and all(isinstance(value, dict) for value in by_step.values()):
         return [{"step": int(key), **value} for key, value in by_step.items()], []
-    if curves := {name: value for name, value in whole.items() if _is_curve(value)}:
+    if curves := {name: value for name, value in {**whole, **_drawn(whole)}.items() if _is_curve(value)}:
         return _of_curves(curves), []
     whole = {name: _as_list(value) for name, value in whole.items()}
     lists = {name: value for name, value in whole.items() if isinstance(value, list) and value}
@@ -184,6 +189,17 @@ def _spread(lines: list[dict[str, Any]], shorter: Mapping[str, list[Any]]) -> li
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _drawn(whole: dict[str, Any], deep: int = 0) -> dict[str, Any]:
+    """The curves in `{"loss": {"train": {"x": [...], "y": [...]}}}`, as ClearML gives them, by their names."""
+    found: dict[str, Any] = {}
+    for name, value in whole.items():
+        if isinstance(value, dict) and {"x", "y"} <= value.keys():
+            found[name] = list(zip(*map(_listed, (value["x"], value["y"])), strict=False))
+        elif isinstance(value, dict) and deep < MOST_INSIDE:
+            found |= {f"{name}/{inner}": each for inner, each in _drawn(value, deep + 1).items()}
+    return found
 
 
 def _is_curve(value: Any) -> bool:

@@ -13,6 +13,8 @@ from fabula.record.reader import Run
 _LIST = re.compile(r"\[([^\[\]]*)\]")
 _NAME = re.compile(r"([A-Za-z_][\w ./-]*)['\"]?\s*[:=]?\s*(?:(?:np\.|numpy\.|torch\.)?(?:array|tensor)\()?$")
 """What stands before a list, on its line."""
+_BLOCK = re.compile(r"^([ ]*)([A-Za-z_][\w./-]*):[ ]*((?:\n\1 *- [^\s:]+)+)[ ]*$", re.MULTILINE)
+"""A list of YAML, a value a line."""
 _LONGEST_NAME = 80
 _WRAPPED = re.compile(r"(?:tensor|(?:np\.|numpy\.|torch\.)\w+)\(([^\s,()]++)[^()]*+\)")
 LEAST = 8
@@ -29,6 +31,8 @@ def find(
     Raises InputError for a loss of which the program left out the middle, as NumPy does.
     """
     said = set((wanted or {}).values())
+    if "\n- " in text or " - " in text:
+        text = _BLOCK.sub(lambda match: f"{match[2]}: [{', '.join(match[3].replace('- ', '').split())}]", text)
     if not any(_is_loss(name, said) for name, _ in _named(text, least)):
         return None
     found: dict[str, list[str]] = {}

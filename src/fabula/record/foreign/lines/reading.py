@@ -15,7 +15,7 @@ from fabula.record.foreign.lines.numbers import as_float, decimal_sign, is_missi
 from fabula.record.foreign.lines.placeholders import without_placeholders
 from fabula.record.foreign.lines.several import ranks_and_runs, refuse_listing
 from fabula.record.foreign.lines.steps import counted
-from fabula.record.foreign.lines.table import Table, split_apart, widened
+from fabula.record.foreign.lines.table import Table, of_seeds, split_apart, widened
 from fabula.record.foreign.lines.units import BESIDE, in_nats
 from fabula.record.foreign.names import COUNTS, REWARD, UNSURE, normalized, recognize
 from fabula.record.foreign.notes import Note, note
@@ -33,7 +33,7 @@ def runs_of(table: Table, wanted: Mapping[str, str] | None = None) -> list[Run]:
     `wanted` says which column is what (canonical name -> its name in the log), before all that is known of names.
     Raises InputError where the lines are no course of a run, and for a cell that should be a number and is not.
     """
-    table = widened(table)
+    table = of_seeds(widened(table))
     wanted = wanted_columns(table.path, table.cells, wanted)
     table, chosen = _chosen(table, wanted)
     runs = []

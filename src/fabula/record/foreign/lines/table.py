@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fabula.record.foreign.lines.numbers import Cells, is_number
-from fabula.record.foreign.names import normalized, of_held_out
+from fabula.record.foreign.names import normalized, of_held_out, of_one, recognize
 from fabula.record.foreign.notes import Note, note
 
 _SPLIT = re.compile(
@@ -50,6 +50,31 @@ class Table:
 
     def with_note(self, told: Note) -> "Table":
         return replace(self, notes=(*self.notes, told))
+
+
+_SEED = re.compile(r"(?:(?P<name>.*\D)[\W_]+)?(?P<word>seed|run|trial|fold)[\W_]*(?P<number>\d+)", re.IGNORECASE)
+"""`loss_seed0`, `val loss (seed 1)`, `seed_2`: what is of one of several runs."""
+
+
+def of_seeds(table: Table) -> Table:
+    """A table with a column a seed and no other measures as one with a column that names the seed, its lines seed by
+    seed. What columns hold that name nothing but the seed stands in the file's name."""
+    found = {name: match for name in table.cells if (match := _SEED.fullmatch(name.strip().rstrip(")")))}
+    words = {match["word"].lower() for match in found.values()}
+    stem = of_one(table.path.name.partition(".")[0])
+    named = {name: (match["name"] or stem).strip(" (") for name, match in found.items()}
+    runs = dict.fromkeys(match["number"] for match in found.values())
+    others = [name for name in table.cells if name not in found]
+    measured = {known for each in {*named.values()} for known in recognize([each])}
+    if len(runs) < 2 or len(words) > 1 or not measured or measured & recognize(others).keys():
+        return table
+    (word,) = words
+    cells: dict[str, list[Any]] = {word: [run for run in runs for _ in range(table.num_lines)]}
+    cells |= {name: [*table.cells[name]] * len(runs) for name in others}
+    for quantity in dict.fromkeys(named.values()):
+        of_run = {found[name]["number"]: table.cells[name] for name in found if named[name] == quantity}
+        cells[quantity] = [cell for run in runs for cell in of_run.get(run, [None] * table.num_lines)]
+    return replace(table, cells=cells)
 
 
 def widened(table: Table) -> Table:
