@@ -282,6 +282,8 @@ def _quantity(path: Path) -> str:
 def _cells(line: str, split_by: str) -> list[str]:
     if split_by == BLANKS:
         wide = re.split(r"\s{2,}", line.strip())
+        if len(wide) > 1 and not any(" " in cell for cell in wide):
+            return wide
         apart = [word for cell in wide if _ROW_OF_NUMBERS.fullmatch(cell) for word in cell.split()]
         together = len(wide) > 1 and not (apart and all(is_number(word) or is_missing(word) for word in apart))
         return wide if together else line.split()
