@@ -260,6 +260,8 @@ def test_numbers_without_names(separator: str) -> None:
     timed = b"".join(b"2025-11-02T10:00:00.12 %s\n" % line for line in content.splitlines())
     assert read_log(Path("timed.txt"), timed)[0].train["loss"].tolist() == LOSS
     assert read_log(Path("tuples.txt"), bracketed)[0].train["loss"].tolist() == LOSS
+    tuples = "".join(f"({step:.0f}, np.float64({loss}))\n" for step, loss in zip(COUNT, LOSS, strict=True))
+    assert read_log(Path("tuples.txt"), tuples.encode())[0].train["loss"].tolist() == LOSS
     assert run.train["step"].tolist() == COUNT and run.train["loss"].tolist() == LOSS
     assert run.info["notes"][0]["kind"] == "nameless"
 

@@ -16,7 +16,7 @@ _NAME = re.compile(r"([A-Za-z_][\w ./-]*)['\"]?\s*[:=]?\s*(?:(?:np\.|numpy\.|tor
 _BLOCK = re.compile(r"^([ ]*)([A-Za-z_][\w./-]*):[ ]*((?:\n\1 *- [^\s:]+)+)[ ]*$", re.MULTILINE)
 """A list of YAML, a value a line."""
 _LONGEST_NAME = 80
-_WRAPPED = re.compile(r"(?:tensor|(?:np\.|numpy\.|torch\.)\w+)\(([^\s,()]++)[^()]*+\)")
+WRAPPED = re.compile(r"(?:tensor|(?:np\.|numpy\.|torch\.)\w+)\(([^\s,()]++)[^()]*+\)")
 LEAST = 8
 """Values of a loss that are a course; fewer may be the losses of several batches at one step."""
 LOSSES = {"loss", "train_loss", "val_loss", "perplexity", "val_perplexity"}
@@ -58,7 +58,7 @@ def without(text: str) -> str:
 
 def cells_of(body: str) -> list[str]:
     """What stands between the brackets, with commas or blanks between; numbers alone, whatever they were wrapped in."""
-    body = _WRAPPED.sub(r"\1", body)
+    body = WRAPPED.sub(r"\1", body)
     return [cell.strip() for cell in (body.split(",") if "," in body else body.split()) if cell.strip()]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fabula.errors import InputError
-from fabula.record.foreign.forms.lists import cells_of
+from fabula.record.foreign.forms.lists import WRAPPED, cells_of
 from fabula.record.foreign.lines.numbers import is_number
 from fabula.record.foreign.lines.table import Table
 from fabula.record.foreign.names import of_one
@@ -37,6 +37,7 @@ def read(path: Path, text: str, wanted: Mapping[str, str] | None = None) -> Tabl
     Raises InputError where it is not certain which column is which, and nobody said it.
     """
     text = _BETWEEN_ROWS.sub("\n", text) if text.lstrip().startswith("[") else text
+    text = WRAPPED.sub(r"\1", text) if "(" in text else text  # `(10, np.float64(3.2))`
     start = "\n".join(text.split("\n", 50)[:50])
     if not _rows(start.split("\n")) and _rows([line for _, line in lines_of(start)]):
         text = "\n".join(line for _, line in lines_of(text))  # a logger put a time before each
