@@ -192,10 +192,10 @@ def of_held_out(name: str) -> bool:
 
 
 def columns_said(text: str) -> dict[str, str]:
-    """`step=gradus,loss=damnum`: canonical name -> column. Raises InputError for what is not written so.
+    """`step=n,loss=y`: canonical name -> column. Raises InputError for what is not written so.
 
-    >>> columns_said("step=gradus, lr=rate")
-    {'step': 'gradus', 'learning_rate': 'rate'}
+    >>> columns_said("step=n, lr=rate")
+    {'step': 'n', 'learning_rate': 'rate'}
     """
     columns = {}
     for part in text.split(","):
@@ -204,7 +204,7 @@ def columns_said(text: str) -> dict[str, str]:
         if not sign or not column or canonical is None:
             raise InputError(
                 f'--columns cannot read "{part.strip()}"; write NAME=COLUMN with commas between, for example '
-                f"step=gradus,loss=damnum; the names are {', '.join(SYNONYMS)}"
+                f"step=n,loss=y; the names are {', '.join(SYNONYMS)}"
             )
         columns[canonical] = column
     return columns

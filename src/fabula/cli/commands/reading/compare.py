@@ -54,7 +54,7 @@ def compare(
     last: Annotated[int, typer.Option(min=1, help="Compare the mean of so many last evaluations.")] = 1,
     columns: Annotated[
         str | None,
-        typer.Option(metavar="NAME=COLUMN,...", help="What the columns of logs are: step=gradus,val_loss=damnum."),
+        typer.Option(metavar="NAME=COLUMN,...", help="What the columns of logs are: step=n,val_loss=y."),
     ] = None,
 ) -> None:
     """Keep a change, discard it, or make more runs? Compares groups of runs with the first of them.

@@ -60,7 +60,7 @@ def diagnose(
         str | None,
         typer.Option(
             metavar="NAME=COLUMN,...",
-            help="What the columns of the log are, where their names do not say it: step=gradus,loss=damnum.",
+            help="What the columns of the log are, where their names do not say it: step=n,loss=y.",
         ),
     ] = None,
 ) -> None:

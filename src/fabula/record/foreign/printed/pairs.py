@@ -13,7 +13,8 @@ _NUMBER = (
     r"(?>[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+,\d+(?:[eE][-+]?\d+)?(?![\w.]|,\d)"  # 1,000 or 2,5
     r"|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan\b|inf(?:inity)?\b))"
 )
-_WORD = r"[A-Za-z_\u00c0-\u024f\u0370-\u1fff\u2c00-\uffdc][^\s:=|,;()\[\]{}<>\"'\u2500-\u259f]*"
+_WORD = r"[A-Za-z_\u00c0-\u024f\u0370-\u1fff\u2c00-\uffdc][^\s:=|,;()\[\]{}<>\"'\u2500-\u259f]{0,59}"
+"""Longer words are no names: of thousands of letters without a blank between, each would be tried as a beginning."""
 _REMARK = r"(?P<remark>\([A-Za-z](?![^()]*(?:bit|\de-?\d))[^()\[\]{}:=|,;]{0,30}\))"
 """Behind a name: `LR (group 0)`, `Epoch(train)`. Bits are no nats, and a factor is not known here."""
 _PAIR = re.compile(
