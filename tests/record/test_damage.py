@@ -53,7 +53,6 @@ def run_folder(folder: Path, **files: object) -> Path:
         ({"samples": [{"step": 1, "prompt": 3}]}, "samples.jsonl, lines, number 1 of them: prompt is 3"),
         ({"samples": [{"step": 1, "names": [None]}]}, "names is [None] and not a list of which each is a text"),
         ({"samples": [{"prompt": "A fox"}]}, "number 1 of them: step is missing"),
-        ({"samples": [{"step": 1, "prompt": "A fox"}]}, "number 1 of them: completion is missing"),
     ],
 )  # fmt: skip
 def test_a_record_of_other_types_is_damaged(tmp_path: Path, files: dict[str, object], says: str) -> None:

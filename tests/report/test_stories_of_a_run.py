@@ -31,3 +31,14 @@ def test_counts_say_which_stories_they_leave_out(tmp_path: Path) -> None:
     assert "Both stories" in page and "1 story was not judged: fewer than 25 words." in page
     page = page_of(tmp_path / "long", [LONG, LONG, LONG])
     assert "All 3 stories" in page and "fewer than 25 words" not in page
+
+
+def test_a_sample_without_its_story_tells_nothing(tmp_path: Path) -> None:
+    """Nobody writes such a line, but a page is made of whatever a record holds."""
+    folder = tmp_path / "run"
+    write_run(folder, load_recipe("basic/packed"))
+    told = [{"step": step, "prompt": PROMPTS[0], "completion": LONG} for step in (50, 100, 200)]
+    lines = [{"step": 10, "prompt": PROMPTS[0]}, {"step": 20}, *told, {"step": 300, "prompt": PROMPTS[0]}]
+    (folder / "samples.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    page = render_markdown(make_document(read_ladder([folder])))
+    assert "How the stories" in page and "step 50" in page and "step 300" not in page

@@ -128,7 +128,7 @@ def read_run(folder: Path) -> Run:
     info = read_info(folder)
     train, evals, events = _metrics(folder / "metrics.jsonl", own="log_format" not in info)
     back = [each for each in events if each["event"] == "rolled_back" and each.get("to_step") is not None]
-    samples = _kept(folder / "samples.jsonl", SAMPLE, ("step", "prompt", "completion"))
+    samples = _kept(folder / "samples.jsonl", SAMPLE, ("step",))
     samples = [each for each in samples if not given_up(each["step"], each.get("attempt") or 1, back)]
     run = Run(folder, info, _of_last_attempts(train, back), _of_last_attempts(evals, back), events, samples)
     _check_end(run)

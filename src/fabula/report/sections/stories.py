@@ -140,8 +140,8 @@ def _growth(writers: Sequence[RunView]) -> Details | None:
     """The same prompt over the steps of the last one of these."""
     if not writers or writers[-1].run is None:
         return None
-    run = writers[-1].run
-    samples = [each for each in run.samples if each.get("prompt") == run.samples[0].get("prompt")]
+    told = [each for each in writers[-1].run.samples if "prompt" in each and "completion" in each]
+    samples = [each for each in told if each["prompt"] == told[0]["prompt"]]
     if len(samples) < 3:
         return None
     places = {round(index * (len(samples) - 1) / (NUM_GROWTH_SAMPLES - 1)) for index in range(NUM_GROWTH_SAMPLES)}
