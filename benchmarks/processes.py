@@ -95,8 +95,8 @@ def halves(arguments: argparse.Namespace) -> Record:
     for recipe in arguments.recipes:
         given = [recipe, *settings(arguments.steps)]
         reference = train(Path(f"{recipe}-at-once"), *given, *on(1))
-        halves = ("--set", "batch.rows=2", "--set", "batch.accumulation=2")
-        run = train(Path(f"{recipe}-halves"), *given, *halves, *on(1))
+        in_two = ("--set", "batch.rows=2", "--set", "batch.accumulation=2")
+        run = train(Path(f"{recipe}-halves"), *given, *in_two, *on(1))
         rows.append({"recipe": recipe, **apart(run, reference)})
         print(rows[-1], flush=True)
     return {"steps": arguments.steps, "rows": rows}

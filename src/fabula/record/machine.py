@@ -1,4 +1,5 @@
-"""Which machine this is, so that runs of unlike ones can be told apart: their speeds tell nothing of their recipes."""
+"""Which machine this is, so that runs of unlike ones can be told apart: their speeds tell nothing of their recipes. And
+how much of it this process may use."""
 
 import os
 import platform

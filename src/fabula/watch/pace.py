@@ -8,11 +8,11 @@ from contextlib import suppress
 
 PULSE_SECONDS = 2.0
 """Between two looks at how far the runs are, which read the last lines of their records and nothing else."""
-SHARE = 0.005
+SHARE = 0.01
 """Of the time of one processor, for reading whole records. On how many a training runs does not matter: its threads
 wait for one another at each operation, so that all lose what one loses."""
-FIRST_COST = 0.05
-"""Is counted for the first reading, of which most is spent on loading what draws: the next one comes after 10 s."""
+FIRST_COST = 0.1
+"""Is counted for the first reading, of which most is spent on loading what draws: the next one comes soon."""
 LONGEST_PAUSE = 600.0
 REMEMBERED_SECONDS = 300.0
 

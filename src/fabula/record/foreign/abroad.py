@@ -2,14 +2,17 @@
 
 _WORDS = {
     "step": "schritt schritte étape etape itération iteración iteracion iteração iterazione paso passo шаг итерация "
-    "krok adım ステップ 스텝",
-    "epoch": "epoche époque epoque época epoca эпоха epoka エポック 에폭 에포크",
-    "loss": "verlust perte pérdida perdida perda perdita потери потеря kayıp 損失 손실",
+    "krok adım ステップ 스텝 步数",
+    "epoch": "epoche époque epoque época epoca эпоха epoka エポック 에폭 에포크 轮次 轮数",
+    "loss": "verlust perte pérdida perdida perda perdita потери потеря kayıp 損失 손실 损失",
     "train": "trainings entraînement entrainement entrenamiento treino treinamento addestramento обучении обучения "
-    "обучение eğitim 訓練 학습 훈련",
+    "обучение eğitim 訓練 학습 훈련 训练",
     "val": "validierung validierungs validación validacion validação validacao validazione валидации валидация "
-    "doğrulama 検証 검증",
-    "learning_rate": "lernrate 学習率 학습률",
+    "doğrulama 検証 검증 验证",
+    "learning_rate": "lernrate 学習率 학습률 学习率",
+    "test": "测试",
+    "eval": "评估",
+    "grad_norm": "梯度范数",
     "train_loss": "trainingsverlust",
     "val_loss": "validierungsverlust",
 }

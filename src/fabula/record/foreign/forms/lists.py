@@ -31,7 +31,7 @@ def find(
     Raises InputError for a loss of which the program left out the middle, as NumPy does.
     """
     said = set((wanted or {}).values())
-    if "\n- " in text or " - " in text:
+    if "- " in text:
         text = _BLOCK.sub(lambda match: f"{match[2]}: [{', '.join(match[3].replace('- ', '').split())}]", text)
     if not any(_is_loss(name, said) for name, _ in _named(text, least)):
         return None
