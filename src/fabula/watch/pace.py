@@ -8,9 +8,10 @@ from contextlib import suppress
 
 PULSE_SECONDS = 2.0
 """Between two looks at how far the runs are, which read the last lines of their records and nothing else."""
-SHARE = 0.01
-"""Of the time of one processor, for reading whole records. On how many a training runs does not matter: its threads
-wait for one another at each operation, so that all lose what one loses."""
+SHARE = 0.005
+"""Of the time of one processor, for reading whole records; with the looks between them it is less than a hundredth. On
+how many a training runs does not matter: its threads wait for one another at each operation, so that all lose what one
+loses."""
 FIRST_COST = 0.1
 """Is counted for the first reading, of which most is spent on loading what draws: the next one comes soon."""
 LONGEST_PAUSE = 600.0

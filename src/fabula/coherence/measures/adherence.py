@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from fabula.coherence.measures.people import HE, NAMELESS, SHE, names_in
 from fabula.coherence.measures.sentences import sentences_of
-from fabula.record.text.english import FUNCTION_WORDS, OPENING_WORDS, stem
+from fabula.record.text.english import SAYS_LITTLE, stem
 from fabula.record.text.words import words
 
 TELLING_SHARE = 0.15
@@ -16,6 +16,7 @@ COMMON = frozenset(
     don't can't wasn't who's it's let let's please yes no""".split()
 )
 """Without them: words that any story holds."""
+_LITTLE = SAYS_LITTLE | HE | SHE | NAMELESS
 
 
 def telling_words(prompt: str, shares: Mapping[str, float] | None = None) -> list[str]:
@@ -26,7 +27,7 @@ def telling_words(prompt: str, shares: Mapping[str, float] | None = None) -> lis
     for word in dict.fromkeys(each.removesuffix("'s").removesuffix("’s") for each in words(prompt)):
         if word in names:
             found.append(word)
-        elif word in FUNCTION_WORDS | OPENING_WORDS | HE | SHE | NAMELESS or len(word) < 3:
+        elif word in _LITTLE or len(word) < 3:
             continue
         elif shares.get(word, 0.0) <= TELLING_SHARE if shares is not None else word not in COMMON:
             found.append(word)

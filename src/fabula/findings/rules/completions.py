@@ -13,8 +13,7 @@ from fabula.findings.rule import Outcome, Silent, rule, share
 from fabula.findings.story_text import changed_pronoun, newcomer
 from fabula.record.finding import Finding, Severity
 from fabula.record.text.english import (
-    FUNCTION_WORDS,
-    OPENING_WORDS,
+    SAYS_LITTLE,
     genders,
     loops,
     pronouns,
@@ -137,7 +136,7 @@ def telling_words(sample: Sample) -> list[str]:
     return [
         word
         for word, held_by in sample["prompt_words"].items()
-        if word in names or (held_by <= TELLING_SHARE and word not in FUNCTION_WORDS | OPENING_WORDS)
+        if word in names or (held_by <= TELLING_SHARE and word not in SAYS_LITTLE)
     ]
 
 

@@ -35,6 +35,7 @@ class Reached:
     val_loss_gpt2: float
 
 
+@cache
 def all_reached() -> tuple[Reached, ...]:
     with open(TABLE, "rb") as file:
         return tuple(Reached(**row) for row in tomllib.load(file)["runs"])
@@ -42,7 +43,7 @@ def all_reached() -> tuple[Reached, ...]:
 
 def reached_by(recipe: Recipe) -> tuple[Reached, ...]:
     """What the same recipe reached in how many steps, the fewest first; empty where it was changed."""
-    rows = (row for row in all_reached() if same_recipe(recipe, load_recipe(row.recipe)))
+    rows = (row for row in all_reached() if same_recipe(recipe, _named(row.recipe)))
     return tuple(sorted(rows, key=lambda row: row.steps))
 
 
@@ -53,8 +54,13 @@ def made_for(recipe: Recipe) -> int | None:
 
 @cache
 def _built_in() -> tuple[Recipe, ...]:
-    """Read once: every run of a ladder is asked, and it costs 0.1 s."""
-    return tuple(map(load_recipe, recipe_names()))
+    return tuple(map(_named, recipe_names()))
+
+
+@cache
+def _named(name: str) -> Recipe:
+    """Read once: every run of a ladder is asked, and every reading of a live page; all of them cost 0.1 s."""
+    return load_recipe(name)
 
 
 def same_recipe(first: Recipe, second: Recipe) -> bool:

@@ -44,6 +44,8 @@ OPENING_WORDS = frozenset(
 )
 """Words of the formulas that stories open with: `Once upon a time`, `One sunny morning`, `Long ago`. They say when, and
 no story has to come back to that."""
+SAYS_LITTLE = FUNCTION_WORDS | OPENING_WORDS
+"""What tells nothing of what a story is about."""
 
 
 def stem(word: str) -> str:

@@ -1,11 +1,10 @@
 """A completion in pieces: what was copied, what repeats itself, which words of the beginning came back."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from fabula.record.text.english import FUNCTION_WORDS, OPENING_WORDS, stem
-from fabula.record.text.words import WORD, words
+from fabula.record.text.english import SAYS_LITTLE, stem
+from fabula.record.text.words import WORD, without_possessive, words
 from fabula.study.coherence.evaluated import Telling
 
 Kind = Literal["", "copied", "repeated", "prompt"]
@@ -44,8 +43,8 @@ def _returned(story: Telling) -> Iterator[tuple[int, int]]:
 
 
 def _says_something(word: str) -> bool:
-    plain = re.sub(r"['’]s$", "", word)
-    return len(plain) >= _SHORTEST and plain not in FUNCTION_WORDS | OPENING_WORDS
+    plain = without_possessive(word)
+    return len(plain) >= _SHORTEST and plain not in SAYS_LITTLE
 
 
 def _repeated(text: str) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scipy.stats import kruskal
 
-from fabula.record.text.english import FUNCTION_WORDS, OPENING_WORDS
+from fabula.record.text.english import SAYS_LITTLE
 from fabula.record.text.words import TOKEN, words, words_with_starts
 from fabula.record.wording import plural
 from fabula.study.coherence.evaluated import Evaluated, Telling
@@ -70,19 +70,15 @@ def _phrases(story: Telling) -> list[str]:
     """Those with a word that says something."""
     said = words(story.text)
     groups = (said[start : start + PHRASE] for start in range(len(said) - PHRASE + 1))
-    return [" ".join(each) for each in groups if not FUNCTION_WORDS.union(OPENING_WORDS).issuperset(each)]
+    return [" ".join(each) for each in groups if not SAYS_LITTLE.issuperset(each)]
 
 
 def _own_names(story: Telling) -> list[str]:
-    begun = set(words(story.beginning))
     tokens = TOKEN.findall(story.text)
     inside = {word for _, word, starts in words_with_starts(tokens) if not starts and _CAPITAL.match(word)}
     small = {token for token in tokens if token[0].islower()}
-    return [
-        word
-        for word in inside
-        if word.lower() not in begun | small | NAMELESS | FUNCTION_WORDS | OPENING_WORDS and len(word) > 1
-    ]
+    others = small.union(words(story.beginning), NAMELESS, SAYS_LITTLE)
+    return [word for word in inside if word.lower() not in others and len(word) > 1]
 
 
 def _by_task(stories: Sequence[Telling]) -> Pattern | None:
