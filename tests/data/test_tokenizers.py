@@ -3,6 +3,7 @@
 import json
 import time
 import unicodedata
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -118,13 +119,32 @@ def test_gpt2_json_gives_the_same_ids_on_odd_text(
 known_characters = st.characters(codec="utf-8").filter(lambda c: unicodedata.category(c) != "Cn")
 
 
+any_text = st.one_of(st.text(known_characters), st.binary().map(lambda data: data.decode("latin-1")))
+
+
 @settings(max_examples=300, deadline=None)
-@given(text=st.one_of(st.text(known_characters), st.binary().map(lambda data: data.decode("latin-1"))))
+@given(texts=st.lists(any_text, min_size=1, max_size=3))
 def test_gpt2_json_gives_the_same_ids_on_any_text(
-    gpt2_tokenizer: ByteLevelTokenizer, engine: Engine, text: str
+    gpt2_tokenizer: ByteLevelTokenizer, engine: Engine, texts: list[str]
 ) -> None:
-    assert list(gpt2_tokenizer.encode(text)) == engine.encode(text, add_special_tokens=False).ids
-    assert gpt2_tokenizer.decode(gpt2_tokenizer.encode(text)) == text
+    for text, ids in zip(texts, gpt2_tokenizer.encode_batch(texts), strict=True):
+        assert list(ids) == engine.encode(text, add_special_tokens=False).ids
+        assert list(gpt2_tokenizer.encode(text)) == list(ids)
+        assert gpt2_tokenizer.decode(ids) == text
+
+
+def test_white_space_is_cut_alike_however_wide() -> None:
+    signs = [sign for sign in map(chr, range(0x3001)) if unicodedata.category(sign) in ("Cc", "Zs", "Zl", "Zp")]
+    runs = [sign * width for sign in signs for width in (1, 2, 3)]
+    ranks = train_ranks(runs * 2, 700)
+    assert {b"   ", b"\n\n", "\u3000\u3000".encode()} <= set(ranks)
+    tokenizer = ByteLevelTokenizer("bpe:701", ranks, eot=len(ranks))
+    engine = Engine.from_str(tokenizer.to_json())
+    texts = [before + run + after for run in runs for before in ("", "a") for after in ("", "b", " b", "\n")]
+    texts += ["".join(text) for width in range(6) for text in product(" \na", repeat=width)]
+    theirs = engine.encode_batch_fast(texts, add_special_tokens=False)
+    for text, mine, encoding in zip(texts, tokenizer.encode_batch(texts), theirs, strict=True):
+        assert list(mine) == list(tokenizer.encode(text)) == encoding.ids, text
 
 
 @pytest.mark.long

@@ -7,6 +7,7 @@ differently.
 """
 
 import json
+import re
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,21 @@ EOT_TEXT = "<|endoftext|>"
 # How GPT-2 cuts text before merging; the same language as the pattern inside the `ByteLevel` pre-tokenizer of
 # `tokenizers`, in the possessive form that tiktoken ships for speed (tiktoken_ext/openai_public.py, r50k).
 GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
+
+# The same without a look ahead, which tiktoken's engine matches without going back: half of the time for all of the
+# encoding. It cuts each white space off by itself, and so does GPT-2's where never three are in a row: of two before
+# a word, the first is what has no word behind it, and the second begins the word or stands alone.
+PLAIN_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s"""
+_WIDE_SPACE = re.compile(r"\s\s(?:\s|\Z)")
+_SPACES_ALIKE = bytes(ord(" ") if chr(byte).isspace() and byte < 128 else byte for byte in range(256))
+
+
+def has_wide_space(text: str) -> bool:
+    """Whether white space is three signs wide somewhere, or two at the end: where the patterns differ."""
+    if text.isascii():  # three times as fast as the regular expression, which is as slow as a fifth of the encoding
+        spaced = text.encode().translate(_SPACES_ALIKE)
+        return b"   " in spaced or spaced.endswith(b"  ")
+    return _WIDE_SPACE.search(text) is not None
 
 
 @cache

@@ -7,17 +7,30 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import compress
+from operator import not_
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from fabula.data.tokenizers.bpe import EOT_TEXT, GPT2_PATTERN, byte_level_json, read_byte_level_json, to_bytes
+from fabula.data.tokenizers.bpe import (
+    EOT_TEXT,
+    GPT2_PATTERN,
+    PLAIN_PATTERN,
+    byte_level_json,
+    has_wide_space,
+    read_byte_level_json,
+    to_bytes,
+)
 from fabula.errors import InputError, nearest
 from fabula.record.content.parsing import json_value
 from fabula.record.content.shape import COUNT, FLAG, TEXT, Kind, Shape, list_of, misfit, refuse_misfits, table_of
+
+if TYPE_CHECKING:
+    import tiktoken
 
 Ids = npt.NDArray[np.uint32]
 
@@ -88,9 +101,10 @@ class ByteLevelTokenizer:
         self.ranks = ranks
         self.eot = eot
         self.vocabulary = max(max(ranks.values()), eot) + 1
-        self._encoding = tiktoken.Encoding(
-            name, pat_str=GPT2_PATTERN, mergeable_ranks=ranks, special_tokens={EOT_TEXT: eot}
-        )
+        self._engine = partial(
+            tiktoken.Encoding, name, mergeable_ranks=ranks, special_tokens={EOT_TEXT: eot}
+        )  # of a pattern
+        self._plain = self._engine(pat_str=PLAIN_PATTERN)
         self._bytes_of = {rank: token for token, rank in ranks.items()}
         self._bytes_of[eot] = EOT_TEXT.encode()
         self._json: str | None = None
@@ -104,18 +118,31 @@ class ByteLevelTokenizer:
     def hash(self) -> str:
         return self._known_hash or _hash(self.to_json())
 
+    @cached_property
+    def _careful(self) -> "tiktoken.Encoding":
+        """For texts with wide spaces, which many corpora have none of."""
+        return self._engine(pat_str=GPT2_PATTERN)
+
     def encode(self, text: str) -> Ids:
-        ids: Ids = self._encoding.encode_to_numpy(text, disallowed_special=())
+        engine = self._careful if has_wide_space(text) else self._plain
+        ids: Ids = engine.encode_to_numpy(text, disallowed_special=())
         return ids
 
     def encode_flat(self, texts: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
+        wide = [has_wide_space(text) for text in texts]
+        if not any(wide):
+            return self._encode_joined(self._plain, texts)
+        careful = iter(_cut(*self._encode_joined(self._careful, list(compress(texts, wide)))))
+        plain = iter(_cut(*self._encode_joined(self._plain, list(compress(texts, map(not_, wide))))))
+        return _flat([next(careful if is_wide else plain) for is_wide in wide])
+
+    def _encode_joined(self, engine: "tiktoken.Encoding", texts: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
         if not texts:
             return np.zeros(0, np.uint32), np.zeros(0, np.int64)
-        joined = self._encoding.encode_to_numpy(EOT_TEXT.join(texts), allowed_special={EOT_TEXT}, disallowed_special=())
+        joined = engine.encode_to_numpy(EOT_TEXT.join(texts), allowed_special={EOT_TEXT}, disallowed_special=())
         ends = np.flatnonzero(joined == self.eot)
         if len(ends) != len(texts) - 1:  # a story spells the separator out: one by one, as plain letters
-            pieces = [self.encode(text) for text in texts]
-            return np.concatenate(pieces), np.array([len(piece) for piece in pieces], np.int64)
+            return _flat([engine.encode_to_numpy(text, disallowed_special=()) for text in texts])
         edges = np.concatenate([[-1], ends, [len(joined)]])
         return np.delete(joined, ends), np.diff(edges) - 1
 
@@ -181,8 +208,7 @@ class FileTokenizer:
         return [np.array(encoding.ids, np.uint32) for encoding in encodings]
 
     def encode_flat(self, texts: Sequence[str]) -> tuple[Ids, npt.NDArray[np.int64]]:
-        pieces = self.encode_batch(texts)
-        return np.concatenate([np.zeros(0, np.uint32), *pieces]), np.array([len(piece) for piece in pieces], np.int64)
+        return _flat(self.encode_batch(texts))
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         return b"".join(self._bytes_of[int(i)] for i in ids)
@@ -192,6 +218,10 @@ class FileTokenizer:
 
     def to_json(self) -> str:
         return self._json
+
+
+def _flat(pieces: list[Ids]) -> tuple[Ids, npt.NDArray[np.int64]]:
+    return np.concatenate([np.zeros(0, np.uint32), *pieces]), np.array([len(piece) for piece in pieces], np.int64)
 
 
 def _cut(ids: Ids, lengths: npt.NDArray[np.int64]) -> list[Ids]:
