@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
+import orjson
+
 from fabula.data.stories.chunks import LONGEST_STORY, Chunk, StoryFile
 from fabula.data.stories.formats import opening
 from fabula.data.stories.formats.keys import missing, story_in
@@ -63,18 +65,27 @@ def _read_lines(file: StoryFile, blocks: Blocks) -> Iterator[Chunk]:
 def parse_lines(chunk: Chunk) -> list[str]:
     """The stories of a chunk of JSON lines. Raises InputError with the line of what is wrong."""
     texts = []
-    for line, raw in enumerate(decoded(chunk.data, chunk.where, chunk.first).split("\n"), start=chunk.first):
-        if not raw or raw.isspace():
-            continue
-        where = f"{chunk.where}:{line}"
-        try:
-            value = json.loads(raw)
-        except ValueError as error:
-            raise InputError(f"{where}: not JSON ({error}); write one object a line") from None
-        except RecursionError:
-            raise InputError(f"{where}: too many brackets within one another") from None
-        texts.append(story_in(value, chunk.text_key, where))
+    for line, raw in enumerate(chunk.data.split(b"\n"), start=chunk.first):
+        if raw and not raw.isspace():
+            try:
+                value = orjson.loads(raw)
+            except ValueError:
+                text = decoded(raw, chunk.where, line)
+                if text.isspace():
+                    continue
+                value = _refused(text, f"{chunk.where}:{line}")
+            texts.append(story_in(value, chunk.text_key, f"{chunk.where}:{line}"))
     return texts
+
+
+def _refused(text: str, where: str) -> Any:
+    """What orjson refuses: the standard library takes some of it (NaN, say), and tells what is wrong with the rest."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{where}: not JSON ({error}); write one object a line") from None
+    except RecursionError:
+        raise InputError(f"{where}: too many brackets within one another") from None
 
 
 def _read_document(file: StoryFile, blocks: Blocks) -> Iterator[Chunk]:
