@@ -18,7 +18,7 @@ import torch
 import fabula.score.rulers as rulers
 from fabula.data.batches import Batch, BatchSource
 from fabula.data.dataset import Dataset, open_dataset
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.recipe.schema import Recipe
 from fabula.train.life.run import set_up_training, start_run
 from fabula.train.loop import TrainingFailed

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.record.checkpoint import read_checkpoint
 from fabula.record.reader import find_runs, read_run
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from fabula.data.dataset import open_dataset
-from fabula.data.prepare import unfinished
+from fabula.data.prepare.journal import unfinished
 
 SHARD_BYTES = 100_000_000
 LETTERS = bytes(range(ord("a"), ord("z") + 1))

@@ -221,7 +221,7 @@ def gpt2(request: pytest.FixtureRequest) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def grammar_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 stories of the built-in grammar, prepared once under a tokenizer of 512 tokens."""
-    from fabula.data.prepare import prepare
+    from fabula.data.prepare.preparation import prepare
 
     folder = tmp_path_factory.mktemp("grammar") / "stories"
     prepare("grammar", folder, tokenizer="bpe:512", limit=60)

@@ -18,7 +18,7 @@ from fabula.coherence.measures.known import TrainingStories
 from fabula.coherence.prompts.sets import Prompt
 from fabula.coherence.stories import texts_of
 from fabula.data.dataset import open_dataset
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.errors import InputError
 from fabula.model.decoder import Decoder
 from fabula.model.initialization import initialize

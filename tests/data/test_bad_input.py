@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.data.stories import jsonl, made_up
 
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.errors import InputError
 
 GOOD = [json.dumps({"text": text}).encode() for text in made_up(20)]

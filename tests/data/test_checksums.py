@@ -11,7 +11,7 @@ from tests.data.stories import jsonl, made_up
 from fabula.cli import run
 from fabula.data import checksums
 from fabula.data.dataset import SPLITS, Dataset, open_dataset, verify
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.errors import InputError
 
 

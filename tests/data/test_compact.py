@@ -14,8 +14,8 @@ from tests.stand_in import WRITTEN, gpt2_of
 from tokenizers import Tokenizer as Engine
 
 from fabula.data.dataset import Dataset, open_dataset
-from fabula.data.prepare import prepare
 from fabula.data.prepare.compact import compact_ranks
+from fabula.data.prepare.preparation import prepare
 from fabula.data.tokenizers.bpe import byte_tokens, derive_merges
 from fabula.data.tokenizers.tokenizer import ByteLevelTokenizer, load_tokenizer
 

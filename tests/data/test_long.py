@@ -14,10 +14,11 @@ from tests.data.stories import jsonl, made_up
 
 from fabula.cli import run
 from fabula.data.dataset import open_dataset
-from fabula.data.prepare import preparation, prepare, unfinished
+from fabula.data.prepare import preparation
 from fabula.data.prepare.duplicates import HeldOut, resembling, shingles, story_keys
-from fabula.data.prepare.journal import Journal
+from fabula.data.prepare.journal import Journal, unfinished
 from fabula.data.prepare.passes import Silence
+from fabula.data.prepare.preparation import prepare
 from fabula.errors import InputError
 
 NUM = 400

@@ -33,6 +33,12 @@ def test_what_asks_for_a_checkpoint_ends_no_process_that_still_loads() -> None:
     assert signal.SIGUSR1 not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 
 
+def test_workers_load_little() -> None:
+    """A preparation starts as many as there are cores, and each loads what it needs anew."""
+    asked = "import sys, fabula.data.prepare.tasks, fabula.data.prepare.parallel; print('pydantic' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", asked], text=True) == "False\n"
+
+
 def is_there(process: int) -> bool:
     try:
         os.kill(process, 0)

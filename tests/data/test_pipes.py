@@ -12,7 +12,7 @@ import pytest
 from tests.data.stories import all_texts_of, jsonl, made_up
 
 from fabula.data.dataset import open_dataset
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.errors import InputError
 
 STORIES = made_up(20)

@@ -12,10 +12,11 @@ import pytest
 from tests.data.stories import all_texts_of, jsonl, made_up, texts_of
 
 from fabula.data.dataset import SPLITS, Dataset, open_dataset, text_hash
-from fabula.data.prepare import preparation, prepare
+from fabula.data.prepare import preparation
 from fabula.data.prepare import splits as plan
 from fabula.data.prepare.duplicates import hash64
 from fabula.data.prepare.passes import Silence
+from fabula.data.prepare.preparation import prepare
 from fabula.data.stories.chunks import Chunk, StoryFile
 from fabula.data.stories.formats import opening
 from fabula.data.stories.reading import read_file

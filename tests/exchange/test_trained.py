@@ -10,7 +10,7 @@ import pytest
 from tests.homes import OWN_AND_REAL, SHARED
 
 from fabula.data.dataset import open_dataset
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.recipe.presets.by_name import load_recipe
 from fabula.recipe.scaling import with_steps
 from fabula.train.life.run import set_up_training, start_run

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tests.train.tiny import tiny, tiny_file, tiny_run
 
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.record.reader import read_run
 
 

@@ -10,7 +10,7 @@ import torch
 from tests.train.tiny import StopAfter, data_in, metrics, same_tensors, tensors, tiny, tiny_file, tiny_run
 
 from fabula.data.dataset import open_dataset
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.errors import InputError
 from fabula.findings.diagnosis import diagnose
 from fabula.ladder.brackets import choose_rates, rates_of

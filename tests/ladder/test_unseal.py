@@ -12,7 +12,7 @@ from tests.train.tiny import data_in, tiny, tiny_run
 
 from fabula import cli
 from fabula.data.dataset import Dataset, Split, open_dataset, verify
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.errors import InputError
 from fabula.ladder.unseal import unseal
 from fabula.record.files import content_hash

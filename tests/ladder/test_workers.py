@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.record.checkpoint import checkpoint_steps
 from fabula.record.reader import find_runs, read_run
 

@@ -13,7 +13,7 @@ import torch
 
 from fabula.data.batches import BatchSource
 from fabula.data.dataset import open_dataset
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.model.kernels.build import processor
 from fabula.recipe.presets.by_name import load_recipe
 from fabula.train.engine import build_engine

@@ -13,7 +13,7 @@ from typing import IO
 import pytest
 from tests.watch.growing import text_of, watcher
 
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.findings import diagnose
 from fabula.record.foreign import read_sources
 from fabula.study import diagnose_ladder, read_ladder

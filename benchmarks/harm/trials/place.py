@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 from harm.trials.forked import forked
 
-from fabula.data.prepare import prepare
+from fabula.data.prepare.preparation import prepare
 from fabula.errors import InputError
 from fabula.model.load import read_weights
 from fabula.recipe.schema import Recipe

@@ -19,8 +19,8 @@ from fabula.recipe.schema import Recipe
 from fabula.record.lock import only_writer
 
 if TYPE_CHECKING:
-    from fabula.data.prepare import PreparationSummary
     from fabula.data.prepare.passes import ProgressDisplay
+    from fabula.data.prepare.preparation import PreparationSummary
     from fabula.train.observer import Observer
 
 log = logging.getLogger("fabula")
@@ -45,7 +45,7 @@ def prepare(
 
     Raises InputError, and leaves nothing behind, for anything wrong with these.
     """
-    from fabula.data.prepare import prepare as prepare_folder  # spares what only reads a run the tokenizers
+    from fabula.data.prepare.preparation import prepare as prepare_folder  # spares what only reads a run the tokenizers
 
     return prepare_folder(
         str(source),

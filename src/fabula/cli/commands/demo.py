@@ -21,7 +21,7 @@ def demo(
     Four phases, three seeds, no network: minutes on a laptop. Call it again to continue after an interruption.
     """
     from fabula.cli.commands.ladder import make_and_report
-    from fabula.data.prepare import prepare
+    from fabula.data.prepare.preparation import prepare
     from fabula.ladder.make import Order
     from fabula.recipe.ladder import load_ladder, plan_runs
     from fabula.train.machine.threads import use_threads

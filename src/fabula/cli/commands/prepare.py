@@ -12,7 +12,7 @@ from fabula.cli.screen.terminal import show
 from fabula.cli.screen.typed import as_called
 
 if TYPE_CHECKING:
-    from fabula.data.prepare import PreparationSummary
+    from fabula.data.prepare.preparation import PreparationSummary
 
 NOTHING = "nothing was written"
 DEFAULT_TOKENIZER = "bpe:8192"
@@ -69,8 +69,9 @@ def prepare(
     import shlex
 
     from fabula.cli.screen.terminal import tell
-    from fabula.data.prepare import default_folder, unfinished
-    from fabula.data.prepare import prepare as prepare_folder
+    from fabula.data.prepare.journal import unfinished
+    from fabula.data.prepare.preparation import default_folder
+    from fabula.data.prepare.preparation import prepare as prepare_folder
 
     try:
         with _Bar() as bar:
