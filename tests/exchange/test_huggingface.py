@@ -135,7 +135,7 @@ def test_every_preset_but_the_modern_ones_has_a_counterpart() -> None:
         (GPT.model_copy(update={"qk_norm": True}), "q/k norms"),
         (GPT.model_copy(update={"kv_heads": 2}), "grouped keys with learned positions"),
         (LLAMA.model_copy(update={"positions": "learned"}), "learned positions"),
-        (MODERN, "the embedding of the previous token, a norm behind the embedding, value embeddings"),
+        (MODERN, "model.previous_token, model.embedding_norm, model.value_embeddings"),
     ],
 )
 def test_a_shape_without_a_home_is_told_where_to_go(shape: Model, reason: str, tmp_path: Path) -> None:

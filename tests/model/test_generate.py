@@ -14,7 +14,6 @@ from fabula.model.decode.sampling import Sampling
 from fabula.model.decode.weights import DecodingWeights
 from fabula.model.decoder import Decoder
 from fabula.recipe.schema import Model
-from fabula.recipe.shape_fields import SHAPE_FIELDS
 
 EOT = 0
 PROMPTS = [[1], [5, 6, 7, 8, 9], list(range(40, 57)), list(range(60, 84))]
@@ -130,7 +129,7 @@ def cached_and_whole(shape: Model, tokens: list[int]) -> tuple[Tensor, Tensor]:
         return cached_BV[0], model(torch.tensor([tokens]))[0, -1]
 
 
-@pytest.mark.parametrize("name", SHAPE_FIELDS)
+@pytest.mark.parametrize("name", Model.model_fields)
 def test_each_field_of_the_shape_is_decoded_as_it_is_trained(name: str) -> None:
     tokens = [3, 14, 15, 9, 26, 5, 35, 8]
     beside = {**PLAIN, **WITH.get(name, {})}

@@ -10,7 +10,6 @@ from typing import Literal
 
 from fabula.errors import InputError
 from fabula.recipe.schema import Model
-from fabula.recipe.shape_fields import SHAPE_FIELDS
 
 Family = Literal["gpt2", "starcoder2", "llama", "arcee", "qwen3", "gemma3_text"]
 
@@ -22,6 +21,22 @@ ARCHITECTURES: dict[Family, str] = {
     "qwen3": "Qwen3ForCausalLM",
     "gemma3_text": "Gemma3ForCausalLM",
 }
+EXACT = frozenset(
+    {
+        "layers", "context", "vocabulary", "tied", "embedding_scale", "norm_epsilon", "attention_bias",
+        "attention_output_bias", "query_scale", "feed_forward_width",
+    }
+)  # fmt: skip
+"""Fields of a shape that leave with any value, as a number of the configuration or folded into weights."""
+CHECKED = frozenset(
+    {
+        "width", "heads", "kv_heads", "head_width", "head_bias", "positions", "rope_base", "rope_local_base",
+        "sliding_window", "global_every", "norm", "post_norm", "qk_norm", "feed_forward", "feed_forward_bias",
+        "logit_cap",
+    }
+)  # fmt: skip
+"""Those that leave with the values for which `_nearest` finds an architecture. All others leave only as they are by
+default, which is off."""
 PORTABLE = "modern-portable, llama-nano or gemma3-nano, which transformers and llama.cpp run"
 
 
@@ -42,8 +57,6 @@ class Counterpart:
 
 def find_counterpart(shape: Model) -> Counterpart:
     """The counterpart of `shape`. Raises InputError, with reasons and a portable alternative, where there is none."""
-    if unknown := _unknown(shape):
-        raise InputError(f"model.{unknown[0]} is not known to leave exactly; train {PORTABLE}")
     family, reasons = _nearest(shape)
     if reasons:
         raise InputError(
@@ -55,12 +68,7 @@ def find_counterpart(shape: Model) -> Counterpart:
 
 def has_counterpart(shape: Model) -> bool:
     """Whether an architecture of transformers computes `shape` exactly."""
-    return not _unknown(shape) and not _nearest(shape)[1]
-
-
-def _unknown(shape: Model) -> list[str]:
-    """Fields of which nobody said whether they leave; see SHAPE_FIELDS."""
-    return [name for name in type(shape).model_fields if name not in SHAPE_FIELDS]
+    return not _nearest(shape)[1]
 
 
 def _nearest(shape: Model) -> tuple[Family, list[str]]:
@@ -73,7 +81,7 @@ def _nearest(shape: Model) -> tuple[Family, list[str]]:
         and any(shape.is_local(each) for each in range(shape.layers))
     )
     family = _family(shape, windowed or two_bases)
-    reasons = [each.words for name, each in SHAPE_FIELDS.items() if each.leaves == "never" and getattr(shape, name)]
+    reasons = [f"model.{name}" for name in shape.unlike_default() if name not in EXACT | CHECKED]
     if shape.logit_cap and family != "gemma3_text":
         reasons.append("a logit cap")
     if shape.head_bias and shape.norm != "layernorm":

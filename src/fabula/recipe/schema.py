@@ -92,6 +92,10 @@ class Model(Section):
             )
         return self
 
+    def unlike_default(self) -> list[str]:
+        """The fields that have another value than by default, or no default."""
+        return [name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default]
+
     @property
     def size_of_head(self) -> int:
         return self.head_width or self.width // self.heads

@@ -29,7 +29,8 @@ COMPUTED = frozenset(
         "feed_forward_bias", "logit_cap",
     }
 )  # fmt: skip
-"""The fields of a shape that engine/decoder.js computes, with any values: tests/exchange/html/test_engine.py."""
+"""The fields of a shape that engine/decoder.js computes, with any values: tests/exchange/html/test_engine.py. Others
+must be as they are by default, which is off."""
 
 ALIGNMENT = 16
 
@@ -75,8 +76,8 @@ def pack_model(model: Decoder, end_of_text: bool) -> PackedModel:
 
 
 def refuse_unknown(shape: Model) -> None:
-    """Raise InputError where a shape has a part of which nobody said that the page computes it."""
-    if unknown := [name for name in type(shape).model_fields if name not in COMPUTED]:
+    """Raise InputError where a shape has a part that the page does not compute."""
+    if unknown := [name for name in shape.unlike_default() if name not in COMPUTED]:
         raise InputError(f"model.{unknown[0]} is not known to the page's decoder; use --to hf")
 
 
