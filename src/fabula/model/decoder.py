@@ -31,6 +31,10 @@ class Layer(nn.Module):
             self.attention_post_norm = Norm(shape.norm, shape.width, shape.norm_epsilon)
             self.feed_forward_post_norm = Norm(shape.norm, shape.width, shape.norm_epsilon)
 
+    @property
+    def norms(self) -> dict[str, Norm]:
+        return {name: part for name, part in self.named_children() if isinstance(part, Norm)}
+
     def forward(
         self,
         x_BTD: Tensor,

@@ -38,7 +38,7 @@ class Norm(nn.Module):
 
     def __init__(self, kind: str, width: int, epsilon: float) -> None:
         super().__init__()
-        self.kind, self.epsilon = kind, epsilon
+        self.kind, self.width, self.epsilon = kind, width, epsilon
         self.weight = nn.Parameter(torch.empty(width)) if kind != "rmsnorm_bare" else None
         self.bias = nn.Parameter(torch.empty(width)) if kind == "layernorm" else None
         self.reset()

@@ -39,7 +39,7 @@ def count_parameters(model: Model, vocabulary: int) -> ParameterCounts:
         attention += 2 * model.size_of_head
     inner_in = inner * (2 if model.gated else 1)
     feed_forward = width * inner_in + inner * width + (inner_in + width) * model.feed_forward_bias
-    norms = (4 if model.post_norm else 2) * _norm(model, width)
+    norms = sum(_norm(model, each) for each in model.norm_widths)
     layer = attention + feed_forward + norms
     embedding = vocabulary * width + width * model.previous_token
     embedding += _norm(model, width) if model.embedding_norm else 0

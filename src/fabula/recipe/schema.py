@@ -109,6 +109,11 @@ class Model(Section):
         return self.feed_forward_width or 4 * self.width
 
     @property
+    def norm_widths(self) -> list[int]:
+        """How wide each norm of a layer is, but for those of queries and keys."""
+        return [self.width] * (4 if self.post_norm else 2)
+
+    @property
     def gated(self) -> bool:
         return self.feed_forward in ("swiglu", "geglu_tanh")
 

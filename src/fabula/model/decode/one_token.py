@@ -98,7 +98,8 @@ class CachedDecoder:
         turns = self._turns()
         for layer, cache, turn, table in zip(weights.layers, self.caches, turns, self.value_tables, strict=True):
             slot, used, bias = places[cache.slots]
-            y_BD = layer.attention_norm(x_BD)
+            norms = layer.norms
+            y_BD = norms["attention_norm"](x_BD)
             heads_BJE = layer.qkv(y_BD if exact else y_BD.to(dtype)).view(B, -1, E)
             if layer.qk_norm is not None or turn is not None:
                 qk_BJE = turned_BJE = heads_BJE.narrow(1, 0, H + K)
@@ -123,15 +124,15 @@ class CachedDecoder:
             k_BKSE, v_BKSE = cache.used(used)
             y_BKGE = F.scaled_dot_product_attention(q_BKGE, k_BKSE, v_BKSE, attn_mask=bias, scale=layer.scale)
             y_BD = layer.out(y_BKGE.transpose(1, 2).reshape(B, H * E))
-            x_BD = _added(x_BD, y_BD, layer.attention_post)
-            y_BD = layer.feed_forward_norm(x_BD)
+            x_BD = _added(x_BD, y_BD, norms.get("attention_post_norm"))
+            y_BD = norms["feed_forward_norm"](x_BD)
             y_BF = layer.up(y_BD if exact else y_BD.to(dtype))
             if layer.feed_forward.gated:
                 gate_BF, y_BF = y_BF.chunk(2, dim=-1)
                 y_BF = layer.feed_forward.activation(gate_BF).mul_(y_BF)
             else:
                 y_BF = layer.feed_forward.activation(y_BF)
-            x_BD = _added(x_BD, layer.down(y_BF), layer.feed_forward_post)
+            x_BD = _added(x_BD, layer.down(y_BF), norms.get("feed_forward_post_norm"))
         return x_BD
 
     def _embed(self, tokens_B: Tensor) -> Tensor:

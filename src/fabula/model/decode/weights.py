@@ -8,6 +8,7 @@ Shapes: D width, H query heads, K key/value heads, G queries a key head serves (
 L layers, S positions.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -22,9 +23,9 @@ from fabula.model.layers import FeedForward, Linear, Norm
 class DecodingNorm:
     """A norm over the last dimension, float32. An RMSNorm's weight is left out: `gain` says where it goes."""
 
-    def __init__(self, norm: Norm, width: int, device: torch.device) -> None:
+    def __init__(self, norm: Norm, device: torch.device) -> None:
         self.layernorm = norm.kind == "layernorm"
-        self.width, self.epsilon = width, norm.epsilon
+        self.width, self.epsilon = norm.width, norm.epsilon
         self.gain = rms_gain(norm)
         self.weight = norm.weight.detach().float() if self.layernorm and norm.weight is not None else None
         self.bias = None if norm.bias is None else norm.bias.detach().float()
@@ -52,15 +53,13 @@ def rms_gain(norm: Norm) -> Tensor | None:
 
 @dataclass(frozen=True)
 class LayerWeights:
-    attention_norm: DecodingNorm
+    norms: Mapping[str, DecodingNorm]
+    """By their names in the layer, those that it has."""
     qkv: Product
     qk_norm: DecodingNorm | None
     out: Product
-    attention_post: DecodingNorm | None
-    feed_forward_norm: DecodingNorm
     up: Product
     down: Product
-    feed_forward_post: DecodingNorm | None
     feed_forward: FeedForward
     scale: float
     window: int
@@ -74,7 +73,7 @@ class DecodingWeights:
         dtype = model.compute_dtype
         with torch.no_grad():
             self.layers = [self._layer(layer) for layer in model.stack]
-            self.final_norm = DecodingNorm(model.final_norm, model.shape.width, self.device)
+            self.final_norm = DecodingNorm(model.final_norm, self.device)
             head = _gained(model.head_weight, self.final_norm.gain)
             bias = None if model.head_bias is None else model.head_bias.detach()
             # In bfloat16 the bias is added afterwards, in float32, as the decoder does.
@@ -85,26 +84,18 @@ class DecodingWeights:
 
     def _layer(self, layer: Layer) -> LayerWeights:
         shape, attention, feed_forward = self.model.shape, layer.attention, layer.feed_forward
-        attention_norm = DecodingNorm(layer.attention_norm, shape.width, self.device)
-        feed_forward_norm = DecodingNorm(layer.feed_forward_norm, shape.width, self.device)
+        norms = {name: DecodingNorm(norm, self.device) for name, norm in layer.norms.items()}
         K, E = shape.num_kv_heads, shape.size_of_head
         # Attention over K heads with G queries each leaves them as (G, K, E); the projection expects (K, G, E).
         out = attention.out.weight.detach()
         out = out.view(-1, K, shape.heads // K, E).transpose(1, 2).reshape(out.shape)
-        posts = [
-            None if norm is None else DecodingNorm(norm, shape.width, self.device)
-            for norm in (layer.attention_post_norm, layer.feed_forward_post_norm)
-        ]
         return LayerWeights(
-            attention_norm=attention_norm,
-            qkv=self._product(attention.qkv, attention_norm.gain),
-            qk_norm=None if attention.query_norm is None else DecodingNorm(attention.query_norm, E, self.device),
+            norms=norms,
+            qkv=self._product(attention.qkv, norms["attention_norm"].gain),
+            qk_norm=None if attention.query_norm is None else DecodingNorm(attention.query_norm, self.device),
             out=self._product(attention.out, None, out),
-            attention_post=posts[0],
-            feed_forward_norm=feed_forward_norm,
-            up=self._product(feed_forward.up, feed_forward_norm.gain),
+            up=self._product(feed_forward.up, norms["feed_forward_norm"].gain),
             down=self._product(feed_forward.down, None),
-            feed_forward_post=posts[1],
             feed_forward=feed_forward,
             scale=attention.scale,
             window=attention.window,

@@ -60,7 +60,7 @@ def footprint(recipe: Recipe, product_bytes: int, most_logits: int = CHUNK_ELEME
     least = kept + max(gradients, positions * (layers * least_layer + 8 * width) + head + least_chunk)
 
     plain_norm = model.norm == "layernorm"
-    norms = (4 if model.post_norm else 2) * width * ((4 if plain_norm else 12) + (c if c < 4 else 0))
+    norms = sum(model.norm_widths) * ((4 if plain_norm else 12) + (c if c < 4 else 0))
     heads = (queries + 2 * keys) * c + queries * c
     if model.qk_norm:
         heads += (queries + keys) * (12 + c)
