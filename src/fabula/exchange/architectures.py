@@ -35,8 +35,7 @@ CHECKED = frozenset(
         "logit_cap",
     }
 )  # fmt: skip
-"""Those that leave with the values for which `_nearest` finds an architecture. All others leave only as they are by
-default, which is off."""
+"""Those that leave with the values for which `_nearest` finds an architecture. All others must be off."""
 PORTABLE = "modern-portable, llama-nano or gemma3-nano, which transformers and llama.cpp run"
 
 
@@ -81,7 +80,7 @@ def _nearest(shape: Model) -> tuple[Family, list[str]]:
         and any(shape.is_local(each) for each in range(shape.layers))
     )
     family = _family(shape, windowed or two_bases)
-    reasons = [f"model.{name}" for name in shape.unlike_default() if name not in EXACT | CHECKED]
+    reasons = [f"model.{name}" for name in shape.switched_on() if name not in EXACT | CHECKED]
     if shape.logit_cap and family != "gemma3_text":
         reasons.append("a logit cap")
     if shape.head_bias and shape.norm != "layernorm":

@@ -92,9 +92,10 @@ class Model(Section):
             )
         return self
 
-    def unlike_default(self) -> list[str]:
-        """The fields that have another value than by default, or no default."""
-        return [name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default]
+    def switched_on(self) -> list[str]:
+        """The fields that are not off: not False, 0, or None. What an export does not know must be off, whatever it is
+        by default."""
+        return [name for name in type(self).model_fields if getattr(self, name)]
 
     @property
     def size_of_head(self) -> int:

@@ -72,7 +72,7 @@ def test_each_family(node: Node, name: str) -> None:
 @given(shape=SHAPES)
 @settings(max_examples=15)
 def test_any_shape(node: Node, shape: Model) -> None:
-    assume(packing.COMPUTED.issuperset(shape.unlike_default()))
+    assume(packing.COMPUTED.issuperset(shape.switched_on()))
     assert difference(node, build(shape)) <= 10 * TOLERANCE
 
 

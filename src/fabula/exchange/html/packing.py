@@ -30,7 +30,7 @@ COMPUTED = frozenset(
     }
 )  # fmt: skip
 """The fields of a shape that engine/decoder.js computes, with any values: tests/exchange/html/test_engine.py. Others
-must be as they are by default, which is off."""
+must be off."""
 
 ALIGNMENT = 16
 
@@ -77,7 +77,7 @@ def pack_model(model: Decoder, end_of_text: bool) -> PackedModel:
 
 def refuse_unknown(shape: Model) -> None:
     """Raise InputError where a shape has a part that the page does not compute."""
-    if unknown := [name for name in shape.unlike_default() if name not in COMPUTED]:
+    if unknown := [name for name in shape.switched_on() if name not in COMPUTED]:
         raise InputError(f"model.{unknown[0]} is not known to the page's decoder; use --to hf")
 
 
