@@ -14,6 +14,8 @@ import numpy as np
 
 Array = np.ndarray
 NUM_EXACT = 1500
+AFTER_KICK = (0, 1, 2, 4, 8, 16)
+"""... and, so many steps after weights were shaken: in a long run all may be over before the next of those places."""
 
 
 @dataclass
@@ -115,6 +117,7 @@ def _train(
     stride = -(-num_steps // NUM_EXACT)
     loss, norm = np.empty((num_steps, num_runs)), np.empty((num_steps, num_runs))
     steps, told = [0], [exact()]
+    looked_at = {int(at) + late for at in plan.kick_at[plan.kick_at > 0] for late in AFTER_KICK}
     clipped = np.isfinite(plan.clip).any()
     with np.errstate(all="ignore"):
         for step in range(1, num_steps + 1):
@@ -129,7 +132,7 @@ def _train(
                 for weight, size in zip(weights, kick_size, strict=True):
                     shaken = random.standard_normal(weight[run].shape) * size * plan.kick[run]
                     weight[run] += shaken.astype(weight.dtype)
-            if step % stride == 0 or step == num_steps:
+            if step % stride == 0 or step == num_steps or step in looked_at:
                 steps.append(step)
                 told.append(exact())
     columns = [np.array(each) for each in zip(*told, strict=True)]

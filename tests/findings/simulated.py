@@ -26,7 +26,7 @@ OF_SCHEDULES = ("fixed", "rising", "unreached", "no_warmup", "long_warmup", "mic
 WEIGHTS: dict[str, dict[str, int]] = {
     "quadratic": {"none": 8, **dict.fromkeys(OF_SCHEDULES, 3), "rate_up": 5, "rate_up_for_a_while": 6, "kick": 6,
                   "odd_data": 6, "nan_once": 2, "nan_to_the_end": 2, "noisy_evaluations": 3, "clipped": 4,
-                  "mildly_clipped": 2, "growing_noise": 5},
+                  "mildly_clipped": 2, "growing_noise": 5, "passing_noise": 3},
     "bigram": {"none": 8, **dict.fromkeys(OF_SCHEDULES, 1), "rate_up": 2, "rate_up_for_a_while": 2, "kick": 3,
                "odd_data": 3, "frozen": 2, "nan_once": 1, "nan_to_the_end": 1, "noisy_evaluations": 1, "scaled": 6,
                "wide_start": 6},
@@ -123,6 +123,10 @@ def simulate(group: Group, random: Generator) -> Iterator[Simulated]:
         elif fault == "growing_noise":
             part = np.clip(np.arange(length + 1) / length - 0.5, 0, None) * 2
             plan.noise[:, run] = 1 + random.uniform(2, 12) * part
+        elif fault == "passing_noise":  # other data for a while, which comes and goes slowly
+            width, part = random.uniform(0.4, 0.7), np.arange(length + 1) / length
+            along = np.clip((part - random.uniform(0.15, 0.9 - width)) / width, 0, 1)
+            plan.noise[:, run] = 10 ** (random.uniform(0.5, 1.1) * np.sin(np.pi * along) ** 2)
         elif fault == "clipped":
             plan.clip[run] = 10 ** random.uniform(-1.8, -0.6)
         elif fault == "mildly_clipped":

@@ -6,6 +6,9 @@ from tests.findings.families import record
 
 from fabula.findings import diagnose
 
+AFTER_TURN = [2.0, 2.1, 1.94, 1.76, 1.7, 1.69, 1.41, 1.37]
+JUMPED = [5.1, 4.8, 4.9, 5.2, 4.7, 4.3, 4.0, 3.8]
+
 
 def _fall(rng: np.random.Generator, steps: int, noise: float) -> np.ndarray:
     return 5.0 + 10.0 * np.exp(-np.arange(steps) / (0.05 * steps)) + noise * rng.standard_normal(steps)
@@ -69,3 +72,41 @@ def test_a_loss_that_swings_is_not_stable(swing: float, seed: int) -> None:
     loss += swing * np.exp(-step / 30.0) * np.sin(2 * np.pi * step / 8.5)
     found = diagnose(record(loss))
     assert bool(found.of("spike")) == bool(swing) and bool(found.of("stable")) == (not swing)
+
+
+@pytest.mark.parametrize("turn", [1.75, 2.15])
+def test_the_turn_of_a_short_swing_is_a_level(turn: float) -> None:
+    """Of twenty evaluations one stands at the turn: the values around it lead down to it."""
+    evals = np.interp(np.arange(21), [0, 1, 2, 3, 4, 5, 6, 7, 10, 14, 20], [5.1, 2.4, turn, *AFTER_TURN])
+    told = diagnose(record(evals=evals, eval_steps=np.arange(21.0)))
+    assert bool(told.of("spike")) == (turn < 2.0) and bool(told.of("stable")) == (turn > 2.0)
+
+
+@pytest.mark.parametrize(("steps", "at", "odd"), [(118, 49, 6), (7681, 2384, 41)])
+@pytest.mark.parametrize("seed", range(3))
+def test_odd_batches_are_no_noise_of_the_others(steps: int, at: int, odd: int, seed: int) -> None:
+    """They fill much of the stretch that the noise around them is read from."""
+    step = np.arange(steps)
+    loss = 2.5 + 4.5 * np.exp(-step / (0.11 * steps)) + 0.05 * np.random.default_rng([15, seed]).standard_normal(steps)
+    loss[at : at + odd] += 1.3
+    (spike,) = diagnose(record(loss)).of("spike")
+    assert spike.steps == (at + 1, at + odd)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_rise_over_a_fifth_of_a_short_log_is_no_noise_with_memory(seed: int) -> None:
+    step = np.arange(91)
+    loss = np.interp(step, [0, 5, 15, 35, 37, 40, 44, 47, 50, 54, 70, 90], [7, 5, 3.8, 3.7, *JUMPED])
+    told = diagnose(record(loss + 0.06 * np.random.default_rng([16, seed]).standard_normal(91)))
+    assert len(told.of("divergence")) == 1 and told.of("recovery") and not told.of("stable")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_rise_in_the_fall_of_both_losses_is_no_overfitting(seed: int) -> None:
+    rng = np.random.default_rng([17, seed])
+    step = np.arange(71.0)
+    loss = 3.4 + 4.5 * np.exp(-step / 7.0) + 1.6 * np.exp(-0.5 * ((step - 9.0) / 2.0) ** 2)
+    evals = loss * (1 + 0.001 * rng.standard_normal(71))
+    train = loss[1:] + 0.08 * rng.standard_normal(70)
+    told = diagnose(record(train, evals, eval_steps=step))
+    assert told.of("spike", "divergence") and not told.of("stable", "overfitting")

@@ -39,3 +39,12 @@ def test_nothing_is_said_of_usual_norms() -> None:
 @pytest.mark.parametrize("norm", [np.zeros(200), np.r_[np.linspace(2.0, 0.1, 20), np.zeros(180)]])
 def test_a_norm_of_exactly_zero_neither_grows_nor_settles(norm: np.ndarray) -> None:
     assert not diagnose(record(grad_norm=norm)).of("gradient_growth", "gradient_settled", "gradient_hump")
+
+
+@pytest.mark.parametrize(("risen", "said"), [(0.0, False), (3.0, True)])
+def test_a_first_fall_that_lasts_beyond_the_start_is_no_explosion(risen: float, said: bool) -> None:
+    step = np.arange(1.0, 4601.0)
+    norm = 3.0 * np.exp(-step / 500.0) + 0.02 + risen * ((step > 2500) & (step <= 2600))
+    told = diagnose(record(grad_norm=norm * np.random.default_rng(2).lognormal(0, 0.1, 4600)))
+    assert bool(told.of("gradient_explosion")) == said
+    assert not said or told.of("gradient_explosion")[0].steps == (2501, 2600)

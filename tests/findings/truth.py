@@ -85,16 +85,17 @@ class Truth:
         apart = self.eval_steps[1] - self.eval_steps[0] if len(self.eval_steps) > 1 else 0.0
         return max(2.0 * apart, 0.02 * self.length, 10.0)
 
-    def visible(self, rise: float, start: float, until: float) -> bool:
+    def visible(self, rise: float, start: float, until: float, unrest: float = 0.0) -> bool:
         """Whether some curve of the log has the points and the calm to show an episode between these steps. The calm is
-        that of its surroundings, too: the loss of a batch varies several times as much in the first fall as later."""
+        that of its surroundings, too: the loss of a batch varies several times as much in the first fall as later.
+        `unrest`: deviation of the exact loss itself."""
         duration = until - start
         apart = self.eval_steps[1] - self.eval_steps[0] if len(self.eval_steps) > 1 else math.inf
         in_evals = len(self.eval_steps) >= 8 and duration >= 3 * apart
-        in_evals &= rise >= CLEAR * self.eval_noise * float(np.nanmin(self.held))
+        in_evals &= rise >= CLEAR * max(unrest, self.eval_noise * float(np.nanmin(self.held)))
         in_train = self.has_train and len(self.train_steps) >= 8 and duration >= 3 * self.block * self.every_kth
         here = self._noise(start - 2 * duration, until + 2 * duration) if self.mode == "fresh" else 0.0
-        noise = max(self.point_noise, self._of_a_block(here))
+        noise = max(self.point_noise, self._of_a_block(here), unrest)
         return in_evals or (in_train and rise * self.factor >= max(0.3, CLEAR * noise))
 
 
@@ -167,27 +168,76 @@ def _episodes(truth: Truth) -> dict[str, bool]:
     if rise < max(0.3, 0.1 * level):
         return {}
     begin = int(np.flatnonzero(excess[: worst + 1] <= 0.1 * rise)[-1])
-    inside = excess[worst:]
-    # Of a rise of 600 nats a tenth is no return.
-    near_level = min(0.1 * rise, max(0.3, 0.1 * level))
-    back, nearly = np.flatnonzero(inside <= near_level), np.flatnonzero(inside <= 0.4 * rise)
     start = float(truth.steps[begin])
-    until = float(truth.steps[worst + nearly[0]]) if len(nearly) else float(truth.steps[-1])
-    if not truth.visible(rise, start, until):
+    back = _first_below(excess, worst, _near(rise, level))
+    nearly = _first_below(excess, worst, 0.4 * rise)
+    until = float(truth.steps[-1 if nearly is None else nearly])
+    unrest = _unrest(truth, held, start, until)
+    if not truth.visible(rise, start, until, unrest):
         return {}
-    if not len(nearly):
-        late = until - start >= 1.5 * truth.longest_spike
-        return {"divergence": True, "recovery": False, "stable": False} if late else {}
-    if not len(back):
-        return {"stable": False}
-    after = float(truth.steps[worst + back[0]])
-    outside = np.concatenate([excess[:begin], excess[worst + int(back[0]) :]])
-    alone = bool((outside <= max(0.03, 0.01 * level, 0.1 * rise)).all())
-    if after - start <= 0.5 * truth.longest_spike:
+    if back is not None and float(truth.steps[back]) - start <= 0.5 * truth.longest_spike:
+        outside = np.concatenate([excess[:begin], excess[back:]])
+        alone = bool((outside <= max(0.03, 0.01 * level, 0.1 * rise)).all())
+        without = _smooth(held, round(truth.longest_spike / truth.length * len(held)))
+        if (without - np.minimum.accumulate(without)).max() > max(0.05, 0.015 * level):  # half of an episode of its own
+            return {"stable": False}
         return {"spike": True, "stable": False, **({"divergence": False, "recovery": False} if alone else {})}
-    if until - start >= 1.5 * truth.longest_spike:
-        return {"divergence": True, "recovery": True, "stable": False, **({"spike": False} if alone else {})}
-    return {"stable": False}
+    return {**({} if nearly is None else {"stable": False}), **_lasting(truth, held, excess, unrest)}
+
+
+def _lasting(truth: Truth, held: Array, excess: Array, unrest: float) -> dict[str, bool]:
+    """A divergence, from the course of the exact loss: its medians over 2 % of the run, which no burst lifts."""
+    course = _smooth(held, len(held) // 50)
+    lasting = course - np.minimum.accumulate(course)
+    worst = int(np.argmax(lasting))
+    rise, level = float(lasting[worst]), float(np.minimum.accumulate(course)[worst])
+    if rise < max(0.3, 0.1 * level):
+        return {}
+    begin = int(np.flatnonzero(lasting[: worst + 1] <= 0.1 * rise)[-1])
+    back, nearly = _first_below(lasting, worst, _near(rise, level)), _first_below(lasting, worst, 0.4 * rise)
+    start, until = float(truth.steps[begin]), float(truth.steps[-1 if nearly is None else nearly])
+    if until - start < 1.5 * truth.longest_spike or not truth.visible(rise, start, until, unrest):
+        return {}
+    high = int(np.flatnonzero(lasting[: worst + 1] <= 0.4 * rise)[-1]) + 1
+    if excess[high:nearly].min() < 0.25 * rise or (nearly is None and excess[-1] < 0.4 * rise):
+        return {"stable": False}  # it comes back in between: spikes that follow each other, or one long unrest
+    if nearly is None:
+        return {"divergence": True, "recovery": False, "stable": False}
+    if back is None:
+        return {"stable": False}
+    outside = np.concatenate([excess[:begin], excess[back:]])
+    labels = {"divergence": True, "stable": False}
+    if (outside <= max(0.03, 0.01 * level, 0.1 * rise)).all():
+        labels["spike"] = False
+    # A return that the last lines alone show, or from which it goes up again, is not judged.
+    if truth.length - truth.steps[back] >= truth.longest_spike and lasting[back:].max() <= 2.0 * _near(rise, level):
+        labels["recovery"] = True
+    return labels
+
+
+def _near(rise: float, level: float) -> float:
+    """Of a rise of 600 nats a tenth is no return."""
+    return min(0.1 * rise, max(0.3, 0.1 * level))
+
+
+def _first_below(values: Array, after: int, limit: float) -> int | None:
+    hits = np.flatnonzero(values[after:] <= limit)
+    return after + int(hits[0]) if len(hits) else None
+
+
+def _unrest(truth: Truth, held: Array, start: float, until: float) -> float:
+    """How far the exact loss itself goes up and down in the second half, without the episode: where the rate is too
+    high for the loss to lie still, one rise among many is no event."""
+    beside = 2.0 * (until - start)
+    chosen = (truth.steps > 0.5 * truth.length) & ((truth.steps < start - beside) | (truth.steps > until + beside))
+    return float(np.std((held - _smooth(held, max(9, len(held) // 50)))[chosen])) if chosen.sum() > 8 else 0.0
+
+
+def _smooth(values: Array, width: int) -> Array:
+    """Medians of so many neighbours; at the ends of as many as there are on both sides."""
+    half = width // 2
+    padded = np.pad(values, half, mode="reflect") if half < len(values) else np.pad(values, half, mode="edge")
+    return np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1)
 
 
 def _odd(truth: Truth, excess: Array) -> dict[str, bool]:
@@ -319,14 +369,18 @@ def _gradient(truth: Truth) -> dict[str, bool]:
 
 
 def _hump(steps: Array, norm: Array) -> dict[str, bool]:
-    """Of the expected norm: from its lowest before to its highest and down again."""
-    logs, part = np.log(np.maximum(norm, 1e-30)), steps / steps[-1]
+    """Of the expected norm's course, a twentieth of the run smoothed: from its lowest before to its highest and down
+    again, the middle half of that height over a sixteenth of the run or more. A norm that jumps, and stays up for a
+    while, does not rise slowly."""
+    logs, part = np.log(np.maximum(_smooth(norm, max(3, len(norm) // 20)), 1e-30)), steps / steps[-1]
     height = logs - np.maximum(np.minimum.accumulate(logs), np.minimum.accumulate(logs[::-1])[::-1])
     late = np.where(part >= 0.1, height, 0.0)
     if late.max() < math.log(1.5):
         return {"gradient_hump": False}
     top = int(np.argmax(late))
     foot = top - int(np.argmin(logs[top::-1]))
-    slow = 0.12 <= part[top] - part[foot] and part[top] >= 0.28 and late[top] >= math.log(4.0)
+    risen = (logs[foot : top + 1] - logs[foot]) / max(float(logs[top] - logs[foot]), 1e-9)
+    rise = part[foot + int(np.argmax(risen >= 0.75))] - part[foot + int(np.flatnonzero(risen <= 0.25)[-1])]
+    slow = 0.12 <= part[top] - part[foot] and rise >= 0.06 and part[top] >= 0.28 and late[top] >= math.log(4.0)
     wide = float((late > 0.5 * late[top]).mean()) >= 0.12
     return {"gradient_hump": True} if slow and wide else {}

@@ -191,12 +191,21 @@ def _levels(values: np.ndarray, noise: np.ndarray) -> np.ndarray:
     lags behind, at most what noise may have hidden of the level."""
     noisy = NOISE_FACTOR * noise > np.maximum(MIN_RISE_NATS, MIN_RISE_SHARE * np.abs(values))
     beside = np.minimum(np.r_[np.inf, values[:-1]], np.r_[values[1:], np.inf])
-    levels = np.where(values < beside - 3.0 * noise, beside, values)  # one value that is far too low is no level
+    # One value that is far too low is no level; the turn of a swing is, which the values around it lead down to.
+    too_low = beside - values > np.maximum(3.0 * noise, _led_down(values))
+    levels = np.where(too_low, beside, values)
     if not noisy.any() or len(values) < 5:
         return levels
     medians = np.median(np.lib.stride_tricks.sliding_window_view(values, 5), axis=1)
     padded = np.concatenate([np.maximum.accumulate(values[:4][::-1])[::-1], medians])
     return np.where(noisy, np.minimum(padded, levels + HIDDEN_BY_NOISE * noise), levels)
+
+
+def _led_down(values: np.ndarray) -> np.ndarray:
+    """How far apart the two values before each point lie from the two after it."""
+    before = np.r_[values[:1], values[:1], values[:-2]] + np.r_[values[:1], values[:-1]]
+    after = np.r_[values[1:], values[-1:]] + np.r_[values[2:], values[-1:], values[-1:]]
+    return np.abs(before - after) / 2.0
 
 
 def _threshold(level: float, noise: float) -> float:
@@ -347,5 +356,6 @@ def _spread(residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Robust deviation of the residuals around 100 places along the curve."""
     edges = np.linspace(0, len(residuals), min(100, max(1, len(residuals) // 50)) + 1).astype(int)
     centres = 0.5 * (edges[:-1] + edges[1:])
-    deviations = [deviation(residuals[a:b]) for a, b in pairwise(edges)]
-    return centres, np.array(deviations)
+    deviations = np.array([deviation(residuals[a:b]) for a, b in pairwise(edges)])
+    around = np.pad(deviations, 1, mode="edge")  # a spike that fills one place is no noise of it
+    return centres, np.median(np.lib.stride_tricks.sliding_window_view(around, 3), axis=1)

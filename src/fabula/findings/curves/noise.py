@@ -9,10 +9,12 @@ NEIGHBOURS = 9
 """Points around one that show where it would be without noise ..."""
 POINTS_FOR_MEMORY = 45
 """... on curves of at least so many: on shorter ones they include the fall and the episodes themselves."""
-LAGS, LEAST_PART = (2, 4, 8), 36
-"""Distances at which values are compared, in parts of at least so many."""
+LAGS, LEAST_PART, LEAST_TRIPLES = (2, 4, 8), 36, 8
+"""Distances at which values are compared, in parts of at least so many, of at least so many threes of values."""
 SURE_MEMORY, MOST_MEMORY = 1.5, 4.0
 """White noise of 36 values looks up to 1.5 times larger at one of three distances; means of five values 2.7 times."""
+OF_NOISE = 12.0
+"""Means of five values reach seven times what they vary from one to the next: what lies further off is an episode."""
 SMOOTH = 0.5
 """Of white noise, and of noise with memory, fourth differences show as much as second ones; of swings over many points
 a fraction. Below this half a curve swings, and what second differences show is no noise."""
@@ -84,10 +86,14 @@ def memory_of(settled: np.ndarray) -> float:
     ratios = []
     for part in np.array_split(settled, min(5, len(settled) // LEAST_PART)):
         near = between_neighbours(part)
-        far = [deviation(part[2 * lag :] - 2.0 * part[lag:-lag] + part[: -2 * lag]) / math.sqrt(6.0) for lag in LAGS]
-        ratios.append(max(far) / near if near > 0 else 1.0)
+        calm = np.abs(part - np.median(part)) <= OF_NOISE * near
+        part = part[calm] if calm.mean() >= 0.5 else part
+        lags = [lag for lag in LAGS if len(part) - 2 * lag >= LEAST_TRIPLES]
+        far = [deviation(part[2 * lag :] - 2.0 * part[lag:-lag] + part[: -2 * lag]) / math.sqrt(6.0) for lag in lags]
+        # Of two parts the quarter lies between them: what an episode makes of one must not count without limit.
+        ratios.append(min(max(far) / near, MOST_MEMORY) if near > 0 else 1.0)
     usual = float(np.quantile(ratios, QUIET_SHARE))
-    return min(usual, MOST_MEMORY) if usual > SURE_MEMORY else 1.0
+    return usual if usual > SURE_MEMORY else 1.0
 
 
 def error_of_median(noise: float, count: int) -> float:

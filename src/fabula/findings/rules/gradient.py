@@ -21,6 +21,8 @@ divergence. A slow rise below that is common late in healthy runs."""
 EXPLOSION_FACTOR = 50.0
 """Fifty times the usual norm in several steps is more than one unusual batch; clipping then hides a broken run."""
 EXPLOSION_STEPS = 3
+RISEN_FACTOR = 4.0
+"""... and has risen to that: the first fall of a norm may end at a fiftieth of what it is after the first tenth."""
 NUM_LEVELS = 9
 """Medians over ninths of the second half are its level: single steps scatter by tens of per cent."""
 SETTLED_SPREAD = 0.5
@@ -70,7 +72,11 @@ def norms(facts: Facts) -> Outcome:
             )
         )
     usual = float(np.quantile(later.values, 0.25))  # a norm that stays exploded must not become what is usual
-    exploded = later.steps[later.values > EXPLOSION_FACTOR * max(usual, 1e-12)]
+    levels = block_medians(curve)
+    lowest = np.r_[levels.values[0], np.minimum.accumulate(levels.values)]
+    before = lowest[np.searchsorted(levels.steps, later.steps, "left")]
+    is_high = later.values > EXPLOSION_FACTOR * max(usual, 1e-12)
+    exploded = later.steps[is_high & (later.values > RISEN_FACTOR * before)]
     if len(exploded) >= EXPLOSION_STEPS:
         return [*found, _explosion(later, exploded, usual)]
     middle, end = float(second[:2].mean()), float(second[-2:].mean())

@@ -67,12 +67,16 @@ def _is_overfitting(episode: Episode, curve: Curve, facts: Facts) -> bool:
     training = facts.held_train_loss or facts.train_loss
     if training is not None and len(training.finite) >= MIN_POINTS:
         points = block_medians(training)
-        before = points.part(-1.0, episode.first - 1).values[-NEIGHBOURS:]
+        before = points.part(-1.0, episode.first - 1)
         during = points.part(episode.first, episode.last + curve.spacing).values
         if not len(before) or not len(during):
             return False
-        # Medians: of hundreds of noisy values the highest lies above the lowest whatever the loss does.
-        return bool(np.median(during) - np.median(before) < OVER_SHARE * episode.rise)
+        # Medians: of hundreds of noisy values the highest lies above the lowest whatever the loss does. Those of what
+        # came before lie above the level where both losses still fell.
+        beside = curve.finite.part(before.steps[-NEIGHBOURS:][0], episode.first - 1).values
+        fell = max(0.0, float(np.median(beside)) - episode.level) if len(beside) else 0.0
+        rose = float(np.median(during) - np.median(before.values[-NEIGHBOURS:]))
+        return rose + fell < OVER_SHARE * episode.rise
     half = curve.finite.part(episode.first, episode.peak_step)
     reached = half.steps[half.values >= episode.level + 0.5 * episode.rise]
     return bool(len(reached)) and reached[0] - episode.first > SLOW_RISE_SHARE * facts.last_step
