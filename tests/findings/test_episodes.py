@@ -110,3 +110,13 @@ def test_a_rise_in_the_fall_of_both_losses_is_no_overfitting(seed: int) -> None:
     train = loss[1:] + 0.08 * rng.standard_normal(70)
     told = diagnose(record(train, evals, eval_steps=step))
     assert told.of("spike", "divergence") and not told.of("stable", "overfitting")
+
+
+def test_noise_that_grows_from_value_to_value_is_no_spike() -> None:
+    """A log of every tenth step, whose batches vary more and more: twelve times as much at the end."""
+    part = np.arange(72) / 72
+    grows = 0.03 * (1.0 + 22.0 * np.clip(part - 0.5, 0, None))
+    loss = 3.6 + 5.4 * np.exp(-part / 0.08)
+    drawn = [np.random.default_rng([18, seed]).standard_normal(72) for seed in range(20)]
+    told = [diagnose(record(loss + grows * each, steps=10.0 * np.arange(1, 73))) for each in drawn]
+    assert sum(bool(each.of("spike", "divergence")) for each in told) <= 6

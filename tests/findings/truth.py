@@ -353,7 +353,9 @@ def _gradient(truth: Truth) -> dict[str, bool]:
         return {**labels, "gradient_explosion": True}
     else:
         return labels
-    labels |= {} if truth.odd[1] > 0 else _hump(steps, norm)  # what odd batches add is not expected
+    if truth.odd[1] > 0.5 * truth.length and truth.odd[1] - truth.odd[0] >= 0.01 * truth.length:
+        return labels  # what odd batches add to the level is not expected
+    labels |= {} if truth.odd[1] > 0 else _hump(steps, norm)
     half = np.array_split(norm[steps > 0.5 * truth.length], 9)
     levels = np.array([np.median(part) for part in half if len(part)])
     if len(levels) == 9:

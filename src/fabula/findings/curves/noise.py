@@ -74,7 +74,19 @@ def local_noise(values: np.ndarray, width: int = 41) -> np.ndarray:
     estimates = [_noise_in(values[end - width : end], memory) for end in ends]
     estimates[0] = min(estimates[0], memory * _bending(values[:width]))  # the first fall bends
     quiet = min(whole, float(np.quantile(estimates, QUIET_SHARE)))
-    return np.maximum(quiet, np.interp(np.arange(len(values)), ends - 1, estimates))
+    noise = np.maximum(quiet, np.interp(np.arange(len(values)), ends - 1, estimates))
+    noise[FOR_FOURTH:] = np.maximum(noise[FOR_FOURTH:], _lately(values)[:-1])  # noise that grows from value to value
+    return noise
+
+
+def _lately(values: np.ndarray) -> np.ndarray:
+    """The noise in every sixteen neighbours, without memory."""
+    near, bending = (
+        1.4826 * np.median(np.lib.stride_tricks.sliding_window_view(np.abs(np.diff(values, n=n)), FOR_FOURTH - n), 1)
+        for n in (2, 4)
+    )
+    near, bending = near / math.sqrt(6.0), bending / math.sqrt(70.0)
+    return np.where(bending < SMOOTH * near, bending, near)
 
 
 def memory_of(settled: np.ndarray) -> float:
