@@ -1,6 +1,7 @@
 """Lightning with its logger: what a module logs is in the record, also of a run that goes on, and a failure ends it."""
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tests.callbacks.tiny import NUM, PER_EPOCH, ROWS, loss_of
 
 import fabula
@@ -75,7 +77,10 @@ def test_a_failure_ends_it(tmp_path: Path) -> None:
     assert fabula.diagnose(tmp_path / "run").of("non_finite") and fabula.read(tmp_path / "run").status == "failed"
 
 
-@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "interrupted"), (ValueError, "failed")])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt, "interrupted"), (SIGTERMException, "interrupted"), (ValueError, "failed")],
+)
 def test_what_ends_it_is_in_the_record(
     error: type[BaseException], status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,3 +117,18 @@ def test_a_logger_that_is_used_again_goes_on(tmp_path: Path) -> None:
         logger.finalize("success")
     run = fabula.read(tmp_path / "run")
     assert (run.status, list(run.train["loss"]), list(run.evals["val_loss"])) == ("finished", [3.0, 2.0], [3.5, 2.5])
+
+
+def test_what_is_no_number_is_left_out_and_said_once(tmp_path: Path) -> None:
+    """Other loggers take it, and it may come after hours."""
+    logger = FabulaLogger(tmp_path / "run")
+    odd = {"classes": [0.1, 0.9], "picture": torch.ones(3), "note": "fine", "nothing": None}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for step in range(2):
+            logger.log_metrics({"train_loss": 3.0 - step, **odd}, step=step)
+            logger.log_metrics({"val_loss": torch.tensor([3.5 - step]), **odd}, step=step)
+        logger.finalize("success")
+    assert [str(each.message).split(" is left out")[0] for each in told] == ["classes", "picture", "note"]
+    run = fabula.read(tmp_path / "run")
+    assert (list(run.train["loss"]), list(run.evals["val_loss"])) == ([3.0, 2.0], [3.5, 2.5])

@@ -90,6 +90,40 @@ def test_a_failure_ends_it_after_the_line_that_shows_it(
     assert bool(window) == ("mean of the steps" in str(run.info["notes"]))
 
 
+class Careful(TrainerCallback):
+    """Leaves out what is not finite of a gradient."""
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **others: Any) -> None:
+        for each in model.parameters():
+            each.grad.nan_to_num_(0.0)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("is_filtered", [True, False])
+def test_one_loss_that_is_not_finite_is_one(is_filtered: bool, tmp_path: Path) -> None:
+    """The Trainer logs 0 for it, or NaN for it and for every loss after it."""
+    made = trainer(
+        tmp_path, FabulaCallback(str(tmp_path / "run")), max_steps=30, logging_nan_inf_filter=is_filtered, **QUICK
+    )
+    made.add_callback(Careful())
+    step = made.training_step
+
+    def broken(model: Any, *arguments: Any) -> torch.Tensor:
+        loss = step(model, *arguments)
+        if made.state.global_step != 20:
+            return loss
+        for each in model.parameters():
+            each.grad.fill_(math.nan)
+        return loss * math.nan
+
+    made.training_step = broken
+    made.train()
+    (found,) = fabula.diagnose(tmp_path / "run").of("non_finite")
+    assert (found.steps, found.severity, found.evidence["curves"]) == ((21, 21), "warning", ["grad_norm", "loss"])
+    losses = fabula.read(tmp_path / "run").train["loss"]
+    assert (losses[:20] > 0.0).all() and (losses[21:] > 0.0).all() == is_filtered
+
+
 class After(TrainerCallback):
     """Ends a training early, as EarlyStoppingCallback does."""
 

@@ -96,6 +96,16 @@ def test_nan_is_told_with_its_steps() -> None:
     assert diagnose(record(losses)).of("non_finite")[0].severity == "failure"
 
 
+@pytest.mark.parametrize(("last_norm", "severity"), [(0.5, "warning"), (math.nan, "failure")])
+def test_a_loss_that_stops_at_a_nan_is_not_where_the_training_ends(last_norm: float, severity: str) -> None:
+    """A loop may know its loss no longer, and the norm of its gradient at every step."""
+    losses, norms = np.linspace(5.0, 3.0, 100), np.full(100, 0.5)
+    losses[60:], norms[60:] = math.nan, last_norm
+    losses[60] = math.inf
+    run = record(losses, grad_norm=norms, info={"log_format": "fabula.Record"})
+    assert diagnose(run).of("non_finite")[0].severity == severity
+
+
 def test_a_long_record_costs_no_more_than_its_length() -> None:
     steps = np.arange(1.0, 150_001)
     random = np.random.default_rng(0)

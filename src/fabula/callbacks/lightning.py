@@ -1,6 +1,7 @@
 """For Lightning: `Trainer(logger=FabulaLogger("runs/mine"), callbacks=[StopOnFailure()])`."""
 
 import sys
+import warnings
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +11,12 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from fabula.api.record import Record
+from fabula.errors import InputError
 from fabula.record.loop.fields import meaning
+from fabula.record.loop.scalars import scalar
 
 HELD_OUT = ("val", "valid", "eval", "dev")
 """How the names of an evaluation begin. What is logged of a test would be taken for one more validation."""
@@ -31,6 +35,7 @@ class FabulaLogger(Logger):
         self._record: Record | None = None
         self._line: dict[str, float] = {}
         self._step = 0
+        self._left_out: set[str] = set()
 
     @property
     @rank_zero_experiment
@@ -60,6 +65,7 @@ class FabulaLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        metrics = {name: value for name, value in metrics.items() if self._is_number(name, value)}
         at = self._step if step is None else step + 1
         if at != self._step:
             self.save()
@@ -73,6 +79,18 @@ class FabulaLogger(Logger):
             self.save()
             self.experiment.evaluate(at, **held_out)
 
+    def _is_number(self, name: str, value: Any) -> bool:
+        """Whether the record can hold it. Other loggers take lists and texts too, and a training does not end for one
+        that comes after hours."""
+        try:
+            wrong = "it is a text" if isinstance(scalar(name, value), str) else ""
+        except InputError as error:
+            wrong = str(error)
+        if wrong and name not in self._left_out:
+            self._left_out.add(name)
+            warnings.warn(f"{name} is left out of the record {self.folder}: {wrong}", stacklevel=4)
+        return not wrong
+
     @rank_zero_only
     def save(self) -> None:
         """Write the line of this step: a rate and a loss come in calls of their own."""
@@ -84,10 +102,11 @@ class FabulaLogger(Logger):
     def finalize(self, status: str) -> None:
         self.save()
         if self._record is not None:
-            # Lightning says "failed" of Ctrl-C as well; after a success it is the exception of somebody further out.
+            # Lightning says "failed" of Ctrl-C as well, and of a cluster that takes its machine back (SIGTERM); after
+            # a success it is the exception of somebody further out.
             error = None if status == "success" else sys.exception()
             ended = {"success": "finished", "failed": "failed"}.get(status, "interrupted")
-            told = "interrupted" if isinstance(error, KeyboardInterrupt) else ended
+            told = "interrupted" if isinstance(error, (KeyboardInterrupt, SIGTERMException)) else ended
             self._record.close(told, repr(error) if error else None)
             self._record, self.options["resume"] = None, True  # another fit with this logger goes on
 

@@ -1,5 +1,7 @@
 """For the Trainer of transformers: `Trainer(..., callbacks=[FabulaCallback("runs/mine")])`."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch.distributed
@@ -23,6 +25,7 @@ class FabulaCallback(TrainerCallback):
     def __init__(self, folder: str, *, stop_on_failure: bool = False, **options: Any) -> None:
         self.folder, self.stop_on_failure, self.options = folder, stop_on_failure, options
         self.record: Record | None = None
+        self._sum_is_lost = False
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
@@ -39,6 +42,7 @@ class FabulaCallback(TrainerCallback):
             "is_writer": state.is_world_process_zero,
         }
         self.record = Record(self.folder, **{**known, **self.options})
+        self._sum_is_lost = False
         every = _steps_between_lines(state)
         window = "an epoch" if args.logging_strategy == "epoch" else f"{every} steps" if every > 1 else ""
         notes = [note("window_mean", steps=window)] if window else []
@@ -60,7 +64,23 @@ class FabulaCallback(TrainerCallback):
         if held_out:
             self.record.evaluate(state.global_step, tokens=tokens, **held_out)
         elif "loss" in logs:
-            self.record.train(state.global_step, **{"tokens": tokens, **logs})
+            loss = self._loss_of(logs, is_filtered=args.logging_nan_inf_filter)
+            self.record.train(state.global_step, **{"tokens": tokens, **logs, "loss": loss})
+
+    def _loss_of(self, logs: Mapping[str, float], is_filtered: bool) -> float | None:
+        """What the batches lost; None where the Trainer does not know it.
+
+        It takes its sum of losses back by subtracting it from itself: after one that is not finite, all that it logs
+        are NaN, however well the training goes on. With its filter it logs 0 for what is not finite. The norm of the
+        gradient tells what they are: a loss that is not finite has no gradient with a length.
+        """
+        loss, norm = float(logs["loss"]), logs.get("grad_norm")
+        if norm is None:
+            return loss
+        if is_filtered:
+            return math.nan if loss == 0.0 and not math.isfinite(norm) else loss
+        lost, self._sum_is_lost = self._sum_is_lost, self._sum_is_lost or not math.isfinite(loss)
+        return None if lost and 0.0 < norm < math.inf else loss
 
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any

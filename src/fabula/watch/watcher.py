@@ -87,6 +87,8 @@ class Watcher:
             # What changed meanwhile is read again, even if it changes back: a lock that was taken and is let go.
             self._stamps = stamps if self._stamp() == stamps else None
             cost = time.process_time() - began
+            if not self._due:  # what reads is loaded then, also where there is nothing to read yet
+                cost = min(cost, FIRST_COST)
             if not self._is_unreadable:  # a run that has ended has nobody to wait for
                 cost = 0.0 if all(each.ended for each in self.found) else FIRST_COST if first else cost
             self._due = time.monotonic() + self.pause(cost)

@@ -234,13 +234,15 @@ def non_finite(facts: Facts) -> Outcome:
     bad_curves: set[str] = set()
     ends_badly = False
     names = []
+    finite_until = max((float(each.finite.steps[-1]) for each in curves if len(each.finite)), default=-math.inf)
     for curve in curves:
         bad = ~np.isfinite(curve.values)
         if bad.any():
             names.append(facts.name_of(curve))
             bad_curves.add(curve.name)
             bad_steps |= {int(step) for step in curve.steps[bad]}
-            ends_badly |= bool(bad[-1])
+            # Where a curve stops at such a value and others go on, the training did not end there.
+            ends_badly |= bool(bad[-1] and curve.steps[-1] + curve.spacing >= finite_until)
     if not bad_steps:
         return []
     first, last = min(bad_steps), max(bad_steps)
