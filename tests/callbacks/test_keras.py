@@ -110,3 +110,23 @@ def test_a_failure_ends_it(tmp_path: Path) -> None:
     fit(made, Broken(), FabulaCallback(str(tmp_path / "run"), stop_on_failure=True), epochs=20)
     assert 7 < int(made.optimizer.iterations) < 20 * PER_EPOCH
     assert fabula.diagnose(tmp_path / "run").of("non_finite") and fabula.read(tmp_path / "run").status == "failed"
+
+
+class OfEachClass(keras.metrics.Metric):
+    """As keras.metrics.F1Score tells one number a class."""
+
+    def update_state(self, *given: Any, **named: Any) -> None:
+        pass
+
+    def result(self) -> Any:
+        return keras.ops.ones(NUM)
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+def test_a_metric_of_many_numbers_is_left_out(tmp_path: Path) -> None:
+    made = model()
+    made.compile(made.optimizer, loss=made.loss, metrics=[OfEachClass(name="each"), "sparse_categorical_accuracy"])
+    fit(made, FabulaCallback(str(tmp_path / "run")))
+    run = fabula.read(tmp_path / "run")
+    assert len(run.train["loss"]) == PER_EPOCH and len(run.evals["val_loss"]) == 1
+    assert "each" not in run.train and "sparse_categorical_accuracy" in run.train

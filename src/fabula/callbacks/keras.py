@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from fabula.api.record import Record
+from fabula.callbacks.numbers import Numbers
 
 
 class FabulaCallback(keras.callbacks.Callback):
@@ -23,6 +24,7 @@ class FabulaCallback(keras.callbacks.Callback):
         self._before, self._update = (0.0, 0.0), (0.0, 0.0)
         """Losses, and of how many rows: of this epoch, and of the update that is being made."""
         self._written = 0
+        self._numbers = Numbers()
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self.record = None
@@ -47,7 +49,7 @@ class FabulaCallback(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         assert self.record is not None, "on_epoch_begin comes before it"
-        told = {name: float(value) for name, value in (logs or {}).items()}
+        told = {name: float(value) for name, value in self._numbers.of(logs or {}).items()}
         loss = self._loss_of_update(told.pop("loss", None))
         step = self._step()
         if step == self._written:  # gradients of this batch were added up for a later update
@@ -70,7 +72,8 @@ class FabulaCallback(keras.callbacks.Callback):
         return self._update[0] / self._update[1]
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        held_out = {name: float(value) for name, value in (logs or {}).items() if name.startswith("val_")}
+        held_out = {name: value for name, value in (logs or {}).items() if name.startswith("val_")}
+        held_out = {name: float(value) for name, value in self._numbers.of(held_out).items()}
         if held_out and self.record is not None:
             self.record.evaluate(self._step(), **held_out)
 

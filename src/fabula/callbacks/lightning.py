@@ -1,7 +1,6 @@
 """For Lightning: `Trainer(logger=FabulaLogger("runs/mine"), callbacks=[StopOnFailure()])`."""
 
 import sys
-import warnings
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +13,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from fabula.api.record import Record
-from fabula.errors import InputError
+from fabula.callbacks.numbers import Numbers
 from fabula.record.loop.fields import meaning
-from fabula.record.loop.scalars import scalar
 
 HELD_OUT = ("val", "valid", "eval", "dev")
 """How the names of an evaluation begin. What is logged of a test would be taken for one more validation."""
@@ -35,7 +33,7 @@ class FabulaLogger(Logger):
         self._record: Record | None = None
         self._line: dict[str, float] = {}
         self._step = 0
-        self._left_out: set[str] = set()
+        self._numbers = Numbers()
 
     @property
     @rank_zero_experiment
@@ -65,7 +63,7 @@ class FabulaLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        metrics = {name: value for name, value in metrics.items() if self._is_number(name, value)}
+        metrics = self._numbers.of(metrics)
         at = self._step if step is None else step + 1
         if at != self._step:
             self.save()
@@ -78,18 +76,6 @@ class FabulaLogger(Logger):
         if held_out:
             self.save()
             self.experiment.evaluate(at, **held_out)
-
-    def _is_number(self, name: str, value: Any) -> bool:
-        """Whether the record can hold it. Other loggers take lists and texts too, and a training does not end for one
-        that comes after hours."""
-        try:
-            wrong = "it is a text" if isinstance(scalar(name, value), str) else ""
-        except InputError as error:
-            wrong = str(error)
-        if wrong and name not in self._left_out:
-            self._left_out.add(name)
-            warnings.warn(f"{name} is left out of the record {self.folder}: {wrong}", stacklevel=4)
-        return not wrong
 
     @rank_zero_only
     def save(self) -> None:
