@@ -40,9 +40,11 @@ class PlainGPT(nn.Module):
             if parameter.dim() == 2:
                 nn.init.normal_(parameter, std=0.02)
 
-    def forward(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
+    def logits(self, tokens_BT: Tensor) -> Tensor:
         x_BTD = self.embedding(tokens_BT) + self.positions.weight[: tokens_BT.shape[1]]
         for layer in self.layers:
             x_BTD = layer(x_BTD)
-        logits_BTV = F.linear(self.norm(x_BTD), self.embedding.weight)
-        return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten())
+        return F.linear(self.norm(x_BTD), self.embedding.weight)
+
+    def forward(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
+        return F.cross_entropy(self.logits(tokens_BT).flatten(0, 1), targets_BT.flatten())

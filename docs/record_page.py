@@ -6,6 +6,7 @@ python docs/record_page.py
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +36,65 @@ def cost(record: dict[str, Any]) -> list[str]:
 
 
 def loops(record: dict[str, Any]) -> list[str]:
-    """A row for each loop: what was killed and resumed, and what was found with a fault and without."""
-    titles = ("loop", "killed at step, gone on from", "steps on record", "warnings, as it should be", "rate too high")
-    lines = ["", f"| {' | '.join(titles)} |",
-             "|---|---|---:|---|---|"]  # fmt: skip
-    for name, each in record["loops"].items():
-        found = {fault: ", ".join(f"`{kind}`" for kind in kinds) or "none" for fault, kinds in each["found"].items()}
-        resumed = "" if each["killed_at"] is None else f"{each['killed_at']}, {each['resumed_from']}"
-        lines.append(f"| {LOOPS[name]} | {resumed} | {each['steps']} | {found['none']} | {found['rate']} |")
-    decisions = ", ".join(f"{LOOPS[name]}: `{told}`" for name, told in record["compared"].items())
+    """What was found of each fault in each loop, and what was seen of those that were watched and killed."""
+    return [*_found(record), *_watched(record)]
+
+
+def _found(record: dict[str, Any]) -> list[str]:
+    seeds = record["seeds"]
+    lines = ["", "| fault | warnings and failures | in which loops | against the loop without it |",
+             "|---|---|---|---|"]  # fmt: skip
+    for fault, what in record["faults"].items():
+        for found, where in _alike(record["found"][fault], seeds):
+            decided = sorted({f"`{record['compared'][fault][name]}`" for name in where} if fault != "none" else set())
+            told = "all four" if len(where) == len(LOOPS) else ", ".join(LOOPS[name] for name in where)
+            lines.append(f"| {what} | {found} | {told} | {', '.join(decided)} |")
     return [
         *lines, "",
-        f"The same stories in four loops, three of them not ours, {record['steps']} steps with a model of "
-        f"{record['parameters']:,} parameters. \"Rate too high\" is {record['factor']:g} times the rate, compared with "
-        f"the loop as it should be by `fabula compare`, {record['seeds']} seeds against {record['seeds']}: "
-        f"{decisions}.",
+        "Four loops, three of them not ours, have the same model with the same first weights "
+        f"({record['parameters']:,} parameters), the same batches of stories and the same faults: "
+        f"{_listed([*LOOPS.values()])}. Each is trained with {seeds} seeds for {record['steps']} steps; a kind stands "
+        "in all seeds unless it says in how many. The last column is what `fabula compare` decides, "
+        f"{seeds} seeds with the fault against {seeds} without it.",
     ]  # fmt: skip
+
+
+def _watched(record: dict[str, Any]) -> list[str]:
+    titles = ("loop, fault", "killed at step, gone on from", "steps on the page, before and after",
+              "what it said of the kill", "findings at the end")  # fmt: skip
+    lines = ["", f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
+    for fault, watched in record["watched"].items():
+        for name, each in watched.items():
+            same = each["is_found_as_by_diagnose"] and each["watch_lived"]
+            lines.append(
+                f"| {LOOPS[name]}, {record['faults'][fault]} | {each['killed_at']}, {each['resumed_from']} | "
+                f"{_shown(each['steps_shown'])}; {_shown(each['steps_shown_after'])} | "
+                f'"{each["state_when_killed"]}" after {each["told_after_seconds"]:.0f} s | '
+                f"{'as `fabula diagnose` has them' if same else 'others'} |"
+            )
+    return [
+        *lines, "",
+        "`fabula watch` showed these from before the training began to its end, while the training's process was "
+        'killed and started again. "3, 20 to 60": it showed three different steps, the first was 20, the last 60.',
+    ]  # fmt: skip
+
+
+def _alike(found: dict[str, list[list[str]]], seeds: int) -> list[tuple[str, list[str]]]:
+    """What was found, and the loops in which just that was."""
+    groups: dict[str, list[str]] = {}
+    for name in LOOPS:
+        counts = sorted(Counter(kind for kinds in found[name] for kind in kinds).items())
+        told = [f"`{kind}`" + (f" ({count} of {seeds})" if count < seeds else "") for kind, count in counts]
+        groups.setdefault(", ".join(told) or "none", []).append(name)
+    return list(groups.items())
+
+
+def _shown(steps: list[int]) -> str:
+    return f"{len(set(steps))}, {min(steps)} to {steps[-1]}"
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def main() -> None:
