@@ -220,7 +220,9 @@ def test_what_the_commands_say_of_it(
     assert "discard" in capsys.readouterr().out
     page = tmp_path / "report.html"
     assert fabula_command(["report", str(tmp_path / "worse-0"), "--out", str(page)]) == 0
-    assert "overfitting" in page.read_text(encoding="utf-8")
+    told = page.read_text(encoding="utf-8")
+    assert "overfitting" in told
+    assert "Which columns were read as what" not in told, "there is nothing to tell of names that are its own"
     assert fabula_command(["verify", str(page)]) == 0
 
 

@@ -143,7 +143,9 @@ def log_notes(tier: TierView) -> list[Block]:
     if tier.unread:
         blocks.append(Heading(3, rich("Not read"), slug("unread", tier.name)))
         blocks.append(Bullets(tuple(rich(toned(why, "unknown")) for why in tier.unread)))
-    blocks.append(Details(rich("Which columns were read as what"), (_columns_table(tier),)))
+    columns = _columns_table(tier)
+    if columns.rows:  # a run of fabula.Record has its columns under their own names
+        blocks.append(Details(rich("Which columns were read as what"), (columns,)))
     return blocks
 
 
