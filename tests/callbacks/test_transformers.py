@@ -1,13 +1,22 @@
 """The Trainer with its callback: what it logs is in the record, also of a run that goes on, and a failure ends it."""
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tests.callbacks.tiny import NUM, ROWS
-from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 import fabula
 from fabula.callbacks.transformers import FabulaCallback
@@ -143,6 +152,20 @@ def test_a_training_that_another_callback_ends_early_has_ended(loss: float, stat
     made.train()
     run = fabula.read(tmp_path / "run")
     assert (run.status, run.info["steps_done"], run.info["steps"]) == (status, 4, 40)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_training_that_goes_on_in_another_folder_is_told(is_there: bool, tmp_path: Path) -> None:
+    arguments = TrainingArguments(str(tmp_path / "trainer"), report_to=[], use_cpu=True)
+    callback = FabulaCallback(str(tmp_path / "run"))
+    if is_there:
+        fabula.Record(tmp_path / "run").close("interrupted")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        callback.on_train_begin(arguments, TrainerState(global_step=4, max_steps=8), TrainerControl())
+    assert ["after step 4" in str(each.message) for each in told] == ([] if is_there else [True])
+    assert callback.record is not None
+    callback.record.close()
 
 
 @pytest.mark.slow

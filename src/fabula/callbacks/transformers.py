@@ -1,7 +1,9 @@
 """For the Trainer of transformers: `Trainer(..., callbacks=[FabulaCallback("runs/mine")])`."""
 
 import math
+import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch.distributed
@@ -9,6 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from fabula.api.record import Record
 from fabula.record.foreign.notes import note
+from fabula.record.reader import is_run
 
 KEPT = ("learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "adam_beta1", "adam_beta2",
         "adam_epsilon", "optim", "per_device_train_batch_size", "num_train_epochs", "max_steps", "bf16", "fp16",
@@ -41,6 +44,12 @@ class FabulaCallback(TrainerCallback):
             "resume": state.global_step > 0,
             "is_writer": state.is_world_process_zero,
         }
+        if state.global_step > 0 and state.is_world_process_zero and not is_run(Path(self.folder).expanduser()):
+            warnings.warn(
+                f"the training goes on after step {state.global_step:,}, and {self.folder} has no record of what came "
+                "before; if there is one, give its folder",
+                stacklevel=2,
+            )
         self.record = Record(self.folder, **{**known, **self.options})
         self._sum_is_lost = False
         every = _steps_between_lines(state)
