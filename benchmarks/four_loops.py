@@ -63,7 +63,7 @@ class Fault:
 
 
 FAULTS = {
-    "none": Fault("as it should be"),
+    "none": Fault("no fault"),
     "rate": Fault("100 times the rate", 100.0),
     "rate_later": Fault("100 times the rate from step 150 on", 100.0, 150),
     "rate_gone": Fault("no rate from step 16 on", 0.0, 16),

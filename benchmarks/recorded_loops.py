@@ -4,7 +4,7 @@ compared; and our own trainer beside them.
 python benchmarks/recorded_loops.py --data DIR --out docs/benchmarks/recorded_loops.json
 
 DIR is a prepared folder (fabula prepare STORIES --tokenizer bpe:1024 --limit 10000 --validation 0.02). Each loop of
-four_loops.py is trained with each fault and `--seeds` seeds, in processes of its own, `--beside` at once. Of two faults
+four_loops.py is trained with each fault and `--seeds` seeds, in processes of its own, `--beside` at once. Of one fault
 the first seed of each loop that is not ours is watched from its beginning, killed, and goes on from its own checkpoint.
 Twenty minutes on two cores. With `--work` the runs are kept there, and what was made is not made again.
 """
@@ -32,7 +32,7 @@ from fabula.record.reader import is_run
 
 KILLED, PAUSE = 155, 0.1
 """At which step a loop is killed that is watched, and how many seconds it rests after each step, to be seen growing."""
-WATCHED = ("none", "odd")
+WATCHED = ("odd",)
 
 
 def folder(scratch: Path, loop: str, fault: str, seed: int) -> Path:

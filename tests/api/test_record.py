@@ -188,6 +188,16 @@ def test_there_is_no_alarm_in_a_healthy_loop(tmp_path: Path) -> None:
     assert record.failure == "" and read_run(tmp_path / "run").status == "finished"
 
 
+@pytest.mark.parametrize("steps", [300, None])
+def test_a_loop_that_is_still_in_its_warmup_raises_no_alarm(steps: int | None, tmp_path: Path) -> None:
+    """It has hardly learned anything, and is not at its end."""
+    with fabula.Record(tmp_path / "run", steps=steps, vocabulary=1024, from_scratch=True) as record:
+        for step in range(1, 31):
+            record.train(step, 6.9 - 0.3 * (step % 2), learning_rate=1e-4 * step)
+            assert not record.alarm(), record.failure
+        assert not [each for each in record.diagnose().findings if each.severity in ("warning", "failure")]
+
+
 def test_the_alarm_costs_some_readings_however_often_a_loop_evaluates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,6 +125,8 @@ def shape(facts: Facts) -> Outcome:
     if not facts.follows_recipe and climbs(curve):
         return []  # several schedules one after the other, or restarts: told by a rule of their own
     if never_left_warmup(facts, curve):
+        if facts.recipe is None and facts.info.get("status") == "running":
+            return []  # it goes on, and the warmup may end yet
         return [_peak_not_reached(facts, curve, steps, evidence)]
     if rises_after_warmup(facts, curve):
         return [_rising(facts, curve, steps, evidence)]
