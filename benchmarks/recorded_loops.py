@@ -99,7 +99,9 @@ def measured(data: Path, scratch: Path, seeds: int, beside: int) -> dict[str, An
                 loop: fabula.compare({name: f"{scratch}/{loop}-{name}-[0-9]" for name in ("none", fault)}).decision
                 for loop in LOOPS
             }
-    parameters = sum(each.numel() for each in model_of(fabula.read(runs[OURS][0]).info["vocabulary"], 0).parameters())
+    parameters = sum(
+        each.numel() for each in model_of(fabula.read(runs["plain"][0]).info["vocabulary"], 0).parameters()
+    )
     return {
         "steps": STEPS,
         "seeds": seeds,
