@@ -112,11 +112,12 @@ def tokenizer_of(folder: Path) -> str:
 class Rows(torch.utils.data.IterableDataset):
     """The same batches, a row each: a loader that does not shuffle makes them again."""
 
-    def __init__(self, stories: Stories, held_out: bool = False) -> None:
-        self.stories, self.is_held_out = stories, held_out
+    def __init__(self, stories: Stories, held_out: bool = False, done: int = 0) -> None:
+        """`done`: steps whose batches are passed over."""
+        self.stories, self.is_held_out, self.done = stories, held_out, done
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        for step in [0] if self.is_held_out else range(1, STEPS + 1):
+        for step in [0] if self.is_held_out else range(self.done + 1, STEPS + 1):
             inputs, targets = self.stories.tensors(step) if step else self.stories.held_out()
             yield from ({"tokens_BT": one, "targets_BT": other} for one, other in zip(inputs, targets, strict=True))
 
@@ -276,7 +277,9 @@ def lightning(stories: Stories, fault: Fault, out: Path, seed: int, fate: Fate) 
         num_sanity_val_steps=0, enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     last = folder / "last.ckpt"
-    rows = torch.utils.data.DataLoader(Rows(stories), batch_size=ROWS)
+    # Lightning goes on with its steps, but reads a loader that cannot say where it stood from its beginning.
+    done = torch.load(last, weights_only=False)["global_step"] if last.is_file() else 0
+    rows = torch.utils.data.DataLoader(Rows(stories, done=done), batch_size=ROWS)
     held_out = torch.utils.data.DataLoader(Rows(stories, held_out=True), batch_size=64)
     made.fit(Module(), rows, held_out, ckpt_path=last if last.is_file() else None)
 

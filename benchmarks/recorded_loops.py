@@ -19,6 +19,7 @@ import sys
 import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,13 @@ from results import write
 from watched_loops import watched
 
 import fabula
-from fabula.record.reader import is_run
+from fabula.findings import diagnose
+from fabula.record.reader import Run, is_run, read_run
 
 KILLED, PAUSE = 155, 0.1
 """At which step a loop is killed that is watched, and how many seconds it rests after each step, to be seen growing."""
 WATCHED = ("odd",)
+BARE = "ours, without its evaluations on training stories"
 
 
 def folder(scratch: Path, loop: str, fault: str, seed: int) -> Path:
@@ -93,7 +96,8 @@ def measured(data: Path, scratch: Path, seeds: int, beside: int) -> dict[str, An
     compared: dict[str, dict[str, str]] = {}
     for fault in FAULTS:
         runs = {loop: [folder(scratch, loop, fault, seed) for seed in range(seeds)] for loop in LOOPS}
-        found[fault] = {loop: [alarms(run) for run in each] for loop, each in runs.items()}
+        found[fault] = {loop: [alarms(read_run(run)) for run in each] for loop, each in runs.items()}
+        found[fault][BARE] = [alarms(without_training_stories(read_run(run))) for run in runs[OURS]]
         if fault != "none":
             compared[fault] = {
                 loop: fabula.compare({name: f"{scratch}/{loop}-{name}-[0-9]" for name in ("none", fault)}).decision
@@ -113,9 +117,14 @@ def measured(data: Path, scratch: Path, seeds: int, beside: int) -> dict[str, An
     }
 
 
-def alarms(run: Path) -> list[str]:
+def without_training_stories(run: Run) -> Run:
+    """As if it had evaluated nothing but what the other loops evaluate."""
+    return replace(run, evals={name: values for name, values in run.evals.items() if name != "train_loss"})
+
+
+def alarms(run: Run) -> list[str]:
     """The kinds of its warnings and failures."""
-    return sorted({each.kind for each in fabula.diagnose(run).findings if each.severity in ("warning", "failure")})
+    return sorted({each.kind for each in diagnose(run).findings if each.severity in ("warning", "failure")})
 
 
 def main() -> None:
