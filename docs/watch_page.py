@@ -34,8 +34,8 @@ def cost(record: dict[str, Any]) -> str:
         f"`{record['recipe']}` at steps up to {record['steps']:,}, {record['turns']} turns of {record['seconds']:.0f} "
         f"seconds each, behind the start; medians and quartiles, on {place['processor']} with {place['cores']} cores "
         "(`benchmarks/watching.py`). From turn to turn the machine by itself is faster or slower by more than watching "
-        "costs, so the last column says more than the two before it. It is the cost of looking how far the run is: "
-        "whole readings are seldomer than these turns are long, and their hundredth of a processor comes on top.", "",
+        "costs, so the last column says more than the two before it: all that the watching process does, looks every "
+        "two seconds and whole readings.", "",
     ])  # fmt: skip
 
 

@@ -349,11 +349,28 @@ def test_reading_is_seldom_where_it_is_dear(tmp_path: Path) -> None:
     assert len(readings) == 2
 
 
+def test_a_writer_that_is_gone_is_told_at_once_however_seldom_it_is_read(tmp_path: Path) -> None:
+    run = GrowingRun(tmp_path / "run")
+    watching = Watcher([run.folder], pause=lambda cost: 1000.0)
+    readings = counted(watching)
+    for end in (60, 120):
+        with run.alive():
+            run.reach(end)
+            watching.look()
+            assert "This run is interrupted" not in text_of(watching)
+            run.reach(end + 1)
+            watching.look()
+        watching.look()
+        assert "This run is interrupted" in text_of(watching)
+        watching.look()
+    assert len(readings) == 4, "at its beginning, its end, and again both"
+
+
 def test_what_cannot_be_read_is_tried_seldom_where_that_is_dear(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = count(step=7.0)
-    monkeypatch.setattr("fabula.watch.watcher.time.process_time", lambda: next(seconds))
+    monkeypatch.setattr("fabula.watch.watcher.time.thread_time", lambda: next(seconds))
     log = tmp_path / "log.csv"
     log.touch()
     costs: list[float] = []

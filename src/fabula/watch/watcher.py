@@ -74,6 +74,8 @@ class Watcher:
     _read_at: datetime | None = None
     _stamps: tuple[Stamp, ...] | None = None
     _due: float = 0.0
+    _was_left: bool = False
+    """Whether nobody wrote there at the last whole reading."""
     _told: list[Told] = field(default_factory=list)
     _news: list[News] = field(default_factory=list)
     _paces: dict[tuple[Path, str], Stopwatch] = field(default_factory=dict)
@@ -81,12 +83,16 @@ class Watcher:
     def look(self) -> bool:
         """Read what has changed, if it is time for that, and how far the runs are. Returns whether the page is another
         one now."""
-        if time.monotonic() >= self._due and (stamps := self._stamp()) != self._stamps:
-            began, first = time.process_time(), self._ladder is None
+        is_left = self.is_left
+        # A writer that came or is gone is told at once: it happens seldom, and somebody waits for it.
+        is_due = time.monotonic() >= self._due or is_left != self._was_left
+        if is_due and (stamps := self._stamp()) != self._stamps:
+            began, first = time.thread_time(), self._ladder is None
             self._read()
+            self._was_left = is_left
             # What changed meanwhile is read again, even if it changes back: a lock that was taken and is let go.
             self._stamps = stamps if self._stamp() == stamps else None
-            cost = time.process_time() - began
+            cost = time.thread_time() - began  # other threads serve the page meanwhile
             if not self._due:  # what reads is loaded then, also where there is nothing to read yet
                 cost = min(cost, FIRST_COST)
             if not self._is_unreadable:  # a run that has ended has nobody to wait for

@@ -1,5 +1,6 @@
 """`fabula watch`: the report as a live page, while it trains."""
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,9 @@ NOTIFY = "Post warnings and failures there, once each: the address of a chat's i
 HOOK = "FABULA_NOTIFY"
 """The environment variable that says the same: what is typed, other users of the machine may see."""
 USUAL_PORT = 8642
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+"""Of NumPy's algebra, which has next to nothing to do here: threads that wait for more would spin on the cores of the
+training."""
 
 
 def watch(
@@ -58,6 +62,9 @@ def watch(
     Reads records alone, in a process of its own, also a log that another program is writing. The page is for this
     machine, and stays until Ctrl-C.
     """
+    for name in ONE_THREAD:  # before NumPy is loaded
+        os.environ.setdefault(name, "1")
+
     from fabula.api.paths import flags_of
     from fabula.cli.named.newest import named_or_newest
     from fabula.errors import InputError
