@@ -19,7 +19,7 @@ NOTIFY = "Post warnings and failures there, once each: the address of a chat's i
 HOOK = "FABULA_NOTIFY"
 """The environment variable that says the same: what is typed, other users of the machine may see."""
 USUAL_PORT = 8642
-ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Of NumPy's algebra, which has next to nothing to do here: threads that wait for more would spin on the cores of the
 training."""
 
