@@ -33,10 +33,17 @@ def cost(record: dict[str, Any]) -> str:
         *lines, "",
         f"`{record['recipe']}` at steps up to {record['steps']:,}, {record['turns']} turns of {record['seconds']:.0f} "
         f"seconds each, behind the start; medians and quartiles, on {place['processor']} with {place['cores']} cores "
-        "(`benchmarks/watching.py`). From turn to turn the machine by itself is faster or slower by more than watching "
-        "costs, so the last column says more than the two before it: all that the watching process does, looks every "
-        "two seconds and whole readings.", "",
+        "(`benchmarks/watching.py`). The last column is all that the watching process does: looks every two "
+        f"seconds and whole readings. {lost(record['watched'])}", "",
     ])  # fmt: skip
+
+
+def lost(watched: dict[str, Any]) -> str:
+    """Whether the training lost more than the watching process took."""
+    ratio, share = watched["turn by turn"], watched["processor share"]
+    if ratio["high"] >= 1.0 - share["median"]:
+        return "From turn to turn the machine by itself is faster or slower by more than that."
+    return "The training lost more than that, in every turn; why is not found yet."
 
 
 def written(page: str) -> str:
