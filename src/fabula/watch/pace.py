@@ -12,8 +12,8 @@ SHARE = 0.005
 """Of the time of one processor, for reading whole records; with the looks between them it is less than a hundredth. On
 how many a training runs does not matter: its threads wait for one another at each operation, so that all lose what one
 loses."""
-FIRST_COST = 0.1
-"""Is counted for the first reading, of which most is spent on loading what draws: the next one comes soon."""
+FIRST_COST = 0.05
+"""Is counted for the first reading, of which most is spent on loading what draws: the next one comes after 10 s."""
 LONGEST_PAUSE = 600.0
 REMEMBERED_SECONDS = 300.0
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import compress
 from operator import not_
 from pathlib import Path
@@ -95,16 +95,11 @@ class ByteLevelTokenizer:
         known_hash: str | None = None,
     ) -> None:
         """`merges` and `known_hash` are what would be worked out of `ranks` and `eot` otherwise."""
-        import tiktoken  # heavy: each kind of tokenizer loads its own library
-
         self.name = name
         self.ranks = ranks
         self.eot = eot
         self.vocabulary = max(max(ranks.values()), eot) + 1
-        self._engine = partial(
-            tiktoken.Encoding, name, mergeable_ranks=ranks, special_tokens={EOT_TEXT: eot}
-        )  # of a pattern
-        self._plain = self._engine(pat_str=PLAIN_PATTERN)
+        self._plain = self._engine(PLAIN_PATTERN)
         self._bytes_of = {rank: token for token, rank in ranks.items()}
         self._bytes_of[eot] = EOT_TEXT.encode()
         self._json: str | None = None
@@ -121,7 +116,13 @@ class ByteLevelTokenizer:
     @cached_property
     def _careful(self) -> "tiktoken.Encoding":
         """For texts with wide spaces, which many corpora have none of."""
-        return self._engine(pat_str=GPT2_PATTERN)
+        return self._engine(GPT2_PATTERN)
+
+    def _engine(self, pattern: str) -> "tiktoken.Encoding":
+        import tiktoken  # heavy: each kind of tokenizer loads its own library
+
+        special = {EOT_TEXT: self.eot}
+        return tiktoken.Encoding(self.name, pat_str=pattern, mergeable_ranks=self.ranks, special_tokens=special)
 
     def encode(self, text: str) -> Ids:
         engine = self._careful if has_wide_space(text) else self._plain

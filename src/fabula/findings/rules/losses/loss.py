@@ -12,7 +12,7 @@ from fabula.findings.facts import Curve, Facts
 from fabula.findings.judged import FEWEST_TOKENS, little_learned, worse_than_untrained
 from fabula.findings.rule import Outcome, Silent, number, rule, share
 from fabula.findings.rules.losses.accumulation import is_scaled_by
-from fabula.findings.rules.settings.schedule import LONG_WARMUP
+from fabula.findings.rules.settings.schedule import may_be_warming_up
 from fabula.findings.rules.settings.setup import FEW_STEPS
 from fabula.record.finding import Finding
 
@@ -188,9 +188,7 @@ def stopping_point(facts: Facts) -> Outcome:
     hardly = judged and level > (1.0 - HARDLY_SHARE) * known
     flat_and_high = judged and level > (1.0 - FLAT_AND_HIGH_SHARE) * known
     if hardly or (not improves and (untrained or flat_and_high)):
-        if _has_hardly_begun(facts):
-            return []
-        return [_learned_nothing(facts, third, level, evidence)]
+        return [] if may_be_warming_up(facts) else [_learned_nothing(facts, third, level, evidence)]
     if improves and not _more_steps_help(facts, curve, noise):
         return []
     if improves:
@@ -220,13 +218,6 @@ def stopping_point(facts: Facts) -> Outcome:
             )
         ]
     return []
-
-
-def _has_hardly_begun(facts: Facts) -> bool:
-    """Whether it may still be in its warmup: of a run that goes on and does not say how long, nobody knows."""
-    if facts.num_steps is None:
-        return facts.info.get("status") == "running"
-    return facts.last_step < LONG_WARMUP * facts.num_steps and facts.info.get("status") != "finished"
 
 
 def _made_to_its_end(facts: Facts) -> bool:

@@ -50,6 +50,13 @@ def sees_the_start(curve: Curve) -> bool:
     return bool(curve.steps[0] <= max(1.0, EARLY_RECORD * curve.steps[-1]))
 
 
+def may_be_warming_up(facts: Facts) -> bool:
+    """Of a run that goes on and does not say how long, nobody knows."""
+    if facts.num_steps is None:
+        return facts.info.get("status") == "running"
+    return facts.last_step < LONG_WARMUP * facts.num_steps and facts.info.get("status") != "finished"
+
+
 def warmup_share(facts: Facts, curve: Curve, warmup: int) -> float:
     """How much of the run its warmup takes, at least. Of a recipe it is known; of a record, which may begin in the
     middle of a run and hold few of its steps, it reaches at least to the last rate before the peak."""
