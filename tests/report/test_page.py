@@ -1,6 +1,7 @@
 """The page in a real browser: it draws, its switches and links work, it is whole without scripts, it loads nothing."""
 
 import importlib.util
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,23 @@ def test_linear_and_logarithmic(desktop: Visit) -> None:
     )
     assert page.locator("#figure-basic-val [data-scale=linear]").get_attribute("aria-pressed") == "true"
     page.locator("#figure-basic-val [data-scale=log]").click()
+
+
+@pytest.mark.parametrize("train_loss", [None, 5.2])
+def test_a_curve_that_falls_little_has_numbers_at_its_axis(
+    browser: Any, tmp_path: Path, train_loss: float | None
+) -> None:
+    """From 6.6 to 5.5 no usual line of a logarithmic axis lies. A dashed line is told of where there is one."""
+    beside = {} if train_loss is None else {"train_loss": train_loss}
+    log = [{"step": step, "val_loss": 5.5 + 22 / step, **beside} for step in range(20, 400, 20)]
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, log)))
+    write_report([tmp_path / "log.jsonl"], tmp_path / "report.html")
+    visit = Visit(browser, tmp_path / "report.html")
+    figure = visit.page.locator("#figure-log-jsonl-val")
+    labels = [each for each in figure.locator(".role-axis-label text").all_text_contents() if each and float(each) < 10]
+    assert len(labels) >= 2, labels
+    assert ("Dashed" in figure.inner_text()) == (train_loss is not None)
+    visit.context.close()
 
 
 def test_the_second_half_alone(desktop: Visit) -> None:

@@ -66,6 +66,8 @@ class _Kind:
     """Whether the caption tells of the stories' own entropy, where that is known."""
     of_a_log: str = ""
     """The caption for a log of another program, which does not say so much."""
+    dashed: str = ""
+    """What the caption says of a dashed line, where one is drawn."""
 
 
 MARK_TONES = {"failure": "bad", "warning": "warn"}
@@ -73,14 +75,14 @@ KINDS = (
     _Kind(
         "val",
         "Validation loss",
-        "On stories that the model never trains on, the same part of them each time. Dashed: the loss on a fixed "
-        "sample of the training stories, measured in the same way.",
+        "On stories that the model never trains on, the same part of them each time.",
         {"val": "line", "held_train": "dashed"},
         "val_loss",
         unit="nats per token",
         size="wide",
         bound=True,
-        of_a_log="The loss on held-out text as it was logged. Dashed: the loss on training text at the same steps.",
+        of_a_log="The loss on held-out text as it was logged.",
+        dashed=" Dashed: the loss on training text at the same steps, measured in the same way.",
     ),
     _Kind(
         "train",
@@ -113,7 +115,7 @@ def figures(tier: TierView, groups: Iterable[FoundGroup], size: Size | None = No
     return tuple(
         _figure(
             tier,
-            replace(kind, size=size or kind.size),
+            replace(kind, size=size or kind.size, dashed=kind.dashed if _dashed(kind) & names else ""),
             finding_bands(tier, found, marks_of(kind.which)),
             floor if kind.unit else None,
         )
@@ -127,10 +129,7 @@ def _figure(tier: TierView, kind: _Kind, bands: list[dict[str, Any]], floor: flo
     return Figure(
         anchor=slug("figure", tier.name, kind.which),
         title=kind.title,
-        caption=rich(
-            (kind.of_a_log if tier.foreign else "")
-            or kind.caption + (BOUND if floor is not None and kind.bound else "")
-        ),
+        caption=rich(_caption(kind, tier.foreign, floor is not None)),
         group=slug(tier.name),
         spec=curve_spec(
             colours(tier), kind.parts, "" if tier.foreign else kind.unit, kind.log, kind.size, bands, floor
@@ -142,6 +141,16 @@ def _figure(tier: TierView, kind: _Kind, bands: list[dict[str, Any]], floor: flo
         sparks=tuple(_spark(phase, kind) for phase in tier.phases if phase.read),
         summary=f"{kind.title} of {tier.name} over the steps, a line a run: {phases}.",
     )
+
+
+def _dashed(kind: _Kind) -> set[str]:
+    return {part for part, how in kind.parts.items() if how == "dashed"}
+
+
+def _caption(kind: _Kind, of_a_log: bool, has_floor: bool) -> str:
+    if of_a_log and kind.of_a_log:
+        return kind.of_a_log + kind.dashed
+    return kind.caption + kind.dashed + (BOUND if has_floor and kind.bound else "")
 
 
 def _spark(phase: PhaseView, kind: _Kind) -> tuple[str, str, str]:

@@ -14,6 +14,12 @@ STATIC_WIDTH: dict[Size, int] = {"wide": 1000, "beside": 620, "narrow": 320}
 HEIGHT: dict[Size, int] = {"wide": 330, "beside": 250, "narrow": 210}
 LOG_TICKS = [round(step * 10.0**power, 6) for power in range(-3, 4) for step in (1, 1.5, 2, 3, 4, 5, 7)]
 """Where a logarithmic axis may have a line; those outside of its range are not drawn."""
+_LEAST, _SPAN = "domain('y')[0]", "(domain('y')[1] - domain('y')[0])"
+_UNIT = f"pow(10, floor(log({_SPAN} / 2) / LN10))"
+_STEP = f"({_UNIT} * ({_SPAN} / 2 / {_UNIT} < 2 ? 1 : {_SPAN} / 2 / {_UNIT} < 5 ? 2 : 5))"
+TICKS = f"{_SPAN} > {_LEAST} ? {LOG_TICKS} : sequence(ceil({_LEAST} / {_STEP}) * {_STEP}, domain('y')[1], {_STEP})"
+"""Over less than a factor of two the lines are at even distances, of 1, 2 or 5 in their first digit: from 5.5 to 6.7 it
+would have none."""
 
 
 def curve_spec(
@@ -55,7 +61,7 @@ def curve_spec(
         layers += _floor_layers(floor)
     y_axis: dict[str, Any] = {"title": None, "gridOpacity": 0.8, "labelOverlap": "greedy"}
     y_axis |= (
-        {"values": LOG_TICKS, "format": "~g"}
+        {"values": {"expr": TICKS}, "format": "~g"}
         if log
         else {"tickCount": 4, "labelExpr": "datum.value == 0 ? '0' : format(datum.value, '~e')"}
     )
