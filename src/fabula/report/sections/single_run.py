@@ -157,6 +157,9 @@ def _beside(figure: str, tier: TierView, groups: Sequence[FoundGroup], drawn: se
     ]
 
 
+AT_THE_END = "all validation stories, after the last step"
+
+
 def losses_table(view: RunView) -> Table:
     """Every loss of the end under its own name, so that none is taken for another."""
     facts = view.facts
@@ -164,11 +167,12 @@ def losses_table(view: RunView) -> Table:
 
     def add(name: Rich, value: float | None, what: str) -> None:
         if value is not None and math.isfinite(value):
-            rows.append(Row((name, rich(strong(loss_text(value)) if not rows else loss_text(value)), rich(what))))
+            is_result = what == AT_THE_END
+            rows.append(Row((name, rich(strong(loss_text(value)) if is_result else loss_text(value)), rich(what))))
 
     if "val_loss" in view.final:
-        add(rich(strong("Validation loss")), view.final["val_loss"], "all validation stories, after the last step")
-    add(rich("Untrained"), view.untrained_loss, "the same before the first step")
+        add(rich(strong("Validation loss")), view.final["val_loss"], AT_THE_END)
+    add(rich("Untrained"), view.untrained_loss, "validation stories, before the first step")
     if facts is not None and facts.val_loss is not None and len(facts.val_loss.finite):
         curve = facts.val_loss.finite
         add(
